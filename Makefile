@@ -1,0 +1,62 @@
+# Everything a newcomer, a developer or CI does with the project. `make` alone lists it.
+# Needs python3 (3.11 or later) and make; the rest comes into .venv, locked by hash.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN_STAMP := $(VENV)/.runtime-stamp
+DEV_STAMP := $(VENV)/.dev-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt bench lock openapi clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000')
+	@exec $(BIN)/aigw up $(ARGS)
+
+test: $(DEV_STAMP) ## run every test (ARGS='-k name')
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(DEV_STAMP) ## format and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_STAMP) ## measure the gateway beside nginx and FastAPI + httpx
+	$(BIN)/python -m bench $(ARGS)
+
+openapi: $(DEV_STAMP) ## write openapi.json again from the code
+	$(BIN)/aigw openapi > openapi.json
+
+lock: $(DEV_STAMP) ## resolve requirements/*.in again; commits no registry address
+	$(BIN)/pip install -q uv
+	for set in runtime build dev; do \
+	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --custom-compile-command 'make lock' requirements/$$set.in -o requirements/$$set.txt || exit 1; \
+	done
+
+clean: ## forget the virtual environment, caches and embedded data
+	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; $(PYTHON) is older. Say PYTHON=/path/to/python3.11."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked runtime packages into $(VENV) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): $(RUN_STAMP) requirements/dev.txt
+	@echo "Installing the locked test packages into $(VENV) …"
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,56 @@
+"""One exchange as it is booked: what metrics count and the log line says. No byte of any body or header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal[
+    "answered",  # the provider's answer reached the box whole
+    "rejected",  # the gateway answered itself
+    "client_gone",  # the box left first
+    "upstream_broke",  # the provider broke off mid-answer; the box saw a cut
+    "cut",  # the gateway cut it: integration disabled or cleared, or a deadline
+    "spliced",  # a WebSocket, ended by either side
+]
+
+
+@dataclass(slots=True)
+class ExchangeRecord:
+    """One request and what became of it.
+
+    Attributes:
+        org, box: who called; empty when identity was missing.
+        provider: `openai`, `anthropic`, or empty when the path named none.
+        method: of the request, e.g. `POST`.
+        route: the first two path segments after the version, ids left out of metrics by the reader.
+        status: what the box saw; 0 when it saw none.
+        code: the gateway's error code, or empty.
+        outcome: how it ended.
+        started_at: Unix seconds of the head's arrival.
+        seconds_to_send: from there to the request's head leaving; None when it never left.
+        seconds_to_head: from there to the answer's head arriving; None when none came.
+        seconds: the whole exchange.
+        bytes_up, bytes_down: body and framing bytes relayed.
+        reused: whether a pooled connection carried it.
+        request_id: the provider's request id, or the gateway's own for its own answers.
+        leaked_key: whether the placeholder looked like a real provider key.
+    """
+
+    org: str = ""
+    box: str = ""
+    provider: str = ""
+    method: str = ""
+    route: str = ""
+    status: int = 0
+    code: str = ""
+    outcome: Outcome = "rejected"
+    started_at: float = 0.0
+    seconds_to_send: float | None = None
+    seconds_to_head: float | None = None
+    seconds: float = 0.0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    reused: bool = False
+    request_id: str = ""
+    leaked_key: bool = False

@@ -1,0 +1,51 @@
+"""One integration, compiled: everything that a request needs to know about its org's provider.
+
+Built once per change by `table`, looked up once per request, never changed. What is not here is not needed
+on the hot path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.endpoint import Endpoint
+    from shared.providers import Provider
+
+
+class NotReady(Enum):
+    """Why a look-up gives no integration."""
+
+    UNKNOWN = "unknown"  # this process has no configuration, or it is too old: never "missing"
+    MISSING = "missing"
+    DISABLED = "disabled"
+    LOADING = "loading"  # configured; its secret is not in memory yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledIntegration:
+    r"""A ready integration. Compared by identity: a change makes a new one.
+
+    Attributes:
+        provider: the row of the provider table.
+        org: whose it is.
+        endpoint: where it goes; connections are pooled per (org, endpoint).
+        base_path: `/v1`, `` …: what is put before the box's path, version segment included.
+        host_line: `Host: api.openai.com\r\n`.
+        credential_lines: the header lines that carry the key, each ended by CRLF. Secret.
+        key_bytes: the key itself, for scanning what leaves towards the box. Secret.
+        beta_token: a token that must stand in `anthropic-beta` (setup tokens), or empty.
+        secret_version: which version of the secret this was compiled from.
+    """
+
+    provider: Provider
+    org: str
+    endpoint: Endpoint
+    base_path: bytes
+    host_line: bytes
+    credential_lines: bytes = field(repr=False)
+    key_bytes: bytes = field(repr=False)
+    beta_token: bytes
+    secret_version: int

@@ -1,0 +1,49 @@
+"""What the relay asks of the rest of the data plane: four small interfaces, given to it at start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from services.data_plane.account.record import ExchangeRecord
+    from services.data_plane.core.integration import CompiledIntegration, NotReady
+    from shared.box_token import Box
+    from shared.providers import ProviderName
+
+
+class Unidentified(Exception):  # noqa: N818  # a finding about the caller, not a failure of ours
+    """The caller could not be told; `str()` is the detail for `box_identity_required`."""
+
+
+class Identity(Protocol):
+    """Which box is calling."""
+
+    def identify(self, token: bytes | None) -> Box:
+        """Give the box of a request, from its `X-Run9-Box-Token` value if there was one.
+
+        Pure and quick; raises `Unidentified`.
+        """
+        ...
+
+
+class Table(Protocol):
+    """The compiled configuration."""
+
+    def look_up(self, org: str, provider: ProviderName) -> CompiledIntegration | NotReady:
+        """Give the integration, or why there is none. No I/O."""
+        ...
+
+    async def load(self, org: str, provider: ProviderName) -> None:
+        """Bring the secret of an integration that was `LOADING` into memory, single-flight.
+
+        Returns when it is there or will not come; look up again afterwards.
+        """
+        ...
+
+
+class Account(Protocol):
+    """The books."""
+
+    def finished(self, record: ExchangeRecord) -> None:
+        """Count one finished exchange and log its line. Must not block or raise."""
+        ...

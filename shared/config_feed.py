@@ -1,0 +1,118 @@
+"""The config feed: what the control plane tells every data-plane process. Secret-free by construction.
+
+A *snapshot* is the whole state at one revision; an *event* is one full row that changed, with the next
+revision. A reader accepts revision r+1 or a heartbeat; anything else means: take a snapshot. Wire types only;
+what a process looks up per request is compiled from them in `services/data_plane/table`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.providers import ProviderName
+
+SCHEMA: Final = 1
+STREAM_KEY: Final = "aigw:config"
+"""The stream's name on the bus; each entry has the id `<revision>-0` and one field, `event`."""
+EVENT_FIELD: Final = "event"
+MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationRow:
+    """One provider of one org. A provider that is not set up, or was cleared, has no row in a snapshot."""
+
+    org: str
+    provider: ProviderName
+    enabled: bool
+    secret_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrgRow:
+    """What a box may be told of its org: its name and who can change its settings."""
+
+    org: str
+    name: str
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node that may sign box tokens. `public_key` is the raw Ed25519 key, base64url without padding."""
+
+    node: str
+    kid: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole configuration at `revision` of `epoch`; the epoch changes when the database is restored."""
+
+    epoch: str
+    revision: int
+    integrations: tuple[IntegrationRow, ...]
+    orgs: tuple[OrgRow, ...]
+    nodes: tuple[NodeRow, ...]
+    schema: Literal[1] = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change. Exactly one of the rows is set for `op` put; a removal names what went by its row's keys.
+
+    `op`:
+        `put_integration` / `clear_integration`: `integration` is the row (for clear, with `enabled` false).
+        `put_org` / `remove_org`: `org` is the row.
+        `put_node` / `remove_node`: `node` is the row.
+    """
+
+    epoch: str
+    revision: int
+    op: Literal["put_integration", "clear_integration", "put_org", "remove_org", "put_node", "remove_node"]
+    integration: IntegrationRow | None = None
+    org: OrgRow | None = None
+    node: NodeRow | None = None
+    schema: Literal[1] = SCHEMA
+
+
+class FeedError(ValueError):
+    """Bytes that are no snapshot or event of a schema this process knows."""
+
+
+_SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Write a snapshot as JSON."""
+    return _SNAPSHOT.dump_json(snapshot)
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """Read a snapshot; raises `FeedError`."""
+    try:
+        return _SNAPSHOT.validate_json(data)
+    except ValidationError as error:
+        raise FeedError(f"not a snapshot of schema {SCHEMA}: {error.error_count()} faults") from None
+
+
+def encode_event(event: Event) -> bytes:
+    """Write an event as JSON."""
+    return _EVENT.dump_json(event, exclude_none=True)
+
+
+def decode_event(data: bytes) -> Event:
+    """Read an event; raises `FeedError`, also when the row that its `op` speaks of is missing."""
+    try:
+        event = _EVENT.validate_json(data)
+    except ValidationError as error:
+        raise FeedError(f"not an event of schema {SCHEMA}: {error.error_count()} faults") from None
+    kind = event.op.partition("_")[2]
+    if getattr(event, kind) is None:
+        raise FeedError(f"a {event.op} event without its {kind}")
+    return event

@@ -1,0 +1,105 @@
+"""Where a provider's traffic goes: one base URL, checked and split once.
+
+Used by the control plane to judge what an owner typed and by the data plane to aim what it compiled, so that
+both read the same bytes the same way. No name is resolved here: `shared/addresses.py` judges addresses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+MAX_ENDPOINT_CHARS = 2048
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+# RFC 1123 host labels; underscores are refused because certificates cannot carry them.
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+_IPV6_HOST = re.compile(r"[0-9a-f:.]{2,45}")
+# RFC 3986 §3.3 `pchar` and `/`, without percent-encoding: a base path has no reason to be encoded.
+_BASE_PATH = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
+_PRINTABLE = re.compile(r"[\x21-\x7e]*")
+
+
+class EndpointError(ValueError):
+    """An endpoint that cannot be used; the message is a sentence for the person who typed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A parsed base URL.
+
+    Attributes:
+        scheme: `https`, or `http` where the operator allows it.
+        host: lower case, without brackets for IPv6.
+        port: always set, the scheme's default when the URL named none.
+        base_path: `""` or `/a/b`, never with a trailing slash.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    base_path: str
+
+    @property
+    def tls(self) -> bool:
+        """Whether connections to it are encrypted."""
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """The value of the `Host` header: port left out when it is the scheme's default (RFC 9110 §7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority, e.g. `https://api.openai.com`."""
+        return f"{self.scheme}://{self.authority}"
+
+    def __str__(self) -> str:
+        return self.origin + self.base_path
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read a base URL, or raise `EndpointError` with the reason.
+
+    Accepts `https://host[:port][/base/path][/]` and the `http` form; whether plain http or a literal
+    address may be *used* is the operator's policy and not decided here.
+    """
+    if len(text) > MAX_ENDPOINT_CHARS:
+        raise EndpointError(f"The endpoint is longer than {MAX_ENDPOINT_CHARS} characters.")
+    if not _PRINTABLE.fullmatch(text):
+        raise EndpointError("The endpoint contains a space, a control or a non-ASCII character.")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise EndpointError("The endpoint is not a valid URL.") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise EndpointError("The endpoint must start with https://.")
+    if port == 0:
+        raise EndpointError("The endpoint's port must be between 1 and 65535.")
+    host = _host_of(text, parts)
+    return Endpoint(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], _base_path_of(parts))
+
+
+def _host_of(text: str, parts: SplitResult) -> str:
+    if "@" in parts.netloc:
+        raise EndpointError("The endpoint must not contain a user name or password.")
+    if "?" in text or "#" in text:
+        raise EndpointError("The endpoint must not contain a query or a fragment.")
+    host = (parts.hostname or "").lower()
+    if not (_HOST.fullmatch(host) or (parts.netloc.startswith("[") and _IPV6_HOST.fullmatch(host))):
+        raise EndpointError("The endpoint has no valid host name.")
+    return host
+
+
+def _base_path_of(parts: SplitResult) -> str:
+    base_path = parts.path.rstrip("/")
+    if not _BASE_PATH.fullmatch(base_path):
+        raise EndpointError("The endpoint's path has an empty segment or a character that is not allowed.")
+    if any(segment in {".", ".."} for segment in base_path.split("/")):
+        raise EndpointError("The endpoint's path must not contain . or .. segments.")
+    return base_path

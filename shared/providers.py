@@ -1,0 +1,79 @@
+"""The providers that the gateway knows, as one table: what differs between them is data, not code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ProviderName = Literal["openai", "anthropic"]
+KeyKind = Literal["openai", "anthropic_api", "anthropic_oauth", "unknown"]
+
+LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"
+"""Where a box finds the gateway: QEMU user networking's host address, and the node agent's one port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider.
+
+    Attributes:
+        name: as in URLs, rows and metrics.
+        title: as people read it.
+        default_endpoint: used when the owner sets none; what one would put into `*_BASE_URL`.
+        version_segment: what the gateway puts between the endpoint and the box's path.
+        local_base_url: the fixed base URL inside every box.
+        key_page: where an owner gets a key.
+        refused_routes: path prefixes, as segments after the version, that mint credentials usable without
+            the gateway or administer the provider account.
+    """
+
+    name: ProviderName
+    title: str
+    default_endpoint: str
+    version_segment: str
+    local_base_url: str
+    key_page: str
+    refused_routes: tuple[tuple[str, ...], ...]
+
+
+PROVIDERS: Final[dict[ProviderName, Provider]] = {
+    "openai": Provider(
+        name="openai",
+        title="OpenAI",
+        default_endpoint="https://api.openai.com/v1",
+        version_segment="",  # an OpenAI base URL carries its own version
+        local_base_url=f"{LOCAL_ORIGIN}/run9/ai/openai/v1/",
+        key_page="https://platform.openai.com/api-keys",
+        # Source: OpenAI's API reference, administration, realtime client secrets, ChatKit; November 2026.
+        refused_routes=(
+            ("organization",),
+            ("projects",),
+            ("realtime", "client_secrets"),
+            ("realtime", "sessions"),
+            ("realtime", "transcription_sessions"),
+            ("chatkit", "sessions"),
+            ("vaults",),
+        ),
+    ),
+    "anthropic": Provider(
+        name="anthropic",
+        title="Anthropic / Claude Code",
+        default_endpoint="https://api.anthropic.com",
+        version_segment="/v1",
+        local_base_url=f"{LOCAL_ORIGIN}/run9/ai/anthropic",
+        key_page="https://console.anthropic.com/settings/keys",
+        # Source: Anthropic's Admin API and vaults reference; November 2026.
+        refused_routes=(("organizations",), ("vaults",)),
+    ),
+}
+
+
+def kind_of_key(text: str) -> KeyKind:
+    """Tell whose key this looks like by its public prefix; `unknown` for anything else."""
+    if text.startswith("sk-ant-oat"):
+        return "anthropic_oauth"
+    if text.startswith("sk-ant-"):
+        return "anthropic_api"
+    if text.startswith("sk-"):
+        return "openai"
+    return "unknown"

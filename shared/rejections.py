@@ -1,0 +1,154 @@
+"""Every error the gateway makes on the box side: code, status, wording, whose fault.
+
+How a rejection is written for a provider's clients is `services/data_plane/core/answers.py`; the docs
+page is generated from here. Why these statuses: `docs/adr/0003-error-statuses.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+Source = Literal["gateway", "upstream"]
+Fault = Literal["box", "org", "operator", "provider"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    status: int
+    source: Source
+    fault: Fault
+    retry_helps: bool
+    retry_after_seconds: int | None
+    message: str
+
+
+class Rejection(Enum):
+    """One way in which the gateway refuses or fails a request.
+
+    `message` may name `{provider}` (its title) and `{detail}`; rendered it is one line under 300 characters
+    that says what to do and who can do it.
+    """
+
+    INTEGRATION_MISSING = _Entry(
+        400, "gateway", "org", False, None,
+        "{provider} is not set up for this box's organization. An organization owner can add the API key in "
+        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+    )  # fmt: skip
+    INTEGRATION_DISABLED = _Entry(
+        400, "gateway", "org", False, None,
+        "{provider} is switched off for this box's organization. An organization owner can switch it on in "
+        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+    )  # fmt: skip
+    BOX_IDENTITY_REQUIRED = _Entry(
+        400, "gateway", "operator", False, None,
+        "The gateway could not tell which box is calling ({detail}). Nothing in the box can fix this; the "
+        "platform's operator should check the node agent.",
+    )  # fmt: skip
+    ROUTE_NOT_ALLOWED = _Entry(
+        400, "gateway", "box", False, None,
+        "This {provider} route creates credentials or administers the provider account, so the gateway does "
+        "not forward it. Do this on the provider's own console.",
+    )  # fmt: skip
+    BROWSER_REQUEST_REFUSED = _Entry(
+        400, "gateway", "box", False, None,
+        "This looks like a request made by a web page ({detail}), and pages may not call the gateway. "
+        "Programs should call the base URL in OPENAI_BASE_URL or ANTHROPIC_BASE_URL directly.",
+    )  # fmt: skip
+    UPSTREAM_KEY_REJECTED = _Entry(
+        400, "upstream", "org", False, None,
+        "{provider} did not accept the organization's API key. An organization owner should replace it in "
+        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+    )  # fmt: skip
+    UPSTREAM_UPGRADE_REFUSED = _Entry(
+        426, "upstream", "provider", False, None,
+        "The endpoint set for {provider} refused the WebSocket ({detail}). Use plain HTTP for this call.",
+    )  # fmt: skip
+    UPSTREAM_UNREACHABLE = _Entry(
+        502, "upstream", "provider", True, None,
+        "The endpoint set for {provider} could not be reached ({detail}). Try again; if it stays, an "
+        "organization owner should check the endpoint in the run9 Portal.",
+    )  # fmt: skip
+    UPSTREAM_INVALID = _Entry(
+        502, "upstream", "provider", True, None,
+        "The endpoint set for {provider} answered something that is not valid HTTP ({detail}). Try again; if "
+        "it stays, an organization owner should check the endpoint.",
+    )  # fmt: skip
+    UPSTREAM_REDIRECT = _Entry(
+        502, "upstream", "org", True, None,
+        "The endpoint set for {provider} answered with a redirect, which the gateway never follows. An "
+        "organization owner should set the final address as the endpoint in the run9 Portal.",
+    )  # fmt: skip
+    UPSTREAM_TIMEOUT = _Entry(
+        504, "upstream", "provider", True, None,
+        "The endpoint set for {provider} did not answer in time ({detail}). Try again.",
+    )  # fmt: skip
+    CONFIG_UNAVAILABLE = _Entry(
+        503, "gateway", "operator", True, 2,
+        "The gateway has no current configuration ({detail}). Try again in a moment; if it stays, tell the "
+        "platform's operator.",
+    )  # fmt: skip
+    OVERLOADED = _Entry(
+        503, "gateway", "box", True, 2,
+        "Too many requests are open at once ({detail}). Try again in a moment, with fewer at a time.",
+    )  # fmt: skip
+    BAD_REQUEST = _Entry(
+        400, "gateway", "box", False, None,
+        "The gateway refused this request because it is not well-formed HTTP ({detail}).",
+    )  # fmt: skip
+    NOT_FOUND = _Entry(
+        404, "gateway", "box", False, None,
+        "No such path on the gateway. The base URLs are /run9/ai/openai/v1/ and /run9/ai/anthropic; "
+        "GET /run9/ai/ shows what is set up.",
+    )  # fmt: skip
+    METHOD_NOT_ALLOWED = _Entry(
+        400, "gateway", "box", False, None,
+        "The gateway does not forward this method ({detail}).",
+    )  # fmt: skip
+    REQUEST_TIMEOUT = _Entry(
+        408, "gateway", "box", True, None,
+        "The request did not arrive in time ({detail}).",
+    )  # fmt: skip
+    HEAD_TOO_LARGE = _Entry(
+        431, "gateway", "box", False, None,
+        "The request's headers are larger than the gateway accepts ({detail}).",
+    )  # fmt: skip
+    BODY_TOO_LARGE = _Entry(
+        413, "gateway", "box", False, None,
+        "The request's body is larger than the gateway accepts ({detail}).",
+    )  # fmt: skip
+
+    @property
+    def code(self) -> str:
+        """The stable code, in `x-run9-error`, metrics and logs."""
+        return self.name.lower()
+
+    @property
+    def status(self) -> int:
+        """The HTTP status it is answered with."""
+        return self.value.status
+
+    @property
+    def source(self) -> Source:
+        """Who caused it, in `x-run9-error-source`."""
+        return self.value.source
+
+    @property
+    def fault(self) -> Fault:
+        """Who can mend it."""
+        return self.value.fault
+
+    @property
+    def retry_helps(self) -> bool:
+        """Whether trying again may succeed; where it may not, the answer says `x-should-retry: false`."""
+        return self.value.retry_helps
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """The `retry-after` to send; small, because clients sleep exactly as long as they are told."""
+        return self.value.retry_after_seconds
+
+    def render(self, provider: str, detail: str = "") -> str:
+        """Write the sentence for a provider's title and an optional detail (never a client's raw bytes)."""
+        return self.value.message.format(provider=provider, detail=detail or "no detail")

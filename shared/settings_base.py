@@ -1,0 +1,107 @@
+"""How every plane reads its settings: the prefix, the `*_FILE` variants, and what an unknown name gets.
+
+The only door to the environment beside the planes' own `settings.py`, which declare the names. Values come
+from arguments first, then `AIGW_NAME`, then the file named by `AIGW_NAME_FILE`, then the default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PREFIX: Final = "AIGW_"
+MAX_SECRET_FILE_BYTES: Final = 64 * 1024
+
+
+class SettingFileError(ValueError):
+    """A file named by an `AIGW_*_FILE` variable that cannot be used; says why, never its content."""
+
+
+class FileVariantSource(PydanticBaseSettingsSource):
+    """Reads a field from the file that `AIGW_<FIELD>_FILE` names, without the trailing newline."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Give (value or None, key, whether it still needs JSON decoding)."""
+        name = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(name)  # noqa: TID251  # this is the door
+        if not path:
+            return None, field_name, False
+        return read_setting_file(name, path), field_name, self.field_is_complex(field)
+
+    def __call__(self) -> dict[str, Any]:
+        """Collect the fields that have a file."""
+        values: dict[str, Any] = {}
+        for field_name, field in self.settings_cls.model_fields.items():
+            value, key, is_complex = self.get_field_value(field, field_name)
+            if value is not None:
+                values[key] = self.prepare_field_value(field_name, field, value, is_complex)
+        return values
+
+
+def read_setting_file(name: str, path: str) -> str:
+    """Read a small text file for the setting `name`; raises `SettingFileError`."""
+    try:
+        data = Path(path).read_bytes()
+        if len(data) > MAX_SECRET_FILE_BYTES:
+            raise SettingFileError(f"{name}: {path} is larger than {MAX_SECRET_FILE_BYTES} bytes")
+        return data.decode().rstrip("\r\n")
+    except OSError as error:
+        raise SettingFileError(f"{name}: {path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingFileError(f"{name}: {path} is not UTF-8 text") from None
+
+
+class GatewaySettings(BaseSettings):
+    """The base of every plane's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # part of the hook's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # same
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then `*_FILE`; no dotenv file is ever picked up by surprise."""
+        return (init_settings, env_settings, FileVariantSource(settings_cls))
+
+
+def unknown_names(
+    classes: Iterable[type[GatewaySettings]], environ: Mapping[str, str] | None = None
+) -> list[str]:
+    """Give one warning sentence for every `AIGW_*` variable that no settings class knows."""
+    present = os.environ if environ is None else environ  # noqa: TID251  # this is the door
+    known = {f"{PREFIX}{field.upper()}" for cls in classes for field in cls.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    warnings = []
+    for name in sorted(present):
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        warnings.append(f"{name} is not a setting of the gateway{hint}")
+    return warnings
+
+
+def source_of(name: str, environ: Mapping[str, str] | None = None) -> str:
+    """Tell where the setting `name` (lower case, without prefix) comes from: env, file or default."""
+    present = os.environ if environ is None else environ  # noqa: TID251  # this is the door
+    variable = f"{PREFIX}{name.upper()}"
+    if variable in present:
+        return variable
+    if f"{variable}_FILE" in present:
+        return f"{variable}_FILE"
+    return "default"
