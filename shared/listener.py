@@ -1,0 +1,124 @@
+"""One listening socket with one ASGI application behind it: bind with a clear error, serve, drain, stop.
+
+A thin owner of uvicorn that leaves signals to the command line, so that several listeners live in one
+process. No knowledge of what the application does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+LISTEN_BACKLOG: Final = 4096
+ProtocolFactory = Callable[..., asyncio.Protocol]
+
+
+class ListenError(Exception):
+    """A port that cannot be listened on; the message says why and what to do."""
+
+
+class _UnsignalledServer(uvicorn.Server):
+    """A uvicorn server that installs no signal handlers: the command line owns them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int, *, option: str) -> socket.socket:
+    """Listen on `host:port` (0 picks a free port); `option` is what the user would change.
+
+    Raises:
+        ListenError: the port is taken, needs a right, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(_explain(error, host, port, option)) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _explain(error: OSError, host: str, port: int, option: str) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} on {host} is in use. Stop what holds it, or choose another by {option}."
+        case errno.EACCES | errno.EPERM:
+            return (
+                f"Port {port} needs a right that this user does not have. Choose one of 1024 or above with "
+                f"{option}, or grant CAP_NET_BIND_SERVICE."
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"{host} is not an address of this machine. Choose another with {option}."
+        case _:
+            return f"Cannot listen on {host}:{port} ({error.strerror}). Choose another with {option}."
+
+
+def port_of(listener: socket.socket) -> int:
+    """Tell which port a bound socket has."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    started: Callable[[], None],
+    http: ProtocolFactory | str = "httptools",
+    grace_seconds: int = 10,
+    keep_alive_seconds: int = 75,
+) -> None:
+    """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
+
+    `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
+    `started` is called once, when connections are accepted. Raises what the application's lifespan raised.
+    """
+    options: dict[str, Any] = {"http": http}
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        backlog=LISTEN_BACKLOG,
+        timeout_keep_alive=keep_alive_seconds,
+        timeout_graceful_shutdown=grace_seconds,
+        **options,
+    )
+    server = _UnsignalledServer(config)
+    watcher = asyncio.gather(_announce(server, started), _stop_when(server, stop))
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watcher
+
+
+async def _announce(server: uvicorn.Server, started: Callable[[], None]) -> None:
+    while not server.started:  # noqa: ASYNC110  # uvicorn offers a flag, no event
+        await asyncio.sleep(0.01)
+    started()
+
+
+async def _stop_when(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
