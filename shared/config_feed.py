@@ -101,6 +101,11 @@ def decode_snapshot(data: bytes) -> Snapshot:
         raise FeedError(f"not a snapshot of schema {SCHEMA}: {error.error_count()} faults") from None
 
 
+def snapshot_etag(epoch: str, revision: int) -> str:
+    """Write the `ETag` of the snapshot at `revision`; a reader sends it back as `If-None-Match`."""
+    return f'"{epoch}-{revision}"'
+
+
 def encode_event(event: Event) -> bytes:
     """Write an event as JSON."""
     return _EVENT.dump_json(event, exclude_none=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from services.data_plane.core.caller import Unidentified
+
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.integration import CompiledIntegration, NotReady
     from shared.box_token import Box
     from shared.providers import ProviderName
 
-
-class Unidentified(Exception):  # noqa: N818  # a finding about the caller, not a failure of ours
-    """The caller could not be told; `str()` is the detail for `box_identity_required`."""
+__all__ = ["Account", "Identity", "Table", "Unidentified"]
 
 
 class Identity(Protocol):

@@ -1,0 +1,55 @@
+"""Every limit and deadline of the relay, as one value with the unit in each name.
+
+The defaults are the documented ones (`docs`, threat model rows 17 to 19); `settings.py` offers each under the
+same name. Seconds may be fractions, so that tests need not wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """What one exchange, one box, one org and the pool may use.
+
+    Attributes:
+        head_seconds: from a request's first byte to the end of its head.
+        body_progress_seconds: longest pause between two pieces of a request body.
+        write_stall_seconds: longest time that either side may refuse to take bytes.
+        connect_seconds: resolve, TCP and TLS together.
+        first_byte_seconds: from the request's end to the first byte of the answer.
+        idle_seconds: longest pause between two pieces of an answer.
+        keep_alive_seconds: how long an idle box connection is kept.
+        max_head_bytes, max_head_fields: of a request's or an answer's head.
+        max_body_bytes: of a request body; above every provider's own limit.
+        write_buffer_bytes: per direction, above which the other side is paused.
+        max_connections_per_box, max_requests_per_box, max_requests_per_org: open at once in this process.
+        max_idle_upstreams_per_endpoint, max_idle_upstreams: pooled per (org, endpoint), and in all.
+        upstream_idle_seconds: how long an unused upstream connection is kept; below common servers' 60 s.
+        upstream_life_seconds: after which a connection is not used again, so that DNS changes are followed.
+    """
+
+    head_seconds: float = 10
+    body_progress_seconds: float = 30
+    write_stall_seconds: float = 60
+    connect_seconds: float = 10
+    first_byte_seconds: float = 600
+    idle_seconds: float = 600
+    keep_alive_seconds: float = 75
+    max_head_bytes: int = 64 * KIB
+    max_head_fields: int = 128
+    max_body_bytes: int = GIB
+    write_buffer_bytes: int = 256 * KIB
+    max_connections_per_box: int = 512
+    max_requests_per_box: int = 256
+    max_requests_per_org: int = 2_048
+    max_idle_upstreams_per_endpoint: int = 64
+    max_idle_upstreams: int = 2_048
+    upstream_idle_seconds: float = 50
+    upstream_life_seconds: float = 600
