@@ -1,0 +1,125 @@
+"""The data plane's settings: names, defaults, what may not be combined. The only reader of its environment.
+
+`bootstrap` takes the few values each part needs from here; nothing else knows that settings exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from services.data_plane.core.limits import RelayLimits
+from shared.addresses import AddressPolicy
+from shared.secret import Secret
+from shared.settings_base import GatewaySettings
+
+_LIMITS: Final = RelayLimits()
+GUEST_AUTHORITY: Final = "10.0.2.2:1000"
+"""How a box addresses the gateway, whatever port it listens on behind the node agent."""
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
+PositiveCount = Annotated[int, Field(gt=0)]
+Texts = Annotated[tuple[str, ...], NoDecode]
+"""Several values in one variable, separated by commas."""
+
+
+class DataPlaneSettings(GatewaySettings):
+    """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+
+    environment: Literal["production", "development"] = "production"
+
+    box_host: str = "127.0.0.1"
+    box_port: int = Field(1000, ge=0, le=65_535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(9901, ge=0, le=65_535)
+    drain_seconds: int = Field(10, ge=0, le=3_600)
+
+    control_plane_internal_url: str = "http://127.0.0.1:9902"
+    internal_token: Secret = Field(default_factory=lambda: Secret(""))
+    secret_store_url: str = "local:///var/lib/aigw/secrets"  # noqa: S105  # where secrets lie, no secret
+    event_bus_url: str = "memory://"
+
+    identity_mode: Literal["static", "header"] = "header"
+    static_org: str = ""
+    box_authorities: Texts = ()
+
+    endpoint_address_exceptions: Texts = ()
+    allow_plain_http_endpoints: bool = False
+    upstream_ca_file: Path | None = None
+
+    max_config_age_seconds: float = Field(86_400, gt=0)
+    snapshot_poll_seconds: PositiveSeconds = 60
+    prefetch_secrets: bool = True
+    access_log: Literal["stderr", "stdout", "off"] = "stderr"
+
+    head_seconds: PositiveSeconds = _LIMITS.head_seconds
+    body_progress_seconds: PositiveSeconds = _LIMITS.body_progress_seconds
+    write_stall_seconds: PositiveSeconds = _LIMITS.write_stall_seconds
+    connect_seconds: PositiveSeconds = _LIMITS.connect_seconds
+    first_byte_seconds: PositiveSeconds = _LIMITS.first_byte_seconds
+    idle_seconds: PositiveSeconds = _LIMITS.idle_seconds
+    keep_alive_seconds: PositiveSeconds = _LIMITS.keep_alive_seconds
+    max_head_bytes: PositiveCount = _LIMITS.max_head_bytes
+    max_head_fields: PositiveCount = _LIMITS.max_head_fields
+    max_body_bytes: PositiveCount = _LIMITS.max_body_bytes
+    write_buffer_bytes: PositiveCount = _LIMITS.write_buffer_bytes
+    max_connections_per_box: PositiveCount = _LIMITS.max_connections_per_box
+    max_requests_per_box: PositiveCount = _LIMITS.max_requests_per_box
+    max_requests_per_org: PositiveCount = _LIMITS.max_requests_per_org
+    max_idle_upstreams_per_endpoint: PositiveCount = _LIMITS.max_idle_upstreams_per_endpoint
+    max_idle_upstreams: PositiveCount = _LIMITS.max_idle_upstreams
+    upstream_idle_seconds: PositiveSeconds = _LIMITS.upstream_idle_seconds
+    upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
+
+    @field_validator("identity_mode", mode="before")
+    @classmethod
+    def _explain_proxy_tlv(cls, value: Any) -> Any:
+        if value == "proxy-tlv":
+            raise ValueError("proxy-tlv is not built yet; use header behind a trusted proxy")
+        return value
+
+    @field_validator("box_authorities", "endpoint_address_exceptions", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("endpoint_address_exceptions")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AddressPolicy.of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> DataPlaneSettings:
+        if self.identity_mode == "static":
+            if self.environment == "production":
+                raise ValueError(
+                    "identity_mode static gives every caller the same org, so it is refused in production; "
+                    "use header, or set environment to development"
+                )
+            if not self.static_org:
+                raise ValueError("identity_mode static needs static_org")
+        return self
+
+    def relay_limits(self) -> RelayLimits:
+        """Give the relay's limits with the operator's values."""
+        return RelayLimits(**{field.name: getattr(self, field.name) for field in fields(RelayLimits)})
+
+    def address_policy(self) -> AddressPolicy:
+        """Give the judge of endpoint addresses with the operator's exceptions."""
+        return AddressPolicy.of(self.endpoint_address_exceptions)
+
+    def authorities(self, box_port: int) -> frozenset[bytes]:
+        """Give the `Host` values that the box listener on `box_port` answers to, lower case."""
+        names = self.box_authorities or (
+            GUEST_AUTHORITY,
+            f"127.0.0.1:{box_port}",
+            f"localhost:{box_port}",
+        )
+        return frozenset(name.lower().encode("ascii") for name in names)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.data_plane.core.limits import RelayLimits
+from services.data_plane.settings import DataPlaneSettings
+
+
+def development(**values: object) -> DataPlaneSettings:
+    return DataPlaneSettings.model_validate({"environment": "development", **values})
+
+
+def test_every_limit_of_the_relay_is_a_setting_with_the_same_default() -> None:
+    settings = DataPlaneSettings()
+    assert settings.relay_limits() == RelayLimits()
+    assert {field.name for field in fields(RelayLimits)} <= set(DataPlaneSettings.model_fields)
+
+
+def test_a_limit_set_by_the_environment_reaches_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGW_HEAD_SECONDS", "2.5")
+    monkeypatch.setenv("AIGW_MAX_REQUESTS_PER_ORG", "7")
+    limits = DataPlaneSettings().relay_limits()
+    assert (limits.head_seconds, limits.max_requests_per_org) == (2.5, 7)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGW_ENDPOINT_ADDRESS_EXCEPTIONS", "10.1.0.0/16, fd00::/8")
+    settings = DataPlaneSettings()
+    assert settings.endpoint_address_exceptions == ("10.1.0.0/16", "fd00::/8")
+    assert settings.address_policy().allows("10.1.2.3")
+    assert not settings.address_policy().allows("10.2.2.3")
+
+
+def test_a_malformed_network_is_refused_at_start() -> None:
+    with pytest.raises(ValidationError, match="endpoint_address_exceptions"):
+        development(endpoint_address_exceptions="10.1.0.0/33")
+
+
+def test_a_static_org_is_refused_in_production() -> None:
+    with pytest.raises(ValidationError, match="refused in production"):
+        DataPlaneSettings(identity_mode="static", static_org="acme")
+
+
+def test_the_environment_is_production_unless_said_otherwise() -> None:
+    assert DataPlaneSettings().environment == "production"
+
+
+def test_a_static_identity_needs_its_org() -> None:
+    with pytest.raises(ValidationError, match="needs static_org"):
+        development(identity_mode="static")
+    assert development(identity_mode="static", static_org="acme").static_org == "acme"
+
+
+def test_the_proxy_identity_that_is_not_there_says_so() -> None:
+    with pytest.raises(ValidationError, match="proxy-tlv is not built yet"):
+        development(identity_mode="proxy-tlv")
+
+
+def test_boxes_may_use_the_guest_address_and_loopback() -> None:
+    assert development().authorities(4321) == {b"10.0.2.2:1000", b"127.0.0.1:4321", b"localhost:4321"}
+
+
+def test_configured_authorities_replace_the_default_ones() -> None:
+    assert development(box_authorities="AI.example:80").authorities(4321) == {b"ai.example:80"}
+
+
+def test_the_internal_token_comes_from_a_file_and_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("t0ken-canary\n")
+    monkeypatch.setenv("AIGW_INTERNAL_TOKEN_FILE", str(path))
+    settings = DataPlaneSettings()
+    assert settings.internal_token.reveal() == "t0ken-canary"
+    assert "t0ken" not in repr(settings) + settings.model_dump_json()
