@@ -38,6 +38,7 @@ class CompiledIntegration:
         key_bytes: the key itself, for scanning what leaves towards the box. Secret.
         beta_token: a token that must stand in `anthropic-beta` (setup tokens), or empty.
         secret_version: which version of the secret this was compiled from.
+        pool_key: connections are shared within this, and never beyond it.
     """
 
     provider: Provider
@@ -49,3 +50,7 @@ class CompiledIntegration:
     key_bytes: bytes = field(repr=False)
     beta_token: bytes
     secret_version: int
+    pool_key: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool_key", (self.org, str(self.endpoint)))

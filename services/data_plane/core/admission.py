@@ -1,0 +1,39 @@
+"""May this request pass at all, whoever's it is: its method, its Host, and that no web page made it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.data_plane.core.refused import Refused, bad_request
+from services.data_plane.core.request_head import RequestHead
+from shared.rejections import Rejection
+
+_REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE", b"TRACK"})
+
+
+def check_admission(head: RequestHead, authorities: frozenset[bytes], max_body_bytes: int) -> None:
+    """Raise `Refused` unless the request may be served under one of the `authorities` (lower case)."""
+    if head.method in _REFUSED_METHODS:
+        raise Refused(Rejection.METHOD_NOT_ALLOWED, "CONNECT and TRACE are never forwarded")
+    if not head.target.startswith(b"/") and head.target != b"*":
+        raise bad_request("the request target is not a path")
+    if head.host is not None and head.host not in authorities and head.host.lower() not in authorities:
+        # DNS rebinding gives a page this address under its own name.
+        raise Refused(Rejection.BROWSER_REQUEST_REFUSED, "the Host is not the gateway's")
+    if not head.has_credential and (head.origin is not None or head.fetch_site is not None):
+        _check_page(head, authorities)
+    if head.content_length is not None and head.content_length > max_body_bytes:
+        raise Refused(Rejection.BODY_TOO_LARGE, f"more than {max_body_bytes} bytes")
+
+
+def _check_page(head: RequestHead, authorities: frozenset[bytes]) -> None:
+    """Refuse what a page can send blindly: pages cannot add a credential header without a preflight.
+
+    WebSocket handshakes are judged too: no browser preflights them, and their answers can be read.
+    """
+    if head.fetch_site == b"cross-site":
+        raise Refused(Rejection.BROWSER_REQUEST_REFUSED, "Sec-Fetch-Site is cross-site")
+    if head.origin is not None:
+        scheme, mark, authority = head.origin.lower().partition(b"://")
+        if not mark or scheme not in {b"http", b"ws"} or authority not in authorities:
+            raise Refused(Rejection.BROWSER_REQUEST_REFUSED, "the Origin is not the gateway's")

@@ -1,0 +1,82 @@
+"""How the gateway's own answers are written: in the shape that the provider's clients show to people.
+
+The one place that turns a `Rejection` into bytes on the box side.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from shared.providers import Provider
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.core.refused import Refused
+
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    426: "Upgrade Required",
+    431: "Request Header Fields Too Large",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+def write_rejection(
+    refused: Refused, provider: Provider | None, *, request_id: str, bodiless: bool, close: bool
+) -> bytes:
+    """Write the whole answer.
+
+    Args:
+        refused: what went wrong.
+        provider: whose error shape and title to use; OpenAI's shape when the request named none.
+        request_id: the gateway's own id for this answer.
+        bodiless: the request was a HEAD: the head alone is sent (RFC 9110 §9.3.2).
+        close: whether the connection ends after it.
+    """
+    rejection = refused.rejection
+    message = rejection.render(provider.title if provider else "The provider", refused.detail)
+    body = json.dumps(_shape(rejection, provider, message, request_id)).encode()
+    lines = [
+        f"HTTP/1.1 {rejection.status} {_REASONS[rejection.status]}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        f"x-run9-error: {rejection.code}",
+        f"x-run9-error-source: {rejection.source}",
+        f"{'request-id' if provider and provider.name == 'anthropic' else 'x-request-id'}: {request_id}",
+    ]
+    if not rejection.retry_helps:
+        lines.append("x-should-retry: false")
+    if rejection.retry_after_seconds is not None:
+        lines.append(f"retry-after: {rejection.retry_after_seconds}")
+    if rejection is Rejection.UPSTREAM_UPGRADE_REFUSED:
+        lines.append("upgrade: HTTP/1.1")  # RFC 9110 §15.5.22 asks a 426 to name what it wants instead
+        lines.append("connection: upgrade, close" if close else "connection: upgrade")
+    elif close:
+        lines.append("connection: close")
+    head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+    return head if bodiless else head + body
+
+
+def _shape(
+    rejection: Rejection, provider: Provider | None, message: str, request_id: str
+) -> dict[str, object]:
+    if provider is not None and provider.name == "anthropic":
+        error = {"type": "invalid_request_error", "message": message}
+        return {"type": "error", "error": error, "request_id": request_id}
+    return {
+        "error": {"message": message, "type": "invalid_request_error", "param": None, "code": rejection.code}
+    }
+
+
+def write_warm_up(*, close: bool) -> bytes:
+    """Answer a client's `HEAD` on a base URL: yes, somebody is here. It is never sent on."""
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n" + (b"connection: close\r\n" if close else b"") + b"\r\n"
+    )

@@ -1,0 +1,219 @@
+r"""The one definition of an acceptable request head: cut once into what passes and what is noted.
+
+RFC 9112 read strictly: whatever two parsers might read differently is refused. No leading empty line, no
+obsolete line folding (§5.2), no bare CR or LF (§2.2), no space before the colon (§5.1), no second
+`Content-Length`, no `Content-Length` with `Transfer-Encoding` (§6.1), no coding but `chunked`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from services.data_plane.core.header_rules import CREDENTIALS, Rule, request_rule
+from services.data_plane.core.refused import Refused, bad_request
+from shared.providers import kind_of_key
+from shared.rejections import Rejection
+
+HEAD_END: Final = b"\r\n\r\n"
+MAX_CONTENT_LENGTH_DIGITS: Final = 18
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
+# Possessive quantifiers: one pass, whatever the input. No `#` in a request target (RFC 9112 §3.2).
+_HEAD = re.compile(
+    rb"(" + _TOKEN + rb"{1,32}+) ([!\"$-~]++) HTTP/1\.([01])\r\n"
+    rb"((?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+)
+_LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
+_DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_CONTENT_LENGTH_DIGITS)
+_PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
+# Fields that frame the message or route it: naming them in Connection asks that they be taken away (RFC 9110
+# §7.6.1), which would change what the message is.
+_NOT_REMOVABLE = frozenset({b"content-length", b"transfer-encoding", b"host", b"x-run9-box-token"})
+_WS_CREDENTIAL_PROTOCOLS = (b"openai-insecure-api-key.", b"openai-organization.", b"openai-project.")
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request head, cut.
+
+    Attributes:
+        method: as it came, e.g. `POST`.
+        target: the raw request target, visible ASCII.
+        minor: 1 for HTTP/1.1, 0 for HTTP/1.0.
+        kept: the header lines that pass, raw, without line ends, in their order.
+        host: the `Host` value; None when an HTTP/1.0 request has none.
+        content_length: bytes of the body when it is sent with a length; None otherwise.
+        chunked: whether the body is sent in chunks.
+        keep_alive: whether the client will send another request on this connection.
+        websocket: whether this is a well-formed WebSocket handshake's request line and Upgrade.
+        expects_continue: whether the client waits for a 100 before it sends the body.
+        box_token: the `X-Run9-Box-Token` value, if there was one.
+        origin, fetch_site: the values of `Origin` and `Sec-Fetch-Site`, if any.
+        has_credential: whether a credential in any form came with it.
+        leaked_key: whether that credential looks like a real provider key.
+        ws_protocols: the WebSocket protocols offered that are no credential; None when none were offered.
+        beta: the `anthropic-beta` lines, if any (they are in `kept` too).
+    """
+
+    method: bytes
+    target: bytes
+    minor: int
+    kept: list[bytes]
+    host: bytes | None = None
+    content_length: int | None = None
+    chunked: bool = False
+    keep_alive: bool = True
+    websocket: bool = False
+    expects_continue: bool = False
+    box_token: bytes | None = None
+    origin: bytes | None = None
+    fetch_site: bytes | None = None
+    has_credential: bool = False
+    leaked_key: bool = False
+    ws_protocols: bytes | None = None
+    beta: list[bytes] | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether body bytes follow the head."""
+        return self.chunked or bool(self.content_length)
+
+
+def check_incomplete(data: bytes) -> None:
+    """Refuse early what can never become an acceptable head, while its end has not come yet."""
+    if _LOOSE_LINE_END.search(data) or data[:1] in {b"\r", b"\n", b" "}:
+        raise bad_request("a line does not end in CRLF")
+
+
+def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:
+    """Cut a head that ends with its empty line; raises `Refused` for anything but an acceptable one."""
+    match = _HEAD.fullmatch(raw)
+    if match is None:
+        raise bad_request(_why_not(raw))
+    method, target, minor, fields = match.groups()
+    lines = fields.split(b"\r\n")
+    del lines[-1]
+    if len(lines) > max_fields:
+        raise Refused(Rejection.HEAD_TOO_LARGE, f"more than {max_fields} header lines")
+    kept: list[bytes] = []
+    noted: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        rule, lower = request_rule(name)
+        if rule is Rule.KEEP:
+            kept.append(line)
+        elif rule is not Rule.DROP:
+            noted.setdefault(lower, []).append(value.strip(b" \t"))
+            if rule is Rule.NOTE_AND_KEEP:
+                kept.append(line)
+    head = RequestHead(method, target, 1 if minor == b"1" else 0, kept)
+    _read_host(head, noted)
+    _read_framing(head, noted)
+    _read_connection(head, noted)
+    _read_caller(head, noted)
+    if b"anthropic-beta" in noted:
+        head.beta = noted[b"anthropic-beta"]
+    return head
+
+
+def _why_not(raw: bytes) -> str:
+    """Say what is wrong with a head that did not match, for the person who wrote the client."""
+    if _LOOSE_LINE_END.search(raw):
+        return "a line does not end in CRLF, or holds a NUL"
+    request_line, _, fields = raw.partition(b"\r\n")
+    if not _HEAD.fullmatch(request_line + b"\r\n\r\n"):
+        return "the request line is malformed"
+    if re.search(rb"(?:\A|\r\n)[ \t]", fields):
+        return "a header line is folded"
+    return "a header line is malformed"
+
+
+def _read_host(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+    """RFC 9112 §3.2: exactly one Host in HTTP/1.1."""
+    hosts = noted.get(b"host")
+    if hosts is None:
+        if head.minor:
+            raise bad_request("the Host header is missing")
+    elif len(hosts) > 1:
+        raise bad_request("there is more than one Host header")
+    else:
+        head.host = hosts[0]
+
+
+def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+    """RFC 9112 §6: one length or `chunked`, never both, never a list."""
+    lengths = noted.get(b"content-length")
+    codings = noted.get(b"transfer-encoding")
+    if lengths is not None:
+        if codings is not None:
+            raise bad_request("both Content-Length and Transfer-Encoding")
+        if len(lengths) > 1 or not _DIGITS.fullmatch(lengths[0]):
+            raise bad_request("the Content-Length is not one number")
+        head.content_length = int(lengths[0])
+    elif codings is not None:
+        # §6.1: a Transfer-Encoding in an HTTP/1.0 message is faulty framing.
+        if len(codings) > 1 or codings[0].lower() != b"chunked" or not head.minor:
+            raise bad_request("the Transfer-Encoding is not chunked")
+        head.chunked = True
+    expects = noted.get(b"expect")
+    head.expects_continue = expects is not None and expects[0].lower() == b"100-continue"
+
+
+def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+    """RFC 9110 §7.6.1: what Connection names is for this connection only."""
+    values = noted.get(b"connection")
+    if values is None:
+        head.keep_alive = head.minor == 1
+        return
+    options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
+    head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
+    if b"upgrade" in options:
+        head.websocket = _is_websocket(head, noted)
+    if named := options - _PLAIN_CONNECTION:
+        if named & _NOT_REMOVABLE:
+            raise bad_request("Connection names a header that cannot be taken away")
+        head.kept = [line for line in head.kept if line.partition(b":")[0].lower() not in named]
+
+
+def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
+    """RFC 6455 §4.1. Any other upgrade (h2c …) is not passed on, as if it had not been asked for."""
+    upgrades = noted.get(b"upgrade", [])
+    if len(upgrades) != 1 or upgrades[0].lower() != b"websocket" or not head.minor:
+        return False
+    if head.method != b"GET" or head.chunked or head.content_length:
+        raise bad_request("a WebSocket handshake is a GET without a body")
+    return True
+
+
+def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+    for name in CREDENTIALS & noted.keys():
+        head.has_credential = True
+        head.leaked_key = head.leaked_key or any(map(_looks_real, noted[name]))
+    if protocols := noted.get(b"sec-websocket-protocol"):
+        offered = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
+        harmless = [p for p in offered if not p.lower().startswith(_WS_CREDENTIAL_PROTOCOLS)]
+        head.has_credential = head.has_credential or len(harmless) < len(offered)
+        head.leaked_key = head.leaked_key or any(
+            _looks_real(p.partition(b".")[2]) for p in offered if p not in harmless
+        )
+        head.ws_protocols = b", ".join(harmless) or None
+    tokens = noted.get(b"x-run9-box-token")
+    if tokens is not None:
+        if len(tokens) > 1:
+            raise bad_request("there is more than one box token")
+        head.box_token = tokens[0]
+    head.origin = _one(noted, b"origin")
+    head.fetch_site = _one(noted, b"sec-fetch-site")
+
+
+def _one(noted: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
+    values = noted.get(name)
+    return b", ".join(values) if values else None
+
+
+def _looks_real(credential: bytes) -> bool:
+    """Whether a thrown-away credential has the prefix and the length of a real key."""
+    text = credential.rpartition(b" ")[2].decode("latin-1")
+    return len(text) >= 24 and kind_of_key(text) != "unknown"  # noqa: PLR2004  # no placeholder is so long

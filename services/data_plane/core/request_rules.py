@@ -1,0 +1,56 @@
+"""Prepare a request for the provider: strip first, inject last. Gives the exact bytes that are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.data_plane.core.route import forwarded_target
+
+if TYPE_CHECKING:
+    from services.data_plane.core.integration import CompiledIntegration
+    from services.data_plane.core.request_head import RequestHead
+    from services.data_plane.core.route import Route
+
+
+def prepare_head(head: RequestHead, route: Route, query: bytes, integration: CompiledIntegration) -> bytes:
+    """Write the head to send: the kept lines as they came, `Host` and exactly one credential.
+
+    An HTTP/1.0 request stays one, so that the provider answers it without chunks, and ends its connection.
+    """
+    target = forwarded_target(integration.base_path, route, query)
+    lines = head.kept
+    if integration.beta_token:
+        lines = _with_beta(lines, head, integration.beta_token)
+    if head.websocket:
+        lines = [*lines, b"Connection: Upgrade", b"Upgrade: websocket"]
+        if head.ws_protocols is not None:
+            lines.append(b"Sec-WebSocket-Protocol: " + head.ws_protocols)
+    version = b" HTTP/1.1\r\n" if head.minor else b" HTTP/1.0\r\nConnection: close\r\n"
+    kept = b"\r\n".join(lines) + b"\r\n" if lines else b""
+    return b"".join(
+        (
+            head.method,
+            b" ",
+            target,
+            version,
+            integration.host_line,
+            kept,
+            integration.credential_lines,
+            b"\r\n",
+        )
+    )
+
+
+def _with_beta(lines: list[bytes], head: RequestHead, token: bytes) -> list[bytes]:
+    """Put a token into the `anthropic-beta` list, once, next to what the client asked for."""
+    if head.beta is None:
+        return [*lines, b"anthropic-beta: " + token]
+    present = {item.strip() for value in head.beta for item in value.split(b",")}
+    if token in present:
+        return lines
+    merged = list(lines)
+    for index, line in enumerate(merged):
+        if line.partition(b":")[0].lower() == b"anthropic-beta":
+            merged[index] = line.rstrip(b" \t") + b"," + token
+            break
+    return merged

@@ -1,0 +1,123 @@
+"""A provider's response head, cut once: what passes, how its body ends, and what must not reach the box."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
+from services.data_plane.core.header_rules import Rule, response_rule
+
+_HEAD = re.compile(
+    rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+)
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 204, 304, 200
+
+
+class BadResponse(ValueError):  # noqa: N818  # a finding about the provider's bytes
+    """A head that is not acceptable HTTP; the message is a detail for `upstream_invalid`."""
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """A response head, cut.
+
+    Attributes:
+        status: 100 to 999.
+        reason: with its leading space, or empty.
+        kept: the header lines that pass, raw, without line ends, in their order.
+        framing: how the body ends; None when there is none.
+        keep_alive: whether the provider keeps the connection.
+        location: the `Location` value, if any; it is not in `kept`.
+        request_id: the provider's own id of the request, or empty.
+    """
+
+    status: int
+    reason: bytes
+    kept: list[bytes]
+    framing: Framing | None
+    keep_alive: bool
+    location: bytes | None
+    request_id: str
+
+    @property
+    def interim(self) -> bool:
+        """Whether another head follows (RFC 9110 §15.2); 101 is final here."""
+        return self.status < _FIRST_FINAL and self.status != 101  # noqa: PLR2004  # Switching Protocols
+
+    @property
+    def redirect(self) -> bool:
+        """Whether it tells the client to ask elsewhere."""
+        return self.status in _REDIRECTS and self.location is not None
+
+
+def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
+    """Cut a head that ends with its empty line; raises `BadResponse`."""
+    match = _HEAD.fullmatch(raw)
+    if match is None:
+        raise BadResponse("a malformed response head")
+    minor, status_text, reason, fields = match.groups()
+    lines = fields.split(b"\r\n")
+    del lines[-1]
+    kept: list[bytes] = []
+    noted: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        rule, lower = response_rule(name)
+        if rule is Rule.KEEP:
+            kept.append(line)
+        elif rule is not Rule.DROP:
+            noted.setdefault(lower, []).append(value.strip(b" \t"))
+            if rule is Rule.NOTE_AND_KEEP:
+                kept.append(line)
+    status = int(status_text)
+    if b"connection" in noted:
+        keep_alive, kept = _read_connection(noted[b"connection"], kept, minor == b"1")
+    else:
+        keep_alive = minor == b"1"
+    framing = _framing_of(status, noted, request_method)
+    return ResponseHead(
+        status=status,
+        reason=reason or b"",
+        kept=kept,
+        framing=framing,
+        keep_alive=keep_alive and not isinstance(framing, UntilCloseFraming),
+        location=noted[b"location"][0] if b"location" in noted else None,
+        request_id=_request_id(noted),
+    )
+
+
+def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tuple[bool, list[bytes]]:  # noqa: FBT001  # a value read off the wire
+    options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
+    keep_alive = b"close" not in options and (is_11 or b"keep-alive" in options)
+    named = options - {b"", b"close", b"keep-alive", b"upgrade", b"content-length", b"transfer-encoding"}
+    if named:
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
+    return keep_alive, kept
+
+
+def _framing_of(status: int, noted: dict[bytes, list[bytes]], request_method: bytes) -> Framing | None:
+    """RFC 9112 §6.3, with its "ought to be handled as an error" taken at its word."""
+    lengths, codings = noted.get(b"content-length"), noted.get(b"transfer-encoding")
+    if lengths is not None and codings is not None:
+        raise BadResponse("both Content-Length and Transfer-Encoding")
+    if lengths is not None and (len(set(lengths)) > 1 or not _DIGITS.fullmatch(lengths[0])):
+        raise BadResponse("a Content-Length that is not one number")
+    if codings is not None and (len(codings) > 1 or codings[0].lower() != b"chunked"):
+        raise BadResponse("a Transfer-Encoding that is not chunked")
+    if status < _FIRST_FINAL or status in {_NO_CONTENT, _NOT_MODIFIED} or request_method == b"HEAD":
+        return None
+    if codings is not None:
+        return ChunkedFraming(padded=True)
+    if lengths is not None:
+        length = int(lengths[0])
+        return LengthFraming(length) if length else None
+    return UntilCloseFraming()
+
+
+def _request_id(noted: dict[bytes, list[bytes]]) -> str:
+    ids = noted.get(b"x-request-id") or noted.get(b"request-id")
+    return ids[0][:128].decode("latin-1") if ids else ""
