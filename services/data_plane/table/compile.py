@@ -1,0 +1,97 @@
+"""Compiles one integration: what the feed says and what the secret store holds become what the relay needs.
+
+Pure. Every byte that will stand on the wire is checked here once, so that nothing is checked per request.
+The destination comes from the secret document alone; the feed's row cannot aim a key.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.core.integration import CompiledIntegration
+from shared.endpoint import Endpoint, EndpointError, parse_endpoint
+from shared.providers import PROVIDERS, Provider, ProviderName, kind_of_key
+
+if TYPE_CHECKING:
+    from shared.config_feed import IntegrationRow
+    from shared.secret_document import SecretDocument
+
+SETUP_TOKEN_BETA: Final = b"oauth-2025-04-20"
+"""What Anthropic asks for in `anthropic-beta` when a setup token is the credential."""
+MAX_KEY_CHARS: Final = 512
+_MAX_REMEMBERED_DESTINATIONS: Final = 4_096
+
+# RFC 9110 §5.5: a field value begins and ends with a visible character and holds no control byte.
+_KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_TRAILING_VERSION: Final = "/v1"
+
+
+class CompileError(ValueError):
+    """A secret that cannot be used; the message says why and shows none of it."""
+
+
+def compile_integration(
+    row: IntegrationRow, document: SecretDocument, *, allow_plain_http: bool
+) -> CompiledIntegration:
+    """Compile `row` with the secret of its version.
+
+    Raises:
+        CompileError: the document is another integration's, its key cannot stand in a header line, or its
+            endpoint is malformed or not permitted.
+    """
+    if (document.org, document.provider) != (row.org, row.provider):
+        raise CompileError("the stored secret belongs to another integration")
+    provider = PROVIDERS[row.provider]
+    endpoint, base_path, host_line = _destination(row.provider, document.endpoint)
+    if not endpoint.tls and not allow_plain_http:
+        raise CompileError("the stored endpoint is plain http, which this gateway does not allow")
+    key = _key_bytes(document.api_key.reveal())
+    credential_lines, beta_token = _credential(provider, key)
+    return CompiledIntegration(
+        provider=provider,
+        org=row.org,
+        endpoint=endpoint,
+        base_path=base_path,
+        host_line=host_line,
+        credential_lines=credential_lines,
+        key_bytes=key,
+        beta_token=beta_token,
+        secret_version=row.secret_version,
+    )
+
+
+@lru_cache(_MAX_REMEMBERED_DESTINATIONS)
+def _destination(provider: ProviderName, text: str) -> tuple[Endpoint, bytes, bytes]:
+    """Parse an endpoint once, however many orgs share it: (endpoint, base path, Host line)."""
+    try:
+        endpoint = parse_endpoint(text)
+    except EndpointError as error:
+        raise CompileError(f"the stored endpoint is not usable ({error})") from None
+    version = PROVIDERS[provider].version_segment
+    base_path = endpoint.base_path
+    if version == _TRAILING_VERSION:
+        # Some people put the version in, although ANTHROPIC_BASE_URL goes without it.
+        base_path = base_path.removesuffix(_TRAILING_VERSION)
+    return (
+        endpoint,
+        (base_path + version).encode("ascii"),
+        b"Host: %s\r\n" % endpoint.authority.encode("ascii"),
+    )
+
+
+def _key_bytes(key: str) -> bytes:
+    if len(key) > MAX_KEY_CHARS or not _KEY.fullmatch(key):
+        raise CompileError("the stored key is empty, too long, or has a character that no header may carry")
+    return key.encode("ascii")
+
+
+def _credential(provider: Provider, key: bytes) -> tuple[bytes, bytes]:
+    """Give the header lines that carry the key, and the beta token that has to come with it."""
+    bearer = b"Authorization: Bearer %s\r\n" % key
+    if provider.name == "openai":
+        return bearer, b""
+    if kind_of_key(key.decode("ascii")) == "anthropic_oauth":
+        return bearer, SETUP_TOKEN_BETA
+    return b"x-api-key: %s\r\n" % key, b""

@@ -1,0 +1,286 @@
+"""The compiled configuration of one process: what the feed said, with the secrets that have arrived.
+
+Changed by `sync`, looked up once per request, never does I/O but for `load`. Disable and clear apply at once;
+everything that needs a secret keeps the last good version until the new one is in.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.table.compile import CompileError, compile_integration
+from services.data_plane.table.node_keys import NodeKeys
+from services.data_plane.table.position import Position, Verdict, judge_event, judge_snapshot
+from services.data_plane.table.secrets import SecretLoader, SecretUnavailable
+from shared.providers import PROVIDERS, ProviderName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    from shared.config_feed import Event, IntegrationRow, OrgRow, Snapshot
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, ProviderName]
+"""(org, provider)."""
+NEVER: Final = float("-inf")
+
+
+class _Slot:
+    """One integration: the row, what was last compiled for it, and what a look-up answers."""
+
+    __slots__ = ("answer", "compiled", "row")
+
+    def __init__(self, row: IntegrationRow) -> None:
+        self.row = row
+        self.compiled: CompiledIntegration | None = None
+        self.answer: CompiledIntegration | NotReady = NotReady.LOADING
+        self.settle()
+
+    def settle(self) -> None:
+        """Work out the answer after the row or the compiled integration has changed."""
+        if not self.row.enabled:
+            self.answer = NotReady.DISABLED
+        else:
+            self.answer = self.compiled or NotReady.LOADING
+
+    @property
+    def wants_secret(self) -> bool:
+        """Whether the pinned version still has to be read."""
+        version = self.row.secret_version
+        return self.row.enabled and (self.compiled is None or self.compiled.secret_version != version)
+
+
+class ConfigTable:
+    """Implements the relay's `Table`.
+
+    `clock` gives seconds that never go back; after `max_age_seconds` without word from the control plane
+    every look-up is `UNKNOWN`. With `prefetch` every enabled integration counts as wanted; without it, only
+    those whose older version is in use.
+    """
+
+    def __init__(
+        self,
+        loader: SecretLoader,
+        *,
+        clock: Callable[[], float],
+        max_age_seconds: float,
+        allow_plain_http: bool,
+        prefetch: bool = True,
+    ) -> None:
+        self._loader = loader
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
+        self._allow_plain_http = allow_plain_http
+        self._prefetch = prefetch
+        self._slots: dict[ProviderName, dict[str, _Slot]] = {name: {} for name in PROVIDERS}
+        self._orgs: dict[str, OrgRow] = {}
+        self._nodes = NodeKeys()
+        self._wanted: dict[Key, None] = {}  # ordered, so that the oldest wish is served first
+        self._nacks: dict[Key, str] = {}
+        self._position: Position | None = None
+        self._confirmed_at = NEVER
+        self._subscribers: list[Callable[[str, ProviderName], None]] = []
+
+    # -- the request path
+
+    def look_up(self, org: str, provider: ProviderName) -> CompiledIntegration | NotReady:
+        """Give the integration, or why there is none. No I/O."""
+        if self._clock() - self._confirmed_at > self._max_age_seconds:
+            return NotReady.UNKNOWN
+        slot = self._slots[provider].get(org)
+        return NotReady.MISSING if slot is None else slot.answer
+
+    async def load(self, org: str, provider: ProviderName) -> None:
+        """Bring the pinned secret of an enabled integration into memory; a failure becomes its nack."""
+        slot = self._slots[provider].get(org)
+        if slot is None or not slot.wants_secret:
+            return
+        row = slot.row
+        try:
+            document = await self._loader.get(org, provider, row.secret_version)
+            compiled = compile_integration(row, document, allow_plain_http=self._allow_plain_http)
+        except (SecretUnavailable, CompileError) as error:
+            self._refuse(row, str(error))
+        else:
+            self._install(row, compiled)
+
+    # -- what a box or an operator may be told
+
+    @property
+    def position(self) -> Position | None:
+        """Where this table stands in the feed; None before the first snapshot."""
+        return self._position
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since the control plane was last heard of; infinity before the first snapshot."""
+        return self._clock() - self._confirmed_at
+
+    @property
+    def node_keys(self) -> Mapping[str, Ed25519PublicKey]:
+        """The keys that may sign box tokens, by key id."""
+        return self._nodes.keys
+
+    @property
+    def nacks(self) -> Mapping[Key, str]:
+        """Why a pinned secret is not in use, by (org, provider)."""
+        return self._nacks
+
+    def org(self, org: str) -> OrgRow | None:
+        """Give the org's name and owners."""
+        return self._orgs.get(org)
+
+    def counts(self) -> dict[str, int]:
+        """Count what is held, for the operator."""
+        slots = [slot for by_org in self._slots.values() for slot in by_org.values()]
+        return {
+            "integrations": len(slots),
+            "enabled": sum(slot.row.enabled for slot in slots),
+            "loaded": sum(slot.compiled is not None for slot in slots),
+            "orgs": len(self._orgs),
+            "nodes": len(self._nodes.keys),
+        }
+
+    # -- the config feed
+
+    def subscribe(self, cut: Callable[[str, ProviderName], None]) -> None:
+        """Have `cut(org, provider)` called when running streams must not go on.
+
+        That is: the integration was disabled or cleared, or its endpoint changed. A new key alone lets them
+        finish.
+        """
+        self._subscribers.append(cut)
+
+    def wanted(self) -> list[Key]:
+        """List the integrations whose pinned secret should be loaded, oldest wish first."""
+        return list(self._wanted)
+
+    def wants(self, key: Key) -> bool:
+        """Whether the pinned secret of this integration should be loaded."""
+        return key in self._wanted
+
+    def confirm(self) -> None:
+        """Note that the control plane just said that nothing has changed."""
+        self._confirmed_at = self._clock()
+
+    def apply_snapshot(self, snapshot: Snapshot) -> Verdict:
+        """Become exactly the snapshot, unless events have already told more."""
+        here = Position(snapshot.epoch, snapshot.revision)
+        verdict = judge_snapshot(self._position, here)
+        if verdict is Verdict.ACCEPT:
+            self._replace_integrations(snapshot)
+            self._orgs = {row.org: row for row in snapshot.orgs}
+            self._nodes.replace(snapshot.nodes)
+            self._position = here
+            self.confirm()
+        return verdict
+
+    def apply_event(self, event: Event) -> Verdict:
+        """Apply the event if it is the next one; else say what it means."""
+        here = Position(event.epoch, event.revision)
+        verdict = judge_event(self._position, here)
+        if verdict is Verdict.ACCEPT:
+            self._apply(event)
+            self._position = here
+            self.confirm()
+        return verdict
+
+    def _apply(self, event: Event) -> None:
+        match event.op:
+            case "put_integration" if event.integration:
+                self._put(event.integration)
+                self._loader.forget_failure(
+                    event.integration.org, event.integration.provider, event.integration.secret_version
+                )
+            case "clear_integration" if event.integration:
+                self._clear(event.integration.org, event.integration.provider)
+            case "put_org" if event.org:
+                self._orgs[event.org.org] = event.org
+            case "remove_org" if event.org:
+                self._orgs.pop(event.org.org, None)
+                for provider in PROVIDERS:
+                    self._clear(event.org.org, provider)
+            case "put_node" if event.node:
+                self._nodes.put(event.node)
+            case "remove_node" if event.node:
+                self._nodes.remove(event.node.node)
+            case _:  # decode_event has refused it
+                raise AssertionError(f"a {event.op} event without its row")
+
+    def _replace_integrations(self, snapshot: Snapshot) -> None:
+        for row in snapshot.integrations:
+            self._put(row)
+        kept = {(row.org, row.provider) for row in snapshot.integrations}
+        gone = [
+            (org, provider)
+            for provider, by_org in self._slots.items()
+            for org in by_org
+            if (org, provider) not in kept
+        ]
+        for org, provider in gone:
+            self._clear(org, provider)
+
+    def _put(self, row: IntegrationRow) -> None:
+        by_org = self._slots[row.provider]
+        slot = by_org.get(row.org)
+        if slot is None:
+            slot = by_org[row.org] = _Slot(row)
+        elif slot.row != row:
+            was_enabled, slot.row = slot.row.enabled, row
+            slot.settle()
+            if was_enabled and not row.enabled:
+                self._cut(row.org, row.provider)
+        else:
+            return
+        self._note_wish(slot)
+
+    def _clear(self, org: str, provider: ProviderName) -> None:
+        if self._slots[provider].pop(org, None) is None:
+            return
+        self._wanted.pop((org, provider), None)
+        self._nacks.pop((org, provider), None)
+        self._cut(org, provider)
+
+    def _note_wish(self, slot: _Slot) -> None:
+        key = (slot.row.org, slot.row.provider)
+        self._nacks.pop(key, None)
+        if slot.wants_secret and (self._prefetch or slot.compiled is not None):
+            self._wanted[key] = None
+        else:
+            self._wanted.pop(key, None)
+
+    # -- secrets
+
+    def _install(self, row: IntegrationRow, compiled: CompiledIntegration) -> None:
+        slot = self._slots[row.provider].get(row.org)
+        if slot is None or slot.row.secret_version != compiled.secret_version:
+            return  # the feed moved on while the secret was read
+        before, slot.compiled = slot.compiled, compiled
+        slot.settle()
+        self._note_wish(slot)
+        if before is not None and before.endpoint != compiled.endpoint:
+            self._cut(row.org, row.provider)
+
+    def _refuse(self, row: IntegrationRow, why: str) -> None:
+        slot = self._slots[row.provider].get(row.org)
+        if slot is None or not slot.wants_secret or slot.row.secret_version != row.secret_version:
+            return
+        key = (row.org, row.provider)
+        if self._nacks.get(key) != why:
+            logger.warning(
+                "version %d of the %s secret of org %s is not usable: %s",
+                row.secret_version,
+                row.provider,
+                row.org,
+                why,
+            )
+        self._nacks[key] = why
+
+    def _cut(self, org: str, provider: ProviderName) -> None:
+        for cut in self._subscribers:
+            cut(org, provider)

@@ -1,0 +1,133 @@
+"""Where configuration comes from, read side: snapshots over HTTP, and the bus with its in-process adapter.
+
+Fetches and decodes; what is done with it is decided in `sync`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+import httpx
+
+from shared.config_feed import MAX_SNAPSHOT_BYTES, FeedError, Snapshot, decode_snapshot, snapshot_etag
+
+if TYPE_CHECKING:
+    from services.data_plane.table.position import Position
+    from shared.memory_stream import MemoryStream
+    from shared.secret import Secret
+
+SNAPSHOT_PATH: Final = "/internal/v1/snapshot"
+SNAPSHOT_CONNECT_SECONDS: Final = 3.0
+SNAPSHOT_IDLE_SECONDS: Final = 10.0
+SNAPSHOT_TOTAL_SECONDS: Final = 60.0
+
+
+class SnapshotUnavailable(Exception):  # noqa: N818  # a state of the control plane, named as it is seen
+    """No snapshot can be had now; `str()` says why, for the log."""
+
+
+class BusUnavailable(Exception):  # noqa: N818  # a state of the bus, named as it is seen
+    """The bus cannot be read now; `str()` says why, for the log."""
+
+
+class SnapshotSource(Protocol):
+    """The control plane, as a reader sees it."""
+
+    async def fetch(self, known: Position | None) -> Snapshot | None:
+        """Give the snapshot, or None when the truth is still at `known`; raises `SnapshotUnavailable`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class BusReader(Protocol):
+    """The event bus, read side: Redis `XREAD` semantics."""
+
+    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+        """Give the entries above revision `after` in order; [] after `block_seconds` without one.
+
+        Raises `BusUnavailable`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class HttpSnapshotSource:
+    """Asks the control plane's internal listener.
+
+    No environment proxies, redirects or cookies: this request carries the internal token.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Secret,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_bytes: int = MAX_SNAPSHOT_BYTES,
+        total_seconds: float = SNAPSHOT_TOTAL_SECONDS,
+    ) -> None:
+        self._url = base_url.rstrip("/") + SNAPSHOT_PATH
+        self._max_bytes = max_bytes
+        self._total_seconds = total_seconds
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
+            timeout=httpx.Timeout(SNAPSHOT_IDLE_SECONDS, connect=SNAPSHOT_CONNECT_SECONDS),
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def fetch(self, known: Position | None) -> Snapshot | None:
+        """See `SnapshotSource.fetch`."""
+        headers = {} if known is None else {"If-None-Match": snapshot_etag(known.epoch, known.revision)}
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                async with self._client.stream("GET", self._url, headers=headers) as answer:
+                    if answer.status_code == httpx.codes.NOT_MODIFIED and known is not None:
+                        return None
+                    if answer.status_code != httpx.codes.OK:
+                        raise SnapshotUnavailable(f"the control plane answered {answer.status_code}")
+                    body = await self._read_bounded(answer)
+                # In a thread: a large snapshot takes longer to decode than a request should wait.
+                return await asyncio.to_thread(decode_snapshot, body)
+        except httpx.HTTPError as error:
+            raise SnapshotUnavailable(
+                f"the control plane cannot be reached ({type(error).__name__})"
+            ) from None
+        except TimeoutError:
+            raise SnapshotUnavailable("the control plane did not answer in time") from None
+        except FeedError as error:
+            raise SnapshotUnavailable(str(error)) from None
+
+    async def _read_bounded(self, answer: httpx.Response) -> bytes:
+        body = bytearray()
+        async for piece in answer.aiter_bytes():
+            body += piece
+            if len(body) > self._max_bytes:
+                raise SnapshotUnavailable(f"the snapshot is larger than {self._max_bytes} bytes")
+        return bytes(body)
+
+    async def aclose(self) -> None:
+        """See `SnapshotSource.aclose`."""
+        await self._client.aclose()
+
+
+class MemoryBusReader:
+    """Reads the in-process stream of `aigw up`."""
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self._stream = stream
+
+    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+        """See `BusReader.read`."""
+        return await self._stream.read(after, block_seconds)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

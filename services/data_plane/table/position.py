@@ -1,0 +1,40 @@
+"""Where a reader stands in the config feed, and what it does with the next thing it hears. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """What to do with an event or a snapshot."""
+
+    ACCEPT = "accept"
+    IGNORE = "ignore"  # already known: a repeat
+    RESYNC = "resync"  # something is missing: take a snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A revision, and the life of the database that counted it."""
+
+    epoch: str
+    revision: int
+
+
+def judge_event(here: Position | None, event: Position) -> Verdict:
+    """Accept exactly the next revision; a gap or another epoch needs a snapshot."""
+    if here is None or event.epoch != here.epoch or event.revision > here.revision + 1:
+        return Verdict.RESYNC
+    return Verdict.ACCEPT if event.revision == here.revision + 1 else Verdict.IGNORE
+
+
+def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
+    """Accept every snapshot but one that is older than what events have already told.
+
+    One of the same revision is accepted too: it is the truth, whatever the events claimed. Another epoch
+    means a restored database, whose revisions do not compare with ours.
+    """
+    if here is not None and snapshot.epoch == here.epoch and snapshot.revision < here.revision:
+        return Verdict.IGNORE
+    return Verdict.ACCEPT

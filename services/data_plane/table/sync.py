@@ -1,0 +1,230 @@
+"""Keeps the table true: a snapshot at start, then the stream, and a snapshot again whenever in doubt.
+
+Three loops: the stream (low latency), the poll (heals whatever the stream lost), the secrets. They meet only
+in the table, whose own rules say what is accepted, so any interleaving of them is safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
+from services.data_plane.table.position import Verdict
+from shared.config_feed import FeedError, decode_event
+from shared.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from services.data_plane.table.config_table import ConfigTable, Key
+    from services.data_plane.table.feed import BusReader, SnapshotSource
+
+logger = logging.getLogger(__name__)
+
+JITTER: Final = 0.2
+"""A fleet must not ask in step: every wait is drawn from ±20 %."""
+FULL_EVERY_POLLS: Final = 60
+"""Every so many polls the snapshot is taken even if its revision is known: heals forged events."""
+PREFETCH_WORKERS: Final = 8
+"""Below the loader's bound, so that a request's own read never waits behind a whole prefetch."""
+MAX_URGENT_READS: Final = 256
+"""Reads started by events and still running; above it, changes wait for their turn in the prefetch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncTimes:
+    """How long the loops wait, in seconds."""
+
+    poll_seconds: float = 60
+    poll_without_bus_seconds: float = 10
+    block_seconds: float = 5
+    first_retry_seconds: float = 0.2
+    max_retry_seconds: float = 10
+    secret_retry_seconds: float = 5
+    first_prefetch_seconds: float = 5
+
+
+class ConfigSync:
+    """Runs until cancelled. `random` gives floats in [0, 1), e.g. `random.Random().random`."""
+
+    def __init__(
+        self,
+        table: ConfigTable,
+        snapshots: SnapshotSource,
+        bus: BusReader,
+        *,
+        random: Callable[[], float],
+        times: SyncTimes | None = None,
+    ) -> None:
+        self._table = table
+        self._snapshots = snapshots
+        self._bus = bus
+        self._random = random
+        self._times = times or SyncTimes()
+        self._refreshing = asyncio.Lock()
+        self._secrets_changed = asyncio.Event()
+        self._bus_failed = asyncio.Event()
+        self._polls = 0
+        self._tasks = TaskSet()
+        self.loaded = asyncio.Event()
+        """Set when the first snapshot is applied and its secrets were read, or took too long."""
+
+    async def run(self) -> None:
+        """Load, then keep up for ever."""
+        try:
+            await self._first_load()
+            loops = (self._follow_stream, self._poll, self._keep_secrets)
+            await asyncio.gather(*(self._tasks.start(self._supervise(loop), "config sync") for loop in loops))
+        finally:
+            await self._tasks.aclose()
+
+    async def _supervise(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run a loop for ever: a fault in one must not freeze the configuration of a serving process."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("a config loop failed and starts again")
+                await asyncio.sleep(self._times.max_retry_seconds)
+
+    async def _first_load(self) -> None:
+        await self._refresh_until_done()
+        try:
+            async with asyncio.timeout(self._times.first_prefetch_seconds):
+                await self._load_wanted()
+        except TimeoutError:
+            logger.warning("secrets are still being read; serving begins with those that are there")
+        self.loaded.set()
+
+    # -- the stream
+
+    async def _follow_stream(self) -> None:
+        fruitless = 0
+        while True:
+            try:
+                entries = await self._bus.read(self._revision, self._times.block_seconds)
+            except BusUnavailable as error:
+                if not self._bus_failed.is_set():
+                    logger.warning("the event bus cannot be read, polling instead: %s", error)
+                self._bus_failed.set()
+                await asyncio.sleep(self._retry_delay(fruitless := fruitless + 1))
+                continue
+            self._bus_failed.clear()
+            if await self._take(entries):
+                fruitless = 0
+            else:
+                # An entry that no snapshot explains must not become a storm of snapshots.
+                await asyncio.sleep(self._retry_delay(fruitless))
+                fruitless += 1
+
+    async def _take(self, entries: list[tuple[int, bytes]]) -> bool:
+        """Apply the entries; False when even a snapshot did not bring the table past a gap."""
+        before = self._revision
+        if all(self._apply(revision, data) for revision, data in entries):
+            return True
+        await self._refresh_until_done()
+        return self._revision > before
+
+    def _apply(self, revision: int, data: bytes) -> bool:
+        """Apply one entry; False when a snapshot is needed."""
+        try:
+            event = decode_event(data)
+        except FeedError as error:
+            logger.warning("entry %d of the event bus is not an event: %s", revision, error)
+            return False
+        if event.revision != revision:
+            logger.warning("entry %d of the event bus holds another revision", revision)
+            return False
+        verdict = self._table.apply_event(event)
+        if verdict is Verdict.ACCEPT and event.integration is not None:
+            self._load_soon((event.integration.org, event.integration.provider))
+        return verdict is not Verdict.RESYNC
+
+    @property
+    def _revision(self) -> int:
+        return self._table.position.revision if self._table.position else 0
+
+    # -- snapshots
+
+    async def _poll(self) -> None:
+        while True:
+            await self._poll_wait()
+            self._polls += 1
+            try:
+                await self._refresh(full=self._polls % FULL_EVERY_POLLS == 0)
+            except SnapshotUnavailable as error:
+                logger.warning("no snapshot at the poll: %s", error)
+
+    async def _poll_wait(self) -> None:
+        """Wait for the next poll: long while the bus works, short from the moment that it does not."""
+        if not self._bus_failed.is_set():
+            try:
+                async with asyncio.timeout(self._jittered(self._times.poll_seconds)):
+                    await self._bus_failed.wait()
+            except TimeoutError:
+                return
+        await asyncio.sleep(self._jittered(self._times.poll_without_bus_seconds))
+
+    async def _refresh_until_done(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._refresh()
+            except SnapshotUnavailable as error:
+                attempt += 1
+                logger.warning("no snapshot yet (attempt %d): %s", attempt, error)
+                await asyncio.sleep(self._retry_delay(attempt))
+            else:
+                return
+
+    async def _refresh(self, *, full: bool = False) -> None:
+        async with self._refreshing:
+            known = None if full else self._table.position
+            snapshot = await self._snapshots.fetch(known)
+            if snapshot is None:
+                self._table.confirm()
+            elif self._table.apply_snapshot(snapshot) is Verdict.ACCEPT:
+                self._secrets_changed.set()
+
+    # -- secrets
+
+    async def _keep_secrets(self) -> None:
+        while True:
+            self._secrets_changed.clear()
+            await self._load_wanted()
+            retry = self._jittered(self._times.secret_retry_seconds) if self._table.wanted() else None
+            try:
+                async with asyncio.timeout(retry):
+                    await self._secrets_changed.wait()
+            except TimeoutError:
+                continue
+
+    def _load_soon(self, key: Key) -> None:
+        """Read the secret of a change at once, past a prefetch that may be running."""
+        if not self._table.wants(key):
+            return
+        if len(self._tasks) < MAX_URGENT_READS:
+            self._tasks.start(self._table.load(*key), "read a changed secret")
+        else:
+            self._secrets_changed.set()
+
+    async def _load_wanted(self) -> None:
+        wishes = iter(self._table.wanted())
+        await asyncio.gather(*(self._load_each(wishes) for _ in range(PREFETCH_WORKERS)))
+
+    async def _load_each(self, wishes: Iterator[Key]) -> None:
+        for org, provider in wishes:
+            await self._table.load(org, provider)
+
+    # -- waiting
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (1 - JITTER + 2 * JITTER * self._random())
+
+    def _retry_delay(self, attempt: int) -> float:
+        doubled = self._times.first_retry_seconds * 2 ** min(attempt, 16)
+        return self._jittered(min(doubled, self._times.max_retry_seconds))
