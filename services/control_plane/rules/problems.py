@@ -1,0 +1,101 @@
+"""The one catalogue of what the REST interface answers when it refuses: type, status, title (RFC 9457).
+
+Every refusal is a `ProblemError` that names an entry of `Problem`; `api/problem_response.py` turns it into a
+response, and nothing else does. Details are sentences for the caller and never repeat what the caller sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+TYPE_PREFIX: Final = "urn:run9:ai-gateway:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    status: int
+    title: str
+
+
+class Problem(Enum):
+    """One kind of refusal. Its `type` is stable: clients may compare it."""
+
+    BAD_REQUEST = _Entry(400, "The request is malformed")
+    SIGN_IN_REQUIRED = _Entry(401, "A valid bearer token is needed")
+    OWNER_REQUIRED = _Entry(403, "Only an owner of the organization may do this")
+    NOT_FOUND = _Entry(404, "There is no such thing, or it is not yours to see")
+    METHOD_NOT_ALLOWED = _Entry(405, "This path does not take that method")
+    NOT_SET_UP = _Entry(409, "The integration is not set up")
+    NODE_KEY_TAKEN = _Entry(409, "Another node uses this key id")
+    STATE_CHANGED = _Entry(412, "The integration has changed since it was read")
+    BODY_TOO_LARGE = _Entry(413, "The request body is too large")
+    INVALID = _Entry(422, "A field is not valid")
+    KEY_REFUSED = _Entry(422, "The API key cannot be used")
+    KEY_REQUIRED = _Entry(422, "The API key is needed")
+    ENDPOINT_REFUSED = _Entry(422, "The endpoint cannot be used")
+    STORED_KEY_TEST_UNAVAILABLE = _Entry(422, "Only a typed key can be tested here")
+    PRECONDITION_REQUIRED = _Entry(428, "If-Match is needed")
+    INTERNAL = _Entry(500, "The control plane failed")
+    SECRET_STORE_UNAVAILABLE = _Entry(503, "The secret store did not take the key")
+    SIGN_IN_UNAVAILABLE = _Entry(503, "The sign-in service cannot be reached")
+    NOT_READY = _Entry(503, "The control plane is not ready")
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.value.status
+
+    @property
+    def title(self) -> str:
+        """The sentence that is the same for every occurrence."""
+        return self.value.title
+
+    @property
+    def type(self) -> str:
+        """The stable identifier, e.g. `urn:run9:ai-gateway:problem:state-changed`."""
+        return TYPE_PREFIX + self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One place in the request that is at fault.
+
+    Attributes:
+        detail: what is wrong there, in a sentence.
+        pointer: JSON Pointer into the body as a URI fragment, e.g. `#/api_key`; empty for a parameter.
+        parameter: `query limit`, `header If-Match` …; empty for the body.
+    """
+
+    detail: str
+    pointer: str = ""
+    parameter: str = ""
+
+
+@dataclass(eq=False)
+class ProblemError(Exception):
+    """A refusal on its way to the caller.
+
+    Attributes:
+        problem: the catalogue entry.
+        detail: a sentence about this occurrence; holds nothing that the caller sent.
+        faults: the places at fault, if the request named any.
+        extensions: further members of the problem object, JSON-ready.
+        headers: further response headers.
+    """
+
+    problem: Problem
+    detail: str
+    faults: tuple[Fault, ...] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.problem.name}: {self.detail}"
+
+
+def refused(problem: Problem, pointer: str, detail: str) -> ProblemError:
+    """A refusal of one body field, e.g. `refused(Problem.KEY_REFUSED, "#/api_key", "…")`."""
+    return ProblemError(problem, detail, (Fault(detail, pointer=pointer),))

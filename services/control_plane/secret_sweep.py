@@ -1,0 +1,56 @@
+"""Destroys the secrets of cleared integrations, again and again until the store says that they are gone.
+
+Clearing takes effect at the commit; this only makes the key itself disappear soon after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from services.control_plane.secrets.port import SecretStoreError, SecretWriter
+from services.control_plane.store import integrations
+from services.control_plane.store.commit_signal import CommitSignal
+from services.control_plane.store.database import Database
+
+BATCH_SECRETS: Final = 100
+POLL_SECONDS: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class SecretSweep:
+    """Works off what the integration rows say must be destroyed."""
+
+    def __init__(self, database: Database, writer: SecretWriter, signal: CommitSignal) -> None:
+        self._database = database
+        self._writer = writer
+        self._signal = signal
+
+    async def run(self) -> None:
+        """Sweep until cancelled; no failure ends it."""
+        while True:
+            try:
+                await asyncio.to_thread(self.sweep)
+            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
+                _log.exception("cleared secrets cannot be destroyed now, trying again")
+            await self._signal.wait(POLL_SECONDS)
+
+    def sweep(self) -> int:
+        """Destroy what is pending; give how many are left. One that fails does not hold up the others."""
+        with self._database.read() as session:
+            pending = integrations.pending_destructions(session, BATCH_SECRETS)
+        left = 0
+        for secret in pending:
+            try:
+                self._writer.destroy(secret.org, secret.provider, secret.through)
+            except SecretStoreError as error:
+                left += 1
+                _log.warning(
+                    "the cleared %s secret of %s is still there: %s", secret.provider, secret.org, error
+                )
+                continue
+            with self._database.quiet_write() as session:
+                integrations.destroyed(session, secret)
+        return left

@@ -1,0 +1,41 @@
+"""The secret store of unit tests: keeps documents in memory and can be told to fail."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken
+from shared.providers import ProviderName
+from shared.secret_document import SecretDocument
+
+
+class MemorySecretWriter:
+    """A `SecretWriter`. `documents`: versions by (org, provider); `failing` makes every call raise."""
+
+    def __init__(self) -> None:
+        self.documents: dict[tuple[str, ProviderName], dict[int, SecretDocument]] = {}
+        self.writes = 0
+        self.failing = False
+        self._lock = Lock()
+
+    def write(self, document: SecretDocument, version: int) -> None:
+        """See `SecretWriter`."""
+        with self._lock:
+            self._check()
+            versions = self.documents.setdefault((document.org, document.provider), {})
+            if (latest := max(versions, default=0)) >= version:
+                raise SecretVersionTaken(latest)
+            versions[version] = document
+            self.writes += 1
+
+    def destroy(self, org: str, provider: ProviderName, through: int) -> None:
+        """See `SecretWriter`."""
+        with self._lock:
+            self._check()
+            versions = self.documents.get((org, provider), {})
+            for version in [known for known in versions if known <= through]:
+                del versions[version]
+
+    def _check(self) -> None:
+        if self.failing:
+            raise SecretStoreError("the secret store is switched off")

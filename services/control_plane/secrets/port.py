@@ -1,0 +1,41 @@
+"""The write side of the secret store: what the control plane may do there. It can never read a key back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from shared.providers import ProviderName
+from shared.secret_document import SecretDocument
+
+
+class SecretStoreError(Exception):
+    """The store did not do what was asked; the message holds no content of a secret."""
+
+
+class SecretVersionTaken(SecretStoreError):  # noqa: N818  # what check-and-set found, not a failure
+    """A version at or above the wanted one is already there; `latest` is the highest."""
+
+    def __init__(self, latest: int) -> None:
+        super().__init__(f"version {latest} of this secret already exists")
+        self.latest = latest
+
+
+class SecretWriter(Protocol):
+    """Writes versions of secrets and destroys them. Thread-safe; calls block."""
+
+    def write(self, document: SecretDocument, version: int) -> None:
+        """Store `document` as `version`, durably, if nothing at or above it exists.
+
+        Raises:
+            SecretVersionTaken: something does; nothing was written.
+            SecretStoreError: the store failed; whether it was written is unknown.
+        """
+        ...
+
+    def destroy(self, org: str, provider: ProviderName, through: int) -> None:
+        """Destroy every version up to `through`; those already gone are no error.
+
+        Raises:
+            SecretStoreError: some may still be there.
+        """
+        ...

@@ -1,0 +1,100 @@
+"""What every change has in common: the next revision, an audit row and an outbox row, in one transaction.
+
+Revisions come from one row by `UPDATE … RETURNING`: the row stays locked until the commit, so revisions are
+free of gaps and in commit order, which a sequence's numbers are not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from services.control_plane.store.tables import COUNTER_ID, AuditTable, CounterRow, OutboxTable
+from shared.config_feed import Event, IntegrationRow, NodeRow, OrgRow, encode_event
+
+Op = Literal["put_integration", "clear_integration", "put_org", "remove_org", "put_node", "remove_node"]
+PLATFORM: Final = "platform"
+"""The actor of provisioning, in audit rows and `updated_by`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where the feed stands."""
+
+    epoch: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who makes a change, and when (Unix seconds)."""
+
+    actor: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditNote:
+    """What the audit says of a change. `details` is JSON-ready and holds no secret."""
+
+    org: str | None
+    action: str
+    target: str
+    details: Mapping[str, object]
+
+
+def counter(session: Session) -> Counter:
+    """Read where the feed stands."""
+    row = session.exec(select(CounterRow).where(col(CounterRow.id) == COUNTER_ID)).one()
+    return Counter(row.epoch, row.revision)
+
+
+def next_revision(session: Session) -> Counter:
+    """Take the next revision; every later writer waits until this transaction ends."""
+    taken = session.execute(
+        update(CounterRow)
+        .where(col(CounterRow.id) == COUNTER_ID)
+        .values(revision=col(CounterRow.revision) + 1)
+        .returning(col(CounterRow.epoch), col(CounterRow.revision))
+    ).one()
+    return Counter(taken[0], taken[1])
+
+
+def record(
+    session: Session,
+    taken: Counter,
+    author: Author,
+    note: AuditNote,
+    op: Op,
+    row: IntegrationRow | OrgRow | NodeRow,
+) -> None:
+    """Add the audit row and the event of the revision that was `taken`."""
+    session.add(
+        AuditTable(
+            org=note.org,
+            at=author.at,
+            actor=author.actor,
+            action=note.action,
+            target=note.target,
+            revision=taken.revision,
+            details=json.dumps(dict(note.details), sort_keys=True),
+        )
+    )
+    event = Event(
+        epoch=taken.epoch,
+        revision=taken.revision,
+        op=op,
+        integration=row if isinstance(row, IntegrationRow) else None,
+        org=row if isinstance(row, OrgRow) else None,
+        node=row if isinstance(row, NodeRow) else None,
+    )
+    session.add(
+        OutboxTable(
+            revision=taken.revision, event=encode_event(event), created_at=author.at, published_at=None
+        )
+    )

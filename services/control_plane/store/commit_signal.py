@@ -1,0 +1,33 @@
+"""Tells an asyncio task that some thread has committed a write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from threading import Lock
+
+
+class CommitSignal:
+    """Set from any thread, awaited by one task. A signal that comes before the wait is not lost."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def announce(self) -> None:
+        """Say that there is something new; cheap, from any thread."""
+        with self._lock:
+            loop = self._loop
+        if loop is not None:
+            # A loop that is closing needs no wake-up: the next start reads everything anyway.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._changed.set)
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Return at the first signal since the last return, or after `timeout_seconds`."""
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout_seconds)
+        self._changed.clear()

@@ -1,0 +1,113 @@
+"""The one door to the database: engines, and the two kinds of transaction (`read`, `write`).
+
+Whoever holds a `Session` from here is inside exactly one transaction; a `write` that ends well is committed
+and announced, one that raises is rolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session, create_engine
+
+BUSY_TIMEOUT_SECONDS: Final = 10
+POOL_SIZE: Final = 8
+POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting, and the relay
+POOL_TIMEOUT_SECONDS: Final = 10
+
+_BEGIN = "aigw_sqlite_begin"
+
+
+class Database:
+    """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`)."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine_of(url)
+        self._reader, self._writer = _transaction_kinds(self.engine)
+        self._committed: list[Callable[[], None]] = []
+
+    def on_commit(self, announce: Callable[[], None]) -> None:
+        """Call `announce` after every committed write, from the writer's thread."""
+        self._committed.append(announce)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view: everything read inside is of the same moment."""
+        with Session(self._reader) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that commits at the end and is announced; rows stay readable afterwards."""
+        with self.quiet_write() as session:
+            yield session
+        for announce in self._committed:
+            announce()
+
+    @contextmanager
+    def quiet_write(self) -> Iterator[Session]:
+        """As `write`, for bookkeeping that nobody waits for."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """One writing transaction below the ORM, for migrations."""
+        with self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def _engine_of(url: str) -> Engine:
+    parsed = make_url(url)
+    # A parameter may be anything; none belongs into an error message or a log line.
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": POOL_SIZE,
+        "max_overflow": POOL_OVERFLOW,
+        "pool_timeout": POOL_TIMEOUT_SECONDS,
+    }
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True, **options)
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("an in-memory SQLite database is lost between connections: name a file")
+    Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(
+        parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, **options
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _transaction_kinds(engine: Engine) -> tuple[Engine, Engine]:
+    if engine.dialect.name == "sqlite":
+        # A writer that begins as a reader and finds another writer committed meanwhile would fail with
+        # SQLITE_BUSY_SNAPSHOT; IMMEDIATE makes it wait its turn instead.
+        return (
+            engine.execution_options(**{_BEGIN: "BEGIN"}),
+            engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}),
+        )
+    return (engine.execution_options(isolation_level="REPEATABLE READ"), engine)
+
+
+def _set_up_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not begin transactions by itself: `_begin_sqlite` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    begin = connection.get_execution_options().get(_BEGIN, "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(begin)

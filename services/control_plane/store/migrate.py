@@ -1,0 +1,38 @@
+"""Brings a database to the newest schema by the Alembic migrations beside it, and says whether it is there.
+
+A new migration is a new file in `migrations/versions`; a test compares their sum with `tables.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from services.control_plane.store.database import Database
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+
+
+def upgrade(database: Database) -> None:
+    """Run every migration that is missing, in one transaction; two processes at once take turns."""
+    with database.connection() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def is_current(database: Database) -> bool:
+    """Whether the database is at the newest migration."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    with database.connection() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config

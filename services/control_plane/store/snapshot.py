@@ -1,0 +1,54 @@
+"""The whole configuration as the fleet takes it, read in one transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import cast
+
+from sqlmodel import Session, col, select
+
+from services.control_plane.store.changes import counter
+from services.control_plane.store.tables import IntegrationTable, MemberTable, NodeTable, OrgTable
+from shared.config_feed import IntegrationRow, NodeRow, OrgRow, Snapshot
+from shared.providers import ProviderName
+
+
+def snapshot(session: Session) -> Snapshot:
+    """Read everything at the counter's revision; the session must be a `Database.read` one."""
+    at = counter(session)
+    return Snapshot(
+        epoch=at.epoch,
+        revision=at.revision,
+        integrations=tuple(_integrations(session)),
+        orgs=tuple(_orgs(session)),
+        nodes=tuple(_nodes(session)),
+    )
+
+
+def _integrations(session: Session) -> list[IntegrationRow]:
+    statement = select(
+        IntegrationTable.org,
+        IntegrationTable.provider,
+        IntegrationTable.state,
+        IntegrationTable.secret_version,
+    ).where(col(IntegrationTable.state) != "not_set_up")
+    rows = session.exec(statement.order_by(col(IntegrationTable.org), col(IntegrationTable.provider)))
+    return [
+        IntegrationRow(org, cast("ProviderName", provider), state == "enabled", version)
+        for org, provider, state, version in rows
+    ]
+
+
+def _orgs(session: Session) -> list[OrgRow]:
+    owners: dict[str, list[str]] = defaultdict(list)
+    members = select(MemberTable.org, MemberTable.email).where(col(MemberTable.role) == "owner")
+    for org, email in session.exec(members.order_by(col(MemberTable.email))):
+        owners[org].append(email)
+    live = select(OrgTable.org, OrgTable.name).where(col(OrgTable.removed).is_(False))
+    rows = session.exec(live.order_by(col(OrgTable.org)))
+    return [OrgRow(org, name, tuple(owners[org])) for org, name in rows]
+
+
+def _nodes(session: Session) -> list[NodeRow]:
+    rows = session.exec(select(NodeTable).order_by(col(NodeTable.node)))
+    return [NodeRow(row.node, row.kid, row.public_key) for row in rows]

@@ -1,0 +1,114 @@
+"""The tables, as they are at the newest migration. Times are Unix seconds; no column can hold a key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, String, Text
+from sqlmodel import Field, SQLModel
+
+from services.control_plane.rules.integration import State
+from services.control_plane.rules.membership import Role
+from shared.providers import ProviderName
+
+COUNTER_ID: Final = 1
+
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+_ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class CounterRow(SQLModel, table=True):
+    """The one row that orders every change: the last revision taken, and the life of this database."""
+
+    __tablename__ = "counter"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    epoch: str = Field(sa_column=Column(String(64), nullable=False))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class OrgTable(SQLModel, table=True):
+    """An org. A removed one stays as a tombstone, so that the versions of its secrets are never reused."""
+
+    __tablename__ = "orgs"
+
+    org: str = Field(sa_column=Column(String(128), primary_key=True))
+    name: str = Field(sa_column=Column(String(200), nullable=False))
+    removed: bool = Field(sa_column=Column(Boolean, nullable=False))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_at: float = Field(sa_column=Column(Double, nullable=False))
+
+
+class MemberTable(SQLModel, table=True):
+    """A person's role in an org. `email` is canonical (lower case)."""
+
+    __tablename__ = "members"
+
+    org: str = Field(foreign_key="orgs.org", primary_key=True, max_length=128)
+    email: str = Field(sa_column=Column(String(254), primary_key=True, index=True))
+    role: Role = Field(sa_column=Column(String(16), nullable=False))
+    updated_at: float = Field(sa_column=Column(Double, nullable=False))
+
+
+class IntegrationTable(SQLModel, table=True):
+    """One provider of one org, pinned to a version of its secret. A cleared one stays as a tombstone.
+
+    Attributes:
+        endpoint: canonical, as it stands in the secret; for people to see. Empty when not set up.
+        secret_version: the version in use, or the last one that was.
+        destroy_through: every version up to here must still be destroyed in the secret store.
+    """
+
+    __tablename__ = "integrations"
+
+    org: str = Field(foreign_key="orgs.org", primary_key=True, max_length=128)
+    provider: ProviderName = Field(sa_column=Column(String(32), primary_key=True))
+    state: State = Field(sa_column=Column(String(16), nullable=False))
+    endpoint: str = Field(sa_column=Column(String(2048), nullable=False))
+    key_last4: str = Field(sa_column=Column(String(4), nullable=False))
+    key_fingerprint: str = Field(sa_column=Column(String(64), nullable=False))
+    key_updated_at: float | None = Field(sa_column=Column(Double, nullable=True))
+    key_updated_by: str | None = Field(sa_column=Column(String(254), nullable=True))
+    secret_version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    destroy_through: int | None = Field(sa_column=Column(BigInteger, nullable=True, index=True))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_at: float = Field(sa_column=Column(Double, nullable=False))
+    updated_by: str = Field(sa_column=Column(String(254), nullable=False))
+
+
+class NodeTable(SQLModel, table=True):
+    """A node that may sign box tokens, by the key that it is known by."""
+
+    __tablename__ = "nodes"
+
+    node: str = Field(sa_column=Column(String(128), primary_key=True))
+    kid: str = Field(sa_column=Column(String(128), nullable=False, unique=True))
+    public_key: str = Field(sa_column=Column(String(64), nullable=False))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_at: float = Field(sa_column=Column(Double, nullable=False))
+
+
+class AuditTable(SQLModel, table=True):
+    """One change, for people: who did what to which part, at which revision. `details` is a JSON object."""
+
+    __tablename__ = "audit"
+
+    id: int | None = Field(default=None, sa_column=Column(_ROW_NUMBER, primary_key=True, autoincrement=True))
+    org: str | None = Field(sa_column=Column(String(128), nullable=True, index=True))
+    at: float = Field(sa_column=Column(Double, nullable=False))
+    actor: str = Field(sa_column=Column(String(254), nullable=False))
+    action: str = Field(sa_column=Column(String(64), nullable=False))
+    target: str = Field(sa_column=Column(String(254), nullable=False))
+    revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    details: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class OutboxTable(SQLModel, table=True):
+    """One event on its way to the bus, as the bytes that go there; `published_at` is set once it arrived."""
+
+    __tablename__ = "outbox"
+
+    revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    event: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: float = Field(sa_column=Column(Double, nullable=False))
+    published_at: float | None = Field(sa_column=Column(Double, nullable=True, index=True))
