@@ -96,7 +96,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 def decode_snapshot(data: bytes) -> Snapshot:
     """Read a snapshot; raises `FeedError`."""
     try:
-        return _SNAPSHOT.validate_json(data)
+        return _SNAPSHOT.validate_json(data, strict=True)
     except ValidationError as error:
         raise FeedError(f"not a snapshot of schema {SCHEMA}: {error.error_count()} faults") from None
 
@@ -112,12 +112,13 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(data: bytes) -> Event:
-    """Read an event; raises `FeedError`, also when the row that its `op` speaks of is missing."""
+    """Read an event; raises `FeedError`, also when it has not exactly the row that its `op` speaks of."""
     try:
-        event = _EVENT.validate_json(data)
+        event = _EVENT.validate_json(data, strict=True)
     except ValidationError as error:
         raise FeedError(f"not an event of schema {SCHEMA}: {error.error_count()} faults") from None
     kind = event.op.partition("_")[2]
-    if getattr(event, kind) is None:
-        raise FeedError(f"a {event.op} event without its {kind}")
+    rows = {"integration": event.integration, "org": event.org, "node": event.node}
+    if [name for name, row in rows.items() if row is not None] != [kind]:
+        raise FeedError(f"a {event.op} event has one row, its {kind}")
     return event

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 MAX_ENDPOINT_CHARS = 2048
@@ -16,7 +17,8 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
-_IPV6_HOST = re.compile(r"[0-9a-f:.]{2,45}")
+# RFC 3986 §3.2.2 IP-literal, without IPvFuture and zone: `urlsplit` lets text stand behind the bracket.
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]*)?")
 # RFC 3986 §3.3 `pchar` and `/`, without percent-encoding: a base path has no reason to be encoded.
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
@@ -91,9 +93,17 @@ def _host_of(text: str, parts: SplitResult) -> str:
     if "?" in text or "#" in text:
         raise EndpointError("The endpoint must not contain a query or a fragment.")
     host = (parts.hostname or "").lower()
-    if not (_HOST.fullmatch(host) or (parts.netloc.startswith("[") and _IPV6_HOST.fullmatch(host))):
+    if not (_is_ipv6(parts.netloc, host) if "[" in parts.netloc else _HOST.fullmatch(host)):
         raise EndpointError("The endpoint has no valid host name.")
     return host
+
+
+def _is_ipv6(netloc: str, host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except AddressValueError:
+        return False
+    return _BRACKETED.fullmatch(netloc) is not None
 
 
 def _base_path_of(parts: SplitResult) -> str:

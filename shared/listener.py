@@ -46,6 +46,9 @@ def bind(host: str, port: int, *, option: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(LISTEN_BACKLOG)
+    except OverflowError:
+        listener.close()
+        raise ListenError(f"{port} is no port: ports end at 65535. Choose another by {option}.") from None
     except OSError as error:
         listener.close()
         raise ListenError(_explain(error, host, port, option)) from None
@@ -87,7 +90,10 @@ async def serve(
     """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
 
     `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
-    `started` is called once, when connections are accepted. Raises what the application's lifespan raised.
+    `started` is called once, when connections are accepted.
+
+    Raises:
+        ListenError: the application's lifespan failed; uvicorn has logged how.
     """
     options: dict[str, Any] = {"http": http}
     config = uvicorn.Config(
@@ -107,6 +113,9 @@ async def serve(
     watcher = asyncio.gather(_announce(server, started), _stop_when(server, stop))
     try:
         await server.serve(sockets=[listener])
+    except SystemExit:  # uvicorn would end the process, and with it the other listeners
+        listener.close()
+        raise ListenError("The application behind the listener did not start; the log says why.") from None
     finally:
         watcher.cancel()
         with contextlib.suppress(asyncio.CancelledError):

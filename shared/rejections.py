@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
+
+MAX_DETAIL_CHARS: Final = 80
 
 Source = Literal["gateway", "upstream"]
 Fault = Literal["box", "org", "operator", "provider"]
@@ -95,7 +97,8 @@ class Rejection(Enum):
     )  # fmt: skip
     BAD_REQUEST = _Entry(
         400, "gateway", "box", False, None,
-        "The gateway refused this request because it is not well-formed HTTP ({detail}).",
+        "The gateway refused this request because it is not well-formed HTTP ({detail}). The program in the box "
+        "that made it has to be corrected.",
     )  # fmt: skip
     NOT_FOUND = _Entry(
         404, "gateway", "box", False, None,
@@ -104,19 +107,19 @@ class Rejection(Enum):
     )  # fmt: skip
     METHOD_NOT_ALLOWED = _Entry(
         400, "gateway", "box", False, None,
-        "The gateway does not forward this method ({detail}).",
+        "The gateway does not forward this method ({detail}). Use a method of the provider's API.",
     )  # fmt: skip
     REQUEST_TIMEOUT = _Entry(
         408, "gateway", "box", True, None,
-        "The request did not arrive in time ({detail}).",
+        "The request did not arrive in time ({detail}). Try again.",
     )  # fmt: skip
     HEAD_TOO_LARGE = _Entry(
         431, "gateway", "box", False, None,
-        "The request's headers are larger than the gateway accepts ({detail}).",
+        "The request's headers are larger than the gateway accepts ({detail}). Send fewer or shorter ones.",
     )  # fmt: skip
     BODY_TOO_LARGE = _Entry(
         413, "gateway", "box", False, None,
-        "The request's body is larger than the gateway accepts ({detail}).",
+        "The request's body is larger than the gateway accepts ({detail}). Send less at a time.",
     )  # fmt: skip
 
     @property
@@ -150,5 +153,9 @@ class Rejection(Enum):
         return self.value.retry_after_seconds
 
     def render(self, provider: str, detail: str = "") -> str:
-        """Write the sentence for a provider's title and an optional detail (never a client's raw bytes)."""
+        """Write the sentence for a provider's title and an optional detail (never a client's raw bytes).
+
+        A detail is put on one line and cut at `MAX_DETAIL_CHARS`, so that the sentence keeps its promise.
+        """
+        detail = " ".join(detail.split())[:MAX_DETAIL_CHARS]
         return self.value.message.format(provider=provider, detail=detail or "no detail")

@@ -41,7 +41,10 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        # A lone surrogate must not raise: the error of a failed encoding holds the whole text.
+        return hmac.compare_digest(
+            self._text.encode(errors="surrogatepass"), other._text.encode(errors="surrogatepass")
+        )
 
     # A hash of the text would be an oracle in any dump of a dict or set.
     __hash__ = None  # type: ignore[assignment]
@@ -56,12 +59,18 @@ class Secret:
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """Read from a string; refuse to be written, in JSON and in Python mode alike."""
+        """Read from a string; write stars, in JSON and in Python mode alike."""
         from_text = core_schema.chain_schema(
-            [core_schema.str_schema(), core_schema.no_info_plain_validator_function(cls)]
+            [core_schema.str_schema(strict=True), core_schema.no_info_plain_validator_function(cls)]
         )
+        instance_or_text = core_schema.union_schema([core_schema.is_instance_schema(cls), from_text])
         return core_schema.json_or_python_schema(
-            json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            json_schema=core_schema.no_info_before_validator_function(_unshown, from_text),
+            python_schema=core_schema.no_info_before_validator_function(_unshown, instance_or_text),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda _: _MASK),
         )
+
+
+def _unshown(value: object) -> object:
+    """Put stars in place of what is no text: a validation error quotes the value that it refuses."""
+    return value if isinstance(value, (str, Secret)) else (_MASK,)

@@ -7,14 +7,17 @@ bus can aim a stored key elsewhere. Written by the control plane, read by the da
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.providers import PROVIDERS
 from shared.secret import Secret
 
 if TYPE_CHECKING:
     from shared.providers import ProviderName
+
+_ORG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
 class SecretDocumentError(ValueError):
@@ -32,7 +35,13 @@ class SecretDocument:
 
 
 def path_of(org: str, provider: ProviderName) -> str:
-    """Where the document lies below the store's root: `orgs/<org>/<provider>`."""
+    """Where the document lies below the store's root: `orgs/<org>/<provider>`.
+
+    Raises `SecretDocumentError` for an org or provider that could lead out of its folder: a reader may have
+    the names from a forged event.
+    """
+    if provider not in PROVIDERS or not _ORG.fullmatch(org):
+        raise SecretDocumentError("no secret lies under such a name")
     return f"orgs/{org}/{provider}"
 
 
