@@ -26,6 +26,7 @@ class ExchangeRecord:
         route: the first two path segments after the version, ids left out of metrics by the reader.
         status: what the box saw; 0 when it saw none.
         code: the gateway's error code, or empty.
+        upstream_status: the provider's status where the box got another one; 0 otherwise.
         outcome: how it ended.
         started_at: Unix seconds of the head's arrival.
         seconds_to_send: from there to the request's head leaving; None when it never left.
@@ -44,6 +45,7 @@ class ExchangeRecord:
     route: str = ""
     status: int = 0
     code: str = ""
+    upstream_status: int = 0
     outcome: Outcome = "rejected"
     started_at: float = 0.0
     seconds_to_send: float | None = None

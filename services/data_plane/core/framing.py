@@ -34,21 +34,21 @@ class Framing(Protocol):
 
 
 class LengthFraming:
-    """A body of a known number of bytes."""
+    """A body of a known number of bytes; `left` of them are still to come."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("left",)
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
 
     def feed(self, data: bytes, start: int = 0) -> int:
         """Count down."""
         here = len(data) - start
-        if here < self._left:
-            self._left -= here
+        if here < self.left:
+            self.left -= here
             return NOT_ENDED
-        end = start + self._left
-        self._left = 0
+        end = start + self.left
+        self.left = 0
         return end
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.core.framing import ChunkedFraming
 from services.data_plane.core.refused import Refused
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.integration import CompiledIntegration
+    from services.data_plane.core.request_head import RequestHead
     from services.data_plane.core.response_head import ResponseHead
 
 UNAUTHORIZED: Final = 401
@@ -17,7 +19,7 @@ FIRST_ERROR: Final = 400
 
 
 def check_response(
-    head: ResponseHead, raw: bytes, integration: CompiledIntegration, *, websocket: bool
+    head: ResponseHead, raw: bytes, integration: CompiledIntegration, request: RequestHead
 ) -> None:
     """Raise `Refused` for an answer that must not reach the box as it is."""
     if head.status == UNAUTHORIZED:
@@ -25,10 +27,12 @@ def check_response(
         raise Refused(Rejection.UPSTREAM_KEY_REJECTED)
     if integration.key_bytes in raw:
         raise Refused(Rejection.UPSTREAM_INVALID, "its headers repeat the organization's key")
-    if head.status == SWITCHING and not websocket:
+    if head.status == SWITCHING and not request.websocket:
         raise Refused(Rejection.UPSTREAM_INVALID, "it switched protocols unasked")
-    if websocket and head.status != SWITCHING and not head.interim:
+    if request.websocket and head.status != SWITCHING:
         raise Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, f"status {head.status}")
+    if not request.minor and isinstance(head.framing, ChunkedFraming):
+        raise Refused(Rejection.UPSTREAM_INVALID, "it answered an HTTP/1.0 request in chunks")
     if head.redirect and local_location(head.location or b"", integration) is None:
         raise Refused(Rejection.UPSTREAM_REDIRECT)
 

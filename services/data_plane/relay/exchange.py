@@ -1,0 +1,317 @@
+"""One request and its answer: a box connection paired with an upstream connection, from admit to account.
+
+It holds what was asked, where it went and how it ends; the two connections only know their own bytes. Its
+stages are the life of a request: prepare → send → relay → account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.key_scan import KeyFound, KeyScan
+from services.data_plane.core.refused import Refused
+from services.data_plane.core.request_rules import prepare_head
+from services.data_plane.core.response_rules import (
+    FIRST_ERROR,
+    SWITCHING,
+    check_response,
+    prepare_response,
+)
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.account.record import ExchangeRecord, Outcome
+    from services.data_plane.core.request_head import RequestHead
+    from services.data_plane.core.response_head import ResponseHead
+    from services.data_plane.core.route import Route
+    from services.data_plane.relay.box_connection import BoxConnection
+    from services.data_plane.relay.relay import Relay
+    from services.data_plane.relay.upstream_connection import UpstreamConnection
+
+# A request that may be sent again when a pooled connection turns out dead (RFC 9110 §9.2.2, §9.3).
+_REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+_NOT_READY: Final = {
+    NotReady.UNKNOWN: Refused(Rejection.CONFIG_UNAVAILABLE, "none has arrived, or it is too old"),
+    NotReady.LOADING: Refused(Rejection.CONFIG_UNAVAILABLE, "the organization's key cannot be fetched now"),
+    NotReady.MISSING: Refused(Rejection.INTEGRATION_MISSING),
+    NotReady.DISABLED: Refused(Rejection.INTEGRATION_DISABLED),
+}
+
+
+class Stage(Enum):
+    """Where an exchange is; it only moves forward."""
+
+    PREPARING = auto()  # waiting for the secret or for a connection
+    SENT = auto()  # the head has left; the answer's head is not here yet
+    ANSWERING = auto()  # the box has the answer's head
+    SPLICED = auto()  # a WebSocket: bytes both ways
+    ENDED = auto()
+
+
+class Exchange:
+    """One request of one box. Made by the box connection once the request is admitted."""
+
+    __slots__ = (
+        "_box_connection",
+        "_relay",
+        "_scan",
+        "_task",
+        "_unsent",
+        "_upstream",
+        "head",
+        "integration",
+        "query",
+        "record",
+        "route",
+        "stage",
+        "started",
+    )
+
+    def __init__(
+        self,
+        relay: Relay,
+        box_connection: BoxConnection,
+        head: RequestHead,
+        route: Route,
+        query: bytes,
+        record: ExchangeRecord,
+    ) -> None:
+        self.head = head
+        self.route = route
+        self.query = query
+        self.record = record
+        self.stage = Stage.PREPARING
+        self.started = relay.loop.time()
+        self.integration: CompiledIntegration | None = None
+        self._relay = relay
+        self._box_connection = box_connection
+        self._upstream: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unsent: list[bytes] = []
+        self._scan: KeyScan | None = None
+
+    # Prepare and send.
+
+    def start(self, body: bytes) -> None:
+        """Send the request, with what has arrived of its body; at once when everything is at hand."""
+        self._relay.enter(self)
+        if body:
+            self._unsent.append(body)
+        found = self._look_up()
+        if isinstance(found, CompiledIntegration):
+            upstream = self._relay.pool.take(found)
+            if upstream is not None:
+                self._send(found, upstream)
+                return
+        elif found is not NotReady.LOADING:
+            self.refuse(_NOT_READY[found])
+            return
+        self._task = self._relay.tasks.start(self._prepare(found), "prepare an exchange")
+
+    def _look_up(self) -> CompiledIntegration | NotReady:
+        return self._relay.table.look_up(self.record.org, self.route.provider.name)
+
+    async def _prepare(self, found: CompiledIntegration | NotReady) -> None:
+        try:
+            if not isinstance(found, CompiledIntegration):
+                await self._relay.table.load(self.record.org, self.route.provider.name)
+                found = self._look_up()
+                if not isinstance(found, CompiledIntegration):
+                    raise _NOT_READY[found]
+            upstream = self._relay.pool.take(found) or await self._relay.pool.connect(found)
+        except Refused as refused:
+            self.refuse(refused)
+            return
+        self._task = None
+        if self.stage is Stage.PREPARING:
+            self._send(found, upstream)
+        else:
+            self._relay.pool.put_back(upstream, self._relay.loop.time())
+
+    def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
+        self.integration = integration
+        self._upstream = upstream
+        self.stage = Stage.SENT
+        self.record.reused = upstream.used
+        self.record.seconds_to_send = self._relay.loop.time() - self.started
+        data = prepare_head(self.head, self.route, self.query, integration)
+        if self._unsent:
+            data = b"".join((data, *self._unsent))
+            self._unsent.clear()
+        if self._box_connection.write_paused:
+            upstream.pause()
+        upstream.begin(self, data)
+        self._box_connection.request_sent()
+
+    def send_body(self, data: bytes) -> None:
+        """Pass a piece of the request's body; kept while there is no connection yet."""
+        self.record.bytes_up += len(data)
+        if self._upstream is not None:
+            self._upstream.write(data)
+        elif self.stage is Stage.PREPARING:
+            self._unsent.append(data)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of the body waits for a connection."""
+        return sum(map(len, self._unsent))
+
+    # What the upstream connection reports.
+
+    def interim(self, head: ResponseHead, raw: bytes) -> None:
+        """Pass a 1xx answer on; an HTTP/1.0 client knows none (RFC 9110 §15.2)."""
+        assert self.integration is not None
+        if self.head.minor and self.integration.key_bytes not in raw:
+            self._box_connection.write(prepare_response(head, self.integration, close=False))
+
+    def answer(self, head: ResponseHead, raw: bytes) -> bytes | None:
+        """Judge the final head. Gives its bytes for the box, or None when the gateway answers instead."""
+        assert self.integration is not None
+        self.record.seconds_to_head = self._relay.loop.time() - self.started
+        self.record.request_id = head.request_id
+        try:
+            check_response(head, raw, self.integration, self.head)
+        except Refused as refused:
+            self.refuse(refused, upstream_status=head.status)
+            return None
+        self.record.status = head.status
+        self.stage = Stage.SPLICED if head.status == SWITCHING else Stage.ANSWERING
+        if head.status >= FIRST_ERROR:
+            self._scan = KeyScan(self.integration.key_bytes)
+        close = self._box_connection.answering(head)
+        return prepare_response(head, self.integration, close=close)
+
+    def write_head(self, data: bytes) -> None:
+        """Pass the answer's head."""
+        self._box_connection.write(data)
+
+    def relay(self, data: bytes) -> None:
+        """Pass a piece of the answer's body, or of a splice, as it came."""
+        self.record.bytes_down += len(data)
+        if self._scan is not None:
+            try:
+                data = self._scan.feed(data)
+            except KeyFound:
+                self._break_off("upstream_broke")
+                return
+        self._box_connection.write(data)
+
+    def answered(self, *, reusable: bool) -> None:
+        """The answer is whole."""
+        if self._scan is not None:
+            self._box_connection.write(self._scan.finish())
+        upstream, self._upstream = self._upstream, None
+        assert upstream is not None
+        complete = self._box_connection.request_complete
+        if reusable and complete:
+            if self._box_connection.write_paused:
+                upstream.resume()
+            self._relay.pool.put_back(upstream, self._relay.loop.time())
+        else:
+            upstream.close()
+        self._end("answered")
+        self._box_connection.answer_complete()
+
+    def upstream_lost(self, *, answer_begun: bool) -> None:
+        """The provider's connection ended where it should not."""
+        reused = self._upstream is not None and self.record.reused
+        self._upstream = None
+        if self.stage is Stage.SPLICED:
+            self._end("spliced")
+            self._box_connection.close_when_flushed()
+        elif self.stage is Stage.ANSWERING:
+            self._break_off("upstream_broke")
+        elif reused and not answer_begun and self._repeatable:
+            # Nothing of the answer came over a connection that had been idle: it was dead before we wrote.
+            self.stage = Stage.PREPARING
+            self.record.reused = False
+            self._task = self._relay.tasks.start(self._reconnect(), "repeat an exchange")
+        else:
+            self.refuse(Refused(Rejection.UPSTREAM_UNREACHABLE, "it closed the connection without an answer"))
+
+    @property
+    def _repeatable(self) -> bool:
+        return self.head.method in _REPEATABLE and not self.head.has_body
+
+    async def _reconnect(self) -> None:
+        assert self.integration is not None
+        try:
+            upstream = await self._relay.pool.connect(self.integration)
+        except Refused as refused:
+            self.refuse(refused)
+            return
+        self._task = None
+        if self.stage is Stage.PREPARING:
+            self._send(self.integration, upstream)
+        else:
+            self._relay.pool.put_back(upstream, self._relay.loop.time())
+
+    def upstream_stalled(self) -> None:
+        """The provider takes no more of the body for now."""
+        self._box_connection.pause()
+
+    def upstream_drained(self) -> None:
+        """The provider takes bytes again."""
+        self._box_connection.resume()
+
+    # What the box connection reports.
+
+    def box_stalled(self) -> None:
+        """The box takes no more of the answer for now."""
+        if self._upstream is not None:
+            self._upstream.pause()
+
+    def box_drained(self) -> None:
+        """The box takes bytes again."""
+        if self._upstream is not None:
+            self._upstream.resume()
+
+    def box_gone(self) -> None:
+        """The box left: nobody pays for an answer that nobody reads."""
+        spliced = self.stage is Stage.SPLICED
+        self._let_go()
+        self._end("spliced" if spliced else "client_gone")
+
+    # Endings.
+
+    def refuse(self, refused: Refused, upstream_status: int = 0) -> None:
+        """Answer for the gateway. Only before the answer's head has left."""
+        assert self.stage in {Stage.PREPARING, Stage.SENT}, self.stage
+        self._let_go()
+        self.record.status = refused.rejection.status
+        self.record.code = refused.rejection.code
+        self.record.upstream_status = upstream_status
+        self._end("rejected")
+        self._box_connection.reject(refused)
+
+    def cut(self, refused: Refused) -> None:
+        """End at once: with an answer where there is none yet, as a visible break otherwise."""
+        if self.stage in {Stage.PREPARING, Stage.SENT}:
+            self.refuse(refused)
+        elif self.stage is not Stage.ENDED:
+            self.record.code = refused.rejection.code
+            self._break_off("cut")
+
+    def _break_off(self, outcome: Outcome) -> None:
+        self._let_go()
+        self._end(outcome)
+        self._box_connection.abort_when_flushed()
+
+    def _let_go(self) -> None:
+        if self._task is not None:
+            if self._task is not asyncio.current_task(self._relay.loop):
+                self._task.cancel()
+            self._task = None
+        if self._upstream is not None:
+            upstream, self._upstream = self._upstream, None
+            upstream.abort()
+
+    def _end(self, outcome: Outcome) -> None:
+        self.stage = Stage.ENDED
+        self.record.outcome = outcome
+        self.record.seconds = self._relay.loop.time() - self.started
+        self._relay.leave(self)

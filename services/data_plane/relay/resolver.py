@@ -1,0 +1,76 @@
+"""From a host name to addresses that may be dialled: cached for a short time, judged every time.
+
+Every answer must be allowed by the operator's address policy, so that a name with one inside and one outside
+address is refused as a whole (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from services.data_plane.core.refused import Refused
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from shared.addresses import AddressPolicy
+
+DNS_TTL_SECONDS: Final = 30.0
+MAX_CACHED_NAMES: Final = 4096
+
+AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
+"""As `socket.getaddrinfo` gives it: family, type, protocol, canonical name, socket address."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    infos: tuple[AddressInfo, ...]
+    good_until: float
+
+
+class Resolver:
+    """Looks names up on the event loop's resolver threads, one look-up per name at a time."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
+        self._answers: OrderedDict[tuple[str, int], _Answer] = OrderedDict()
+        self._running: dict[tuple[str, int], asyncio.Future[tuple[AddressInfo, ...]]] = {}
+
+    async def resolve(self, host: str, port: int) -> tuple[AddressInfo, ...]:
+        """Give the socket addresses of `host:port`; raises `Refused` (`upstream_unreachable`)."""
+        key = (host, port)
+        answer = self._answers.get(key)
+        if answer is not None and answer.good_until > asyncio.get_running_loop().time():
+            return answer.infos
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.get_running_loop().create_task(self._look_up(key))
+            self._running[key] = running
+            running.add_done_callback(lambda done: self._forget_running(key, done))
+        # A caller that leaves must not end the look-up that others wait for.
+        return await asyncio.shield(running)
+
+    def _forget_running(self, key: tuple[str, int], done: asyncio.Future[tuple[AddressInfo, ...]]) -> None:
+        del self._running[key]
+        if not done.cancelled():
+            done.exception()  # every waiter may have left; the outcome is theirs, not the loop's
+
+    async def _look_up(self, key: tuple[str, int]) -> tuple[AddressInfo, ...]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(*key, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        except OSError:
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name does not resolve") from None
+        infos: tuple[AddressInfo, ...] = tuple(dict.fromkeys(found))
+        if not infos:
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name has no address")
+        if not all(self._policy.allows(info[4][0]) for info in infos):
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name leads to an address that is not public")
+        self._answers[key] = _Answer(infos, loop.time() + DNS_TTL_SECONDS)
+        self._answers.move_to_end(key)
+        if len(self._answers) > MAX_CACHED_NAMES:
+            self._answers.popitem(last=False)
+        return infos

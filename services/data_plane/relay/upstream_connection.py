@@ -1,0 +1,239 @@
+"""One connection to a provider: finds where each answer begins and ends, and hands its bytes to the exchange.
+
+It knows HTTP message boundaries and nothing of orgs or boxes. Between two exchanges it is idle in the pool,
+and a byte that arrives then ends it: an answer that nobody asked for must never reach the next request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, cast
+
+from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
+from services.data_plane.core.refused import Refused
+from services.data_plane.core.request_head import HEAD_END
+from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.exchange import Exchange
+    from services.data_plane.relay.pool import Pool, PoolKey
+
+MAX_INTERIM_HEADS: Final = 16
+_SWITCHING: Final = 101
+
+
+class _Phase(Enum):
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+    SPLICED = auto()
+    CLOSED = auto()
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time."""
+
+    __slots__ = (
+        "_buffer",
+        "_exchange",
+        "_framing",
+        "_head",
+        "_interim_heads",
+        "_limits",
+        "_phase",
+        "_pool",
+        "_transport",
+        "expires_at",
+        "idle_since",
+        "pool_key",
+        "used",
+        "write",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, pool: Pool, pool_key: PoolKey, limits: RelayLimits, expires_at: float) -> None:
+        self.pool_key = pool_key
+        self.expires_at = expires_at
+        self.idle_since = 0.0
+        self.used = False
+        self._pool = pool
+        self._limits = limits
+        self._phase = _Phase.IDLE
+        self._exchange: Exchange | None = None
+        self._buffer = b""
+        self._framing: Framing | None = None
+        self._head: ResponseHead | None = None
+        self._interim_heads = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent on it."""
+        return self._phase is _Phase.IDLE and not self._transport.is_closing()
+
+    # The exchange's side.
+
+    def begin(self, exchange: Exchange, data: bytes) -> None:
+        """Send a request's head, and whatever of its body is already there."""
+        assert self._phase is _Phase.IDLE, self._phase
+        self._exchange = exchange
+        self._phase = _Phase.HEAD
+        self._interim_heads = 0
+        self.write(data)
+
+    def pause(self) -> None:
+        """Stop reading: the box does not take any more for now."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Leave at once, whatever the phase; the exchange hears no more."""
+        self._exchange = None
+        self._phase = _Phase.CLOSED
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self._phase = _Phase.CLOSED
+        self._transport.close()
+
+    # The event loop's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport. Both are bound here, because one call per piece is what a relay is made of."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self.write = self._transport.write
+
+    def data_received(self, data: bytes) -> None:
+        """Pass a piece of an answer."""
+        exchange = self._exchange
+        if exchange is None:
+            self._pool.discard(self)
+            self.abort()
+        elif self._phase is _Phase.BODY:
+            self._pass_body(exchange, data, 0)
+        elif self._phase is _Phase.SPLICED:
+            exchange.relay(data)
+        else:
+            self._gather(exchange, data)
+
+    def eof_received(self) -> bool:
+        """The provider sends no more; the transport closes itself, and `connection_lost` says the rest."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what was going on: cleanly only where the end of the connection is the end of the answer."""
+        exchange, phase = self._exchange, self._phase
+        self._exchange = None
+        self._phase = _Phase.CLOSED
+        self._pool.discard(self)
+        if exchange is None:
+            return
+        if phase is _Phase.BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
+            exchange.answered(reusable=False)
+        else:
+            exchange.upstream_lost(answer_begun=phase is not _Phase.HEAD or bool(self._buffer))
+
+    def pause_writing(self) -> None:
+        """The provider takes no more for now: stop reading from the box."""
+        if self._exchange is not None:
+            self._exchange.upstream_stalled()
+
+    def resume_writing(self) -> None:
+        """The provider takes bytes again."""
+        if self._exchange is not None:
+            self._exchange.upstream_drained()
+
+    # One answer.
+
+    def _gather(self, exchange: Exchange, data: bytes) -> None:
+        """Collect heads until the final one is whole (RFC 9110 §15.2: interim ones come before it)."""
+        buffer = self._buffer + data if self._buffer else data
+        while True:
+            end = buffer.find(HEAD_END)
+            if max(end, len(buffer) if end < 0 else 0) > self._limits.max_head_bytes:
+                self._fail(exchange, "its headers are too large")
+                return
+            if end < 0:
+                self._buffer = buffer
+                return
+            end += len(HEAD_END)
+            raw, buffer = buffer[:end], buffer[end:]
+            try:
+                head = cut_response_head(raw, exchange.head.method)
+            except BadResponse as bad:
+                self._fail(exchange, str(bad))
+                return
+            if not head.interim:
+                break
+            self._interim_heads += 1
+            if self._interim_heads > MAX_INTERIM_HEADS:
+                self._fail(exchange, "too many interim answers")
+                return
+            exchange.interim(head, raw)
+            if not buffer:
+                self._buffer = b""
+                return
+        self._buffer = b""
+        self._begin_answer(exchange, head, raw, buffer)
+
+    def _begin_answer(self, exchange: Exchange, head: ResponseHead, raw: bytes, rest: bytes) -> None:
+        out = exchange.answer(head, raw)
+        if out is None:
+            return  # the exchange answered for itself and let go of this connection
+        self._head = head
+        if head.status == _SWITCHING:
+            self._phase = _Phase.SPLICED
+            exchange.relay(out + rest)
+        elif head.framing is None:
+            exchange.write_head(out)
+            self._end(exchange, extra=bool(rest))
+        else:
+            self._framing = head.framing
+            self._phase = _Phase.BODY
+            exchange.write_head(out)
+            if rest:
+                self._pass_body(exchange, rest, 0)
+
+    def _pass_body(self, exchange: Exchange, data: bytes, start: int) -> None:
+        assert self._framing is not None
+        try:
+            end = self._framing.feed(data, start)
+        except BadFraming:
+            self.abort()
+            exchange.upstream_lost(answer_begun=True)
+            return
+        if end == NOT_ENDED:
+            exchange.relay(data)
+        elif end == len(data):
+            exchange.relay(data)
+            self._end(exchange, extra=False)
+        else:
+            exchange.relay(data[:end])
+            self._end(exchange, extra=True)
+
+    def _end(self, exchange: Exchange, *, extra: bool) -> None:
+        """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
+        if self._exchange is not exchange:
+            return  # relaying the last piece ended the exchange another way
+        assert self._head is not None
+        reusable = self._head.keep_alive and not extra
+        self._exchange = None
+        self._framing = None
+        self._head = None
+        self._phase = _Phase.IDLE
+        self.used = True
+        exchange.answered(reusable=reusable)
+
+    def _fail(self, exchange: Exchange, detail: str) -> None:
+        self.abort()
+        exchange.refuse(Refused(Rejection.UPSTREAM_INVALID, detail))
