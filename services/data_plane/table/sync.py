@@ -208,9 +208,14 @@ class ConfigSync:
         if not self._table.wants(key):
             return
         if len(self._tasks) < MAX_URGENT_READS:
-            self._tasks.start(self._table.load(*key), "read a changed secret")
+            self._tasks.start(self._load_now(key), "read a changed secret")
         else:
             self._secrets_changed.set()
+
+    async def _load_now(self, key: Key) -> None:
+        await self._table.load(*key)
+        if self._table.wants(key):
+            self._secrets_changed.set()  # it failed: the loop of the secrets tries again
 
     async def _load_wanted(self) -> None:
         wishes = iter(self._table.wanted())

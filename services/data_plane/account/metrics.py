@@ -1,0 +1,157 @@
+"""What the operator's monitoring reads: counts and distributions, kept as plain dicts and written on scrape.
+
+The request path adds to dicts by tuple key; `labels().inc()` of the client library would cost ten times as
+much. One registry per object, so that two data planes in one process do not meet. No label holds an org, a
+box or anything else that callers choose freely.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from services.data_plane.account.record import ExchangeRecord
+
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+
+SEND_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
+"""Seconds: what the gateway itself adds, up to its connect deadline."""
+HEAD_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Seconds: how long providers think, up to the first-byte deadline."""
+
+
+class _Distribution:
+    """Counts by bucket for one label value; the last bucket is +Inf."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative counts, as the exposition format wants them."""
+        labels = [*map(str, self.bounds), "+Inf"]
+        running, result = 0, []
+        for label, count in zip(labels, self.counts, strict=True):
+            running += count
+            result.append((label, float(running)))
+        return result
+
+
+class _ByProvider:
+    """What is counted per provider; the empty name stands for requests that named none."""
+
+    __slots__ = ("bytes_down", "bytes_up", "leaked", "reused", "to_head", "to_send")
+
+    def __init__(self) -> None:
+        self.bytes_up = self.bytes_down = self.reused = self.leaked = 0
+        self.to_send = _Distribution(SEND_BUCKETS)
+        self.to_head = _Distribution(HEAD_BUCKETS)
+
+
+class Metrics:
+    """The books of one data plane. Also a collector of its own registry."""
+
+    def __init__(self) -> None:
+        self._exchanges: dict[tuple[str, int, str, str], int] = {}
+        self._providers: dict[str, _ByProvider] = {}
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters: list[tuple[str, str, Callable[[], float]]] = []
+        self._registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(self)
+
+    def count(self, record: ExchangeRecord) -> None:
+        """Count one finished exchange. No I/O; a few dict operations."""
+        key = (record.provider, record.status, record.code, record.outcome)
+        exchanges = self._exchanges
+        exchanges[key] = exchanges.get(key, 0) + 1
+        sums = self._providers.get(record.provider)
+        if sums is None:
+            sums = self._providers[record.provider] = _ByProvider()
+        sums.bytes_up += record.bytes_up
+        sums.bytes_down += record.bytes_down
+        if record.reused:
+            sums.reused += 1
+        if record.leaked_key:
+            sums.leaked += 1
+        if record.seconds_to_send is not None:
+            sums.to_send.add(record.seconds_to_send)
+        if record.seconds_to_head is not None:
+            sums.to_head.add(record.seconds_to_head)
+
+    def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Have a gauge read at every scrape, e.g. the streams that are open now."""
+        self._gauges.append((name, help_text, read))
+
+    def watch_count(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Have a counter that somebody else keeps read at every scrape."""
+        self._counters.append((name, help_text, read))
+
+    def exposition(self) -> bytes:
+        """Write everything in the Prometheus text format, whose type is `CONTENT_TYPE_LATEST`."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the families; called by the registry."""
+        yield self._exchange_family()
+        yield from self._provider_families()
+        for name, help_text, read in self._gauges:
+            yield GaugeMetricFamily(name, help_text, value=read())
+        for name, help_text, read in self._counters:
+            yield CounterMetricFamily(name, help_text, value=read())
+
+    def _exchange_family(self) -> Metric:
+        family = CounterMetricFamily(
+            "aigw_exchanges",
+            "Finished exchanges, by what the box saw and how they ended.",
+            labels=["provider", "status", "code", "outcome"],
+        )
+        for (provider, status, code, outcome), count in self._exchanges.items():
+            family.add_metric([provider, str(status), code, outcome], count)
+        return family
+
+    def _provider_families(self) -> Iterable[Metric]:
+        counters: tuple[tuple[str, str, Callable[[_ByProvider], int]], ...] = (
+            ("aigw_bytes_up", "Bytes relayed from boxes to providers.", lambda sums: sums.bytes_up),
+            ("aigw_bytes_down", "Bytes relayed from providers to boxes.", lambda sums: sums.bytes_down),
+            ("aigw_reused_connections", "Exchanges over a pooled connection.", lambda sums: sums.reused),
+            (
+                "aigw_leaked_keys",
+                "Requests whose placeholder looked like a real key.",
+                lambda sums: sums.leaked,
+            ),
+        )
+        for name, help_text, read in counters:
+            counter = CounterMetricFamily(name, help_text, labels=["provider"])
+            for provider, sums in self._providers.items():
+                counter.add_metric([provider], read(sums))
+            yield counter
+        distributions: tuple[tuple[str, str, Callable[[_ByProvider], _Distribution]], ...] = (
+            ("aigw_time_to_send_seconds", "From a request's head to its leaving.", lambda sums: sums.to_send),
+            (
+                "aigw_time_to_head_seconds",
+                "From a request's head to the answer's.",
+                lambda sums: sums.to_head,
+            ),
+        )
+        for name, help_text, choose in distributions:
+            histogram = HistogramMetricFamily(name, help_text, labels=["provider"])
+            for provider, sums in self._providers.items():
+                chosen = choose(sums)
+                histogram.add_metric([provider], chosen.buckets(), sum_value=chosen.total)
+            yield histogram
