@@ -173,11 +173,11 @@ class ConfigTable:
         here = Position(snapshot.epoch, snapshot.revision)
         verdict = judge_snapshot(self._position, here)
         if verdict is Verdict.ACCEPT:
+            self.confirm()  # first: subscribers look up, and must not find a table that is too old
             self._replace_integrations(snapshot)
             self._orgs = {row.org: row for row in snapshot.orgs}
             self._nodes.replace(snapshot.nodes)
             self._position = here
-            self.confirm()
         return verdict
 
     def apply_event(self, event: Event) -> Verdict:
@@ -185,9 +185,9 @@ class ConfigTable:
         here = Position(event.epoch, event.revision)
         verdict = judge_event(self._position, here)
         if verdict is Verdict.ACCEPT:
+            self.confirm()
             self._apply(event)
             self._position = here
-            self.confirm()
         return verdict
 
     def _apply(self, event: Event) -> None:

@@ -131,3 +131,14 @@ class MemoryBusReader:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+class NoBusReader:
+    """Stands where no bus can be reached by design: `memory://` in a process of its own. Polling is left."""
+
+    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:  # noqa: ARG002  # the port's
+        """Refuse, as a bus that is down."""
+        raise BusUnavailable("memory:// reaches only the process that writes it")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,300 @@
+"""Builds a data plane from its settings and runs it: two listeners, the config sync, the access log.
+
+The only place that knows every part. Nothing is opened before `run`, and all of it is closed when that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from services.data_plane.account.access_log import AccessLog
+from services.data_plane.account.books import Books
+from services.data_plane.account.last_errors import LastErrors
+from services.data_plane.account.metrics import Metrics
+from services.data_plane.admin_app import AdminAppParts, admin_app
+from services.data_plane.box_app.app import BoxAppParts, box_app
+from services.data_plane.identity.header import HeaderIdentity
+from services.data_plane.identity.static import StaticIdentity
+from services.data_plane.relay.relay import Relay
+from services.data_plane.table.config_table import ConfigTable
+from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
+from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
+from services.data_plane.table.sync import ConfigSync, SyncTimes
+from shared.clock import unix_now
+from shared.listener import bind, port_of, serve
+from shared.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from services.data_plane.relay.ports import Identity
+    from services.data_plane.settings import DataPlaneSettings
+    from services.data_plane.table.feed import BusReader, SnapshotSource
+    from services.data_plane.table.secrets import SecretReader
+    from shared.memory_stream import MemoryStream
+
+
+class BackendError(ValueError):
+    """A backend URL that this version cannot serve; the message names the setting and what works."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything that lives as long as the data plane."""
+
+    snapshots: SnapshotSource
+    bus: BusReader
+    loader: SecretLoader
+    table: ConfigTable
+    sync: ConfigSync
+    identity: Identity
+    metrics: Metrics
+    last_errors: LastErrors
+    access_log: AccessLog | None
+    tls_context: ssl.SSLContext
+
+
+class DataPlane:
+    """One data-plane process. `box_port` and `admin_port` are known once `started` was called."""
+
+    def __init__(self, settings: DataPlaneSettings, parts: _Parts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._stopping = False
+        self.box_port = settings.box_port
+        self.admin_port = settings.admin_port
+
+    @classmethod
+    def build(cls, settings: DataPlaneSettings, *, stream: MemoryStream | None = None) -> DataPlane:
+        """Wire it up; `stream` is what the control plane in this process writes to.
+
+        Raises:
+            BackendError: a backend URL that is not supported.
+        """
+        return cls(settings, _build_parts(settings, stream))
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set when the first snapshot is applied and its secrets were read, or 5 s have passed over them."""
+        return self._parts.sync.loaded
+
+    async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain. `started` is called when both listeners accept connections.
+
+        Raises:
+            ListenError: a port cannot be had.
+        """
+        settings = self._settings
+        with contextlib.ExitStack() as sockets:
+            box_socket = _bound(sockets, settings.box_host, settings.box_port, "AIGW_BOX_PORT")
+            admin_socket = _bound(sockets, settings.admin_host, settings.admin_port, "AIGW_ADMIN_PORT")
+            self.box_port, self.admin_port = port_of(box_socket), port_of(admin_socket)
+            relay = self._make_relay()
+            tasks = TaskSet()
+            try:
+                self._start_background(tasks)
+                await self._serve(relay, box_socket, admin_socket, started, stop)
+            finally:
+                await relay.aclose()
+                await tasks.aclose()
+                await self._close()
+
+    def _make_relay(self) -> Relay:
+        settings, parts = self._settings, self._parts
+        relay = Relay(
+            identity=parts.identity,
+            table=parts.table,
+            account=Books(parts.metrics, parts.last_errors, parts.access_log),
+            limits=settings.relay_limits(),
+            address_policy=settings.address_policy(),
+            allow_plain_http=settings.allow_plain_http_endpoints,
+            box_authorities=settings.authorities(self.box_port),
+            tls_context=parts.tls_context,
+            clock=unix_now,
+        )
+        parts.table.subscribe(relay.config_changed)
+        parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)
+        return relay
+
+    def _start_background(self, tasks: TaskSet) -> None:
+        tasks.start(self._parts.sync.run(), "config sync")
+        if self._parts.access_log is not None:
+            tasks.start(self._parts.access_log.run(), "access log")
+
+    async def _serve(
+        self,
+        relay: Relay,
+        box_socket: socket.socket,
+        admin_socket: socket.socket,
+        started: Callable[[], None],
+        stop: asyncio.Event,
+    ) -> None:
+        """Run both listeners; drain boxes first, so that the operator can watch it."""
+        stop_box, stop_admin = asyncio.Event(), asyncio.Event()
+        both = _Countdown(2, started)
+        listeners = TaskSet()
+        box = listeners.start(
+            serve(
+                self._box_app(),
+                box_socket,
+                stop=stop_box,
+                started=both.step,
+                http=relay.protocol_factory,
+                grace_seconds=self._settings.drain_seconds,
+            ),
+            "box listener",
+        )
+        admin = listeners.start(
+            serve(self._admin_app(), admin_socket, stop=stop_admin, started=both.step, grace_seconds=1),
+            "admin listener",
+        )
+        stopped = listeners.start(stop.wait(), "stop")
+        try:
+            await asyncio.wait({box, admin, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping = True
+            stop_box.set()
+            await box
+            stop_admin.set()
+            await admin
+        finally:
+            await listeners.aclose()
+
+    def _box_app(self) -> FastAPI:
+        parts = self._parts
+        return box_app(
+            BoxAppParts(
+                identity=parts.identity,
+                table=parts.table,
+                last_error=parts.last_errors.of,
+                authorities=self._settings.authorities(self.box_port),
+            )
+        )
+
+    def _admin_app(self) -> FastAPI:
+        def ready() -> bool:
+            return self.ready.is_set() and not self._stopping
+
+        return admin_app(AdminAppParts(self._parts.table, self._parts.metrics, ready))
+
+    async def _close(self) -> None:
+        await self._parts.loader.aclose()
+        await self._parts.snapshots.aclose()
+        await self._parts.bus.aclose()
+
+
+class _Countdown:
+    """Calls `done` at the last of `steps` steps."""
+
+    def __init__(self, steps: int, done: Callable[[], None]) -> None:
+        self._left = steps
+        self._done = done
+
+    def step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._done()
+
+
+def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> socket.socket:
+    listener = bind(host, port, option=option)
+    sockets.callback(listener.close)
+    return listener
+
+
+def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _Parts:
+    loader = SecretLoader(_secret_reader(settings.secret_store_url), monotonic=time.monotonic)
+    table = ConfigTable(
+        loader,
+        clock=time.monotonic,
+        max_age_seconds=settings.max_config_age_seconds,
+        allow_plain_http=settings.allow_plain_http_endpoints,
+        prefetch=settings.prefetch_secrets,
+    )
+    snapshots = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
+    bus = _bus_reader(settings.event_bus_url, stream)
+    times = SyncTimes(poll_seconds=settings.snapshot_poll_seconds)
+    access_log = _access_log(settings)
+    return _Parts(
+        snapshots=snapshots,
+        bus=bus,
+        loader=loader,
+        table=table,
+        sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times),
+        identity=_identity(settings, table),
+        metrics=_metrics(table, access_log),
+        last_errors=LastErrors(),
+        access_log=access_log,
+        tls_context=_upstream_tls(settings.upstream_ca_file),
+    )
+
+
+def _secret_reader(url: str) -> SecretReader:
+    parts = urlsplit(url)
+    if parts.scheme == "local" and not parts.netloc and parts.path.startswith("/"):
+        return LocalSecretReader(Path(parts.path))
+    raise BackendError("AIGW_SECRET_STORE_URL must be local:///absolute/folder; vault:// is not built yet.")
+
+
+def _bus_reader(url: str, stream: MemoryStream | None) -> BusReader:
+    if url != "memory://":
+        raise BackendError("AIGW_EVENT_BUS_URL must be memory://; redis:// is not built yet.")
+    return MemoryBusReader(stream) if stream is not None else NoBusReader()
+
+
+def _identity(settings: DataPlaneSettings, table: ConfigTable) -> Identity:
+    match settings.identity_mode:
+        case "static":
+            return StaticIdentity(settings.static_org)
+        case "header":
+            return HeaderIdentity(
+                lambda: table.node_keys, configured=lambda: table.position is not None, clock=unix_now
+            )
+
+
+def _access_log(settings: DataPlaneSettings) -> AccessLog | None:
+    match settings.access_log:
+        case "off":
+            return None
+        case "stdout":
+            return AccessLog(sys.stdout)
+        case "stderr":
+            return AccessLog(sys.stderr)
+
+
+def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
+    metrics = Metrics()
+    metrics.watch(
+        "aigw_config_revision",
+        "Revision of the configuration in use; 0 before the first.",
+        lambda: table.position.revision if table.position else 0,
+    )
+    metrics.watch(
+        "aigw_config_age_seconds", "Since the control plane was last heard of.", lambda: table.age_seconds
+    )
+    metrics.watch("aigw_secret_nacks", "Pinned secrets that are not in use.", lambda: len(table.nacks))
+    if access_log is not None:
+        metrics.watch_count(
+            "aigw_dropped_log_lines", "Access log lines given up.", lambda: access_log.dropped_lines
+        )
+    return metrics
+
+
+def _upstream_tls(ca_file: Path | None) -> ssl.SSLContext:
+    """Trust the system's authorities, and the operator's beside them."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    return context

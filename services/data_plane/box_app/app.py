@@ -1,0 +1,150 @@
+"""What the box listener answers itself: the status page, the set-up script, and 404 for everything else.
+
+The relay has already judged `Host` and `Origin` when a request comes here.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from services.data_plane.box_app.setup_script import read_script, script_for
+from services.data_plane.box_app.status import Status, as_json, as_text, provider_status
+from services.data_plane.core.answers import write_rejection
+from services.data_plane.core.caller import NotYetVerifiable, Unidentified
+from services.data_plane.core.refused import Refused
+from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.account.last_errors import LastError
+    from services.data_plane.core.integration import CompiledIntegration, NotReady
+    from shared.box_token import Box
+    from shared.config_feed import OrgRow
+
+STATUS_PATH: Final = "/run9/ai/"
+SETUP_PATH: Final = "/run9/ai/setup.sh"
+TOKEN_HEADER: Final = "x-run9-box-token"  # noqa: S105  # a header's name
+_FRESH: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+class Identity(Protocol):
+    """Which box is calling."""
+
+    def identify(self, token: bytes | None) -> Box:
+        """Give the box, or raise `Unidentified`."""
+        ...
+
+
+class Table(Protocol):
+    """The configuration, as far as a box may know it."""
+
+    def look_up(self, org: str, provider: ProviderName) -> CompiledIntegration | NotReady:
+        """Give the integration, or why there is none."""
+        ...
+
+    def org(self, org: str) -> OrgRow | None:
+        """Give the org's name and owners."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BoxAppParts:
+    """What the application needs.
+
+    `authorities` are the `Host` values under which boxes may know the gateway; `last_error` gives what an
+    org last met at a provider.
+    """
+
+    identity: Identity
+    table: Table
+    last_error: Callable[[str, str], LastError | None]
+    authorities: frozenset[bytes]
+
+
+def box_app(parts: BoxAppParts) -> FastAPI:
+    """Build the application."""
+    app = FastAPI(
+        title="run9 AI Gateway", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
+    script = read_script()
+
+    async def status(request: Request) -> Response:
+        return _status_answer(parts, request)
+
+    async def setup(request: Request) -> Response:
+        text = script_for(script, _origin(parts, request))
+        return Response(text, media_type="text/x-shellscript; charset=utf-8", headers=_FRESH)
+
+    async def not_found(_request: Request, _error: Exception) -> Response:
+        return _rejected(Refused(Rejection.NOT_FOUND), wants_json=True)
+
+    for path in (STATUS_PATH, STATUS_PATH.rstrip("/")):
+        app.add_api_route(path, status, methods=["GET", "HEAD"], response_model=None)
+    app.add_api_route(SETUP_PATH, setup, methods=["GET", "HEAD"], response_model=None)
+    app.add_exception_handler(HTTPException, not_found)
+    return app
+
+
+def _status_answer(parts: BoxAppParts, request: Request) -> Response:
+    wants_json = "application/json" in request.headers.get("accept", "")
+    try:
+        box = parts.identity.identify(_token(request))
+    except NotYetVerifiable as error:
+        return _rejected(Refused(Rejection.CONFIG_UNAVAILABLE, str(error)), wants_json=wants_json)
+    except Unidentified as error:
+        return _rejected(Refused(Rejection.BOX_IDENTITY_REQUIRED, str(error)), wants_json=wants_json)
+    status = _status_of(parts, box, _origin(parts, request))
+    if wants_json:
+        return Response(json.dumps(as_json(status), indent=2), media_type="application/json", headers=_FRESH)
+    return Response(as_text(status), media_type="text/plain", headers=_FRESH)
+
+
+def _token(request: Request) -> bytes | None:
+    tokens = request.headers.getlist(TOKEN_HEADER)
+    if len(tokens) > 1:
+        raise Unidentified("more than one box token")
+    return tokens[0].encode("latin-1") if tokens else None
+
+
+def _status_of(parts: BoxAppParts, box: Box, origin: str) -> Status:
+    org = parts.table.org(box.org)
+    providers = tuple(
+        provider_status(
+            provider,
+            parts.table.look_up(box.org, name),
+            origin=origin,
+            last_error=parts.last_error(box.org, name),
+        )
+        for name, provider in PROVIDERS.items()
+    )
+    return Status(box, org.name if org else "", org.owners if org else (), origin, providers)
+
+
+def _origin(parts: BoxAppParts, request: Request) -> str:
+    """Under which origin the box reached us, if it is one that we answer to."""
+    host = request.headers.get("host", "").lower()
+    return f"http://{host}" if host.encode("latin-1") in parts.authorities else LOCAL_ORIGIN
+
+
+def _rejected(refused: Refused, *, wants_json: bool) -> Response:
+    """Answer as the relay would: the one table of rejections, the one way of writing them."""
+    written = write_rejection(
+        refused, None, request_id=f"req_{secrets.token_hex(12)}", bodiless=False, close=False
+    )
+    head, _, body = written.partition(b"\r\n\r\n")
+    status_line, *lines = head.decode("latin-1").split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines) | _FRESH
+    status = int(status_line.split(" ")[1])
+    if wants_json:
+        return Response(body, status, headers)
+    for name in ("content-type", "content-length"):
+        del headers[name]
+    message = json.loads(body)["error"]["message"]
+    return Response(f"run9 AI Gateway\n\n{message}\n", status, headers, media_type="text/plain")

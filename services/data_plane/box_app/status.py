@@ -1,0 +1,189 @@
+"""What a box is told about itself: who it is, what its org has switched on, and what to do next. Pure.
+
+Written for people at a terminal and for agents; names, addresses and times only, no secret and nothing of
+another org.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from services.data_plane.core.integration import CompiledIntegration, NotReady
+from shared.clock import rfc3339
+from shared.providers import LOCAL_ORIGIN, Provider
+
+if TYPE_CHECKING:
+    from services.data_plane.account.last_errors import LastError
+    from shared.box_token import Box
+
+State = Literal["on", "off", "missing", "loading", "unknown"]
+
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+_WHERE: Final = "in the run9 Portal: Organization settings > AI Integrations"
+_ENVIRONMENT: Final = {
+    "openai": "export OPENAI_BASE_URL={url} OPENAI_API_KEY=run9-placeholder",
+    "anthropic": "export ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=run9-placeholder",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderStatus:
+    """One provider as this box sees it."""
+
+    provider: Provider
+    state: State
+    why: str
+    base_url: str
+    last_error: LastError | None
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole page. `org_name` and `owners` are empty where the configuration does not tell them."""
+
+    box: Box
+    org_name: str
+    owners: tuple[str, ...]
+    origin: str
+    providers: tuple[ProviderStatus, ...]
+
+
+def provider_status(
+    provider: Provider,
+    found: CompiledIntegration | NotReady,
+    *,
+    origin: str,
+    last_error: LastError | None,
+) -> ProviderStatus:
+    """Judge one provider by what a look-up gave and by the last error."""
+    state, why, next_step = _judge(provider, found)
+    if state == "on" and last_error is not None:
+        next_step = _after_error(provider, last_error)
+    base_url = provider.local_base_url.replace(LOCAL_ORIGIN, origin)
+    return ProviderStatus(provider, state, why, base_url, last_error, next_step)
+
+
+def _judge(provider: Provider, found: CompiledIntegration | NotReady) -> tuple[State, str, str]:
+    match found:
+        case NotReady.MISSING:
+            return (
+                "missing",
+                "no API key is set up",
+                f"An owner can add the API key {_WHERE} > {provider.title}.",
+            )
+        case NotReady.DISABLED:
+            return (
+                "off",
+                "an owner switched it off",
+                f"An owner can switch it on {_WHERE} > {provider.title}.",
+            )
+        case NotReady.LOADING:
+            return (
+                "loading",
+                "it is set up, but the gateway has not loaded its key",
+                "Try again in a moment; if it stays, tell the platform's operator.",
+            )
+        case NotReady.UNKNOWN:
+            return (
+                "unknown",
+                "the gateway has no current configuration",
+                "Try again in a moment; if it stays, tell the platform's operator.",
+            )
+        case CompiledIntegration():
+            return "on", "", "Nothing to fix: use the base URL with any placeholder as the key."
+
+
+def _after_error(provider: Provider, error: LastError) -> str:
+    """Say what to check after the last error, if it happens again."""
+    match error.status:
+        case _ if error.code == "upstream_key_rejected":
+            return f"An owner should replace the API key {_WHERE} > {provider.title}."
+        case HTTPStatus.FORBIDDEN:
+            return (
+                "The provider does not let this organization's key do that; an owner should check its rights."
+            )
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return "The provider limits this organization; an owner should check its usage and billing there."
+        case status if not error.code and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "The provider refused that request; check the model's name, the route and the parameters."
+        case _:
+            return f"Try again; if it stays, an owner should check the endpoint {_WHERE} > {provider.title}."
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Write the page for programs."""
+    return {
+        "box": {"identified": True, "id": status.box.box, "org": status.box.org, "org_name": status.org_name},
+        "owners": list(status.owners),
+        "providers": [
+            {
+                "provider": item.provider.name,
+                "title": item.provider.title,
+                "state": item.state,
+                "why": item.why or None,
+                "who_can_change_it": list(status.owners),
+                "base_url": item.base_url,
+                "last_error": None if item.last_error is None else _error_json(item.last_error),
+                "next": item.next_step,
+            }
+            for item in status.providers
+        ],
+        "setup": f"{status.origin}/run9/ai/setup.sh",
+    }
+
+
+def _error_json(error: LastError) -> dict[str, Any]:
+    return {
+        "time": rfc3339(error.at),
+        "status": error.status or None,
+        "code": error.code or None,
+        "request_id": _printable(error.request_id) or None,
+    }
+
+
+def as_text(status: Status) -> str:
+    """Write the page for a terminal."""
+    lines = [
+        "run9 AI Gateway",
+        "",
+        f"Box           {status.box.box}",
+        f"Organization  {_org(status)}",
+        f"Owners        {', '.join(status.owners) or 'not known to this gateway'}",
+    ]
+    for item in status.providers:
+        lines += ["", *_provider_lines(item)]
+    lines += ["", f"Set this box up for every client:  curl -fsS {status.origin}/run9/ai/setup.sh | sh", ""]
+    return "\n".join(lines)
+
+
+def _org(status: Status) -> str:
+    return f"{status.org_name} ({status.box.org})" if status.org_name else status.box.org
+
+
+def _provider_lines(item: ProviderStatus) -> list[str]:
+    lines = [
+        f"{item.provider.title}: {item.state.upper()}" + (f", {item.why}" if item.why else ""),
+        f"  Base URL    {item.base_url}",
+        f"  Set it      {_ENVIRONMENT[item.provider.name].format(url=item.base_url)}",
+    ]
+    if item.last_error is not None:
+        lines.append(f"  Last error  {_error_text(item.last_error)}")
+    return [*lines, f"  Next        {item.next_step}"]
+
+
+def _error_text(error: LastError) -> str:
+    parts = [rfc3339(error.at), f"status {error.status}" if error.status else "no answer"]
+    if error.code:
+        parts.append(error.code)
+    if error.request_id:
+        parts.append(f"request {_printable(error.request_id)}")
+    return ", ".join(parts)
+
+
+def _printable(text: str) -> str:
+    """An id that came from outside, fit for a terminal."""
+    return _UNPRINTABLE.sub("?", text)[:128]
