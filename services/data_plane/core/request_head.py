@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import CREDENTIALS, Rule, request_rule
 from services.data_plane.core.refused import Refused, bad_request
 from shared.providers import kind_of_key
 from shared.rejections import Rejection
 
-HEAD_END: Final = b"\r\n\r\n"
 MAX_CONTENT_LENGTH_DIGITS: Final = 18
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
@@ -26,6 +26,7 @@ _HEAD = re.compile(
     rb"((?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 )
 _LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
+_BEGINNING = re.compile(_TOKEN + rb"{1,32}+(?: |\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_CONTENT_LENGTH_DIGITS)
 _PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
 # Fields that frame the message or route it: naming them in Connection asks that they be taken away (RFC 9110
@@ -75,16 +76,29 @@ class RequestHead:
     ws_protocols: bytes | None = None
     beta: list[bytes] | None = None
 
+    def framing(self) -> Framing | None:
+        """Give a new counter for the body; None when there is none."""
+        if self.chunked:
+            return ChunkedFraming(forbids=_not_a_trailer)
+        return LengthFraming(self.content_length) if self.content_length else None
+
     @property
     def has_body(self) -> bool:
         """Whether body bytes follow the head."""
         return self.chunked or bool(self.content_length)
 
 
-def check_incomplete(data: bytes) -> None:
-    """Refuse early what can never become an acceptable head, while its end has not come yet."""
-    if _LOOSE_LINE_END.search(data) or data[:1] in {b"\r", b"\n", b" "}:
-        raise bad_request("a line does not end in CRLF")
+def _not_a_trailer(name: bytes) -> bool:
+    """What would not have passed in the head may not come after the body either."""
+    return request_rule(name)[0] is not Rule.KEEP
+
+
+def check_incomplete(data: bytearray, seen: int) -> None:
+    """Refuse early what can never become an acceptable head. The first `seen` bytes were checked before."""
+    if not _BEGINNING.match(data):
+        raise bad_request("the request line is malformed")
+    if _LOOSE_LINE_END.search(data, seen):
+        raise bad_request("a line does not end in CRLF, or holds a NUL")
 
 
 def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:

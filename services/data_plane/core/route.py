@@ -24,6 +24,7 @@ MAX_DECODES: Final = 2
 # Leading version segments fall out (0, 1 or 2 of them): some clients leave `/v1` out, some put it in twice.
 # Leading empty segments fall out too: `$OPENAI_BASE_URL/models` with a base URL that ends in a slash.
 _RELAYED = re.compile(rb"/run9/ai/(openai|anthropic)(?:/+v1(?=/|\Z)){0,2}(?:/+(.*))?", re.DOTALL)
+_HINT = re.compile(rb"[A-Z]{1,32}+ /run9/ai/(openai|anthropic)[/? ]")
 _NEEDS_CARE = re.compile(rb"[%;\\]|/\.|//|\A\.")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _SEPARATOR = re.compile(rb"[/\\]+")
@@ -43,6 +44,12 @@ class Route:
     provider: Provider
     rest: bytes
     label: str
+
+
+def provider_hint(raw_head: bytes) -> Provider | None:
+    """Tell in whose shape to answer a head that may be unreadable; None where it names no provider."""
+    match = _HINT.match(raw_head)
+    return PROVIDERS["openai" if match[1] == b"openai" else "anthropic"] if match else None
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

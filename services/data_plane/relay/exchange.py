@@ -98,8 +98,8 @@ class Exchange:
 
     def start(self, body: bytes) -> None:
         """Send the request, with what has arrived of its body; at once when everything is at hand."""
-        self._relay.enter(self)
         if body:
+            self.record.bytes_up = len(body)
             self._unsent.append(body)
         found = self._look_up()
         if isinstance(found, CompiledIntegration):
@@ -142,7 +142,7 @@ class Exchange:
         if self._unsent:
             data = b"".join((data, *self._unsent))
             self._unsent.clear()
-        if self._box_connection.write_paused:
+        if self._box_connection.transport.write_paused:
             upstream.pause()
         upstream.begin(self, data)
         self._box_connection.request_sent()
@@ -159,6 +159,31 @@ class Exchange:
     def unsent_bytes(self) -> int:
         """How much of the body waits for a connection."""
         return sum(map(len, self._unsent))
+
+    @property
+    def moved_bytes(self) -> int:
+        """A number that changes with every byte that is relayed in either direction."""
+        return self.record.bytes_up + self.record.bytes_down
+
+    def overdue(self, quiet_seconds: float, *, body_awaited: bool, stalled: bool) -> Refused | None:
+        """Tell what has taken too long, if anything, when no byte has moved for `quiet_seconds`.
+
+        Args:
+            quiet_seconds: since the last byte, or since the stage began.
+            body_awaited: the request is not whole yet.
+            stalled: the box is not read, because the provider takes no more.
+        """
+        limits = self._relay.limits
+        if self.stage is Stage.PREPARING or self.stage is Stage.ENDED:
+            return None  # the secret's read and the dial have deadlines of their own
+        limit, rejection = limits.idle_seconds, Rejection.UPSTREAM_TIMEOUT
+        if self.stage is Stage.SENT and not body_awaited:
+            limit = limits.first_byte_seconds
+        elif self.stage is Stage.SENT and stalled:
+            limit = limits.write_stall_seconds
+        elif self.stage is Stage.SENT:
+            limit, rejection = limits.body_progress_seconds, Rejection.REQUEST_TIMEOUT
+        return Refused(rejection, f"nothing for {limit:g} s") if quiet_seconds > limit else None
 
     # What the upstream connection reports.
 
@@ -206,13 +231,11 @@ class Exchange:
             self._box_connection.write(self._scan.finish())
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
-        complete = self._box_connection.request_complete
-        if reusable and complete:
-            if self._box_connection.write_paused:
-                upstream.resume()
+        if reusable and self._box_connection.request_complete:
+            upstream.resume()
             self._relay.pool.put_back(upstream, self._relay.loop.time())
         else:
-            upstream.close()
+            upstream.abort()
         self._end("answered")
         self._box_connection.answer_complete()
 
@@ -222,7 +245,7 @@ class Exchange:
         self._upstream = None
         if self.stage is Stage.SPLICED:
             self._end("spliced")
-            self._box_connection.close_when_flushed()
+            self._box_connection.close()
         elif self.stage is Stage.ANSWERING:
             self._break_off("upstream_broke")
         elif reused and not answer_begun and self._repeatable:
@@ -252,11 +275,11 @@ class Exchange:
 
     def upstream_stalled(self) -> None:
         """The provider takes no more of the body for now."""
-        self._box_connection.pause()
+        self._box_connection.transport.pause_reading()
 
     def upstream_drained(self) -> None:
         """The provider takes bytes again."""
-        self._box_connection.resume()
+        self._box_connection.transport.resume_reading()
 
     # What the box connection reports.
 
@@ -285,8 +308,9 @@ class Exchange:
         self.record.status = refused.rejection.status
         self.record.code = refused.rejection.code
         self.record.upstream_status = upstream_status
+        self.record.request_id = self.record.request_id or self._relay.new_request_id()
         self._end("rejected")
-        self._box_connection.reject(refused)
+        self._box_connection.reject(refused, self)
 
     def cut(self, refused: Refused) -> None:
         """End at once: with an answer where there is none yet, as a visible break otherwise."""
@@ -299,7 +323,7 @@ class Exchange:
     def _break_off(self, outcome: Outcome) -> None:
         self._let_go()
         self._end(outcome)
-        self._box_connection.abort_when_flushed()
+        self._box_connection.break_off()
 
     def _let_go(self) -> None:
         if self._task is not None:

@@ -178,7 +178,7 @@ class Relay:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for connection in list(self.connections):
-            connection.abort_when_flushed()
+            connection.break_off()
         await self.tasks.aclose()
         self.pool.close()
         with contextlib.suppress(asyncio.CancelledError):

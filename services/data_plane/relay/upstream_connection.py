@@ -11,8 +11,8 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, cast
 
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
+from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_head import HEAD_END
 from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
 from shared.rejections import Rejection
 
@@ -37,12 +37,13 @@ class UpstreamConnection(asyncio.Protocol):
     """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time."""
 
     __slots__ = (
-        "_buffer",
         "_exchange",
         "_framing",
         "_head",
+        "_head_buffer",
         "_interim_heads",
         "_limits",
+        "_paused",
         "_phase",
         "_pool",
         "_transport",
@@ -64,10 +65,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._limits = limits
         self._phase = _Phase.IDLE
         self._exchange: Exchange | None = None
-        self._buffer = b""
+        self._head_buffer = HeadBuffer(limits.max_head_bytes)
         self._framing: Framing | None = None
         self._head: ResponseHead | None = None
         self._interim_heads = 0
+        self._paused = False
 
     @property
     def usable(self) -> bool:
@@ -86,12 +88,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading: the box does not take any more for now."""
-        if not self._transport.is_closing():
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read again."""
-        if not self._transport.is_closing():
+        if self._paused and not self._transport.is_closing():
+            self._paused = False
             self._transport.resume_reading()
 
     def abort(self) -> None:
@@ -141,7 +145,7 @@ class UpstreamConnection(asyncio.Protocol):
         if phase is _Phase.BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
             exchange.answered(reusable=False)
         else:
-            exchange.upstream_lost(answer_begun=phase is not _Phase.HEAD or bool(self._buffer))
+            exchange.upstream_lost(answer_begun=phase is not _Phase.HEAD or not self._head_buffer.empty)
 
     def pause_writing(self) -> None:
         """The provider takes no more for now: stop reading from the box."""
@@ -157,34 +161,27 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _gather(self, exchange: Exchange, data: bytes) -> None:
         """Collect heads until the final one is whole (RFC 9110 §15.2: interim ones come before it)."""
-        buffer = self._buffer + data if self._buffer else data
-        while True:
-            end = buffer.find(HEAD_END)
-            if max(end, len(buffer) if end < 0 else 0) > self._limits.max_head_bytes:
+        while data:
+            try:
+                found = self._head_buffer.feed(data)
+                if found is None:
+                    return
+                raw, data = found
+                head = cut_response_head(raw, exchange.head.method)
+            except HeadTooLarge:
                 self._fail(exchange, "its headers are too large")
                 return
-            if end < 0:
-                self._buffer = buffer
-                return
-            end += len(HEAD_END)
-            raw, buffer = buffer[:end], buffer[end:]
-            try:
-                head = cut_response_head(raw, exchange.head.method)
             except BadResponse as bad:
                 self._fail(exchange, str(bad))
                 return
             if not head.interim:
-                break
+                self._begin_answer(exchange, head, raw, data)
+                return
             self._interim_heads += 1
             if self._interim_heads > MAX_INTERIM_HEADS:
                 self._fail(exchange, "too many interim answers")
                 return
             exchange.interim(head, raw)
-            if not buffer:
-                self._buffer = b""
-                return
-        self._buffer = b""
-        self._begin_answer(exchange, head, raw, buffer)
 
     def _begin_answer(self, exchange: Exchange, head: ResponseHead, raw: bytes, rest: bytes) -> None:
         out = exchange.answer(head, raw)

@@ -1,0 +1,111 @@
+"""How bytes leave towards a box, and the ways in which its connection can end.
+
+Owns the asyncio transport of one box connection: back-pressure in both directions, and three endings that
+mean different things to a client: closed (the answer is whole), lingering (it may still be sending) and reset
+(the answer is not whole).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Final, cast
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: the kernel sends RST
+
+
+class BoxTransport:
+    """The transport of one box connection."""
+
+    __slots__ = (
+        "_reset_when_drained",
+        "_stalled_at",
+        "_stalled_bytes",
+        "_transport",
+        "reading_paused",
+        "write",
+        "write_paused",
+    )
+
+    def __init__(self, transport: asyncio.BaseTransport, write_buffer_bytes: int) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=write_buffer_bytes)
+        self.write = self._transport.write
+        self.write_paused = False
+        self.reading_paused = False
+        self._reset_when_drained = False
+        self._stalled_at = 0.0
+        self._stalled_bytes = 0
+
+    @property
+    def raw(self) -> asyncio.Transport:
+        """The transport itself, for handing it over."""
+        return self._transport
+
+    @property
+    def closing(self) -> bool:
+        """Whether an ending has begun."""
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Stop reading from the box."""
+        if not self.reading_paused and not self._transport.is_closing():
+            self.reading_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read from the box again."""
+        if self.reading_paused and not self._transport.is_closing():
+            self.reading_paused = False
+            self._transport.resume_reading()
+
+    def stalled(self, now: float) -> None:
+        """The event loop's word that the box takes no more for now."""
+        self.write_paused = True
+        self._stalled_at = now
+        self._stalled_bytes = self._transport.get_write_buffer_size()
+
+    def drained(self) -> None:
+        """The event loop's word that the box takes bytes again."""
+        self.write_paused = False
+        if self._reset_when_drained:
+            self.reset()
+
+    def stalled_seconds(self, now: float) -> float:
+        """How long the box has taken nothing of what waits for it; 0 when nothing waits."""
+        waiting = self._transport.get_write_buffer_size()
+        if waiting == 0 or waiting != self._stalled_bytes:
+            self._stalled_bytes = waiting
+            self._stalled_at = now
+        return now - self._stalled_at
+
+    def close(self) -> None:
+        """End cleanly once the last bytes have left."""
+        self._transport.close()
+
+    def close_writing(self) -> None:
+        """Say that nothing more will be written, and go on reading (RFC 9112 §9.6).
+
+        Closing while the box still sends would reset the connection and take the answer away from it.
+        """
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def reset_once_drained(self, now: float) -> None:
+        """End as a visible break: what was relayed still arrives, then the connection is reset."""
+        if self._transport.is_closing():
+            return
+        self._reset_when_drained = True
+        self._transport.set_write_buffer_limits(high=0)
+        if self._transport.get_write_buffer_size():
+            self.stalled(now)
+        else:
+            self.reset()
+
+    def reset(self) -> None:
+        """End now, visibly. A plain close would look like the end of the answer to some clients."""
+        box_socket = self._transport.get_extra_info("socket")
+        if box_socket is not None:
+            box_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
