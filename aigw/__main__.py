@@ -1,0 +1,174 @@
+"""The `aigw` command line: its commands and options. What a command does lies in a module of its own.
+
+They are imported by the command that needs them, so that `aigw version` does not load a web framework.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from aigw.failures import EXIT_USAGE, EXPECTED, UserError, lines_of
+from aigw.ports import DEFAULT_BASE, MAX_BASE
+
+app = typer.Typer(
+    help="The run9 AI Gateway: sandboxes call AI providers by one local URL; the org's key stays outside.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+app.add_typer(config, name="config")
+
+Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Its base URL, in place of the demo's.")]
+KeyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file with its API key.")]
+
+
+def main() -> None:
+    """Run the command line. An expected failure is told in a line and exits with 2, never a traceback."""
+    try:
+        app()
+    except EXPECTED as error:
+        for line in lines_of(error):
+            sys.stderr.write(f"aigw: {line}\n")
+        sys.exit(EXIT_USAGE)
+
+
+@app.command()
+def up(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="Where the database, secrets and keys are kept.")] = Path(
+        ".data"
+    ),
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Written when everything serves: URLs and tokens, as JSON."),
+    ] = None,
+    port_base: Annotated[
+        int, typer.Option(min=0, max=MAX_BASE, help="The first of five ports; 0 takes free ones.")
+    ] = DEFAULT_BASE,
+    box_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="The port that boxes call, if not the first.")
+    ] = None,
+    identity_mode: Annotated[
+        Literal["static", "header"],
+        typer.Option(help="static: every caller is org demo. header: callers show a box token."),
+    ] = "static",
+    openai_endpoint: Endpoint = None,
+    openai_key_file: KeyFile = None,
+    anthropic_endpoint: Endpoint = None,
+    anthropic_key_file: KeyFile = None,
+) -> None:
+    """Run the whole gateway on this machine, with a demo org and a demo provider."""
+    from aigw.process import run_until_signalled  # noqa: PLC0415  # loaded by this command alone
+    from aigw.providers_wanted import Wanted  # noqa: PLC0415  # same
+    from aigw.up import UpOptions, run_up  # noqa: PLC0415  # same
+
+    options = UpOptions(
+        data_dir=data_dir,
+        ready_file=ready_file,
+        port_base=port_base,
+        box_port=box_port,
+        identity_mode=identity_mode,
+        openai=Wanted.of("openai", openai_endpoint, openai_key_file),
+        anthropic=Wanted.of("anthropic", anthropic_endpoint, anthropic_key_file),
+    )
+    _warn_of_unknown_names()
+    run_until_signalled(lambda stop: run_up(options, stop))
+
+
+@app.command("control-plane")
+def control_plane() -> None:
+    """Run a control plane, set up by AIGW_* variables."""
+    from aigw.planes import run_control_plane  # noqa: PLC0415  # loaded by this command alone
+    from aigw.process import run_until_signalled  # noqa: PLC0415  # same
+
+    _warn_of_unknown_names()
+    run_until_signalled(run_control_plane)
+
+
+@app.command("data-plane")
+def data_plane() -> None:
+    """Run a data plane, set up by AIGW_* variables."""
+    from aigw.planes import run_data_plane  # noqa: PLC0415  # loaded by this command alone
+    from aigw.process import run_until_signalled  # noqa: PLC0415  # same
+
+    _warn_of_unknown_names()
+    run_until_signalled(run_data_plane)
+
+
+@config.command("show")
+def config_show() -> None:
+    """Print every setting of both planes: its value and where it comes from. Secrets stay hidden."""
+    from aigw.config_show import table  # noqa: PLC0415  # loaded by this command alone
+
+    _warn_of_unknown_names()
+    text, good = table()
+    typer.echo(text)
+    if not good:
+        raise typer.Exit(EXIT_USAGE)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(version_of("run9-ai-gateway"))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the control plane's OpenAPI document."""
+    from aigw.planes import openapi_text  # noqa: PLC0415  # loaded by this command alone
+
+    typer.echo(openapi_text())
+
+
+@app.command("box-token")
+def box_token(
+    *,
+    key_file: Annotated[Path | None, typer.Option(metavar="FILE", help="The node's private key.")] = None,
+    kid: Annotated[str, typer.Option(help="The key's id, as registered by PUT /api/v1/nodes/{node}.")] = "",
+    org: Annotated[str, typer.Option(help="The box's org.")] = "",
+    box: Annotated[str, typer.Option(help="The box.")] = "",
+    lifecycle: Annotated[str, typer.Option(help="The life of the box's slot.")] = "1",
+    life_seconds: Annotated[int, typer.Option(help="How long the token is valid, at most 300.")] = 300,
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Make a node key here instead, and print its public half."),
+    ] = None,
+) -> None:
+    """Print a token that proves which box is calling, for the X-Run9-Box-Token header."""
+    from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
+    from shared.clock import unix_now  # noqa: PLC0415  # same
+
+    if new_key_file is not None:
+        typer.echo(NodeKey.create(new_key_file).public_text)
+        return
+    wanting = [
+        option
+        for option, value in (("--key-file", key_file), ("--kid", kid), ("--org", org), ("--box", box))
+        if not value
+    ]
+    if key_file is None or wanting:
+        raise UserError(f"A box token needs {', '.join(wanting)}.")
+    key = NodeKey.read(key_file)
+    typer.echo(
+        key.mint(kid, box=box, org=org, lifecycle=lifecycle, now=unix_now(), life_seconds=life_seconds)
+    )
+
+
+def _warn_of_unknown_names() -> None:
+    from aigw.config_show import SETTINGS  # noqa: PLC0415  # the settings of both planes load pydantic
+    from shared.settings_base import unknown_names  # noqa: PLC0415  # same
+
+    for sentence in unknown_names(SETTINGS.values()):
+        sys.stderr.write(f"aigw: {sentence}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The table that `aigw config show` prints: every setting of both planes, its value and its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from aigw.failures import lines_of
+from services.control_plane.settings import ControlPlaneSettings
+from services.data_plane.settings import DataPlaneSettings
+from shared.secret import Secret
+from shared.settings_base import PREFIX, source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shared.settings_base import GatewaySettings
+
+SETTINGS: Final[dict[str, type[GatewaySettings]]] = {
+    "Control plane": ControlPlaneSettings,
+    "Data plane": DataPlaneSettings,
+}
+Row = tuple[str, str, str]
+
+
+def table() -> tuple[str, bool]:
+    """Write the settings as they would be used now, and tell whether every plane could start with them."""
+    blocks, good = [], True
+    for title, cls in SETTINGS.items():
+        try:
+            lines = _aligned(list(_rows(cls())))
+        except ValidationError as error:
+            lines = [f"cannot start: {line}" for line in lines_of(error)]
+            good = False
+        blocks.append("\n".join([title, *(f"  {line}" for line in lines)]))
+    return "\n\n".join(blocks), good
+
+
+def _rows(settings: GatewaySettings) -> Iterator[Row]:
+    for name in type(settings).model_fields:
+        yield f"{PREFIX}{name.upper()}", _shown(getattr(settings, name)), source_of(name)
+
+
+def _aligned(rows: Sequence[Row]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return [f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}" for name, value, source in rows]
+
+
+def _shown(value: object) -> str:
+    match value:
+        case Secret():
+            return "(set, hidden)" if value else "(not set)"
+        case None | "" | () | []:
+            return "(not set)"
+        case bool():
+            return str(value).lower()
+        case tuple() | list():
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

@@ -1,0 +1,37 @@
+"""Failures that a person at the command line can mend, and how the rest of the known ones read to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import ValidationError
+
+from shared.listener import ListenError
+from shared.settings_base import PREFIX, SettingFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXIT_USAGE: Final = 2
+"""The exit code of every expected failure, as for a wrong option."""
+
+
+class UserError(Exception):
+    """Something the user can change; the message says what is wrong and what to do, in one line."""
+
+
+EXPECTED: Final = (UserError, ListenError, SettingFileError, ValidationError)
+
+
+def lines_of(error: BaseException) -> Iterable[str]:
+    """Explain an expected failure, one line each; never with the value that was refused."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    return [_setting_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
+
+
+def _setting_line(location: tuple[int | str, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    if not location:
+        return f"The settings do not fit together: {reason}."
+    return f"{PREFIX}{str(location[0]).upper()}: {reason}. See `aigw config show`."

@@ -1,0 +1,36 @@
+"""Which port each listener of an embedded gateway gets, and the check that all of them are free."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Final
+
+from shared.listener import bind
+
+HOST: Final = "127.0.0.1"
+DEFAULT_BASE: Final = 19_000
+MAX_BASE: Final = 65_531
+"""The highest base from which the five ports still fit below 65536."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Five ports; 0 stands for any free one."""
+
+    box: int
+    admin: int
+    control_plane: int
+    internal: int
+    demo_provider: int
+
+    @classmethod
+    def of(cls, base: int, box_port: int | None) -> Ports:
+        """Lay the ports out from `base` (0: all free ones); `box_port` moves the box listener alone."""
+        box, *others = [base + number if base else 0 for number in range(5)]
+        return cls(box if box_port is None else box_port, *others)
+
+    def check(self, box_port: int | None) -> None:
+        """Raise `ListenError`, which names the option to change, when one of them cannot be had."""
+        for port in astuple(self):
+            option = "--box-port" if port and port == box_port else "--port-base"
+            bind(HOST, port, option=option).close()

@@ -1,0 +1,54 @@
+"""How every long-running `aigw` command runs: uvloop, logging to stderr, and a clean stop by signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvloop
+
+HARD_STOP_EXIT: Final = 130
+"""The exit code after a second Ctrl-C: 128 + SIGINT, as shells count."""
+_QUIET_LOGGERS: Final = ("httpx", "httpcore", "uvicorn.error", "alembic", "asyncio")
+
+Main = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def run_until_signalled(main: Main) -> None:
+    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second one ends the process at once."""
+    log_to_stderr()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_with_signals(main))
+
+
+async def _with_signals(main: Main) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _on_signal, stop)
+    try:
+        await main(stop)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(HARD_STOP_EXIT)  # the user asked twice: whatever still drains is not waited for
+    sys.stderr.write("Stopping …\n")
+    stop.set()
+
+
+def log_to_stderr() -> None:
+    """Send log records of this process to stderr, libraries' chatter left out."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,111 @@
+"""What `aigw up` sets up by the control plane's REST API: demo org, its people, node and integrations.
+
+Everything can be repeated. A second start changes what this program itself set up before (the demo
+provider's port may have moved), never what somebody changed in between.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from aigw.banner import MEMBER, OWNER
+from aigw.data_dir import write_private
+from aigw.failures import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aigw.data_dir import DataDir
+    from aigw.providers_wanted import Wanted
+    from shared.secret import Secret
+
+ORG: Final = "demo"
+NODE: Final = "local"
+REQUEST_SECONDS: Final = 20.0
+_MEMORY_FILE: Final = "seeded.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Seeder:
+    """Talks to the control plane at `url` as the platform and as the org's owner."""
+
+    url: str
+    platform_token: Secret
+    owner_token: Secret
+    data: DataDir
+
+    async def seed(self, wanted: Sequence[Wanted], node: dict[str, str] | None) -> list[str]:
+        """Set everything up; give one line per provider that says what stands behind it.
+
+        `node` is the body of `PUT /nodes/{node}`, in header mode. Raises `UserError`.
+        """
+        async with httpx.AsyncClient(
+            base_url=f"{self.url}/api/v1", timeout=REQUEST_SECONDS, trust_env=False
+        ) as client:
+            as_platform = {"authorization": f"Bearer {self.platform_token.reveal()}"}
+            await _put(client, f"/orgs/{ORG}", {"name": "Demo"}, as_platform)
+            for email, role in ((OWNER, "owner"), (MEMBER, "member")):
+                await _put(client, f"/orgs/{ORG}/members/{email}", {"role": role}, as_platform)
+            if node is not None:
+                await _put(client, f"/nodes/{NODE}", node, as_platform)
+            as_owner = {"authorization": f"Bearer {self.owner_token.reveal()}"}
+            return [await self._integrate(client, one, as_owner) for one in wanted]
+
+    async def _integrate(self, client: httpx.AsyncClient, wanted: Wanted, head: dict[str, str]) -> str:
+        path = f"/orgs/{ORG}/ai-integrations/{wanted.provider}"
+        answer = await client.get(path, headers=head)
+        _check(answer)
+        now = answer.json()
+        if not self._may_set(wanted, now):
+            return f"{wanted.provider:<15}{_state_line(now)}, as it was left"
+        if now["state"] == "enabled" and now["endpoint"] == wanted.endpoint and wanted.is_demo:
+            return f"{wanted.provider:<15}{_state_line(now)}, the demo provider"
+        body = {"api_key": wanted.key.reveal(), "endpoint": wanted.endpoint, "enabled": True}
+        await _put(client, path, body, head | {"if-match": answer.headers["etag"]})
+        if wanted.is_demo:
+            self._remember(wanted)
+        who = "the demo provider, no key needed" if wanted.is_demo else "by the key file"
+        return f"{wanted.provider:<15}enabled, {wanted.endpoint}, {who}"
+
+    def _may_set(self, wanted: Wanted, now: dict[str, Any]) -> bool:
+        """Tell whether what stands there is this program's own doing, or the user's options overrule it."""
+        if not wanted.is_demo:
+            return True
+        before = self._memory().get(wanted.provider)
+        if before is None:
+            return bool(now["state"] == "not_set_up")
+        return bool(now["state"] == "enabled" and now["endpoint"] == before)
+
+    def _memory(self) -> dict[str, str]:
+        """Give the demo endpoint that was last set up here, by provider."""
+        memory: dict[str, str] = json.loads(self.data.kept(_MEMORY_FILE, lambda: "{}"))
+        return memory
+
+    def _remember(self, wanted: Wanted) -> None:
+        memory = self._memory() | {wanted.provider: wanted.endpoint}
+        write_private(self.data.root / _MEMORY_FILE, json.dumps(memory).encode())
+
+
+def _state_line(now: dict[str, Any]) -> str:
+    state = str(now["state"]).replace("_", " ")
+    return f"{state}, {now['endpoint']}" if now["state"] != "not_set_up" else state
+
+
+async def _put(client: httpx.AsyncClient, path: str, body: dict[str, Any], head: dict[str, str]) -> None:
+    _check(await client.put(path, json=body, headers=head))
+
+
+def _check(answer: httpx.Response) -> None:
+    """Raise `UserError` with the control plane's own words when it refused."""
+    if answer.is_success:
+        return
+    what = f"{answer.request.method} {answer.request.url.path}"
+    try:
+        reason = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        reason = answer.reason_phrase
+    raise UserError(f"The control plane refused {what} ({answer.status_code}): {reason}")
