@@ -1,0 +1,1 @@
+"""Measures the gateway beside nginx and FastAPI + httpx: `python -m bench --help`."""

@@ -1,0 +1,130 @@
+"""One measurement: run the load once against one subject and turn what was counted into figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench import proc
+from bench.rows import Row
+from bench.subjects.subject import Running
+from bench.workload import Work, request_bytes
+
+_NO_LIMIT: Final = 10**12
+_SLACK_SECONDS: Final = 20
+_SLOWEST_PACE: Final = 3
+_MEMORY_POLL_SECONDS: Final = 0.1
+_SETTLE_SECONDS: Final = 0.3
+_WARM_UP_SECONDS: Final = 0.3
+
+Figures = dict[str, float]
+
+
+class WrongAnswerError(Exception):
+    """The load met a wrong, cut or missing answer; the message says what it saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The load program and what it needs every time.
+
+    Attributes:
+        program: the built binary.
+        options: the options that name the expected bytes.
+        folder: where requests are written.
+    """
+
+    program: Path
+    options: Sequence[str]
+    folder: Path
+
+    def command(
+        self, work: Work, running: Running, *, connections: int, seconds: float, most: int
+    ) -> list[str]:
+        """Give the command line of one run; it ends by itself within the deadline that it is given."""
+        request = self.folder / "request"
+        authority = f"127.0.0.1:{running.port}"
+        request.write_bytes(request_bytes(work, prefix=running.prefix, key=running.key, authority=authority))
+        paced_seconds = work.events * work.interval_us / 1e6
+        deadline = int(seconds + paced_seconds * _SLOWEST_PACE + _SLACK_SECONDS)
+        return [
+            *(str(self.program), *self.options, "--request", str(request), "--port", str(running.port)),
+            *("--connections", str(connections), "--seconds", str(seconds), "--most", str(most or _NO_LIMIT)),
+            *("--events", str(work.events), "--deadline", str(deadline)),
+        ]
+
+
+def warm_up(load: Load, running: Running) -> None:
+    """Let the subject import, compile, connect and allocate what its first requests need."""
+    command = load.command(Work("json"), running, connections=8, seconds=_WARM_UP_SECONDS, most=0)
+    _run(command, None)
+    time.sleep(_SETTLE_SECONDS)
+
+
+def measure(row: Row, load: Load, running: Running, *, seconds_factor: float = 1.0) -> Figures:
+    """Do `row` once; gives figures by the keys that `rows.Figure` names.
+
+    Raises:
+        WrongAnswerError: an answer was not the expected one, byte for byte.
+    """
+    command = load.command(
+        row.work,
+        running,
+        connections=row.connections,
+        seconds=row.seconds * seconds_factor,
+        most=row.most,
+    )
+    before = proc.tree(running.pid) if running.pid is not None else []
+    peak_bytes, counted = _run(command, running.pid if row.fresh else None)
+    after = proc.tree(running.pid) if running.pid is not None else []
+    figures = derive(counted)
+    if running.pid is not None:
+        figures |= cpu_figures(counted, proc.cpu_seconds(after) - proc.cpu_seconds(before))
+        figures["resident_mib"] = proc.resident_bytes(after) / 2**20
+    if running.pid is not None and row.fresh:
+        figures["kib_per_stream"] = (peak_bytes - proc.resident_bytes(before)) / 1024 / row.connections
+    return figures
+
+
+def derive(counted: Figures) -> Figures:
+    """Add rates to what the load counted."""
+    seconds = counted["seconds"]
+    rates = {
+        "requests_per_second": counted["responses"] / seconds,
+        "events_per_second": counted["events"] / seconds,
+    }
+    return {**counted, **rates}
+
+
+def cpu_figures(counted: Figures, cpu_seconds: float) -> Figures:
+    """Share the CPU time of the subject's process tree out over requests and events, in microseconds."""
+    figures = {"cpu_seconds": cpu_seconds, "cpu_us_per_request": cpu_seconds * 1e6 / counted["responses"]}
+    figures["core_share"] = cpu_seconds / counted["seconds"]
+    if counted["events"]:
+        figures["cpu_us_per_event"] = cpu_seconds * 1e6 / counted["events"]
+    return figures
+
+
+def _run(command: list[str], watched: int | None) -> tuple[int, Figures]:
+    """Run the load; gives the peak of the watched tree's resident bytes meanwhile, and what was counted."""
+    peak_bytes = 0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            while watched is not None and running.poll() is None:
+                peak_bytes = max(peak_bytes, proc.resident_bytes(proc.tree(watched)))
+                time.sleep(_MEMORY_POLL_SECONDS)
+            output, complaint = running.communicate()
+        except BaseException:
+            running.kill()
+            raise
+    if running.returncode != 0:
+        raise WrongAnswerError(
+            complaint.strip() or f"the load ended with status {running.returncode} (its deadline is 14)"
+        )
+    counted: Figures = json.loads(output)
+    return peak_bytes, counted

@@ -1,0 +1,1 @@
+"""Peers that the bench has to bring along itself."""

@@ -1,0 +1,73 @@
+"""What /proc says about a process and its descendants: CPU used and memory held."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """The fields that the bench needs of /proc/<pid>/stat; see proc(5)."""
+
+    pid: int
+    parent: int
+    cpu_ticks: int
+    resident_pages: int
+
+
+def parse_stat(line: str) -> Stat:
+    """Read one stat line. The name in parentheses may itself hold spaces and parentheses."""
+    name_end = line.rindex(")")
+    pid = int(line[: line.index(" ")])
+    fields = line[name_end + 2 :].split()  # from field 3, the state
+    return Stat(
+        pid=pid,
+        parent=int(fields[1]),
+        cpu_ticks=int(fields[11]) + int(fields[12]),
+        resident_pages=int(fields[21]),
+    )
+
+
+def tree(root: int) -> list[Stat]:
+    """Give `root` and all its living descendants."""
+    everyone = _everyone()
+    return descendants(root, everyone)
+
+
+def descendants(root: int, everyone: list[Stat]) -> list[Stat]:
+    """Pick `root` and what descends from it."""
+    children: dict[int, list[Stat]] = {}
+    found = []
+    for stat in everyone:
+        children.setdefault(stat.parent, []).append(stat)
+        if stat.pid == root:
+            found.append(stat)
+    for stat in found:  # grows while it is walked
+        found.extend(children.get(stat.pid, []))
+    return found
+
+
+def cpu_seconds(stats: list[Stat]) -> float:
+    """User and system time of these processes since they began, all threads, in seconds."""
+    return sum(stat.cpu_ticks for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(stats: list[Stat]) -> int:
+    """Resident memory of these processes. Pages that they share count once for each."""
+    return sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _everyone() -> list[Stat]:
+    stats = []
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stats.append(parse_stat((entry / "stat").read_text()))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+    return stats

@@ -1,0 +1,60 @@
+"""The gateway itself: `aigw up`, so control plane and admin listener idle in the measured process as well."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bench.processes import Program
+from bench.subjects.subject import Running, Subject, Surroundings
+
+_AIGW: Final = Path(sys.executable).with_name("aigw")
+_SETTINGS: Final = (
+    "AIGW_ACCESS_LOG=off",  # as with nginx
+    # One box opens more streams here than a real one may.
+    "AIGW_MAX_CONNECTIONS_PER_BOX=8192",
+    "AIGW_MAX_REQUESTS_PER_BOX=8192",
+    "AIGW_MAX_REQUESTS_PER_ORG=8192",
+)
+
+
+@contextmanager
+def _start(around: Surroundings) -> Iterator[Running]:
+    ready_file = around.folder / "ready.json"
+    settings = [*_SETTINGS]
+    if around.ca_file is not None:
+        settings.append(f"AIGW_UPSTREAM_CA_FILE={around.ca_file}")
+    command = ["env", *settings, str(_AIGW), "up", "--port-base", "0"]
+    command += ["--data-dir", str(around.folder / "data"), "--ready-file", str(ready_file)]
+    command += ["--openai-endpoint", around.endpoint, "--openai-key-file", str(around.key_file)]
+    with Program("aigw up", command, core=around.core, log=around.folder / "log") as program:
+        port = program.wait_for("ready file", lambda: _box_port(ready_file))
+        yield Running(port=port, pid=program.pid)
+
+
+def _box_port(ready_file: Path) -> int | None:
+    if not ready_file.exists():
+        return None
+    base_url: str = json.loads(ready_file.read_text())["base_urls"]["openai"]
+    return urlsplit(base_url).port
+
+
+def _missing() -> str | None:
+    if not _AIGW.exists():
+        return f"{_AIGW} is not there: install the project into this virtual environment"
+    asked = subprocess.run([str(_AIGW), "up", "--help"], capture_output=True, check=False)
+    return None if asked.returncode == 0 else "`aigw up` does not run"
+
+
+def _version() -> str:
+    told = subprocess.run([str(_AIGW), "version"], capture_output=True, text=True, check=False)
+    return told.stdout.strip()
+
+
+GATEWAY: Final = Subject("gateway", "gateway", _missing, _start, _version)

@@ -1,0 +1,18 @@
+"""The subjects in the order of the table's columns."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.subjects.direct import DIRECT
+from bench.subjects.fastapi_httpx import FASTAPI_HTTPX
+from bench.subjects.gateway import GATEWAY
+from bench.subjects.haproxy import SPLICE
+from bench.subjects.nginx import NGINX
+from bench.subjects.subject import Subject
+
+SUBJECTS: Final[tuple[Subject, ...]] = (DIRECT, SPLICE, NGINX, GATEWAY, FASTAPI_HTTPX)
+YARDSTICK: Final = NGINX.name
+"""What ratios are taken against."""
+NO_PROXY: Final = DIRECT.name
+"""What added latency is counted from."""

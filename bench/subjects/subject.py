@@ -1,0 +1,80 @@
+"""What a subject is to the bench: something on a port that passes requests on to the upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.workload import BOX_PREFIX, PLACEHOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a subject runs.
+
+    Attributes:
+        folder: its own scratch folder; exists and is empty.
+        core: the core that it is pinned to.
+        upstream_port: on loopback; TLS when `tls`.
+        tls: whether the upstream speaks TLS, with a certificate for 127.0.0.1 and localhost.
+        ca_file: the authority that signed that certificate, PEM; None without TLS.
+        key_file: holds the key that the upstream accepts.
+    """
+
+    folder: Path
+    core: int
+    upstream_port: int
+    tls: bool
+    ca_file: Path | None
+    key_file: Path
+
+    @property
+    def endpoint(self) -> str:
+        """The upstream as an OpenAI base URL."""
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.upstream_port}/v1"
+
+    def key(self) -> str:
+        """The key that the upstream accepts."""
+        return self.key_file.read_text().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A subject that serves.
+
+    Attributes:
+        port: on loopback, plain HTTP.
+        pid: root of the process tree whose CPU and memory count; None for no proxy at all.
+        prefix: what the box's path begins with.
+        key: what the box sends as its credential.
+    """
+
+    port: int
+    pid: int | None
+    prefix: str = BOX_PREFIX
+    key: str = PLACEHOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One column of the table.
+
+    Attributes:
+        name: for `--subjects` and the raw rows.
+        title: for people.
+        missing: gives why it cannot run here, or None.
+        start: serve for as long as the context lasts.
+        does_tls: whether it can have a TLS upstream.
+        version: what exactly ran.
+        in_quick: part of a quick run unless others are asked for.
+    """
+
+    name: str
+    title: str
+    missing: Callable[[], str | None]
+    start: Callable[[Surroundings], AbstractContextManager[Running]]
+    version: Callable[[], str]
+    does_tls: bool = True
+    in_quick: bool = True

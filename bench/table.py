@@ -1,0 +1,102 @@
+"""Writes the summary as Markdown, and puts it between the `<!-- bench -->` markers of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from bench.rows import Figure, Row
+from bench.subjects.subject import Subject
+from bench.summary import Spread, Summary
+
+START_MARK: Final = "<!-- bench -->"
+END_MARK: Final = "<!-- /bench -->"
+_TO: Final = "\N{EN DASH}"
+_NOTHING: Final = _TO
+_TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+
+def markdown(
+    summary: Summary,
+    rows: Sequence[Row],
+    subjects: Sequence[Subject],
+    *,
+    machine: Mapping[str, str],
+    yardstick: str,
+    no_proxy: str,
+) -> str:
+    """Write a line per figure, a column per subject: median, least, greatest, ratio."""
+    titles = ["what", *(subject.title for subject in subjects)]
+    lines = [_line(titles), _line(["---", *("---:" for _ in subjects)])]
+    for row in rows:
+        for figure in row.figures:
+            cells = [_cell(summary, row, figure, subject.name, yardstick, no_proxy) for subject in subjects]
+            if any(cell != _NOTHING for cell in cells):
+                lines.append(_line([f"{row.title}: {figure.title}", *cells]))
+    return "\n".join([*lines, "", *_notes(subjects, machine, yardstick)]) + "\n"
+
+
+def replace_between_marks(page: str, table: str) -> str | None:
+    """Put `table` between the two marks of `page`; None when the page has no such place."""
+    start, end = page.find(START_MARK), page.find(END_MARK)
+    if start < 0 or end < start:
+        return None
+    return f"{page[: start + len(START_MARK)]}\n{table}{page[end:]}"
+
+
+def _cell(summary: Summary, row: Row, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
+    if summary.failed(row.name, subject):
+        return "failed"
+    if figure.over_no_proxy:
+        return _added(summary, row, figure, subject, yardstick, no_proxy)
+    spread = summary.spread(row.name, subject, figure.key)
+    if spread is None:
+        return _NOTHING
+    ratio = summary.ratio(row.name, subject, figure.key, yardstick) if subject != no_proxy else None
+    return _with_ratio(_spread(spread, figure.decimals), ratio)
+
+
+def _added(summary: Summary, row: Row, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
+    ours = summary.added(row.name, subject, figure.key, no_proxy)
+    if ours is None:
+        return _NOTHING
+    theirs = summary.added(row.name, yardstick, figure.key, no_proxy)
+    ratio = ours / theirs if theirs and subject != yardstick else None
+    return _with_ratio(_number(ours, figure.decimals), ratio)
+
+
+def _spread(spread: Spread, decimals: int) -> str:
+    middle = _number(spread.median, decimals)
+    if spread.least == spread.greatest:
+        return middle
+    return f"{middle} ({_number(spread.least, decimals)}{_TO}{_number(spread.greatest, decimals)})"
+
+
+def _with_ratio(text: str, ratio: float | None) -> str:
+    if ratio is None:
+        return text
+    return f"{text} **{_TIMES}{_number(ratio, _ratio_decimals(ratio))}**"
+
+
+def _ratio_decimals(ratio: float) -> int:
+    if ratio >= 10:
+        return 0
+    return 2 if ratio >= 0.1 else 3
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}"
+
+
+def _notes(subjects: Sequence[Subject], machine: Mapping[str, str], yardstick: str) -> list[str]:
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    versions = "; ".join(version for subject in subjects if (version := subject.version()))
+    legend = (
+        f"Medians over the rounds, (least{_TO}greatest), **{_TIMES} {yardstick}**; gaps under 15 % are noise. "
+        "CPU is user + system of the subject's whole process tree, divided by requests or chunks."
+    )
+    return [legend, "", f"Measured on: {facts}. Versions: {versions}."]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,164 @@
+"""The bytes of the work: what the box sends, what the provider answers, and the files that carry both.
+
+The C programs of `load/` know HTTP framing but none of these bytes; every subject is given the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Kind = Literal["json", "sse"]
+
+BOX_PREFIX: Final = "/run9/ai/openai/v1"
+UPSTREAM_PREFIX: Final = "/v1"
+PLACEHOLDER: Final = "run9-placeholder"
+UPSTREAM_KEY: Final = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz0123"
+"""Made up; only the bench's own upstream accepts it, so a subject that did not set it fails the run."""
+
+REQUEST_BODY_BYTES: Final = 1024
+UPLOAD_BODY_BYTES: Final = 1024 * 1024
+ANSWER_BODY_BYTES: Final = 620
+EVENT_BYTES: Final = 172
+EVENTS_PER_STREAM: Final = 200
+
+_INDEX_DIGITS: Final = 6
+_STAMP_DIGITS: Final = 20
+_INDEX_MARK: Final = b"I" * _INDEX_DIGITS
+_STAMP_MARK: Final = b"T" * _STAMP_DIGITS
+
+_REQUEST_HEADERS: Final = (
+    # As openai-python 3.54 sends them, in its order; Host, Authorization and Content-Length are filled in.
+    ("Host", "{host}"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Connection", "keep-alive"),
+    ("authorization", "Bearer {key}"),
+    ("accept", "application/json"),
+    ("content-type", "application/json"),
+    ("user-agent", "OpenAI/Python 3.54.0"),
+    ("x-stainless-lang", "python"),
+    ("x-stainless-package-version", "3.54.0"),
+    ("x-stainless-os", "Linux"),
+    ("x-stainless-arch", "x64"),
+    ("x-stainless-runtime", "CPython"),
+    ("x-stainless-runtime-version", "3.11.7"),
+    ("x-stainless-async", "false"),
+    ("x-stainless-retry-count", "0"),
+    ("x-stainless-read-timeout", "600"),
+    ("Content-Length", "{length}"),
+)
+
+_ANSWER_HEADERS: Final = (
+    ("Date", "Tue, 03 Nov 2026 10:15:00 GMT"),
+    ("Content-Type", "{type}"),
+    ("{framing}", "{framing_value}"),
+    ("Connection", "keep-alive"),
+    ("openai-processing-ms", "412"),
+    ("openai-version", "2020-10-01"),
+    ("x-ratelimit-limit-requests", "10000"),
+    ("x-ratelimit-limit-tokens", "30000000"),
+    ("x-ratelimit-remaining-requests", "9999"),
+    ("x-ratelimit-remaining-tokens", "29999986"),
+    ("x-ratelimit-reset-requests", "6ms"),
+    ("x-ratelimit-reset-tokens", "0s"),
+    ("x-request-id", "req_0123456789abcdef0123456789abcdef"),
+    ("x-content-type-options", "nosniff"),
+    ("CF-RAY", "8f0123456789abcd-FRA"),
+    ("Server", "cloudflare"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one connection does, again and again.
+
+    Attributes:
+        kind: a JSON answer, or a stream of events.
+        body_bytes: the request body's length; the upstream refuses any other.
+        events: events per stream; 0 for JSON.
+        interval_us: microseconds between the events of a stream; 0 is as fast as they are taken.
+    """
+
+    kind: Kind
+    body_bytes: int = REQUEST_BODY_BYTES
+    events: int = 0
+    interval_us: int = 0
+
+    @property
+    def path(self) -> str:
+        """The path below the endpoint, which tells the upstream what to answer."""
+        if self.kind == "json":
+            return f"/json/{self.body_bytes}"
+        return f"/sse/{self.body_bytes}/{self.events}/{self.interval_us}"
+
+
+def request_bytes(work: Work, *, prefix: str, key: str, authority: str) -> bytes:
+    """Write one whole request, head and body, as the box sends it."""
+    body = _padded(
+        b'{"model":"gpt-5","stream":true,"messages":[{"role":"user","content":"', b'"}]}', work.body_bytes
+    )
+    filled = {"host": authority, "key": key, "length": str(work.body_bytes)}
+    lines = [f"POST {prefix}{work.path} HTTP/1.1"]
+    lines += [f"{name}: {value.format_map(filled)}" for name, value in _REQUEST_HEADERS]
+    return _head(lines) + body
+
+
+def answer_body() -> bytes:
+    """The JSON document that the upstream answers with."""
+    start = b'{"id":"chatcmpl-0123456789","object":"chat.completion","choices":[{"message":{"content":"'
+    return _padded(start, b'"},"finish_reason":"stop"}]}', ANSWER_BODY_BYTES)
+
+
+def answer_bytes() -> bytes:
+    """The whole JSON answer, head and body."""
+    return _answer_head("application/json", "Content-Length", str(ANSWER_BODY_BYTES)) + answer_body()
+
+
+def stream_head() -> bytes:
+    """The head of a streamed answer."""
+    return _answer_head("text/event-stream; charset=utf-8", "Transfer-Encoding", "chunked")
+
+
+def event_template() -> bytes:
+    """One event with its two variable fields still marked by letters."""
+    start = b'data: {"id":"chatcmpl-0123456789","object":"chat.completion.chunk","i":"'
+    start += _INDEX_MARK + b'","t":"' + _STAMP_MARK + b'","delta":"'
+    return _padded(start, b'"}\n\n', EVENT_BYTES)
+
+
+def write_files(folder: Path) -> list[str]:
+    """Write what the C programs need into `folder`; gives the options that both understand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    template = event_template()
+    parts = {
+        "answer": answer_bytes(),
+        "answer-body": answer_body(),
+        "stream-head": stream_head(),
+        "event": template,
+    }
+    options: list[str] = []
+    for name, data in parts.items():
+        (folder / name).write_bytes(data)
+        options += [f"--{name}", str(folder / name)]
+    fields = ((_INDEX_MARK, "index"), (_STAMP_MARK, "stamp"))
+    for mark, name in fields:
+        options += [f"--{name}-at", str(template.index(mark))]
+    return options
+
+
+def _answer_head(content_type: str, framing: str, framing_value: str) -> bytes:
+    filled = {"type": content_type, "framing": framing, "framing_value": framing_value}
+    lines = [f"{name.format_map(filled)}: {value.format_map(filled)}" for name, value in _ANSWER_HEADERS]
+    return _head(["HTTP/1.1 200 OK", *lines])
+
+
+def _head(lines: list[str]) -> bytes:
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _padded(start: bytes, end: bytes, length: int) -> bytes:
+    """Fill the middle with words, as a model's answer has them."""
+    words = b"the quick brown fox jumps over a lazy dog while streams go on "
+    room = length - len(start) - len(end)
+    return start + (words * (room // len(words) + 1))[:room] + end
