@@ -23,11 +23,6 @@ class Spread:
         """Summarize at least one value."""
         return cls(median(values), min(values), max(values))
 
-    @property
-    def relative_width(self) -> float:
-        """How far least and greatest lie apart, as a part of the median; 0 for a median of 0."""
-        return (self.greatest - self.least) / self.median if self.median else 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -92,8 +92,8 @@ def _notes(subjects: Sequence[Subject], machine: Mapping[str, str], yardstick: s
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     versions = "; ".join(version for subject in subjects if (version := subject.version()))
     legend = (
-        f"Medians over the rounds, (least{_TO}greatest), **{_TIMES} {yardstick}**; gaps under 15 % are noise. "
-        "CPU is user + system of the subject's whole process tree, divided by requests or chunks."
+        f"Medians over the rounds, (least{_TO}greatest), **{_TIMES} {yardstick}**; gaps under 15 % are noise."
+        " CPU is user + system of the subject's whole process tree, divided by requests or chunks."
     )
     return [legend, "", f"Measured on: {facts}. Versions: {versions}."]
 

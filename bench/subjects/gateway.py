@@ -54,7 +54,7 @@ def _missing() -> str | None:
 
 def _version() -> str:
     told = subprocess.run([str(_AIGW), "version"], capture_output=True, text=True, check=False)
-    return told.stdout.strip()
+    return f"gateway {told.stdout.strip()}"
 
 
 GATEWAY: Final = Subject("gateway", "gateway", _missing, _start, _version)
