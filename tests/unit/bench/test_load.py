@@ -1,0 +1,80 @@
+"""The two C programs against each other: a right answer counts, anything else ends the run."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.build import build
+from bench.measure import Load, WrongAnswerError, measure
+from bench.rows import Row
+from bench.subjects.subject import Running
+from bench.upstream import Upstream, running_upstream
+from bench.workload import UPSTREAM_KEY, UPSTREAM_PREFIX, Work, write_files
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on PATH")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    load: Load
+    upstream: Upstream
+
+    def measure(
+        self, work: Work, *, key: str = UPSTREAM_KEY, prefix: str = UPSTREAM_PREFIX
+    ) -> dict[str, float]:
+        row = Row("r", "r", work, connections=3, figures=(), seconds=60, most=30)
+        return measure(row, self.load, Running(self.upstream.port, None, prefix=prefix, key=key))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Bench]:
+    folder = tmp_path_factory.mktemp("bench")
+    programs = build(folder)
+    files = write_files(folder)
+    with running_upstream(programs, files, folder, core=0) as upstream:
+        yield _Bench(Load(programs.load, files, folder), upstream)
+
+
+def test_answers_are_counted_on_kept_connections(bench: _Bench) -> None:
+    counted = bench.measure(Work("json"))
+    assert (counted["responses"], counted["connects"], counted["bytes"]) == (30, 3, 30 * 620)
+
+
+def test_an_upload_of_a_megabyte_is_swallowed(bench: _Bench) -> None:
+    assert bench.measure(Work("json", body_bytes=1024 * 1024))["responses"] == 30
+
+
+@pytest.mark.parametrize("interval_us", [0, 100])
+def test_every_event_of_a_stream_arrives_as_a_chunk_of_its_own(bench: _Bench, interval_us: int) -> None:
+    counted = bench.measure(Work("sse", events=200, interval_us=interval_us))
+    assert (counted["events"], counted["chunks"]) == (6000, 6000)
+    assert counted["delay_p50_us"] > 0
+
+
+def test_a_wrong_credential_fails_the_run(bench: _Bench) -> None:
+    with pytest.raises(WrongAnswerError, match="400"):
+        bench.measure(Work("json"), key="run9-placeholder")
+
+
+def test_a_path_that_still_has_the_box_prefix_fails_the_run(bench: _Bench) -> None:
+    with pytest.raises(WrongAnswerError, match="400"):
+        bench.measure(Work("json"), prefix="/run9/ai/openai/v1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected", "complaint"), [(3, 4, "expected 688"), (3, 2, "longer than 344")]
+)
+def test_a_stream_of_another_length_fails_the_run(
+    bench: _Bench, tmp_path: Path, asked: int, expected: int, complaint: str
+) -> None:
+    running = Running(bench.upstream.port, None, prefix=UPSTREAM_PREFIX, key=UPSTREAM_KEY)
+    load = Load(bench.load.program, bench.load.options, tmp_path)
+    command = load.command(Work("sse", events=asked), running, connections=1, seconds=5, most=1)
+    command[command.index("--events") + 1] = str(expected)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert complaint in done.stderr
