@@ -97,8 +97,8 @@ class Rejection(Enum):
     )  # fmt: skip
     BAD_REQUEST = _Entry(
         400, "gateway", "box", False, None,
-        "The gateway refused this request because it is not well-formed HTTP ({detail}). The program in the box "
-        "that made it has to be corrected.",
+        "The gateway refused this request because it is not well-formed HTTP ({detail}). The program in the "
+        "box that made it has to be corrected.",
     )  # fmt: skip
     NOT_FOUND = _Entry(
         404, "gateway", "box", False, None,

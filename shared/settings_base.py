@@ -102,6 +102,6 @@ def source_of(name: str, environ: Mapping[str, str] | None = None) -> str:
     variable = f"{PREFIX}{name.upper()}"
     if variable in present:
         return variable
-    if f"{variable}_FILE" in present:
+    if present.get(f"{variable}_FILE"):  # an empty one names no file, as in FileVariantSource
         return f"{variable}_FILE"
     return "default"
