@@ -17,7 +17,7 @@ from shared.secret import Secret
 
 MIN_KEY_CHARS: Final = 8
 MAX_KEY_CHARS: Final = 512
-MAX_TYPED_KEY_CHARS: Final = 1024  # room for the white space around a pasted key
+SHOWN_CHARS: Final = 4
 FINGERPRINT_HEX_CHARS: Final = 12
 KEY_POINTER: Final = "#/api_key"
 
@@ -44,6 +44,14 @@ class JudgedKey:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLabel:
+    """What may be shown of a key, by which its owner recognises it."""
+
+    last4: str
+    fingerprint: str
+
+
 def judge_key(provider: ProviderName, typed: Secret, *, custom_endpoint: bool) -> JudgedKey:
     """Give the trimmed key with warnings, or refuse it with the reason.
 
@@ -64,20 +72,17 @@ def judge_key(provider: ProviderName, typed: Secret, *, custom_endpoint: bool) -
     return JudgedKey(Secret(text), _warnings(provider, kind_of_key(text), custom_endpoint=custom_endpoint))
 
 
-def last4(key: Secret) -> str:
-    """The last four characters, by which its owner recognises a key."""
-    return key.reveal()[-4:]
+def label_key(pepper: bytes, org: str, provider: ProviderName, key: Secret) -> KeyLabel:
+    """Give what may be shown of a key: its end, and 12 digits equal for equal keys of one integration.
 
-
-def fingerprint(pepper: bytes, org: str, provider: ProviderName, key: Secret) -> str:
-    """Give 12 hexadecimal digits that are equal for equal keys of one integration.
-
-    Keyed (HMAC-SHA256) by a `pepper` that no answer and no database row holds: a plain hash of an 8-character
-    key, of which four characters are shown anyway, could be tried out by any member in seconds. Org and
-    provider are part of the message, so that equal keys of two orgs cannot be told to be equal.
+    The fingerprint is keyed (HMAC-SHA256) by a `pepper` that no answer and no database row holds: a plain
+    hash of an 8-character key, of which four characters are shown anyway, could be tried out by any member in
+    seconds. Org and provider are part of the message: nobody can tell that two orgs have the same key.
     """
-    message = b"\0".join((org.encode(), provider.encode(), key.reveal().encode()))
-    return hmac.new(pepper, message, hashlib.sha256).hexdigest()[:FINGERPRINT_HEX_CHARS]
+    text = key.reveal()
+    message = b"\0".join((org.encode(), provider.encode(), text.encode()))
+    digest = hmac.new(pepper, message, hashlib.sha256).hexdigest()
+    return KeyLabel(text[-SHOWN_CHARS:], digest[:FINGERPRINT_HEX_CHARS])
 
 
 def _refused(detail: str) -> ProblemError:

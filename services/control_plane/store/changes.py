@@ -7,13 +7,15 @@ free of gaps and in commit order, which a sequence's numbers are not.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from services.control_plane.store.database import Database
 from services.control_plane.store.tables import COUNTER_ID, AuditTable, CounterRow, OutboxTable
 from shared.config_feed import Event, IntegrationRow, NodeRow, OrgRow, encode_event
 
@@ -46,6 +48,17 @@ class AuditNote:
     action: str
     target: str
     details: Mapping[str, object]
+
+
+@contextmanager
+def changing(database: Database) -> Iterator[Session]:
+    """A write in which nobody else changes anything: what it reads is still so when it commits.
+
+    SQLite has one writer anyway; elsewhere every change takes the lock on the counter row first.
+    """
+    with database.write() as session:
+        session.exec(select(CounterRow).where(col(CounterRow.id) == COUNTER_ID).with_for_update()).one()
+        yield session
 
 
 def counter(session: Session) -> Counter:

@@ -38,7 +38,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One consistent view: everything read inside is of the same moment."""
-        with Session(self._reader) as session, session.begin():
+        with Session(self._reader, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from services.control_plane.rules.integration import Transition
+from services.control_plane.rules.key import KeyLabel
 from services.control_plane.store.changes import AuditNote, Author, next_revision, record
 from services.control_plane.store.tables import IntegrationTable
 from shared.config_feed import IntegrationRow
@@ -19,8 +20,7 @@ class NewKey:
     """What a row says of a key that has just been written to the secret store as `version`."""
 
     version: int
-    last4: str
-    fingerprint: str
+    label: KeyLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,6 @@ def integration(session: Session, org: str, provider: ProviderName) -> Integrati
     return session.get(IntegrationTable, (org, provider)) or never_set_up(org, provider)
 
 
-def locked_integration(session: Session, org: str, provider: ProviderName) -> IntegrationTable:
-    """Give the row as `integration` does, unchanged by anybody else until this transaction ends."""
-    return session.get(IntegrationTable, (org, provider), with_for_update=True) or never_set_up(org, provider)
-
-
 def apply(
     session: Session, author: Author, row: IntegrationTable, transition: Transition, key: NewKey | None
 ) -> None:
@@ -70,7 +65,8 @@ def apply(
     taken = next_revision(session)
     row.state, row.endpoint = transition.state, transition.endpoint
     if key is not None:
-        row.secret_version, row.key_last4, row.key_fingerprint = key.version, key.last4, key.fingerprint
+        row.secret_version = key.version
+        row.key_last4, row.key_fingerprint = key.label.last4, key.label.fingerprint
         row.key_updated_at, row.key_updated_by = author.at, author.actor
     row.revision, row.updated_at, row.updated_by = taken.revision, author.at, author.actor
     session.add(row)
@@ -103,7 +99,7 @@ def clear_all(session: Session, author: Author, org: str) -> None:
     statement = select(IntegrationTable).where(
         col(IntegrationTable.org) == org, col(IntegrationTable.state) != "not_set_up"
     )
-    for row in session.exec(statement.with_for_update()).all():
+    for row in session.exec(statement).all():
         clear(session, author, row)
 
 

@@ -1,0 +1,71 @@
+"""What the endpoints work with: one frozen container, made by `bootstrap`, and how a request reaches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from services.control_plane.api.integration_writes import IntegrationWrites
+from services.control_plane.provider_probe.probe import ProviderProbe
+from services.control_plane.rules.endpoint import EndpointPolicy
+from services.control_plane.sign_in.bearer import Person, SignIn
+from services.control_plane.store.changes import PLATFORM, Author
+from services.control_plane.store.database import Database
+from shared.clock import Clock
+from shared.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts that endpoints call.
+
+    Attributes:
+        box_origin: how boxes reach the gateway, e.g. `http://10.0.2.2:1000`.
+        internal_token: what the fleet shows at `/internal/v1`.
+    """
+
+    database: Database
+    sign_in: SignIn
+    writes: IntegrationWrites
+    probe: ProviderProbe
+    endpoint_policy: EndpointPolicy
+    clock: Clock
+    box_origin: str
+    internal_token: Secret
+
+
+# Only for the OpenAPI document: the header itself is read by `sign_in`, which refuses in our own words.
+_person_scheme = HTTPBearer(scheme_name="person", bearerFormat="JWT", auto_error=False)
+_platform_scheme = HTTPBearer(scheme_name="platform", auto_error=False)
+
+
+def context_of(request: Request) -> Context:
+    """Give the container of the application that serves `request`."""
+    context: Context = request.app.state.context
+    return context
+
+
+InContext = Annotated[Context, Depends(context_of)]
+
+
+def _signed_in(
+    request: Request, context: InContext, _: Annotated[object, Security(_person_scheme)]
+) -> Person:
+    return context.sign_in.person(request.headers.get("authorization"))
+
+
+def _platform(
+    request: Request, context: InContext, _: Annotated[object, Security(_platform_scheme)]
+) -> Author:
+    context.sign_in.require_platform(request.headers.get("authorization"))
+    return Author(PLATFORM, context.clock())
+
+
+SignedIn = Annotated[Person, Depends(_signed_in)]
+"""The person who asks; anybody else has been refused with 401."""
+
+AsPlatform = Annotated[Author, Depends(_platform)]
+"""The platform as the author of a change; anybody else has been refused with 401."""

@@ -1,0 +1,148 @@
+"""How integrations look in JSON: what is answered, and what may be asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
+
+from services.control_plane.rules.endpoint import default_endpoint
+from services.control_plane.rules.integration import State
+from services.control_plane.rules.key import MAX_KEY_CHARS, MIN_KEY_CHARS
+from services.control_plane.store.tables import IntegrationTable
+from shared.clock import rfc3339
+from shared.endpoint import MAX_ENDPOINT_CHARS
+from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
+from shared.secret import Secret
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339, UTC, milliseconds."""
+
+TypedKey = Annotated[
+    Secret,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": MIN_KEY_CHARS,
+            "description": (
+                f"The provider's key: {MIN_KEY_CHARS} to {MAX_KEY_CHARS} visible ASCII characters; space "
+                "around it is trimmed. Never shown again; a mask is never accepted back."
+            ),
+        }
+    ),
+]
+TypedEndpoint = Annotated[str, Field(min_length=1, max_length=MAX_ENDPOINT_CHARS)]
+
+
+class KeyState(BaseModel):
+    """What may be shown of the stored key."""
+
+    set: bool
+    last4: str | None = Field(description="Its last four characters.")
+    fingerprint: str | None = Field(description="Equal for equal keys of this integration; keyed, no hash.")
+    updated_at: Timestamp | None
+    updated_by: str | None
+
+
+class Integration(BaseModel):
+    """One provider of one org."""
+
+    provider: ProviderName
+    state: State
+    endpoint: str = Field(description="Where the key is sent; the provider's own while not set up.")
+    key: KeyState
+    local_base_url: str = Field(description="What boxes use as the base URL.")
+    revision: int = Field(description="0 while it was never set up; also the ETag.")
+    updated_at: Timestamp | None
+    updated_by: str | None
+
+
+class WrittenIntegration(Integration):
+    """An integration after a write."""
+
+    warnings: list[str] = Field(description="What the owner should know; the write was done all the same.")
+
+
+class IntegrationList(BaseModel):
+    """Every provider of an org, set up or not."""
+
+    items: list[Integration]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+_KEY = "Left out or null: the stored key stays."
+_ENDPOINT = (
+    "A base URL, as in OPENAI_BASE_URL or ANTHROPIC_BASE_URL. Left out: stays as it is, the provider's own "
+    "at the first set-up. Null: the provider's own. A change needs the key in the same request."
+)
+
+
+class PutIntegration(_Body):
+    """Sets an integration up, or changes it."""
+
+    api_key: TypedKey | None = Field(default=None, description=f"Needed at the first set-up. {_KEY}")
+    endpoint: TypedEndpoint | None = Field(default=None, description=_ENDPOINT)
+    enabled: StrictBool
+
+
+class PatchIntegration(_Body):
+    """Changes parts of an integration that is set up; what is left out stays."""
+
+    api_key: TypedKey | None = Field(default=None, description=_KEY)
+    endpoint: TypedEndpoint | None = Field(default=None, description=_ENDPOINT)
+    enabled: StrictBool | None = None
+
+
+class TryKey(_Body):
+    """A trial of a key before it is saved."""
+
+    api_key: TypedKey | None = Field(default=None, description="The key to try.")
+    endpoint: TypedEndpoint | None = Field(
+        default=None, description="Where; left out or null: the stored endpoint, else the provider's own."
+    )
+
+
+class TrialStep(BaseModel):
+    """One step of a trial."""
+
+    step: Literal["dns", "tls", "authentication", "model_list"]
+    status: Literal["ok", "failed", "skipped", "unknown"]
+    detail: str
+
+
+class TrialResult(BaseModel):
+    """What a trial found out."""
+
+    provider: ProviderName
+    endpoint: str
+    verdict: Literal["valid", "invalid", "unknown"] = Field(
+        description="Invalid only when the provider refused the key with 401 or 403."
+    )
+    steps: list[TrialStep]
+
+
+def integration_answer(row: IntegrationTable, box_origin: str) -> Integration:
+    """Show a row."""
+    provider = PROVIDERS[row.provider]
+    is_set = row.state != "not_set_up"
+    return Integration(
+        provider=row.provider,
+        state=row.state,
+        endpoint=row.endpoint or str(default_endpoint(row.provider)),
+        key=KeyState(
+            set=is_set,
+            last4=row.key_last4 if is_set else None,
+            fingerprint=row.key_fingerprint if is_set else None,
+            updated_at=None if row.key_updated_at is None else rfc3339(row.key_updated_at),
+            updated_by=row.key_updated_by,
+        ),
+        local_base_url=box_origin + provider.local_base_url.removeprefix(LOCAL_ORIGIN),
+        revision=row.revision,
+        updated_at=rfc3339(row.updated_at) if row.revision else None,
+        updated_by=row.updated_by or None,
+    )

@@ -1,0 +1,211 @@
+"""The one way an integration changes: judge, write the secret, commit. Knows no HTTP.
+
+The order is what makes a crash harmless: until the commit pins it, a new version of a secret is only an
+unused file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from services.control_plane.provider_probe.resolve import ResolveError, Resolver
+from services.control_plane.rules import etag, integration
+from services.control_plane.rules.endpoint import (
+    EndpointPolicy,
+    default_endpoint,
+    judge_endpoint,
+    refuse_endpoint,
+)
+from services.control_plane.rules.integration import KEEP, Current, Keep, Requested, Transition
+from services.control_plane.rules.key import judge_key, label_key
+from services.control_plane.rules.membership import require_owner
+from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken, SecretWriter
+from services.control_plane.store import integrations
+from services.control_plane.store.changes import Author, changing
+from services.control_plane.store.database import Database
+from services.control_plane.store.integrations import NewKey
+from services.control_plane.store.orgs import owners_of, role_of
+from services.control_plane.store.tables import IntegrationTable
+from shared.clock import Clock
+from shared.providers import ProviderName
+from shared.secret import Secret
+from shared.secret_document import SecretDocument
+
+MAX_ATTEMPTS: Final = 3
+"""How often `If-Match: *` is judged again, and how many taken secret versions are passed over."""
+
+
+class StateChanged(Exception):  # noqa: N818  # a finding about the precondition, not a failure
+    """The row is not the one that `If-Match` names; `row` is as it is now."""
+
+    def __init__(self, row: IntegrationTable) -> None:
+        super().__init__("the integration has changed")
+        self.row = row
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which integration, by whom, on which condition (`If-Match` as sent)."""
+
+    org: str
+    provider: ProviderName
+    actor: str
+    if_match: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A change as typed. `endpoint`: a text, None for the provider's own, or KEEP."""
+
+    key: Secret | None
+    endpoint: str | Keep | None
+    enabled: bool | Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The row after a write, and what its owner should know."""
+
+    row: IntegrationTable
+    warnings: tuple[str, ...] = ()
+
+
+Judge = Callable[[Current, Requested], Transition]
+
+
+class IntegrationWrites:
+    """Changes integrations. Thread-safe; calls block."""
+
+    def __init__(
+        self,
+        database: Database,
+        secrets: SecretWriter,
+        pepper: bytes,
+        policy: EndpointPolicy,
+        resolver: Resolver,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._secrets = secrets
+        self._pepper = pepper
+        self._policy = policy
+        self._resolver = resolver
+        self._clock = clock
+
+    def put(self, target: Target, asked: Asked) -> Written:
+        """Set up or change; raises `ProblemError` or `StateChanged`."""
+        own = str(default_endpoint(target.provider))
+        return self._change(target, asked, lambda current, wanted: integration.put(current, wanted, own))
+
+    def patch(self, target: Target, asked: Asked) -> Written:
+        """Change parts; raises `ProblemError` or `StateChanged`."""
+        return self._change(target, asked, integration.patch)
+
+    def clear(self, target: Target) -> Written:
+        """Forget key and endpoint; what is not set up stays so. Raises `ProblemError` or `StateChanged`."""
+        self._read(target)
+        with changing(self._database) as session:
+            row = integrations.integration(session, target.org, target.provider)
+            require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
+            _require_match(target, row)
+            if row.state != "not_set_up":
+                integrations.clear(session, Author(target.actor, self._clock()), row)
+        return Written(row)
+
+    def _change(self, target: Target, asked: Asked, judge: Judge) -> Written:
+        overwrites = target.if_match is not None and target.if_match.strip() == "*"
+        for attempts_left in reversed(range(MAX_ATTEMPTS if overwrites else 1)):
+            seen = self._read(target)
+            wanted, warnings = self._judge_parts(target.provider, seen, asked)
+            transition = judge(Current(seen.state, seen.endpoint), wanted)
+            if not transition.changed:
+                return Written(seen, warnings)
+            key = self._write_secret(target, seen, transition, wanted.key)
+            try:
+                return Written(self._commit(target, seen, transition, key), warnings)
+            except StateChanged:
+                # Somebody else was faster. Under `*` the change is judged again, against what they made.
+                if not attempts_left:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    def _read(self, target: Target) -> IntegrationTable:
+        with self._database.read() as session:
+            require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
+            row = integrations.integration(session, target.org, target.provider)
+        _require_match(target, row)
+        return row
+
+    def _judge_parts(
+        self, provider: ProviderName, seen: IntegrationTable, asked: Asked
+    ) -> tuple[Requested, tuple[str, ...]]:
+        own = str(default_endpoint(provider))
+        warnings: tuple[str, ...] = ()
+        endpoint = own if asked.endpoint is None else asked.endpoint
+        if endpoint is not KEEP and endpoint != own:
+            parsed = judge_endpoint(endpoint, self._policy)
+            endpoint = str(parsed)
+            if endpoint not in {own, seen.endpoint}:
+                warnings += self._judge_addresses(parsed.host, parsed.port)
+        key = None
+        if asked.key is not None:
+            goes_to = (seen.endpoint or own) if endpoint is KEEP else endpoint
+            judged = judge_key(provider, asked.key, custom_endpoint=goes_to != own)
+            key, warnings = judged.key, warnings + judged.warnings
+        return Requested(key, endpoint, asked.enabled), warnings
+
+    def _judge_addresses(self, host: str, port: int) -> tuple[str, ...]:
+        """Refuse a name of which any address is not allowed (threat row 7); every connect checks again."""
+        try:
+            addresses = self._resolver.resolve(host, port)
+        except ResolveError as error:
+            return (f"{error} Requests will fail until it can be looked up.",)
+        if not all(map(self._policy.addresses.allows, addresses)):
+            raise refuse_endpoint("The endpoint's host has an address that is not on the public internet.")
+        return ()
+
+    def _write_secret(
+        self, target: Target, seen: IntegrationTable, transition: Transition, key: Secret | None
+    ) -> NewKey | None:
+        if not transition.secret:
+            return None
+        assert key is not None, "the rules ask for a secret only when a key was typed"
+        document = SecretDocument(target.org, target.provider, transition.endpoint, key)
+        version = seen.secret_version + 1
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                self._secrets.write(document, version)
+            except SecretVersionTaken as taken:
+                # Left by a crash before a commit, or by a writer under way: never overwritten, passed over.
+                version = taken.latest + 1
+            except SecretStoreError as error:
+                raise _store_failed() from error
+            else:
+                return NewKey(version, label_key(self._pepper, target.org, target.provider, key))
+        raise _store_failed()
+
+    def _commit(
+        self, target: Target, seen: IntegrationTable, transition: Transition, key: NewKey | None
+    ) -> IntegrationTable:
+        with changing(self._database) as session:
+            row = integrations.integration(session, target.org, target.provider)
+            # Asked again under the lock: the org or the owner may have gone since.
+            require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
+            if row.revision != seen.revision:
+                raise StateChanged(row)
+            integrations.apply(session, Author(target.actor, self._clock()), row, transition, key)
+        return row
+
+
+def _require_match(target: Target, row: IntegrationTable) -> None:
+    if not etag.require_match(target.if_match, row.revision):
+        raise StateChanged(row)
+
+
+def _store_failed() -> ProblemError:
+    return ProblemError(
+        Problem.SECRET_STORE_UNAVAILABLE, "Nothing was changed. Try again; if it stays so, tell the operator."
+    )

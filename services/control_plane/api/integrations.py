@@ -1,0 +1,161 @@
+"""`orgs/{org}/ai-integrations`: reading, setting up, changing and clearing the providers of an org."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Response
+
+from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.integration_schemas import (
+    Integration,
+    IntegrationList,
+    PatchIntegration,
+    PutIntegration,
+    WrittenIntegration,
+    integration_answer,
+)
+from services.control_plane.api.integration_writes import Asked, StateChanged, Target, Written
+from services.control_plane.api.orgs import OrgId
+from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.rules.etag import tag_of
+from services.control_plane.rules.integration import KEEP
+from services.control_plane.rules.membership import require_reader
+from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.sign_in.bearer import Person
+from services.control_plane.store.integrations import integration
+from services.control_plane.store.orgs import role_of
+from services.control_plane.store.tables import IntegrationTable
+from shared.providers import PROVIDERS, ProviderName
+
+router = APIRouter(tags=["ai-integrations"])
+
+COLLECTION: Final = "/orgs/{org}/ai-integrations"
+ITEM: Final = COLLECTION + "/{provider}"
+READ_PROBLEMS: Final = (Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND)
+WRITE_PROBLEMS: Final = (
+    *READ_PROBLEMS,
+    Problem.BAD_REQUEST,
+    Problem.OWNER_REQUIRED,
+    Problem.STATE_CHANGED,
+    Problem.BODY_TOO_LARGE,
+    Problem.INVALID,
+    Problem.KEY_REFUSED,
+    Problem.KEY_REQUIRED,
+    Problem.ENDPOINT_REFUSED,
+    Problem.PRECONDITION_REQUIRED,
+    Problem.SECRET_STORE_UNAVAILABLE,
+)
+
+# Not required in the signature: its absence is answered with 428, not with a validation error.
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description='The ETag that was read (`"0"` before the first set-up), or `*` to overwrite any state. '
+        "Required: 428 without it."
+    ),
+]
+
+
+def _with_etag(*problems: Problem) -> dict[int | str, dict[str, Any]]:
+    header = {"ETag": {"description": "The revision, quoted.", "schema": {"type": "string"}}}
+    return problem_responses(*problems) | {200: {"headers": header}}
+
+
+@router.get(COLLECTION, operation_id="listIntegrations", responses=problem_responses(*READ_PROBLEMS))
+def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> IntegrationList:
+    """Show every provider of an organization, set up or not."""
+    with context.database.read() as session:
+        require_reader(role_of(session, org, person.email))
+        rows = [integration(session, org, provider) for provider in PROVIDERS]
+    return IntegrationList(items=[integration_answer(row, context.box_origin) for row in rows])
+
+
+@router.get(ITEM, operation_id="getIntegration", responses=_with_etag(*READ_PROBLEMS))
+def get_integration(
+    org: OrgId, provider: ProviderName, person: SignedIn, context: InContext, response: Response
+) -> Integration:
+    """Show one provider of an organization."""
+    with context.database.read() as session:
+        require_reader(role_of(session, org, person.email))
+        row = integration(session, org, provider)
+    response.headers["ETag"] = tag_of(row.revision)
+    return integration_answer(row, context.box_origin)
+
+
+@router.put(ITEM, operation_id="putIntegration", responses=_with_etag(*WRITE_PROBLEMS))
+def put_integration(
+    org: OrgId,
+    provider: ProviderName,
+    body: PutIntegration,
+    person: SignedIn,
+    context: InContext,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WrittenIntegration:
+    """Set a provider up, or change it. Owners only."""
+    endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
+    asked = Asked(body.api_key, endpoint, body.enabled)
+    try:
+        written = context.writes.put(_target(org, provider, person, if_match), asked)
+    except StateChanged as error:
+        raise _state_changed(context, error.row) from None
+    return _written(context, written, response)
+
+
+@router.patch(
+    ITEM, operation_id="patchIntegration", responses=_with_etag(*WRITE_PROBLEMS, Problem.NOT_SET_UP)
+)
+def patch_integration(
+    org: OrgId,
+    provider: ProviderName,
+    body: PatchIntegration,
+    person: SignedIn,
+    context: InContext,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WrittenIntegration:
+    """Change parts of a provider that is set up; what is left out stays. Owners only."""
+    endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
+    asked = Asked(body.api_key, endpoint, KEEP if body.enabled is None else body.enabled)
+    try:
+        written = context.writes.patch(_target(org, provider, person, if_match), asked)
+    except StateChanged as error:
+        raise _state_changed(context, error.row) from None
+    return _written(context, written, response)
+
+
+@router.delete(ITEM, operation_id="clearIntegration", responses=_with_etag(*WRITE_PROBLEMS))
+def clear_integration(
+    org: OrgId,
+    provider: ProviderName,
+    person: SignedIn,
+    context: InContext,
+    response: Response,
+    if_match: IfMatch = None,
+) -> WrittenIntegration:
+    """Forget a provider's key and endpoint. Owners only."""
+    try:
+        written = context.writes.clear(_target(org, provider, person, if_match))
+    except StateChanged as error:
+        raise _state_changed(context, error.row) from None
+    return _written(context, written, response)
+
+
+def _target(org: str, provider: ProviderName, person: Person, if_match: str | None) -> Target:
+    return Target(org, provider, person.email, if_match)
+
+
+def _written(context: Context, written: Written, response: Response) -> WrittenIntegration:
+    response.headers["ETag"] = tag_of(written.row.revision)
+    answer = integration_answer(written.row, context.box_origin)
+    return WrittenIntegration(**answer.model_dump(), warnings=list(written.warnings))
+
+
+def _state_changed(context: Context, row: IntegrationTable) -> ProblemError:
+    return ProblemError(
+        Problem.STATE_CHANGED,
+        "It was changed since you read it. `current` shows it as it is now; send its ETag to change that.",
+        extensions={"current": integration_answer(row, context.box_origin).model_dump(mode="json")},
+        headers={"ETag": tag_of(row.revision)},
+    )

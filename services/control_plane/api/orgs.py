@@ -1,0 +1,86 @@
+"""`me` and `orgs`: who the caller is, and the orgs that they may see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.pages import DEFAULT_PAGE_ITEMS, Cursor, Limit, read_cursor, write_cursor
+from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.rules.membership import Role, require_reader
+from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.store import orgs
+from services.control_plane.store.orgs import OrgView
+
+router = APIRouter(tags=["orgs"])
+
+OrgId = Annotated[str, Path(description="The platform's id of the organization.", max_length=128)]
+
+
+class Me(BaseModel):
+    """The person who asks."""
+
+    email: str
+
+
+class Org(BaseModel):
+    """An organization as the caller sees it."""
+
+    org: str
+    name: str
+    role: Role = Field(description="The caller's own: owners edit, members read.")
+    owners: list[str] = Field(description="Who may change its settings.")
+
+
+class OrgList(BaseModel):
+    """One page of the caller's organizations, by id."""
+
+    items: list[Org]
+    next_cursor: str | None
+
+
+@router.get("/me", operation_id="getMe", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
+def get_me(person: SignedIn) -> Me:
+    """Tell who the token stands for."""
+    return Me(email=person.email)
+
+
+@router.get(
+    "/orgs",
+    operation_id="listOrgs",
+    responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.INVALID, Problem.BAD_REQUEST),
+)
+def list_orgs(
+    person: SignedIn, context: InContext, limit: Limit = DEFAULT_PAGE_ITEMS, cursor: Cursor = None
+) -> OrgList:
+    """List the caller's organizations."""
+    after = "" if cursor is None else read_cursor(cursor)
+    with context.database.read() as session:
+        found = orgs.orgs_of(session, person.email, after=after, limit=limit + 1)
+    page = found[:limit]
+    more = len(found) > limit
+    return OrgList(
+        items=[_org(view) for view in page], next_cursor=write_cursor(page[-1].org) if more else None
+    )
+
+
+@router.get(
+    "/orgs/{org}",
+    operation_id="getOrg",
+    responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND),
+)
+def get_org(org: OrgId, person: SignedIn, context: InContext) -> Org:
+    """Show one of the caller's organizations."""
+    with context.database.read() as session:
+        role = require_reader(orgs.role_of(session, org, person.email))
+        row = orgs.live_org(session, org)
+        if row is None:
+            raise ProblemError(Problem.NOT_FOUND, "There is no such organization among yours.")
+        return _org(OrgView(row.org, row.name, role, orgs.owners_of(session, org)))
+
+
+def _org(view: OrgView) -> Org:
+    return Org(org=view.org, name=view.name, role=view.role, owners=list(view.owners))

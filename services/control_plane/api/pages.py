@@ -1,0 +1,43 @@
+"""Cursor pagination: opaque cursors that name the last item seen, and one limit for every list."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, Final
+
+from fastapi import Query
+
+from services.control_plane.rules.problems import Fault, Problem, ProblemError
+
+DEFAULT_PAGE_ITEMS: Final = 50
+MAX_PAGE_ITEMS: Final = 200
+MAX_CURSOR_CHARS: Final = 256
+
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="How many items at most.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before; left out: the first."),
+]
+
+
+def write_cursor(last: str | int) -> str:
+    """Write the key of the last item on a page."""
+    return urlsafe_b64encode(str(last).encode()).rstrip(b"=").decode()
+
+
+def read_cursor(cursor: str) -> str:
+    """Give that key back, or refuse what `write_cursor` did not write."""
+    try:
+        last = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise bad_cursor() from None
+    if not last or write_cursor(last) != cursor:
+        raise bad_cursor()
+    return last
+
+
+def bad_cursor() -> ProblemError:
+    """The refusal of a cursor."""
+    detail = "This is not a cursor that was given out here."
+    return ProblemError(Problem.BAD_REQUEST, detail, (Fault(detail, parameter="query cursor"),))

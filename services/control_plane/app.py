@@ -1,0 +1,101 @@
+"""The two applications: the public REST interface and the fleet's internal one. And the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware import Middleware
+
+from services.control_plane.api import (
+    audit,
+    health,
+    integrations,
+    internal,
+    key_trial,
+    orgs,
+    provisioning,
+)
+from services.control_plane.api.context import Context
+from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
+from services.control_plane.api.problem_response import ProblemAnswer, answer_problems
+
+API_PREFIX: Final = "/api/v1"
+VERSION: Final = "1"
+
+
+def public_app(context: Context) -> FastAPI:
+    """The REST interface that people and the platform use."""
+    return _served(_public_routes(), context)
+
+
+def internal_app(context: Context) -> FastAPI:
+    """The interface of the fleet."""
+    app = _new_app("run9 AI Gateway, internal")
+    app.include_router(health.router)
+    app.include_router(internal.router)
+    return _served(app, context)
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI document of the REST interface."""
+    app = _public_routes()
+    document = get_openapi(
+        title=app.title, version=VERSION, routes=app.routes, description=__doc__, openapi_version="3.1.0"
+    )
+    components = document["components"]["schemas"]
+    components.update(_problem_schemas())
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components.pop(unused, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _require_if_match(operation)
+    return document
+
+
+def openapi_text() -> str:
+    """The document as it is committed: sorted, two spaces, ended by a newline."""
+    return json.dumps(openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _public_routes() -> FastAPI:
+    app = _new_app("run9 AI Gateway")
+    app.include_router(health.router)
+    for part in (orgs, integrations, key_trial, audit, provisioning):
+        app.include_router(part.router, prefix=API_PREFIX)
+    return app
+
+
+def _new_app(title: str) -> FastAPI:
+    # The document is a committed file; no page here loads scripts from elsewhere.
+    return FastAPI(
+        title=title,
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(AnswerHeaders), Middleware(Boundary), Middleware(BodyLimit)],
+    )
+
+
+def _served(app: FastAPI, context: Context) -> FastAPI:
+    answer_problems(app)
+    app.state.context = context
+    return app
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts: dict[str, Any] = schema.pop("$defs", {})
+    return {"ProblemAnswer": schema, **parts}
+
+
+def _require_if_match(operation: dict[str, Any]) -> None:
+    """Say that If-Match is required: in code its absence is not a validation error but a 428."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "if-match":
+            parameter["name"], parameter["required"] = "If-Match", True
+            parameter["schema"] = {"type": "string"}

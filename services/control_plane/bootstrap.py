@@ -1,0 +1,186 @@
+"""Builds the control plane from its settings, runs it, and takes it down in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Final, Self
+
+from services.control_plane.api.context import Context
+from services.control_plane.api.integration_writes import IntegrationWrites
+from services.control_plane.app import internal_app, public_app
+from services.control_plane.bus.memory import MemoryBus
+from services.control_plane.outbox import OutboxRelay
+from services.control_plane.provider_probe.probe import ProviderProbe
+from services.control_plane.provider_probe.resolve import SystemResolver
+from services.control_plane.rules.endpoint import EndpointPolicy
+from services.control_plane.secret_sweep import SecretSweep
+from services.control_plane.secrets.local import LocalSecretWriter
+from services.control_plane.settings import ControlPlaneSettings, Issuer
+from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
+from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
+from services.control_plane.store import migrate
+from services.control_plane.store.commit_signal import CommitSignal
+from services.control_plane.store.database import Database
+from shared.clock import Clock, unix_now
+from shared.listener import bind, port_of, serve
+from shared.memory_stream import MemoryStream
+from shared.tasks import TaskSet
+
+LAST_RELAY_SECONDS: Final = 5.0
+_LISTENERS: Final = 2
+_log = logging.getLogger(__name__)
+
+
+class SchemaOutdated(Exception):  # noqa: N818  # a finding about the database, with its remedy
+    """The database is not at the newest migration, and this process may not change it by itself."""
+
+
+class ControlPlane:
+    """Both listeners and what works behind them.
+
+    Attributes:
+        public_port, internal_port: where it listens; 0 before `run`.
+        context: what the endpoints work with, for tests that need no socket.
+    """
+
+    def __init__(
+        self,
+        settings: ControlPlaneSettings,
+        context: Context,
+        relay: OutboxRelay,
+        sweep: SecretSweep,
+        resolver: SystemResolver,
+    ) -> None:
+        self.public_port = 0
+        self.internal_port = 0
+        self.context = context
+        self._settings = settings
+        self._relay = relay
+        self._sweep = sweep
+        self._resolver = resolver
+
+    @classmethod
+    def build(
+        cls,
+        settings: ControlPlaneSettings,
+        *,
+        stream: MemoryStream | None = None,
+        clock: Clock = unix_now,
+    ) -> Self:
+        """Open the database (SQLite is brought to the newest schema) and the secret store; bind nothing.
+
+        `stream` is the in-process bus that a data plane in the same process reads.
+
+        Raises:
+            SchemaOutdated: a shared database needs `aigw db upgrade`.
+            SecretStoreError: the secret store's folder or key cannot be used.
+        """
+        database = _open_database(settings.database_url)
+        secrets = LocalSecretWriter(settings.secret_folder)
+        typed_pepper = settings.fingerprint_key
+        pepper = secrets.pepper() if typed_pepper is None else typed_pepper.reveal().encode()
+        policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
+        resolver = SystemResolver()
+        context = Context(
+            database=database,
+            sign_in=_sign_in(settings),
+            writes=IntegrationWrites(database, secrets, pepper, policy, resolver, clock),
+            probe=ProviderProbe(resolver, policy.addresses, _tls(settings)),
+            endpoint_policy=policy,
+            clock=clock,
+            box_origin=settings.box_origin,
+            internal_token=settings.internal_token,
+        )
+        relay = OutboxRelay(database, MemoryBus(stream or MemoryStream()), _signal_of(database), clock)
+        sweep = SecretSweep(database, secrets, _signal_of(database))
+        return cls(settings, context, relay, sweep, resolver)
+
+    async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain. `started` is called once, when both listeners accept.
+
+        Raises:
+            ListenError: a port cannot be listened on.
+        """
+        settings = self._settings
+        tasks = TaskSet()
+        public = bind(
+            settings.control_plane_host, settings.control_plane_port, option="AIGW_CONTROL_PLANE_PORT"
+        )
+        try:
+            internal = bind(settings.internal_host, settings.internal_port, option="AIGW_INTERNAL_PORT")
+        except BaseException:
+            public.close()
+            raise
+        self.public_port, self.internal_port = port_of(public), port_of(internal)
+        listening = 0
+
+        def one_started() -> None:
+            nonlocal listening
+            listening += 1
+            if listening == _LISTENERS:
+                started()
+
+        try:
+            tasks.start(self._relay.run(), "outbox relay")
+            tasks.start(self._sweep.run(), "secret sweep")
+            await asyncio.gather(
+                *(
+                    serve(app, listener, stop=stop, started=one_started, grace_seconds=settings.drain_seconds)
+                    for app, listener in (
+                        (public_app(self.context), public),
+                        (internal_app(self.context), internal),
+                    )
+                )
+            )
+        finally:
+            await tasks.aclose()
+            await self._relay_the_last()
+            self.close()
+
+    def close(self) -> None:
+        """Give up the database and the resolver's threads; `run` does so by itself."""
+        self._resolver.close()
+        self.context.database.close()
+
+    async def _relay_the_last(self) -> None:
+        """Publish what the drained requests committed; what fails here is published at the next start."""
+        try:
+            async with asyncio.timeout(LAST_RELAY_SECONDS):
+                await self._relay.relay_batch()
+        except Exception as error:  # noqa: BLE001  # the boundary of a stop: nothing may hold it up
+            _log.warning("the last events will be published at the next start: %s", type(error).__name__)
+
+
+def _open_database(url: str) -> Database:
+    database = Database(url)
+    if database.engine.dialect.name == "sqlite":
+        migrate.upgrade(database)
+    elif not migrate.is_current(database):
+        database.close()
+        raise SchemaOutdated("The database is not at the newest schema. Run: aigw db upgrade")
+    return database
+
+
+def _signal_of(database: Database) -> CommitSignal:
+    signal = CommitSignal()
+    database.on_commit(signal.announce)
+    return signal
+
+
+def _sign_in(settings: ControlPlaneSettings) -> SignIn:
+    trusted = {entry.issuer: TrustedIssuer(entry.audience, _keys(entry)) for entry in settings.issuers}
+    return SignIn(trusted, settings.platform_token)
+
+
+def _keys(issuer: Issuer) -> KeySource:
+    if issuer.jwks_file is not None:
+        return FileKeys(issuer.jwks_file)
+    assert issuer.jwks_url is not None, "settings check that there is one of the two"
+    return UrlKeys(issuer.jwks_url)
+
+
+def _tls(settings: ControlPlaneSettings) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=settings.upstream_ca_file)

@@ -1,0 +1,155 @@
+"""The control plane's settings: names, defaults, what may not be combined. Only this reads its environment.
+
+`bootstrap` takes the few values each part needs from here; nothing else knows that settings exist.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from shared.addresses import AddressPolicy, Network
+from shared.providers import LOCAL_ORIGIN
+from shared.secret import Secret
+from shared.settings_base import GatewaySettings
+
+MIN_TOKEN_CHARS: Final = 16
+_LOCAL_STORE: Final = "local"
+_MEMORY_BUS: Final = "memory://"
+
+Texts = Annotated[tuple[str, ...], NoDecode]
+"""Several values in one variable, separated by commas."""
+
+
+class Issuer(BaseModel):
+    """One source of sign-in tokens. Exactly one of `jwks_url` and `jwks_file` says where its keys are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(min_length=1, description="The `iss` of its tokens, exactly.")
+    audience: str = Field(min_length=1, description="The `aud` that names this control plane.")
+    jwks_url: str | None = Field(default=None, description="Where its JWK Set is fetched from, by https.")
+    jwks_file: Path | None = Field(default=None, description="A file that holds its JWK Set.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.jwks_url is None) == (self.jwks_file is None):
+            raise ValueError("an issuer has either jwks_url or jwks_file")
+        return self
+
+
+class ControlPlaneSettings(GatewaySettings):
+    """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+
+    environment: Literal["production", "development", "embedded"] = Field(
+        default="production", description="What may be relaxed: nothing in production."
+    )
+    database_url: str = Field(
+        default="sqlite:////var/lib/aigw/control-plane.db",
+        description="Where rows, audit and outbox are: sqlite:///FILE or postgresql+psycopg://….",
+    )
+    secret_store_url: str = Field(
+        default="local:///var/lib/aigw/secrets", description="Where keys are written to: local:///FOLDER."
+    )
+    event_bus_url: str = Field(
+        default=_MEMORY_BUS, description="Where changes are published: memory:// (same process only)."
+    )
+    control_plane_host: str = Field(default="127.0.0.1", description="Where the REST interface listens.")
+    control_plane_port: int = Field(
+        default=9900, ge=0, le=65_535, description="Its port; 0 picks a free one."
+    )
+    internal_host: str = Field(default="127.0.0.1", description="Where the fleet's interface listens.")
+    internal_port: int = Field(default=9902, ge=0, le=65_535, description="Its port; 0 picks a free one.")
+    drain_seconds: int = Field(default=10, ge=0, le=3_600, description="How long a stop waits for requests.")
+    internal_token: Secret = Field(description="The bearer token of the fleet, for /internal/v1.")
+    platform_token: Secret | None = Field(
+        default=None,
+        description="The platform's bearer token for provisioning; without it nobody provisions.",
+    )
+    fingerprint_key: Secret | None = Field(
+        default=None,
+        description="Keys the fingerprints of API keys; by default derived from the secret store's key.",
+    )
+    issuers: tuple[Issuer, ...] = Field(
+        default=(),
+        description="Who may sign people in: a JSON list of {issuer, audience, jwks_url|jwks_file}.",
+    )
+    endpoint_address_exceptions: Texts = Field(
+        default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
+    )
+    allow_plain_http_endpoints: bool = Field(
+        default=False, description="Whether an endpoint may be http://; refused in production."
+    )
+    upstream_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) that endpoints are verified by, in place of the system's.",
+    )
+    box_origin: str = Field(
+        default=LOCAL_ORIGIN, description="How boxes reach the gateway; shown as the local base URL."
+    )
+
+    @field_validator("endpoint_address_exceptions", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("endpoint_address_exceptions")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AddressPolicy.of(value)
+        return value
+
+    @field_validator("internal_token", "platform_token", "fingerprint_key", mode="before")
+    @classmethod
+    def _check_length(cls, value: Any) -> Any:
+        if isinstance(value, str) and len(value) < MIN_TOKEN_CHARS:
+            raise ValueError(f"a token has at least {MIN_TOKEN_CHARS} characters")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
+        return value
+
+    @field_validator("secret_store_url")
+    @classmethod
+    def _check_secret_store(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme != _LOCAL_STORE or parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("a secret store is local:///FOLDER, with an absolute path")
+        return value
+
+    @field_validator("event_bus_url")
+    @classmethod
+    def _check_bus(cls, value: str) -> str:
+        if value != _MEMORY_BUS:
+            raise ValueError(f"an event bus is {_MEMORY_BUS}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_production(self) -> Self:
+        if self.environment == "production":
+            if self.allow_plain_http_endpoints:
+                raise ValueError("allow_plain_http_endpoints would send keys in clear; refused in production")
+            if any(urlsplit(issuer.jwks_url or "").scheme == "http" for issuer in self.issuers):
+                raise ValueError("a jwks_url by plain http can be forged on the way; refused in production")
+        return self
+
+    @property
+    def secret_folder(self) -> Path:
+        """The folder of the local secret store."""
+        return Path(urlsplit(self.secret_store_url).path)
+
+    @property
+    def address_exceptions(self) -> tuple[Network, ...]:
+        """The operator's exceptions as networks."""
+        return tuple(ip_network(cidr) for cidr in self.endpoint_address_exceptions)

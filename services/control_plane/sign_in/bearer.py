@@ -1,0 +1,116 @@
+"""Who is asking: bearer JWTs of the configured issuers, and the two fixed tokens of machines.
+
+A person is an email address that an issuer vouches for; what they may do is `rules/membership.py`'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+from jwt.exceptions import PyJWTError
+
+from services.control_plane.rules.names import canonical_email
+from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.sign_in.keys import KeySource, KeysUnavailable
+from shared.secret import Secret
+
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+MAX_TOKEN_CHARS: Final = 8192
+CLOCK_SKEW_SECONDS: Final = 30
+SCHEME: Final = "bearer"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has signed in. `email` is canonical."""
+
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer's tokens are taken when they are for `audience` and signed by one of its `keys`."""
+
+    audience: str
+    keys: KeySource
+
+
+class SignIn:
+    """Reads `Authorization` headers."""
+
+    def __init__(self, issuers: Mapping[str, TrustedIssuer], platform_token: Secret | None) -> None:
+        self._issuers = dict(issuers)
+        self._platform_token = platform_token
+
+    def person(self, authorization: str | None) -> Person:
+        """Give the person; raises `ProblemError` (401, or 503 when the issuer's keys cannot be had)."""
+        token = bearer_token(authorization)
+        claims = self._verified_claims(token)
+        email = claims.get("email")
+        canonical = canonical_email(email) if isinstance(email, str) else None
+        if canonical is None or claims.get("email_verified", True) is not True:
+            raise unauthorized("The token names no verified email address.")
+        return Person(canonical)
+
+    def require_platform(self, authorization: str | None) -> None:
+        """Refuse everybody but the platform, by its token, compared in constant time."""
+        presented = Secret(bearer_token(authorization))
+        if self._platform_token is None or presented != self._platform_token:
+            raise unauthorized("Provisioning needs the platform's token.")
+
+    def _verified_claims(self, token: str) -> dict[str, Any]:
+        try:
+            header = jwt.get_unverified_header(token)
+            claimed = jwt.decode(token, options={"verify_signature": False})
+            issuer = self._issuers.get(str(claimed.get("iss")))
+            kid = header.get("kid")
+            if issuer is None or not isinstance(kid, str) or header.get("alg") not in ALGORITHMS:
+                raise unauthorized("The token was not made for this gateway.")
+            key = issuer.keys.key(kid)
+            if key is None:
+                raise unauthorized("The token's key is not known.")
+            return jwt.decode(
+                token,
+                key,
+                algorithms=ALGORITHMS,
+                audience=issuer.audience,
+                issuer=str(claimed["iss"]),
+                leeway=CLOCK_SKEW_SECONDS,
+                options={"require": ["exp", "iss", "aud"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise unauthorized("The token has expired.") from None
+        except (PyJWTError, ValueError):
+            raise unauthorized("The token is not valid.") from None
+        except KeysUnavailable as error:
+            _log.warning("people cannot sign in: %s", error)
+            raise ProblemError(
+                Problem.SIGN_IN_UNAVAILABLE, "The keys of the token's issuer cannot be had at this moment."
+            ) from None
+
+
+def bearer_token(authorization: str | None) -> str:
+    """Give the token of an `Authorization: Bearer` header (RFC 6750 §2.1), or refuse."""
+    if authorization is None:
+        raise ProblemError(
+            Problem.SIGN_IN_REQUIRED,
+            "Send Authorization: Bearer with a token.",
+            headers={"WWW-Authenticate": 'Bearer realm="run9-ai-gateway"'},
+        )
+    scheme, _, token = authorization.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != SCHEME or not token or len(token) > MAX_TOKEN_CHARS:
+        raise unauthorized("The Authorization header holds no bearer token.")
+    return token
+
+
+def unauthorized(detail: str) -> ProblemError:
+    """The refusal of a token that proves nothing (RFC 6750 §3.1)."""
+    challenge = 'Bearer realm="run9-ai-gateway", error="invalid_token"'
+    return ProblemError(Problem.SIGN_IN_REQUIRED, detail, headers={"WWW-Authenticate": challenge})
