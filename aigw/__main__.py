@@ -123,9 +123,9 @@ def version() -> None:
 @app.command()
 def openapi() -> None:
     """Print the control plane's OpenAPI document."""
-    from aigw.planes import openapi_text  # noqa: PLC0415  # loaded by this command alone
+    from services.control_plane.app import openapi_text  # noqa: PLC0415  # loaded by this command alone
 
-    typer.echo(openapi_text())
+    typer.echo(openapi_text(), nl=False)
 
 
 @app.command("box-token")

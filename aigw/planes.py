@@ -6,9 +6,8 @@ import asyncio
 import sys
 
 from services.control_plane.bootstrap import ControlPlane
-from services.data_plane.bootstrap import DataPlane
-
 from services.control_plane.settings import ControlPlaneSettings
+from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
 
 

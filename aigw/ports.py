@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Final
 
-from shared.listener import bind
+from shared.listener import bind, port_of
 
 HOST: Final = "127.0.0.1"
 DEFAULT_BASE: Final = 19_000
@@ -29,8 +29,13 @@ class Ports:
         box, *others = [base + number if base else 0 for number in range(5)]
         return cls(box if box_port is None else box_port, *others)
 
-    def check(self, box_port: int | None) -> None:
-        """Raise `ListenError`, which names the option to change, when one of them cannot be had."""
-        for port in astuple(self):
-            option = "--box-port" if port and port == box_port else "--port-base"
-            bind(HOST, port, option=option).close()
+    def checked(self, box_port: int | None) -> Ports:
+        """Give the ports back, the box port in any case as a number: the control plane shows it to owners.
+
+        Raises:
+            ListenError: one of them cannot be had; the message names the option to change.
+        """
+        for port in astuple(self)[1:]:
+            bind(HOST, port, option="--port-base").close()
+        with bind(HOST, self.box, option="--port-base" if box_port is None else "--box-port") as listener:
+            return replace(self, box=port_of(listener))

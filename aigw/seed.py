@@ -30,6 +30,16 @@ _MEMORY_FILE: Final = "seeded.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """One provider's card: a line for the banner, whether calls should pass, and its revision."""
+
+    note: str
+    provider: str
+    enabled: bool
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Seeder:
     """Talks to the control plane at `url` as the platform and as the org's owner."""
 
@@ -38,8 +48,8 @@ class Seeder:
     owner_token: Secret
     data: DataDir
 
-    async def seed(self, wanted: Sequence[Wanted], node: dict[str, str] | None) -> list[str]:
-        """Set everything up; give one line per provider that says what stands behind it.
+    async def seed(self, wanted: Sequence[Wanted], node: dict[str, str] | None) -> list[Card]:
+        """Set everything up; give what then stands on each provider's card.
 
         `node` is the body of `PUT /nodes/{node}`, in header mode. Raises `UserError`.
         """
@@ -47,29 +57,29 @@ class Seeder:
             base_url=f"{self.url}/api/v1", timeout=REQUEST_SECONDS, trust_env=False
         ) as client:
             as_platform = {"authorization": f"Bearer {self.platform_token.reveal()}"}
-            await _put(client, f"/orgs/{ORG}", {"name": "Demo"}, as_platform)
-            for email, role in ((OWNER, "owner"), (MEMBER, "member")):
-                await _put(client, f"/orgs/{ORG}/members/{email}", {"role": role}, as_platform)
+            as_owner = {"authorization": f"Bearer {self.owner_token.reveal()}"}
+            if not (await client.get(f"/orgs/{ORG}", headers=as_owner)).is_success:
+                await _put(client, f"/orgs/{ORG}", {"name": "Demo"}, as_platform)
+                for email, role in ((OWNER, "owner"), (MEMBER, "member")):
+                    await _put(client, f"/orgs/{ORG}/members/{email}", {"role": role}, as_platform)
             if node is not None:
                 await _put(client, f"/nodes/{NODE}", node, as_platform)
-            as_owner = {"authorization": f"Bearer {self.owner_token.reveal()}"}
             return [await self._integrate(client, one, as_owner) for one in wanted]
 
-    async def _integrate(self, client: httpx.AsyncClient, wanted: Wanted, head: dict[str, str]) -> str:
+    async def _integrate(self, client: httpx.AsyncClient, wanted: Wanted, head: dict[str, str]) -> Card:
         path = f"/orgs/{ORG}/ai-integrations/{wanted.provider}"
-        answer = await client.get(path, headers=head)
-        _check(answer)
+        answer = _checked(await client.get(path, headers=head))
         now = answer.json()
         if not self._may_set(wanted, now):
-            return f"{wanted.provider:<15}{_state_line(now)}, as it was left"
+            return _card(now, "as it was left")
         if now["state"] == "enabled" and now["endpoint"] == wanted.endpoint and wanted.is_demo:
-            return f"{wanted.provider:<15}{_state_line(now)}, the demo provider"
+            return _card(now, "the demo provider")
         body = {"api_key": wanted.key.reveal(), "endpoint": wanted.endpoint, "enabled": True}
-        await _put(client, path, body, head | {"if-match": answer.headers["etag"]})
-        if wanted.is_demo:
-            self._remember(wanted)
-        who = "the demo provider, no key needed" if wanted.is_demo else "by the key file"
-        return f"{wanted.provider:<15}enabled, {wanted.endpoint}, {who}"
+        now = (await _put(client, path, body, head | {"if-match": answer.headers["etag"]})).json()
+        if not wanted.is_demo:
+            return _card(now, "by the key file")
+        self._remember(wanted)
+        return _card(now, "the demo provider, no key needed")
 
     def _may_set(self, wanted: Wanted, now: dict[str, Any]) -> bool:
         """Tell whether what stands there is this program's own doing, or the user's options overrule it."""
@@ -90,19 +100,23 @@ class Seeder:
         write_private(self.data.root / _MEMORY_FILE, json.dumps(memory).encode())
 
 
-def _state_line(now: dict[str, Any]) -> str:
+def _card(now: dict[str, Any], why: str) -> Card:
     state = str(now["state"]).replace("_", " ")
-    return f"{state}, {now['endpoint']}" if now["state"] != "not_set_up" else state
+    where = f", {now['endpoint']}" if now["state"] != "not_set_up" else ""
+    note = f"{now['provider']:<15}{state}{where}, {why}"
+    return Card(note, now["provider"], now["state"] == "enabled", now["revision"])
 
 
-async def _put(client: httpx.AsyncClient, path: str, body: dict[str, Any], head: dict[str, str]) -> None:
-    _check(await client.put(path, json=body, headers=head))
+async def _put(
+    client: httpx.AsyncClient, path: str, body: dict[str, Any], head: dict[str, str]
+) -> httpx.Response:
+    return _checked(await client.put(path, json=body, headers=head))
 
 
-def _check(answer: httpx.Response) -> None:
-    """Raise `UserError` with the control plane's own words when it refused."""
+def _checked(answer: httpx.Response) -> httpx.Response:
+    """Give the answer back, or raise `UserError` with the control plane's own words when it refused."""
     if answer.is_success:
-        return
+        return answer
     what = f"{answer.request.method} {answer.request.url.path}"
     try:
         reason = str(answer.json()["detail"])

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from services.control_plane.bootstrap import ControlPlane
-from services.data_plane.bootstrap import DataPlane
-
 from aigw.banner import MEMBER, OWNER, banner
 from aigw.data_dir import DataDir
 from aigw.demo_provider.app import DemoKeys, build_app
-from aigw.failures import EXPECTED, UserError
+from aigw.failures import EXPECTED
+from aigw.liveness import wait_until_live
 from aigw.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey, new_key_pem
 from aigw.parts import Parts
@@ -26,14 +24,15 @@ from aigw.ports import HOST, Ports
 from aigw.providers_wanted import Wanted
 from aigw.ready_file import Ready, write
 from aigw.seed import NODE, ORG, Seeder
+from services.control_plane.bootstrap import ControlPlane
 from services.control_plane.settings import ControlPlaneSettings, Issuer
+from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
 from shared.clock import unix_now
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
 from shared.secret import Secret
 
-READY_SECONDS: Final = 30.0
 DRAIN_SECONDS: Final = 2
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _NODE_KEY_FILE: Final = "node-key.pem"
@@ -54,8 +53,7 @@ class UpOptions:
 
 async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
     """Run everything until `stop`; raises one of the expected failures when it cannot."""
-    ports = Ports.of(options.port_base, options.box_port)
-    ports.check(options.box_port)
+    ports = Ports.of(options.port_base, options.box_port).checked(options.box_port)
     data = DataDir.open(options.data_dir)
     try:
         async with asyncio.TaskGroup() as group:
@@ -107,11 +105,11 @@ class _Embedded:
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
         ready = self._ready(control_plane, data_plane)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
-        notes = await seeder.seed(self._wanted(demo_origin), self._node())
-        await self._wait_until_live(data_plane)
+        cards = await seeder.seed(self._wanted(demo_origin), self._node())
+        await wait_until_live(ready, cards)
         if self._options.ready_file is not None:
             write(self._options.ready_file, ready)
-        sys.stdout.write(banner(ready, notes))
+        sys.stdout.write(banner(ready, [card.note for card in cards]))
         sys.stdout.flush()
 
     async def _start_demo_provider(self, parts: Parts) -> str:
@@ -141,6 +139,7 @@ class _Embedded:
             issuers=(issuer,),
             endpoint_address_exceptions=LOOPBACK,
             allow_plain_http_endpoints=True,
+            box_origin=f"http://{HOST}:{self._ports.box}",
         )
 
     def _data_plane_settings(self, internal_port: int) -> DataPlaneSettings:
@@ -190,12 +189,3 @@ class _Embedded:
             node_key_file=str(self._data.root / _NODE_KEY_FILE) if in_header_mode else None,
             node_kid=NODE if in_header_mode else None,
         )
-
-    async def _wait_until_live(self, data_plane: DataPlane) -> None:
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await data_plane.ready.wait()
-        except TimeoutError:
-            raise UserError(
-                f"The data plane was not ready within {READY_SECONDS:.0f} s; the log above says why."
-            ) from None

@@ -21,11 +21,13 @@ def test_a_taken_port_names_itself_and_the_option_to_change() -> None:
     holder = bind(HOST, 0, option="test")
     taken = port_of(holder)
     with pytest.raises(ListenError, match=f"Port {taken} on {HOST} is in use.*--box-port"):
-        Ports.of(0, taken).check(taken)
+        Ports.of(0, taken).checked(taken)
     with pytest.raises(ListenError, match="--port-base"):
-        Ports(0, taken, 0, 0, 0).check(None)
+        Ports(0, taken, 0, 0, 0).checked(None)
     holder.close()
 
 
-def test_free_ports_are_free_again_after_the_check() -> None:
-    Ports.of(0, None).check(None)
+def test_the_box_port_is_known_after_the_check_and_free_again() -> None:
+    checked = Ports.of(0, None).checked(None)
+    assert checked.box > 0
+    bind(HOST, checked.box, option="test").close()
