@@ -1,0 +1,59 @@
+"""What every event bus must do for its readers: `XREAD` by revision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from services.data_plane.table.feed import BusReader, BusUnavailable, MemoryBusReader, NoBusReader
+from shared.memory_stream import MemoryStream
+
+
+@dataclass
+class Bus:
+    """A bus and the other side's way of writing to it."""
+
+    reader: BusReader
+    append: Callable[[int, bytes], bool]
+
+
+def memory_bus() -> Bus:
+    stream = MemoryStream(max_entries=5)
+    return Bus(MemoryBusReader(stream), stream.append)
+
+
+@pytest.fixture(params=[memory_bus])
+def bus(request: pytest.FixtureRequest) -> Bus:
+    made: Bus = request.param()
+    return made
+
+
+async def test_entries_above_a_revision_come_in_order(bus: Bus) -> None:
+    for revision in (1, 2, 3):
+        bus.append(revision, b"%d" % revision)
+    assert await bus.reader.read(1, 0.01) == [(2, b"2"), (3, b"3")]
+
+
+async def test_a_quiet_bus_gives_nothing_after_a_while(bus: Bus) -> None:
+    assert await bus.reader.read(0, 0.01) == []
+
+
+async def test_a_waiting_reader_wakes_at_the_next_entry(bus: Bus) -> None:
+    reading = asyncio.gather(bus.reader.read(0, 30))
+    await asyncio.sleep(0)
+    bus.append(1, b"1")
+    assert (await reading)[0] == [(1, b"1")]
+
+
+async def test_trimmed_entries_leave_a_gap_that_can_be_seen(bus: Bus) -> None:
+    for revision in range(1, 11):
+        bus.append(revision, b"")
+    assert [revision for revision, _ in await bus.reader.read(1, 0.01)] == [6, 7, 8, 9, 10]
+
+
+async def test_a_bus_of_another_process_says_that_it_cannot_be_read() -> None:
+    with pytest.raises(BusUnavailable, match="memory://"):
+        await NoBusReader().read(0, 0.01)

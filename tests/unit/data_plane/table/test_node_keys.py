@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.data_plane.table.node_keys import NodeKeys
+from shared.box_token import public_key_text
+from shared.config_feed import NodeRow
+
+
+def node(name: str) -> NodeRow:
+    return NodeRow(name, f"kid-{name}", public_key_text(Ed25519PrivateKey.generate().public_key()))
+
+
+def test_an_unchanged_node_keeps_its_key_object_over_a_snapshot() -> None:
+    nodes, one, two = NodeKeys(), node("1"), node("2")
+    nodes.replace([one, two])
+    before = dict(nodes.keys)
+    nodes.replace([one])
+    assert nodes.keys["kid-1"] is before["kid-1"]
+    assert "kid-2" not in nodes.keys
+
+
+def test_a_node_with_a_new_key_loses_the_old_one() -> None:
+    nodes, old = NodeKeys(), node("1")
+    nodes.put(old)
+    nodes.put(replace(node("1"), kid="kid-new"))
+    assert list(nodes.keys) == ["kid-new"]
+
+
+def test_a_removed_node_is_forgotten_and_an_unknown_one_is_no_fault() -> None:
+    nodes = NodeKeys()
+    nodes.put(node("1"))
+    nodes.remove("1")
+    nodes.remove("never seen")
+    assert not nodes.keys
+
+
+def test_a_malformed_key_is_reported_and_trusts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = NodeKeys()
+    with caplog.at_level(logging.WARNING):
+        nodes.replace([node("1"), NodeRow("2", "kid-2", "AAAA")])
+    assert list(nodes.keys) == ["kid-1"]
+    assert "node 2" in caplog.text
+
+
+def test_a_malformed_new_key_takes_the_old_one_away() -> None:
+    nodes = NodeKeys()
+    nodes.put(node("1"))
+    nodes.put(NodeRow("1", "kid-1", "AAAA"))
+    assert not nodes.keys
