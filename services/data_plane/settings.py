@@ -30,31 +30,62 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 class DataPlaneSettings(GatewaySettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
-    environment: Literal["production", "development"] = "production"
+    environment: Literal["production", "development"] = Field(
+        "production", description="What may be relaxed: nothing in production."
+    )
 
-    box_host: str = "127.0.0.1"
-    box_port: int = Field(1000, ge=0, le=65_535)
-    admin_host: str = "127.0.0.1"
-    admin_port: int = Field(9901, ge=0, le=65_535)
-    drain_seconds: int = Field(10, ge=0, le=3_600)
+    box_host: str = Field("127.0.0.1", description="Where box traffic is accepted.")
+    box_port: int = Field(1000, ge=0, le=65_535, description="Its port; 0 picks a free one.")
+    admin_host: str = Field("127.0.0.1", description="Where health and metrics are served.")
+    admin_port: int = Field(9901, ge=0, le=65_535, description="Its port; 0 picks a free one.")
+    drain_seconds: int = Field(10, ge=0, le=3_600, description="How long a stop waits for running requests.")
 
-    control_plane_internal_url: str = "http://127.0.0.1:9902"
-    internal_token: Secret = Field(default_factory=lambda: Secret(""))
-    secret_store_url: str = "local:///var/lib/aigw/secrets"  # noqa: S105  # where secrets lie, no secret
-    event_bus_url: str = "memory://"
+    control_plane_internal_url: str = Field(
+        "http://127.0.0.1:9902", description="Where the control plane's fleet interface is."
+    )
+    internal_token: Secret = Field(
+        default_factory=lambda: Secret(""), description="The bearer token that it asks of the fleet."
+    )
+    secret_store_url: str = Field(
+        "local:///var/lib/aigw/secrets", description="Where keys are read from: local:///FOLDER."
+    )
+    event_bus_url: str = Field(
+        "memory://", description="Where changes are heard: memory:// (same process only)."
+    )
 
-    identity_mode: Literal["static", "header"] = "header"
-    static_org: str = ""
-    box_authorities: Texts = ()
+    identity_mode: Literal["static", "header"] = Field(
+        "header",
+        description="How a box is told: by its token in X-Run9-Box-Token, or static (every caller is one "
+        "org; refused in production).",
+    )
+    static_org: str = Field("", description="The org of every caller in static mode.")
+    box_authorities: Texts = Field(
+        (), description="The Host values that are answered; by default 10.0.2.2:1000 and loopback."
+    )
 
-    endpoint_address_exceptions: Texts = ()
-    allow_plain_http_endpoints: bool = False
-    upstream_ca_file: Path | None = None
+    endpoint_address_exceptions: Texts = Field(
+        (), description="Networks (CIDR) that endpoints may be in although they are not public."
+    )
+    allow_plain_http_endpoints: bool = Field(
+        default=False, description="Whether a key may be sent to an http:// endpoint."
+    )
+    upstream_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that endpoints are verified by, in place of the system's."
+    )
 
-    max_config_age_seconds: float = Field(86_400, gt=0)
-    snapshot_poll_seconds: PositiveSeconds = 60
-    prefetch_secrets: bool = True
-    access_log: Literal["stderr", "stdout", "off"] = "stderr"
+    max_config_age_seconds: float = Field(
+        86_400, gt=0, description="How long the last configuration is served when no source of it answers."
+    )
+    snapshot_poll_seconds: PositiveSeconds = Field(
+        60,
+        description="How often the whole configuration is asked for, beside the events; give or take 20 %.",
+    )
+    prefetch_secrets: bool = Field(
+        default=True, description="Whether a key is fetched when its integration changes, not at first use."
+    )
+    access_log: Literal["stderr", "stdout", "off"] = Field(
+        "stderr", description="Where the line per request goes."
+    )
 
     head_seconds: PositiveSeconds = _LIMITS.head_seconds
     body_progress_seconds: PositiveSeconds = _LIMITS.body_progress_seconds
