@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -85,7 +86,7 @@ class AccessLog:
 def format_line(record: ExchangeRecord) -> str:
     """Write one record as a JSON line. By hand, because it is half the price of `json.dumps`."""
     return (
-        f'{{"time":"{rfc3339(record.started_at)}","event":"exchange","org":{quoted(record.org)},'
+        f'{{"time":"{_time(record.started_at)}","event":"exchange","org":{quoted(record.org)},'
         f'"box":{quoted(record.box)},"provider":{quoted(record.provider)},"method":{quoted(record.method)},'
         f'"route":{quoted(record.route)},"status":{record.status},"code":{quoted(record.code)},'
         f'"outcome":"{record.outcome}","seconds":{record.seconds:.6f},'
@@ -96,6 +97,17 @@ def format_line(record: ExchangeRecord) -> str:
         f'"leaked_key":{"true" if record.leaked_key else "false"},'
         f'"request_id":{quoted(record.request_id[:MAX_REQUEST_ID_CHARS])}}}\n'
     )
+
+
+def _time(seconds: float) -> str:
+    """RFC 3339 with milliseconds; most lines of a batch share their second, whose text is the dear part."""
+    second, microseconds = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{microseconds // 1000:03d}Z"
+
+
+@lru_cache(1_024)
+def _second(second: int) -> str:
+    return rfc3339(second).partition(".")[0]
 
 
 def _optional(seconds: float | None) -> str:
