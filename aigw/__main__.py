@@ -59,6 +59,9 @@ def up(
         Literal["static", "header"],
         typer.Option(help="static: every caller is org demo. header: callers show a box token."),
     ] = "static",
+    demo_pace_ms: Annotated[
+        int, typer.Option(min=0, max=10_000, help="The demo provider's pause between two words.")
+    ] = 60,
     openai_endpoint: Endpoint = None,
     openai_key_file: KeyFile = None,
     anthropic_endpoint: Endpoint = None,
@@ -75,6 +78,7 @@ def up(
         port_base=port_base,
         box_port=box_port,
         identity_mode=identity_mode,
+        demo_pace_seconds=demo_pace_ms / 1000,
         openai=Wanted.of("openai", openai_endpoint, openai_key_file),
         anthropic=Wanted.of("anthropic", anthropic_endpoint, anthropic_key_file),
     )

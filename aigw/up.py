@@ -47,6 +47,7 @@ class UpOptions:
     port_base: int
     box_port: int | None
     identity_mode: Literal["static", "header"]
+    demo_pace_seconds: float
     openai: Wanted | None
     anthropic: Wanted | None
 
@@ -114,7 +115,7 @@ class _Embedded:
 
     async def _start_demo_provider(self, parts: Parts) -> str:
         listener = bind(HOST, self._ports.demo_provider, option="--port-base")
-        app = build_app(self._demo_keys)
+        app = build_app(self._demo_keys, pace_seconds=self._options.demo_pace_seconds)
 
         async def run(started: Callable[[], None], stop: asyncio.Event) -> None:
             await serve(app, listener, stop=stop, started=started, grace_seconds=DRAIN_SECONDS)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
+import openai
 import pytest
 
+from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 
@@ -13,7 +16,8 @@ from tests.support.gateway import Gateway
 @pytest.fixture(scope="session")
 def static_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """`aigw up` as a user starts it: every caller is org demo, the demo provider behind it."""
-    with Gateway(tmp_path_factory.mktemp("static-gateway")) as gateway:
+    folder = tmp_path_factory.mktemp("static-gateway")
+    with Gateway(folder, options=("--demo-pace-ms", "10")) as gateway:
         yield gateway
 
 
@@ -29,4 +33,21 @@ def header_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
 async def control_plane(header_gateway: Gateway) -> AsyncIterator[ControlPlane]:
     """The control plane of the gateway in header mode."""
     async with ControlPlane.of(header_gateway) as client:
+        yield client
+
+
+@pytest.fixture
+async def openai_in_box(header_gateway: Gateway) -> AsyncIterator[OpenAIInBox]:
+    """Make openai clients as boxes of a gateway in header mode have them, by their token if they show one."""
+    async with AsyncExitStack() as clients:
+
+        def client(token: str | None) -> openai.AsyncOpenAI:
+            made = openai.AsyncOpenAI(
+                api_key="run9-placeholder",
+                base_url=header_gateway.ready["base_urls"]["openai"],
+                default_headers={} if token is None else {"X-Run9-Box-Token": token},
+            )
+            clients.push_async_callback(made.close)
+            return made
+
         yield client

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from aigw.demo_provider import anthropic_api, openai_api, openai_responses
-from aigw.demo_provider.story import PACE_SECONDS
 from aigw.demo_provider.wire import Refusal
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class DemoKeys:
     anthropic: Secret
 
 
-def build_app(keys: DemoKeys, *, pace_seconds: float = PACE_SECONDS) -> FastAPI:
+def build_app(keys: DemoKeys, *, pace_seconds: float) -> FastAPI:
     """Build the application; a stream pauses `pace_seconds` between two words (0: not at all)."""
     app = FastAPI(title="run9 demo provider", openapi_url=None)
     gate = _Gate(keys)

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-PACE_SECONDS: Final = 0.06
-"""The pause between two words: slow enough to see a stream, fast enough not to bore."""
 MAX_ECHO_CHARS: Final = 200
 _WORD = re.compile(r"\s*\S+\s*")
 

@@ -13,6 +13,7 @@ import pytest
 from aigw.node_key import NodeKey
 from shared.clock import unix_now
 from tests.support.answers import chat_completion, json_answer
+from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 from tests.support.polling import eventually
@@ -20,7 +21,6 @@ from tests.support.scripted_upstream import Answer, ReceivedRequest, ScriptedUps
 
 pytestmark = pytest.mark.xdist_group("header gateway")
 HEADER = "X-Run9-Box-Token"
-PLACEHOLDER = "run9-placeholder"
 KEYS = {"a": "sk-key-of-org-a-0000000001", "b": "sk-key-of-org-b-0000000002"}
 
 
@@ -35,13 +35,6 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
     keys = frozenset(key.encode() for key in KEYS.values())
     async with ScriptedUpstream(keys=keys, base_path=b"/base/v1/", respond=echo_key) as server:
         yield server
-
-
-def client_of(gateway: Gateway, token: str | None) -> openai.AsyncOpenAI:
-    head = {HEADER: token} if token is not None else {}
-    return openai.AsyncOpenAI(
-        api_key=PLACEHOLDER, base_url=gateway.ready["base_urls"]["openai"], default_headers=head
-    )
 
 
 async def ask(client: openai.AsyncOpenAI) -> str:
@@ -74,10 +67,13 @@ async def wait_until_on(gateway: Gateway, org: str) -> None:
 
 
 async def test_every_call_carries_its_own_orgs_key(
-    header_gateway: Gateway, control_plane: ControlPlane, upstream: ScriptedUpstream
+    header_gateway: Gateway,
+    control_plane: ControlPlane,
+    upstream: ScriptedUpstream,
+    openai_in_box: OpenAIInBox,
 ) -> None:
     orgs = await two_orgs(control_plane, header_gateway, upstream)
-    clients = {name: client_of(header_gateway, header_gateway.box_token(org)) for name, org in orgs.items()}
+    clients = {name: openai_in_box(header_gateway.box_token(org)) for name, org in orgs.items()}
     names = ["a", "b"] * 20
     answers = await asyncio.gather(*(ask(clients[name]) for name in names))
     assert answers == names
@@ -106,6 +102,7 @@ async def test_without_a_valid_token_nothing_is_sent_and_the_reason_is_shown(
     header_gateway: Gateway,
     control_plane: ControlPlane,
     upstream: ScriptedUpstream,
+    openai_in_box: OpenAIInBox,
     case: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -127,7 +124,7 @@ async def test_without_a_valid_token_nothing_is_sent_and_the_reason_is_shown(
             token = header_gateway.box_token("no-such-org")
     expected = "integration_missing" if case == "no such org" else "box_identity_required"
     with pytest.raises(openai.BadRequestError) as raised:
-        await ask(client_of(header_gateway, token))
+        await ask(openai_in_box(token))
     assert raised.value.code == expected
     assert raised.value.response.headers["x-run9-error"] == expected
     assert upstream.accepted == 0
@@ -136,11 +133,10 @@ async def test_without_a_valid_token_nothing_is_sent_and_the_reason_is_shown(
 async def test_anthropics_clients_get_anthropics_error_shape(
     header_gateway: Gateway, upstream: ScriptedUpstream
 ) -> None:
-    client = anthropic.AsyncAnthropic(
-        auth_token=PLACEHOLDER, base_url=header_gateway.ready["base_urls"]["anthropic"]
-    )
-    with pytest.raises(anthropic.BadRequestError) as raised:
-        await client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "hi"}])
+    base_url = header_gateway.ready["base_urls"]["anthropic"]
+    async with anthropic.AsyncAnthropic(auth_token="run9-placeholder", base_url=base_url) as client:
+        with pytest.raises(anthropic.BadRequestError) as raised:
+            await client.models.list()
     body = raised.value.body
     assert isinstance(body, dict)
     assert (body["type"], body["error"]["type"]) == ("error", "invalid_request_error")

@@ -11,6 +11,7 @@ import openai
 import pytest
 
 from tests.support.answers import LAST_CHUNK, chunk_bytes, chunked, head_bytes
+from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 from tests.support.polling import eventually
@@ -53,7 +54,9 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(header_gateway: Gateway, control_plane: ControlPlane) -> AsyncIterator[Scene]:
+async def scene(
+    header_gateway: Gateway, control_plane: ControlPlane, openai_in_box: OpenAIInBox
+) -> AsyncIterator[Scene]:
     org = await control_plane.new_org()
     token = header_gateway.box_token(org)
     head = (
@@ -64,11 +67,7 @@ async def scene(header_gateway: Gateway, control_plane: ControlPlane) -> AsyncIt
     )
     async with ScriptedUpstream(keys=frozenset({KEY.encode()})) as upstream:
         await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
-        client = openai.AsyncOpenAI(
-            api_key="x",
-            base_url=header_gateway.ready["base_urls"]["openai"],
-            default_headers={"X-Run9-Box-Token": token},
-        )
+        client = openai_in_box(token)
         upstream.queue(chunked([]))
 
         async def is_live() -> bool:

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.support.answers import chat_completion, json_answer
+from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 from tests.support.polling import eventually
@@ -41,16 +42,14 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(header_gateway: Gateway, control_plane: ControlPlane) -> AsyncIterator[Scene]:
+async def scene(
+    header_gateway: Gateway, control_plane: ControlPlane, openai_in_box: OpenAIInBox
+) -> AsyncIterator[Scene]:
     org = await control_plane.new_org()
     answer = json_answer(chat_completion("hello"))
     async with ScriptedUpstream(keys=frozenset({KEY.encode()}), respond=lambda _: answer) as upstream:
         await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
-        client = openai.AsyncOpenAI(
-            api_key="run9-placeholder",
-            base_url=header_gateway.ready["base_urls"]["openai"],
-            default_headers={"X-Run9-Box-Token": header_gateway.box_token(org)},
-        )
+        client = openai_in_box(header_gateway.box_token(org))
         scene = Scene(org, client, upstream, control_plane, header_gateway)
         await eventually(lambda: scene.answers(None), "the first call succeeds")
         yield scene
@@ -105,18 +104,14 @@ async def test_a_new_key_and_endpoint_are_used_together(scene: Scene) -> None:
 
 
 async def test_a_key_that_the_provider_rejects_is_named_without_the_providers_words(
-    header_gateway: Gateway, control_plane: ControlPlane
+    header_gateway: Gateway, control_plane: ControlPlane, openai_in_box: OpenAIInBox
 ) -> None:
     org = await control_plane.new_org()
     body = {"error": {"message": f"Incorrect API key provided: {KEY[:8]}***{KEY[-4:]}", "code": "x"}}
     answer = json_answer(body, status="401 Unauthorized")
     async with ScriptedUpstream(keys=frozenset({KEY.encode()}), respond=lambda _: answer) as upstream:
         await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
-        client = openai.AsyncOpenAI(
-            api_key="run9-placeholder",
-            base_url=header_gateway.ready["base_urls"]["openai"],
-            default_headers={"X-Run9-Box-Token": header_gateway.box_token(org)},
-        )
+        client = openai_in_box(header_gateway.box_token(org))
         scene = Scene(org, client, upstream, control_plane, header_gateway)
         await eventually(lambda: scene.answers("upstream_key_rejected"), "the rejected key is named")
         with pytest.raises(openai.BadRequestError) as raised:
