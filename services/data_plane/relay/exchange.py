@@ -99,8 +99,9 @@ class Exchange:
     def start(self, body: bytes) -> None:
         """Send the request, with what has arrived of its body; at once when everything is at hand."""
         if body:
-            self.record.bytes_up = len(body)
-            self._unsent.append(body)
+            self.send_body(body)
+            if self.stage is Stage.ENDED:
+                return
         found = self._look_up()
         if isinstance(found, CompiledIntegration):
             upstream = self._relay.pool.take(found)
@@ -150,7 +151,11 @@ class Exchange:
     def send_body(self, data: bytes) -> None:
         """Pass a piece of the request's body; kept while there is no connection yet."""
         self.record.bytes_up += len(data)
-        if self._upstream is not None:
+        if self.record.bytes_up > self._relay.limits.max_body_bytes and self.stage is not Stage.SPLICED:
+            # Only a chunked body gets this far: a length was judged with the head.
+            too_large = f"more than {self._relay.limits.max_body_bytes} bytes"
+            self.cut(Refused(Rejection.BODY_TOO_LARGE, too_large))
+        elif self._upstream is not None:
             self._upstream.write(data)
         elif self.stage is Stage.PREPARING:
             self._unsent.append(data)
