@@ -66,8 +66,10 @@ def warm_up(load: Load, running: Running) -> None:
     time.sleep(_SETTLE_SECONDS)
 
 
-def measure(row: Row, load: Load, running: Running, *, seconds_factor: float = 1.0) -> Figures:
-    """Do `row` once; gives figures by the keys that `rows.Figure` names.
+def measure(row: Row, load: Load, running: Running, *, core: int, seconds_factor: float = 1.0) -> Figures:
+    """Do `row` once with a subject on `core`; gives figures by the keys that `rows.Figure` names.
+
+    `foreign_share` is the part of the core that others than the subject took: 0.1 and more spoils a figure.
 
     Raises:
         WrongAnswerError: an answer was not the expected one, byte for byte.
@@ -79,12 +81,15 @@ def measure(row: Row, load: Load, running: Running, *, seconds_factor: float = 1
         seconds=row.seconds * seconds_factor,
         most=row.most,
     )
+    busy_before, began = proc.core_busy_seconds(core), time.monotonic()
     before = proc.tree(running.pid) if running.pid is not None else []
     peak_bytes, counted = _run(command, running.pid if row.fresh else None)
     after = proc.tree(running.pid) if running.pid is not None else []
+    busy, lasted = proc.core_busy_seconds(core) - busy_before, time.monotonic() - began
     figures = derive(counted)
     if running.pid is not None:
         figures |= cpu_figures(counted, proc.cpu_seconds(after) - proc.cpu_seconds(before))
+        figures["foreign_share"] = max(0.0, busy - figures["cpu_seconds"]) / lasted
         figures["resident_mib"] = proc.resident_bytes(after) / 2**20
     if running.pid is not None and row.fresh:
         figures["kib_per_stream"] = (peak_bytes - proc.resident_bytes(before)) / 1024 / row.connections

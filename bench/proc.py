@@ -61,6 +61,21 @@ def resident_bytes(stats: list[Stat]) -> int:
     return sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE")
 
 
+def core_busy_seconds(core: int) -> float:
+    """CPU time that one core has spent on anything at all since boot, in seconds."""
+    return parse_core_ticks((_PROC / "stat").read_text(), core) / os.sysconf("SC_CLK_TCK")
+
+
+def parse_core_ticks(text: str, core: int) -> int:
+    """Find a core's busy ticks in the text of /proc/stat: all but idle and waiting for a disk."""
+    for line in text.splitlines():
+        name, *fields = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[:8])
+            return user + nice + system + irq + softirq + steal
+    raise LookupError(f"/proc/stat has no cpu{core}")
+
+
 def _everyone() -> list[Stat]:
     stats = []
     for entry in _PROC.iterdir():

@@ -104,7 +104,7 @@ class Stage:
                 running = passing.enter_context(self._started_anew(subject, tls=row.tls))
             else:
                 running = self._keep(subject, tls=row.tls)
-            figures = measure(row, self._load, running, seconds_factor=seconds_factor)
+            figures = measure(row, self._load, running, core=self._cores.proxy, seconds_factor=seconds_factor)
         return Sample(row.name, subject.name, number, figures)
 
     def _keep(self, subject: Subject, *, tls: bool) -> Running:

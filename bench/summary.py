@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Self
+from typing import Final, Self
 
 from bench.measure import Figures
+
+DISTURBING_SHARE: Final = 0.1
+"""What part of the proxy's core others may take before a measurement counts as disturbed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,11 @@ class Summary:
 
     def __init__(self, samples: Iterable[Sample], failures: Iterable[tuple[str, str]] = ()) -> None:
         self._values: dict[tuple[str, str, str], list[float]] = {}
+        self._foreign_shares: list[float] = []
         self._failed = frozenset(failures)
         for sample in samples:
+            if "foreign_share" in sample.figures:
+                self._foreign_shares.append(sample.figures["foreign_share"])
             for key, value in sample.figures.items():
                 self._values.setdefault((sample.row, sample.subject, key), []).append(value)
 
@@ -48,6 +54,11 @@ class Summary:
         """Give the spread of a figure over the rounds; None when it was not measured."""
         values = self._values.get((row, subject, key))
         return Spread.of(values) if values else None
+
+    def disturbed(self) -> tuple[int, int]:
+        """Give how many measurements had to share their core, and how many there are."""
+        shares = self._foreign_shares
+        return sum(share >= DISTURBING_SHARE for share in shares), len(shares)
 
     def failed(self, row: str, subject: str) -> bool:
         """Tell whether this measurement ended in a wrong answer."""

@@ -33,7 +33,7 @@ def markdown(
             cells = [_cell(summary, row, figure, subject.name, yardstick, no_proxy) for subject in subjects]
             if any(cell != _NOTHING for cell in cells):
                 lines.append(_line([f"{row.title}: {figure.title}", *cells]))
-    return "\n".join([*lines, "", *_notes(subjects, machine, yardstick)]) + "\n"
+    return "\n".join([*lines, "", *_notes(summary, subjects, machine, yardstick)]) + "\n"
 
 
 def replace_between_marks(page: str, table: str) -> str | None:
@@ -88,14 +88,18 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def _notes(subjects: Sequence[Subject], machine: Mapping[str, str], yardstick: str) -> list[str]:
+def _notes(
+    summary: Summary, subjects: Sequence[Subject], machine: Mapping[str, str], yardstick: str
+) -> list[str]:
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     versions = "; ".join(version for subject in subjects if (version := subject.version()))
     legend = (
         f"Medians over the rounds, (least{_TO}greatest), **{_TIMES} {yardstick}**; gaps under 15 % are noise."
         " CPU is user + system of the subject's whole process tree, divided by requests or chunks."
     )
-    return [legend, "", f"Measured on: {facts}. Versions: {versions}."]
+    disturbed, measured = summary.disturbed()
+    quiet = f"Of {measured} measurements, {disturbed} had to share the proxy's core with other programs."
+    return [legend, "", f"Measured on: {facts}. Versions: {versions}. {quiet}"]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """The two C programs against each other: a right answer counts, anything else ends the run."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from bench.workload import UPSTREAM_KEY, UPSTREAM_PREFIX, Work, write_files
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on PATH")
 
+_CORE = min(os.sched_getaffinity(0))
+
 
 @dataclass(frozen=True)
 class _Bench:
@@ -27,7 +30,7 @@ class _Bench:
         self, work: Work, *, key: str = UPSTREAM_KEY, prefix: str = UPSTREAM_PREFIX
     ) -> dict[str, float]:
         row = Row("r", "r", work, connections=3, figures=(), seconds=60, most=30)
-        return measure(row, self.load, Running(self.upstream.port, None, prefix=prefix, key=key))
+        return measure(row, self.load, Running(self.upstream.port, None, prefix=prefix, key=key), core=_CORE)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Bench]:
     folder = tmp_path_factory.mktemp("bench")
     programs = build(folder)
     files = write_files(folder)
-    with running_upstream(programs, files, folder, core=0) as upstream:
+    with running_upstream(programs, files, folder, _CORE) as upstream:
         yield _Bench(Load(programs.load, files, folder), upstream)
 
 

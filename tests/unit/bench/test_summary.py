@@ -27,3 +27,10 @@ def test_nothing_is_compared_with_itself_or_with_what_was_not_measured() -> None
 def test_added_is_the_difference_to_no_proxy() -> None:
     assert Summary(_SAMPLES).added("json", "gateway", "cpu", "direct") == 20
     assert Summary(_SAMPLES).added("json", "direct", "cpu", "direct") is None
+
+
+def test_measurements_that_had_to_share_their_core_are_counted() -> None:
+    shares = [
+        Sample("json", "nginx", number, {"foreign_share": share}) for number, share in enumerate((0.0, 0.5))
+    ]
+    assert Summary([*_SAMPLES, *shares]).disturbed() == (1, 2)
