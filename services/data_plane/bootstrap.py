@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import Books
@@ -41,12 +40,7 @@ if TYPE_CHECKING:
     from services.data_plane.relay.ports import Identity
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
-    from services.data_plane.table.secrets import SecretReader
     from shared.memory_stream import MemoryStream
-
-
-class BackendError(ValueError):
-    """A backend URL that this version cannot serve; the message names the setting and what works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +71,7 @@ class DataPlane:
 
     @classmethod
     def build(cls, settings: DataPlaneSettings, *, stream: MemoryStream | None = None) -> DataPlane:
-        """Wire it up; `stream` is what the control plane in this process writes to.
-
-        Raises:
-            BackendError: a backend URL that is not supported.
-        """
+        """Wire it up; `stream` is what the control plane in this process writes to, if there is one."""
         return cls(settings, _build_parts(settings, stream))
 
     @property
@@ -213,7 +203,7 @@ def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> 
 
 
 def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _Parts:
-    loader = SecretLoader(_secret_reader(settings.secret_store_url), monotonic=time.monotonic)
+    loader = SecretLoader(LocalSecretReader(settings.secret_folder), monotonic=time.monotonic)
     table = ConfigTable(
         loader,
         clock=time.monotonic,
@@ -222,7 +212,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         prefetch=settings.prefetch_secrets,
     )
     snapshots = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
-    bus = _bus_reader(settings.event_bus_url, stream)
+    bus = MemoryBusReader(stream) if stream is not None else NoBusReader()
     times = SyncTimes(poll_seconds=settings.snapshot_poll_seconds)
     access_log = _access_log(settings)
     return _Parts(
@@ -237,19 +227,6 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         access_log=access_log,
         tls_context=_upstream_tls(settings.upstream_ca_file),
     )
-
-
-def _secret_reader(url: str) -> SecretReader:
-    parts = urlsplit(url)
-    if parts.scheme == "local" and not parts.netloc and parts.path.startswith("/"):
-        return LocalSecretReader(Path(parts.path))
-    raise BackendError("AIGW_SECRET_STORE_URL must be local:///absolute/folder; vault:// is not built yet.")
-
-
-def _bus_reader(url: str, stream: MemoryStream | None) -> BusReader:
-    if url != "memory://":
-        raise BackendError("AIGW_EVENT_BUS_URL must be memory://; redis:// is not built yet.")
-    return MemoryBusReader(stream) if stream is not None else NoBusReader()
 
 
 def _identity(settings: DataPlaneSettings, table: ConfigTable) -> Identity:
@@ -291,10 +268,8 @@ def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
 
 
 def _upstream_tls(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the system's authorities, and the operator's beside them."""
-    context = ssl.create_default_context()
+    """Trust the operator's authorities, or the system's where none are given."""
+    context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is not None:
-        context.load_verify_locations(cafile=ca_file)
     return context

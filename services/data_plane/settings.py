@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -18,6 +19,8 @@ from shared.secret import Secret
 from shared.settings_base import GatewaySettings
 
 _LIMITS: Final = RelayLimits()
+_LOCAL_STORE: Final = "local"
+_MEMORY_BUS: Final = "memory://"
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
 """How a box addresses the gateway, whatever port it listens on behind the node agent."""
 
@@ -30,7 +33,7 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 class DataPlaneSettings(GatewaySettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
-    environment: Literal["production", "development"] = Field(
+    environment: Literal["production", "development", "embedded"] = Field(
         "production", description="What may be relaxed: nothing in production."
     )
 
@@ -106,6 +109,21 @@ class DataPlaneSettings(GatewaySettings):
     upstream_idle_seconds: PositiveSeconds = _LIMITS.upstream_idle_seconds
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
 
+    @field_validator("secret_store_url")
+    @classmethod
+    def _check_secret_store(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme != _LOCAL_STORE or parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("a secret store is local:///FOLDER, with an absolute path")
+        return value
+
+    @field_validator("event_bus_url")
+    @classmethod
+    def _check_bus(cls, value: str) -> str:
+        if value != _MEMORY_BUS:
+            raise ValueError(f"an event bus is {_MEMORY_BUS}")
+        return value
+
     @field_validator("identity_mode", mode="before")
     @classmethod
     def _explain_proxy_tlv(cls, value: Any) -> Any:
@@ -127,7 +145,13 @@ class DataPlaneSettings(GatewaySettings):
         return value
 
     @model_validator(mode="after")
-    def _check_identity(self) -> DataPlaneSettings:
+    def _check_production(self) -> Self:
+        if self.environment == "production" and self.allow_plain_http_endpoints:
+            raise ValueError("allow_plain_http_endpoints would send keys in clear; refused in production")
+        return self
+
+    @model_validator(mode="after")
+    def _check_identity(self) -> Self:
         if self.identity_mode == "static":
             if self.environment == "production":
                 raise ValueError(
@@ -137,6 +161,11 @@ class DataPlaneSettings(GatewaySettings):
             if not self.static_org:
                 raise ValueError("identity_mode static needs static_org")
         return self
+
+    @property
+    def secret_folder(self) -> Path:
+        """The folder of the local secret store."""
+        return Path(urlsplit(self.secret_store_url).path)
 
     def relay_limits(self) -> RelayLimits:
         """Give the relay's limits with the operator's values."""
