@@ -8,7 +8,7 @@ RUN_STAMP := $(VENV)/.runtime-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench lock openapi clean
+.PHONY: help run test check fmt bench docs lock openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,10 @@ fmt: $(DEV_STAMP) ## format and fix what can be fixed
 
 bench: $(DEV_STAMP) ## measure the gateway beside nginx and FastAPI + httpx
 	$(BIN)/python -m bench $(ARGS)
+
+docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
+	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.settings_page
 
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json

@@ -47,7 +47,7 @@ class Secret:
         )
 
     # A hash of the text would be an oracle in any dump of a dict or set.
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # object declares it as a method
 
     def __bool__(self) -> bool:
         return bool(self._text)

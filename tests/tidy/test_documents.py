@@ -1,0 +1,211 @@
+"""Documents say what is so: links lead somewhere, generated pages are current, snippets are the real ones."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import PurePosixPath
+from posixpath import normpath
+
+import pytest
+
+from shared.providers import PROVIDERS
+from tests.tidy.tree import ROOT, listing, sources, texts, tracked
+from tools import errors_page, settings_page
+
+MARKDOWN = sorted(path for path in tracked() if path.endswith(".md"))
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
+_FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
+_MAKE = re.compile(r"\bmake ([a-z][a-z-]*)\b")
+_COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b")
+_SETTING = re.compile(r"\bAIGW_[A-Z][A-Z0-9_]*\b")
+_NOT_A_COMMAND = {"config"}
+
+
+def _prose(path: str) -> str:
+    return _FENCE.sub("", texts()[path])
+
+
+def _blocks(language: str) -> list[tuple[str, str]]:
+    return [
+        (path, match["body"])
+        for path in MARKDOWN
+        for match in _FENCE.finditer(texts()[path])
+        if match["language"] == language
+    ]
+
+
+def _code(path: str) -> str:
+    """Give what stands in code spans and blocks."""
+    spans = re.findall(r"`([^`\n]+)`", _prose(path))
+    return "\n".join(spans + [match["body"] for match in _FENCE.finditer(texts()[path])])
+
+
+def _anchors(path: str) -> set[str]:
+    """Give the anchors of a page's headings, made as code hosts make them."""
+    headings = re.findall(r"^#+ (.+)$", _prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _dead(page: str, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    place = normpath(str(PurePosixPath(page).parent / path)) if path else page
+    folders = {str(parent) for name in tracked() for parent in PurePosixPath(name).parents}
+    if place not in tracked():
+        return place not in folders
+    return bool(anchor) and place in MARKDOWN and anchor not in _anchors(place)
+
+
+@pytest.mark.parametrize("page", MARKDOWN)
+def test_every_link_inside_the_repository_leads_somewhere(page: str) -> None:
+    targets = [match["target"] or match["image"] for match in _LINK.finditer(_prose(page))]
+    faults = [target for target in targets if not re.match(r"[a-z]+:", target) and _dead(page, target)]
+    assert not faults, listing(faults, f"Mend these links of {page}; a heading's anchor counts too.")
+
+
+@pytest.mark.parametrize("generator", [errors_page, settings_page], ids=["errors", "settings"])
+def test_a_generated_page_is_the_one_that_the_code_makes(generator: object) -> None:
+    assert generator in {errors_page, settings_page}
+    page = errors_page if generator is errors_page else settings_page
+    assert page.PAGE.read_text() == page.page(), f"Run `make docs` and commit docs/{page.PAGE.name}."
+
+
+@pytest.mark.parametrize("title", settings_page.CLASSES)
+def test_every_setting_says_what_it_means(title: str) -> None:
+    faults = [
+        name for name, _, meaning in settings_page.described(settings_page.CLASSES[title]) if not meaning
+    ]
+    assert not faults, listing(faults, "Give these fields a description.")
+
+
+def test_every_settings_class_is_on_the_settings_page() -> None:
+    found = {
+        node.name
+        for source in sources()
+        if source.is_product
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "GatewaySettings" for base in node.bases)
+    }
+    shown = {cls.__name__ for cls in settings_page.CLASSES.values()}
+    assert found == shown, "Add the class to tools/settings_page.py."
+
+
+def test_every_setting_that_a_file_speaks_of_exists() -> None:
+    documented = set(_SETTING.findall((ROOT / "docs" / "settings.md").read_text())) | {"AIGW_NAME"}
+    documented |= {f"{name}_FILE" for name in documented}
+    speaking = (
+        "aigw/",
+        "services/",
+        "deploy/",
+        "docs/",
+        "README",
+        "SECURITY",
+        "CONTRIBUTING",
+        "docker-compose",
+    )
+    faults = [
+        f"{path}: {name}"
+        for path, text in texts().items()
+        if path.startswith(speaking)
+        for name in set(_SETTING.findall(text)) - documented
+        if not name.endswith("_")
+    ]
+    assert not faults, listing(faults, "No settings class has these names.")
+
+
+@pytest.mark.parametrize(("path", "code"), _blocks("python"))
+def test_every_python_snippet_is_python(path: str, code: str) -> None:
+    compile(code, path, "exec")
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", texts()["Makefile"], re.MULTILINE))
+    faults = [
+        f"{path}: make {name}"
+        for path in MARKDOWN
+        for name in _MAKE.findall(_code(path))
+        if name not in targets
+    ]
+    assert not faults, listing(faults, "The Makefile has no such targets.")
+
+
+def test_every_command_that_a_page_names_exists() -> None:
+    code = next(source.tree for source in sources() if source.path == "aigw/__main__.py")
+    commands = _NOT_A_COMMAND | {
+        _command_name(node, call)
+        for node in code.body
+        if isinstance(node, ast.FunctionDef)
+        for call in node.decorator_list
+        if isinstance(call, ast.Call)
+    }
+    faults = [
+        f"{path}: aigw {name}"
+        for path in MARKDOWN
+        for name in _COMMAND.findall(_code(path))
+        if name not in commands
+    ]
+    assert not faults, listing(faults, "The command line has no such commands.")
+
+
+def _command_name(function: ast.FunctionDef, decorator: ast.Call) -> str:
+    named = [arg.value for arg in decorator.args if isinstance(arg, ast.Constant)]
+    return str(named[0]) if named else function.name.replace("_", "-")
+
+
+def test_the_lines_for_a_box_are_the_ones_of_the_provider_table() -> None:
+    lines = re.findall(
+        r"^export ([A-Z_]+)_BASE_URL=(\S+)", "\n".join(body for _, body in _blocks("sh")), re.MULTILINE
+    )
+    expected = {name.upper(): provider.local_base_url for name, provider in PROVIDERS.items()}
+    assert {name for name, _ in lines} == set(expected), "Show both lines in a `sh` block of a page."
+    faults = [f"{name}={url}" for name, url in lines if url != expected[name]]
+    assert not faults, listing(faults, "These lines never change: shared/providers.py has them.")
+
+
+def test_every_decision_has_its_page_and_its_place_in_the_list() -> None:
+    pages = [path for path in MARKDOWN if re.fullmatch(r"docs/adr/\d{4}-[a-z0-9-]+\.md", path)]
+    numbers = [PurePosixPath(path).name[:4] for path in pages]
+    assert numbers == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    index = texts()["docs/adr/README.md"]
+    assert [path for path in pages if PurePosixPath(path).name not in index] == []
+    for path in pages:
+        assert re.search(
+            r"^## Context$.*^## Decision$.*^## Consequences$", texts()[path], re.MULTILINE | re.DOTALL
+        ), path
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    named = re.compile(r"\b(?:docs/[\w./-]+\.md|[A-Z]+\.md)\b")
+    faults = [
+        f"{source.path}: {name}"
+        for source in sources()
+        if not source.path.startswith("tests/tidy/")
+        for name in set(named.findall(source.text))
+        if name not in tracked()
+    ]
+    assert not faults, listing(faults, "Write these pages, or take their names out.")
+
+
+def test_the_readme_has_one_place_for_the_benchmark() -> None:
+    assert re.search(r"<!-- bench -->.*<!-- /bench -->", texts()["README.md"], re.DOTALL)
+    assert texts()["README.md"].count("<!-- bench -->") == 1
+
+
+def test_the_python_that_the_project_asks_for_is_the_one_that_runs() -> None:
+    least = re.search(r'requires-python = ">=(\d+)\.(\d+)"', texts()["pyproject.toml"])
+    assert least is not None
+    assert sys.version_info >= (int(least[1]), int(least[2]))
+
+
+def test_every_test_that_the_security_page_points_to_exists() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", texts()["SECURITY.md"]))
+    existing = {
+        function.name
+        for source in sources()
+        if source.path.startswith("tests/")
+        for function in source.functions()
+    }
+    assert named
+    assert not named - existing, listing(list(named - existing), "SECURITY.md promises tests that are gone.")

@@ -1,0 +1,129 @@
+"""Every exemption from a rule stands in a list with its reason, and no list holds more than is used."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.tidy.tree import Source, listing, named_nodes, sources
+
+REVEALS: dict[str, str] = {
+    "shared/secret_document.py to_fields": "the secret store keeps the text",
+    "services/control_plane/bootstrap.py ControlPlane.build": "the operator's pepper becomes an HMAC key",
+    "services/control_plane/rules/key.py judge_key": "a typed key is judged by its characters",
+    "services/control_plane/rules/key.py label_key": "the last four characters and the fingerprint are made",
+    "services/control_plane/provider_probe/credential.py credential_headers": "a test call has it",
+    "services/data_plane/table/compile.py compile_integration": "the credential line of the hot path is made",
+    "services/data_plane/table/feed.py HttpSnapshotSource.__init__": "the fleet's token is sent",
+    "aigw/demo_provider/app.py _Gate.openai.checked": "the demo provider compares the key that it was sent",
+    "aigw/demo_provider/app.py _Gate.anthropic.checked": "same, for the other provider",
+    "aigw/seed.py Seeder.seed": "the embedded start calls the real REST API with its tokens",
+    "aigw/seed.py Seeder._integrate": "the embedded start sets the demo keys through the real REST API",
+    "aigw/up.py _Embedded._ready": "the ready file, mode 0600, hands the tokens to scripts",
+}
+"""Where a `Secret` gives its text away: `<path> <function>`, and what for."""
+
+TASK_DOORS: dict[str, str] = {
+    "shared/tasks.py TaskSet.start": "the door itself: holds the task and logs its failure",
+    "aigw/parts.py Parts.start": "a TaskGroup's own method: the group holds the task and raises its failure",
+    "services/data_plane/relay/resolver.py Resolver.resolve": "held until it is done",
+}
+"""Where a task is made: everything else goes through `TaskSet`."""
+
+SKIPS: dict[str, str] = {
+    "tests/unit/bench/test_load.py <module>": "builds C programs; a bare Python machine has no compiler",
+    "tests/unit/data_plane/box_app/test_setup_script.py test_it_is_clean_for_every_posix_shell": (
+        "asks shellcheck, which no package of the lock brings"
+    ),
+}
+"""Tests that may be skipped or expected to fail: `<path> <function>`, and until when."""
+
+_DIRECTIVE = re.compile(
+    r"noqa\b(?P<noqa>:\s*(?:[A-Z]+[0-9]+[\s,]*)+)?|type:\s*ignore\b(?P<ignore>\[[a-z, -]+\])?"
+)
+_REASON = re.compile(r"[A-Za-z]{3,}")
+_BLANKET = re.compile(r"#\s*(?:ruff: noqa|flake8: noqa|mypy: ignore-errors|type: ignore$|pragma: no cover)")
+
+
+def _exemption_faults(source: Source) -> list[str]:
+    faults = []
+    for line, comment in source.comments():
+        if _BLANKET.search(comment):
+            faults.append(f"{source.path}:{line} exempts without a code: {comment}")
+        directives = list(_DIRECTIVE.finditer(comment)) if comment.startswith(("# noqa", "# type:")) else []
+        if any(not (match["noqa"] or match["ignore"]) for match in directives):
+            faults.append(f"{source.path}:{line} names no code: {comment}")
+        if directives and not _REASON.search(_DIRECTIVE.sub("", comment)):
+            faults.append(f"{source.path}:{line} gives no reason: {comment}")
+    return faults
+
+
+def test_every_noqa_and_type_ignore_has_a_code_and_a_reason() -> None:
+    faults = [fault for source in sources() for fault in _exemption_faults(source)]
+    assert not faults, listing(faults, "Write `# noqa: CODE  # reason` or `# type: ignore[code]  # reason`.")
+
+
+@pytest.mark.parametrize(
+    ("comment", "faults"),
+    [
+        ("# noqa: S105  # a path, no secret", 0),
+        ("# type: ignore[misc]  # what is tested", 0),
+        ("# noqa: S105", 1),
+        ("# noqa", 2),
+        ("# type: ignore[misc]", 1),
+        ("# the word noqa in a sentence", 0),
+        ("# ruff: noqa: S105", 1),
+    ],
+)
+def test_the_check_of_exemptions_sees_what_it_should(comment: str, faults: int) -> None:
+    text = f"x = 1  {comment}\n"
+    assert len(_exemption_faults(Source("x.py", text, ast.parse(text)))) == faults
+
+
+def _is_reveal(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "reveal"
+
+
+def _makes_a_task(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}
+
+
+def _skips(node: ast.AST) -> bool:
+    names = {"skip", "skipif", "xfail", "importorskip", "skipTest"}
+    return isinstance(node, ast.Attribute) and node.attr in names
+
+
+def _places(finds: Callable[[ast.AST], bool], *, product: bool) -> set[str]:
+    return {
+        f"{source.path} {name or '<module>'}"
+        for source in sources()
+        if source.is_product == product
+        for name, node in named_nodes(source)
+        if finds(node)
+    }
+
+
+def _compare(found: set[str], listed: Mapping[str, str], remedy: str) -> None:
+    assert found <= set(listed), listing(list(found - set(listed)), remedy)
+    assert set(listed) <= found, listing(list(set(listed) - found), "Take these stale entries off the list.")
+    assert all(_REASON.search(reason) for reason in listed.values()), (
+        "Every entry of the list needs its reason."
+    )
+
+
+def test_a_secret_is_revealed_only_where_the_list_says_why() -> None:
+    remedy = "Pass the Secret on instead, or add the place to REVEALS with its reason."
+    _compare(_places(_is_reveal, product=True), REVEALS, remedy)
+
+
+def test_a_task_is_made_only_by_the_doors() -> None:
+    remedy = "Use shared.tasks.TaskSet, or add the place to TASK_DOORS with its reason."
+    _compare(_places(_makes_a_task, product=True), TASK_DOORS, remedy)
+
+
+def test_no_test_is_skipped_without_a_listed_reason() -> None:
+    remedy = "Make it run everywhere, or add it to SKIPS with its reason."
+    _compare(_places(_skips, product=False), SKIPS, remedy)
