@@ -106,13 +106,15 @@ class IntegrationWrites:
 
     def clear(self, target: Target) -> Written:
         """Forget key and endpoint; what is not set up stays so. Raises `ProblemError` or `StateChanged`."""
-        self._read(target)
+        self._read(target)  # refuses most without waiting for the write lock
         with changing(self._database) as session:
             row = integrations.integration(session, target.org, target.provider)
             require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
-            _require_match(target, row)
-            if row.state != "not_set_up":
+            matches = etag.require_match(target.if_match, row.revision)
+            if matches and row.state != "not_set_up":
                 integrations.clear(session, Author(target.actor, self._clock()), row)
+        if not matches:
+            raise StateChanged(row)
         return Written(row)
 
     def _change(self, target: Target, asked: Asked, judge: Judge) -> Written:
@@ -136,7 +138,8 @@ class IntegrationWrites:
         with self._database.read() as session:
             require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
             row = integrations.integration(session, target.org, target.provider)
-        _require_match(target, row)
+        if not etag.require_match(target.if_match, row.revision):
+            raise StateChanged(row)
         return row
 
     def _judge_parts(
@@ -194,15 +197,13 @@ class IntegrationWrites:
             row = integrations.integration(session, target.org, target.provider)
             # Asked again under the lock: the org or the owner may have gone since.
             require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
-            if row.revision != seen.revision:
-                raise StateChanged(row)
-            integrations.apply(session, Author(target.actor, self._clock()), row, transition, key)
+            unchanged = row.revision == seen.revision
+            if unchanged:
+                integrations.apply(session, Author(target.actor, self._clock()), row, transition, key)
+        # Raised after the transaction: a roll-back would make the row unreadable.
+        if not unchanged:
+            raise StateChanged(row)
         return row
-
-
-def _require_match(target: Target, row: IntegrationTable) -> None:
-    if not etag.require_match(target.if_match, row.revision):
-        raise StateChanged(row)
 
 
 def _store_failed() -> ProblemError:

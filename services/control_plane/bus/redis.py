@@ -1,0 +1,137 @@
+"""The Redis bus, write side: the stream of changes, its heartbeat, and the copy of the snapshot.
+
+Explicit ids make a repeat harmless and a gap visible. The heartbeat is a stream of its own with one entry,
+so that quiet hours do not push changes out of the bounded one; a reader blocks on both with one command.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from services.control_plane.bus.port import BusError
+from shared.config_feed import (
+    EVENT_FIELD,
+    HEARTBEAT_FIELD,
+    HEARTBEAT_KEY,
+    HEARTBEAT_SECONDS,
+    SNAPSHOT_KEY,
+    STREAM_KEY,
+    FeedError,
+    Heartbeat,
+    Snapshot,
+    decode_event,
+    encode_heartbeat,
+    encode_snapshot,
+    snapshot_etag,
+)
+from shared.redis_link import FAILURES, why
+
+MAX_STREAM_ENTRIES: Final = 10_000
+_HEARTBEAT_TURN_KEY: Final = f"{HEARTBEAT_KEY}:turn"
+_HEARTBEAT_TURN_MILLISECONDS: Final = int(HEARTBEAT_SECONDS * 1000 * 0.75)
+# What Redis and Valkey answer to an explicit id that is not above the stream's last one.
+_ID_TAKEN: Final = "equal or smaller"
+
+_log = logging.getLogger(__name__)
+
+
+class RedisBus:
+    """A `Bus` on a Redis stream that keeps about `max_entries`."""
+
+    def __init__(self, client: Redis, *, max_entries: int = MAX_STREAM_ENTRIES) -> None:
+        self._client = client
+        self._max_entries = max_entries
+
+    async def publish(self, revision: int, event: bytes) -> None:
+        """See `Bus`.
+
+        A stream that holds another event at this place, or ends in another epoch, is of another life of the
+        database: it is begun anew, and the next heartbeat sends every reader to a snapshot.
+        """
+        try:
+            if not await self._append(revision, event) and not await self._holds(revision, event):
+                await self._begin_anew(revision, event)
+        except FAILURES as error:
+            raise BusError(why(error)) from None
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        """See `Bus`. Of several processes that beat at once, one per period gets through."""
+        beat = encode_heartbeat(Heartbeat(epoch, revision))
+        try:
+            if await self._takes_turn(beat):
+                await self._client.xadd(HEARTBEAT_KEY, {HEARTBEAT_FIELD: beat}, maxlen=1, approximate=False)
+        except FAILURES as error:
+            raise BusError(why(error)) from None
+
+    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """See `Bus`."""
+        etag = snapshot_etag(snapshot.epoch, snapshot.revision)
+        try:
+            await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": encode_snapshot(snapshot)})
+        except FAILURES as error:
+            raise BusError(why(error)) from None
+
+    async def aclose(self) -> None:
+        """See `Bus`."""
+        await self._client.aclose()
+
+    async def _takes_turn(self, beat: bytes) -> bool:
+        """Whether nobody has sent this very beat lately; one that says something else is news."""
+        turn, life = _HEARTBEAT_TURN_KEY, _HEARTBEAT_TURN_MILLISECONDS
+        if await self._client.set(turn, beat, px=life, nx=True):
+            return True
+        if await self._client.get(turn) == beat:
+            return False
+        await self._client.set(turn, beat, px=life)
+        return True
+
+    async def _append(self, revision: int, event: bytes) -> bool:
+        """Add the entry; False when the stream already is at its place or past it."""
+        try:
+            await self._client.xadd(
+                STREAM_KEY,
+                {EVENT_FIELD: event},
+                id=_id_of(revision),
+                maxlen=self._max_entries,
+                approximate=True,
+            )
+        except ResponseError as error:
+            if _ID_TAKEN not in str(error):
+                raise
+            return False
+        return True
+
+    async def _holds(self, revision: int, event: bytes) -> bool:
+        """Whether the stream has this event, or had it and trimmed it since."""
+        place = _id_of(revision)
+        here = await self._client.xrange(STREAM_KEY, place, place)
+        if here:
+            return bool(_event_in(here[0]) == event)
+        newest = await self._client.xrevrange(STREAM_KEY, count=1)
+        return not newest or _epoch_of(_event_in(newest[0])) == _epoch_of(event)
+
+    async def _begin_anew(self, revision: int, event: bytes) -> None:
+        _log.error("the stream in Redis is of another life of the database; it begins anew at %d", revision)
+        async with self._client.pipeline(transaction=True) as both:
+            both.delete(STREAM_KEY)
+            both.xadd(STREAM_KEY, {EVENT_FIELD: event}, id=_id_of(revision))
+            await both.execute()
+
+
+def _id_of(revision: int) -> str:
+    return f"{revision}-0"
+
+
+def _event_in(entry: tuple[bytes, dict[bytes, bytes]]) -> bytes:
+    return entry[1].get(EVENT_FIELD.encode(), b"")
+
+
+def _epoch_of(event: bytes) -> str | None:
+    try:
+        return decode_event(event).epoch
+    except FeedError:
+        return None

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.config_feed import decode_snapshot, snapshot_etag
+from tests.unit.control_plane.world import KEY, OPENAI, OWNER, PLATFORM_TOKEN, World
+
+SNAPSHOT = "/internal/v1/snapshot"
+
+
+async def test_the_fleet_gets_the_whole_configuration_with_its_revision_as_etag(world: World) -> None:
+    async with world.person(OWNER) as client:
+        await client.put(OPENAI, json={"api_key": KEY, "enabled": True}, headers={"if-match": "*"})
+    async with world.fleet() as client:
+        answer = await client.get(SNAPSHOT)
+    assert answer.status_code == 200
+    snapshot = decode_snapshot(answer.content)
+    assert snapshot == world.snapshot()
+    assert answer.headers["etag"] == snapshot_etag(snapshot.epoch, snapshot.revision)
+    assert KEY[-8:].encode() not in answer.content
+
+
+async def test_a_known_revision_is_304_until_something_changes(world: World) -> None:
+    async with world.fleet() as client:
+        etag = (await client.get(SNAPSHOT)).headers["etag"]
+        same = await client.get(SNAPSHOT, headers={"if-none-match": etag})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+        async with world.person(OWNER) as owner:
+            await owner.put(OPENAI, json={"api_key": KEY, "enabled": True}, headers={"if-match": "*"})
+        changed = await client.get(SNAPSHOT, headers={"if-none-match": etag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+
+
+@pytest.mark.parametrize("bearer", [None, "", "wrong", PLATFORM_TOKEN])
+async def test_nobody_else_gets_it(world: World, bearer: str | None) -> None:
+    async with world.fleet(bearer) as client:
+        answer = await client.get(SNAPSHOT)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+async def test_the_internal_listener_has_no_public_path(world: World) -> None:
+    async with world.fleet() as client:
+        assert (await client.get("/api/v1/me")).status_code == 404

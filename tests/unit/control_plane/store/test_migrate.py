@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from services.control_plane.store import migrate
+from services.control_plane.store.changes import counter
+from services.control_plane.store.database import Database
+from tests.unit.control_plane.world import World
+
+
+def test_models_and_migrations_agree(world: World) -> None:
+    with world.database.connection() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_an_upgrade_of_what_is_current_changes_nothing(world: World) -> None:
+    before = world.snapshot()
+    migrate.upgrade(world.database)
+    assert migrate.is_current(world.database)
+    assert world.snapshot() == before
+
+
+def test_an_empty_database_is_not_current(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    assert not migrate.is_current(database)
+    database.close()
+
+
+def test_two_processes_that_upgrade_at_once_take_turns(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    databases = [Database(url), Database(url)]
+    failures: list[BaseException] = []
+
+    def upgrade(database: Database) -> None:
+        try:
+            migrate.upgrade(database)
+        except BaseException as error:  # noqa: BLE001  # reported by the assertion below
+            failures.append(error)
+
+    threads = [threading.Thread(target=upgrade, args=(database,)) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with databases[0].read() as one, databases[1].read() as other:
+        assert counter(one) == counter(other)
+    for database in databases:
+        database.close()
+
+
+def test_every_database_has_an_epoch_of_its_own(tmp_path: Path, world: World) -> None:
+    other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    migrate.upgrade(other)
+    with other.read() as session:
+        assert counter(session).epoch != world.snapshot().epoch
+        assert counter(session).revision == 0
+    other.close()
+
+
+def test_sqlite_runs_in_wal_mode_and_checks_foreign_keys(world: World) -> None:
+    with world.database.connection() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
+    with sqlite3.connect(world.folder / "control-plane.db") as raw:
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    raw.close()
