@@ -116,3 +116,28 @@ def test_what_the_project_declares_is_what_the_runtime_lock_wants() -> None:
     declared = tomllib.loads(texts()["pyproject.toml"])["project"]["dependencies"]
     names = {re.split(r"[\[><=]", requirement)[0] for requirement in declared}
     assert names == _names("requirements/runtime.in")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "seen"),
+    [
+        (_HOME, ["/" + "home/ann/x", "see /" + "Users/ann", "=/" + "work/x", "C:" + r"\Users\ann"]),
+        (
+            _REGISTRY,
+            ["https://" + "pypi" + ".org/simple", "files." + "pythonhosted" + ".org", "nexus" + ".corp.io"],
+        ),
+        (
+            _KEY,
+            ["sk-" + "proj-" + "a" * 48, "sk-" + "ant-api03-" + "b" * 60, "-----BEGIN " + "PRIVATE KEY-----"],
+        ),
+    ],
+)
+def test_each_pattern_sees_what_it_is_for(pattern: re.Pattern[str], seen: list[str]) -> None:
+    assert all(pattern.search(text) for text in seen)
+
+
+@pytest.mark.parametrize(
+    "text", ["/run9/ai/", "artwork/x", "homework/x", "sk-canary-4f1d9a", "sk-proj-abc", "PyPI"]
+)
+def test_no_pattern_sees_an_ordinary_word(text: str) -> None:
+    assert not any(pattern.search(text) for pattern in (_HOME, _REGISTRY, _KEY))
