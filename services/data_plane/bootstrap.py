@@ -213,7 +213,8 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
     )
     snapshots = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
     bus = MemoryBusReader(stream) if stream is not None else NoBusReader()
-    times = SyncTimes(poll_seconds=settings.snapshot_poll_seconds)
+    poll = settings.snapshot_poll_seconds
+    times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
     access_log = _access_log(settings)
     return _Parts(
         snapshots=snapshots,
