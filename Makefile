@@ -8,7 +8,7 @@ RUN_STAMP := $(VENV)/.runtime-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench docs lock openapi clean
+.PHONY: help run test test-tools check fmt bench docs lock openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000'
 
 test: $(DEV_STAMP) ## run every test (ARGS='-k name')
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+test-tools: ## get the real servers for tests: Debian's programs (as root), Vault from its Go module
+	@tools/test_tools.sh
 
 check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
 	$(BIN)/ruff check .
