@@ -86,7 +86,7 @@ class SignIn:
             )
         except jwt.ExpiredSignatureError:
             raise unauthorized("The token has expired.") from None
-        except (PyJWTError, ValueError):
+        except (PyJWTError, ValueError, OverflowError, RecursionError):
             raise unauthorized("The token is not valid.") from None
         except KeysUnavailable as error:
             _log.warning("people cannot sign in: %s", error)

@@ -38,14 +38,13 @@ def test_a_changed_endpoint_needs_the_key_again() -> None:
         patch(ENABLED, wants(key=True, endpoint=CUSTOM)),
     ):
         assert (change.endpoint, change.secret) == (CUSTOM, True)
-    for refuse in (
-        lambda: put(ENABLED, wants(endpoint=CUSTOM, enabled=True), OWN),
-        lambda: patch(ENABLED, wants(endpoint=CUSTOM)),
-    ):
-        with pytest.raises(ProblemError) as caught:
-            refuse()
-        assert caught.value.problem is Problem.KEY_REQUIRED
-        assert [fault.pointer for fault in caught.value.faults] == ["#/api_key", "#/endpoint"]
+    with pytest.raises(ProblemError) as by_put:
+        put(ENABLED, wants(endpoint=CUSTOM, enabled=True), OWN)
+    with pytest.raises(ProblemError) as by_patch:
+        patch(ENABLED, wants(endpoint=CUSTOM))
+    for refusal in (by_put.value, by_patch.value):
+        assert refusal.problem is Problem.KEY_REQUIRED
+        assert [fault.pointer for fault in refusal.faults] == ["#/api_key", "#/endpoint"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from services.control_plane.sign_in.keys import FileKeys, KeysUnavailable, UrlKeys
+from tests.unit.control_plane.world import Issuer
+
+
+class JwksServer:
+    """A JWKS endpoint on loopback that counts what it was asked and can be told what to answer."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.status = 200
+        self.body = b""
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.asked += 1
+                self.send_response(owner.status)
+                if owner.status == 302:
+                    self.send_header("location", f"http://127.0.0.1:{owner.port}/elsewhere")
+                self.send_header("content-length", str(len(owner.body)))
+                self.end_headers()
+                self.wfile.write(owner.body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/jwks"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[JwksServer]:
+    server = JwksServer()
+    yield server
+    server.close()
+
+
+def jwks(issuer: Issuer, **changes: str) -> bytes:
+    return json.dumps({"keys": [issuer.jwk | changes]}).encode()
+
+
+def test_a_file_gives_its_keys_and_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(jwks(Issuer()))
+    keys = FileKeys(path)
+    assert keys.key("key-1") is not None
+    assert keys.key("key-2") is None
+    replacement = tmp_path / "new.json"
+    replacement.write_bytes(jwks(Issuer(), kid="key-2"))
+    replacement.replace(path)
+    assert keys.key("key-2") is not None
+    assert keys.key("key-1") is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "x"}]}'])
+def test_a_missing_or_useless_file_is_unavailable(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "jwks.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(KeysUnavailable, match="JWK Set"):
+        FileKeys(path).key("key-1")
+
+
+def test_a_key_for_encryption_verifies_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(jwks(Issuer(), use="enc"))
+    assert FileKeys(path).key("key-1") is None
+
+
+def test_a_url_is_asked_once_for_many_tokens(server: JwksServer) -> None:
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url)
+    assert all(keys.key("key-1") for _ in range(10))
+    assert server.asked == 1
+
+
+def test_unknown_key_ids_do_not_make_us_ask_again_and_again(server: JwksServer) -> None:
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url)
+    assert [keys.key(f"unknown-{number}") for number in range(10)] == [None] * 10
+    assert server.asked <= 2
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b"oops"), (200, b"not json"), (200, b"[]"), (302, b"")])
+def test_an_endpoint_without_keys_is_unavailable_and_not_asked_on_every_request(
+    server: JwksServer, status: int, body: bytes
+) -> None:
+    server.status, server.body = status, body
+    keys = UrlKeys(server.url)
+    for _ in range(5):
+        with pytest.raises(KeysUnavailable):
+            keys.key("key-1")
+    assert server.asked == 1
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    server = JwksServer()
+    server.close()
+    with pytest.raises(KeysUnavailable):
+        UrlKeys(server.url).key("key-1")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.control_plane.settings import ControlPlaneSettings
+from shared.secret import Secret
+
+TOKEN = "internal-token-0123456789"
+
+
+def settings(**values: object) -> ControlPlaneSettings:
+    return ControlPlaneSettings.model_validate({"internal_token": Secret(TOKEN), **values})
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in ControlPlaneSettings.model_fields.items():
+        assert field.description, name
+
+
+def test_everything_can_come_from_the_environment_and_secrets_from_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    issuers = [{"issuer": "https://i.test", "audience": "a", "jwks_url": "https://i.test/jwks"}]
+    monkeypatch.setenv("AIGW_INTERNAL_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AIGW_ISSUERS", json.dumps(issuers))
+    monkeypatch.setenv("AIGW_ENDPOINT_ADDRESS_EXCEPTIONS", "127.0.0.0/8, ::1/128")
+    monkeypatch.setenv("AIGW_SECRET_STORE_URL", "local:///srv/secrets")
+    read = ControlPlaneSettings()
+    assert read.internal_token == Secret(TOKEN)
+    assert read.issuers[0].jwks_url == "https://i.test/jwks"
+    assert [str(network) for network in read.address_exceptions] == ["127.0.0.0/8", "::1/128"]
+    assert read.secret_folder == Path("/srv/secrets")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"internal_token": "short"},
+        {"platform_token": "short"},
+        {"database_url": "mysql://x"},
+        {"secret_store_url": "local://relative/path"},
+        {"secret_store_url": "vault://x"},
+        {"event_bus_url": "redis://x"},
+        {"endpoint_address_exceptions": "10.0.0.0/33"},
+        {"control_plane_port": 70_000},
+        {"issuers": [{"issuer": "i", "audience": "a"}]},
+        {"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "https://i", "jwks_file": "/f"}]},
+        {"allow_plain_http_endpoints": True},
+        {"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "http://i"}]},
+    ],
+)
+def test_what_cannot_work_or_is_not_safe_in_production_is_refused_at_start(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        settings(**values)
+
+
+def test_plain_http_is_allowed_outside_production() -> None:
+    assert settings(environment="embedded", allow_plain_http_endpoints=True).allow_plain_http_endpoints
+
+
+def test_no_token_is_in_the_repr_or_in_an_error() -> None:
+    assert TOKEN not in repr(settings(platform_token=Secret(TOKEN)))
+    with pytest.raises(ValidationError) as caught:
+        settings(fingerprint_key="tooshort-canary"[:10], database_url="x")
+    assert "tooshort" not in str(caught.value)
