@@ -1,19 +1,45 @@
-"""One plane as a process of its own, as `aigw control-plane` and `aigw data-plane` run it."""
+"""Building the planes with failures that people can read, and running one of them as a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from typing import TYPE_CHECKING
 
-from services.control_plane.bootstrap import ControlPlane
+from sqlalchemy.exc import OperationalError
+
+from aigw.failures import UserError
+from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
+from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
 
+if TYPE_CHECKING:
+    from shared.memory_stream import MemoryStream
+
+
+def build_control_plane(settings: ControlPlaneSettings, stream: MemoryStream | None) -> ControlPlane:
+    """Build a control plane; raises `UserError` for what its operator can mend."""
+    try:
+        return ControlPlane.build(settings, stream=stream)
+    except (SchemaOutdated, SecretStoreError) as error:
+        raise UserError(str(error)) from None
+    except OperationalError as error:
+        raise UserError(f"AIGW_DATABASE_URL: the database cannot be opened ({error.orig}).") from None
+
+
+def build_data_plane(settings: DataPlaneSettings, stream: MemoryStream | None) -> DataPlane:
+    """Build a data plane; raises `UserError` for what its operator can mend."""
+    try:
+        return DataPlane.build(settings, stream=stream)
+    except OSError as error:
+        raise UserError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({error.strerror}).") from None
+
 
 async def run_control_plane(stop: asyncio.Event) -> None:
     """Run a control plane from the environment until `stop`."""
-    plane = ControlPlane.build(ControlPlaneSettings(), stream=None)
+    plane = build_control_plane(ControlPlaneSettings(), None)
 
     def started() -> None:
         sys.stderr.write(f"Control plane on port {plane.public_port}, fleet on {plane.internal_port}\n")
@@ -23,7 +49,7 @@ async def run_control_plane(stop: asyncio.Event) -> None:
 
 async def run_data_plane(stop: asyncio.Event) -> None:
     """Run a data plane from the environment until `stop`."""
-    plane = DataPlane.build(DataPlaneSettings(), stream=None)
+    plane = build_data_plane(DataPlaneSettings(), None)
 
     def started() -> None:
         sys.stderr.write(f"Data plane for boxes on port {plane.box_port}, admin on {plane.admin_port}\n")

@@ -6,6 +6,7 @@ The planes are the production ones with embedded backends; only this module know
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from aigw.liveness import wait_until_live
 from aigw.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey, new_key_pem
 from aigw.parts import Parts
+from aigw.planes import build_control_plane, build_data_plane
 from aigw.ports import HOST, Ports
 from aigw.providers_wanted import Wanted
 from aigw.ready_file import Ready, write
@@ -61,6 +63,8 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
             parts = Parts(group)
             await _Embedded(options, ports, data).start(parts)
             await stop.wait()
+            # Streams that are cut by the stop the user asked for are no errors to report.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await parts.stop()
     except BaseExceptionGroup as failures:
         raise _expected_in(failures) from None
@@ -98,11 +102,9 @@ class _Embedded:
     async def start(self, parts: Parts) -> None:
         """Start every part, set the demo org up, and say so."""
         demo_origin = await self._start_demo_provider(parts)
-        control_plane = ControlPlane.build(self._control_plane_settings(), stream=self._stream)
+        control_plane = build_control_plane(self._control_plane_settings(), self._stream)
         await parts.start("control plane", lambda up, stop: control_plane.run(started=up, stop=stop))
-        data_plane = DataPlane.build(
-            self._data_plane_settings(control_plane.internal_port), stream=self._stream
-        )
+        data_plane = build_data_plane(self._data_plane_settings(control_plane.internal_port), self._stream)
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
         ready = self._ready(control_plane, data_plane)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)

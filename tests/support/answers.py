@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from tests.support.scripted_upstream import Answer, Pause, Send, Step
+from tests.support.scripted_upstream import Answer, Send
 
 
 def whole(body: bytes, *, status: str = "200 OK", head: Sequence[tuple[str, str]] = ()) -> Answer:
@@ -19,15 +19,14 @@ def json_answer(value: object, *, status: str = "200 OK", head: Sequence[tuple[s
     return whole(json.dumps(value).encode(), status=status, head=head)
 
 
-def chunked(chunks: Sequence[bytes], *, pause_seconds: float = 0.0) -> Answer:
+def chunked(chunks: Sequence[bytes], *, status: str = "200 OK") -> Answer:
     """Answer with an event stream, each chunk in a write of its own."""
     fields = [("content-type", "text/event-stream; charset=utf-8"), ("transfer-encoding", "chunked")]
-    steps: list[Step] = [Send(head_bytes("200 OK", fields))]
-    for chunk in chunks:
-        if pause_seconds:
-            steps.append(Pause(pause_seconds))
-        steps.append(Send(chunk_bytes(chunk)))
-    return (*steps, Send(LAST_CHUNK))
+    return (
+        Send(head_bytes(status, fields)),
+        *(Send(chunk_bytes(chunk)) for chunk in chunks),
+        Send(LAST_CHUNK),
+    )
 
 
 LAST_CHUNK = b"0\r\n\r\n"

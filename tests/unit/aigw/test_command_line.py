@@ -1,0 +1,112 @@
+"""The commands that need no running gateway: what they print, and how they fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.box_token import read_public_key, verify
+from shared.clock import unix_now
+from tests.support.gateway import clean_environment
+
+
+def aigw(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "aigw", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=clean_environment(**variables)
+    )
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    found = aigw("version")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.strip().count(".") == 2
+
+
+def test_no_command_shows_what_there_is() -> None:
+    found = aigw()
+    for command in ("up", "control-plane", "data-plane", "config", "box-token", "version", "openapi"):
+        assert command in found.stdout + found.stderr
+
+
+def test_config_show_tells_values_and_sources_and_hides_secrets(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-secret-internal-token\n")
+    found = aigw(
+        "config",
+        "show",
+        AIGW_INTERNAL_TOKEN_FILE=str(tmp_path / "token"),
+        AIGW_PLATFORM_TOKEN="a-secret-platform-token",
+        AIGW_ADMIN_PORT="9999",
+    )
+    assert found.returncode == 0, found.stderr
+    rows = [line.split() for line in found.stdout.splitlines() if line.startswith("  AIGW_")]
+    assert ["AIGW_ADMIN_PORT", "9999", "AIGW_ADMIN_PORT"] in rows
+    assert ["AIGW_BOX_PORT", "1000", "default"] in rows
+    assert ["AIGW_PLATFORM_TOKEN", "(set,", "hidden)", "AIGW_PLATFORM_TOKEN"] in rows
+    assert ["AIGW_INTERNAL_TOKEN", "(set,", "hidden)", "AIGW_INTERNAL_TOKEN_FILE"] in rows
+    assert "a-secret" not in found.stdout + found.stderr
+
+
+def test_config_show_says_what_keeps_a_plane_from_starting() -> None:
+    found = aigw("config", "show", AIGW_ADMIN_PORT="99999", AIGW_BOX_PROT="1")
+    assert found.returncode == 2
+    assert "cannot start: AIGW_ADMIN_PORT: Input should be less than or equal to 65535" in found.stdout
+    assert "cannot start: AIGW_INTERNAL_TOKEN: Field required" in found.stdout
+    assert "AIGW_BOX_PROT is not a setting of the gateway; did you mean AIGW_BOX_PORT?" in found.stderr
+    assert "99999" not in found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("plane", ["control-plane", "data-plane"])
+def test_a_plane_with_bad_settings_says_so_in_lines_without_a_traceback(plane: str) -> None:
+    found = aigw(plane, AIGW_ADMIN_PORT="x-sk-secret", AIGW_CONTROL_PLANE_PORT="x-sk-secret")
+    assert found.returncode == 2
+    lines = found.stderr.splitlines()
+    assert lines
+    assert all(line.startswith("aigw: AIGW_") for line in lines)
+    assert "x-sk-secret" not in found.stderr
+
+
+def test_a_backend_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    found = aigw(
+        "data-plane",
+        AIGW_EVENT_BUS_URL="redis://localhost",
+        AIGW_SECRET_STORE_URL=f"local://{tmp_path}",
+        AIGW_INTERNAL_TOKEN="a-secret-internal-token",
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("aigw: ")
+    assert "AIGW_EVENT_BUS_URL" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_missing_setting_file_is_one_line() -> None:
+    found = aigw("control-plane", AIGW_INTERNAL_TOKEN_FILE="/no/such/file")
+    assert found.returncode == 2
+    expected = "aigw: AIGW_INTERNAL_TOKEN_FILE: /no/such/file cannot be read (No such file or directory)\n"
+    assert found.stderr == expected
+
+
+def test_a_node_key_is_made_and_its_tokens_verify(tmp_path: Path) -> None:
+    key_file = tmp_path / "node.pem"
+    made = aigw("box-token", "--new-key-file", str(key_file))
+    assert made.returncode == 0, made.stderr
+    public = read_public_key(made.stdout.strip())
+    options = ("--key-file", str(key_file), "--kid", "k", "--org", "acme", "--box", "b", "--lifecycle", "3")
+    token = aigw("box-token", *options, "--life-seconds", "30").stdout.strip()
+    box = verify(token.encode(), {"k": public}, unix_now())
+    assert (box.org, box.box, box.lifecycle) == ("acme", "b", "3")
+    assert box.expires_at <= unix_now() + 30
+
+
+def test_a_token_without_its_parts_says_which_are_missing(tmp_path: Path) -> None:
+    found = aigw("box-token", "--key-file", str(tmp_path / "k"), "--org", "acme")
+    assert (found.returncode, found.stderr) == (2, "aigw: A box token needs --kid, --box.\n")
+
+
+def test_the_openapi_document_is_printed() -> None:
+    found = aigw("openapi")
+    assert found.stdout.startswith("{")
+    assert '"/api/v1/orgs/{org}/ai-integrations/{provider}"' in found.stdout
