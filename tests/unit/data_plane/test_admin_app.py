@@ -1,3 +1,5 @@
+"""What the operator's listener answers."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""What the box listener answers itself."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator

@@ -1,3 +1,5 @@
+"""The data plane's settings: defaults, sources, and what may not be combined."""
+
 from __future__ import annotations
 
 from dataclasses import fields

@@ -1,3 +1,5 @@
+"""The access log: one line per exchange, in batches, bounded, whatever ids a provider sends."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""One call per exchange reaches every book."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""What counts as a provider's error, and who may see it."""
+
 from __future__ import annotations
 
 import pytest

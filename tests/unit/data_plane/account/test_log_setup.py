@@ -1,3 +1,5 @@
+"""The process's log is JSON, one record a line."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Metrics as a scraper reads them back."""
+
 from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families

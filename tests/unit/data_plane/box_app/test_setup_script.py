@@ -1,3 +1,5 @@
+"""The set-up script, run by real shells in a home of its own."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The status page as text and as JSON."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Box tokens in a header: what is accepted, what is remembered, and that no mutation passes."""
+
 from __future__ import annotations
 
 import base64

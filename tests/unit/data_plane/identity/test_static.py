@@ -1,3 +1,5 @@
+"""One fixed box for every caller."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""From a row and a secret to the bytes that the relay sends, or a refusal."""
+
 from __future__ import annotations
 
 import pytest

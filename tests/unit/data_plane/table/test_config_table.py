@@ -1,3 +1,5 @@
+"""The config table against a model of the control plane."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Snapshots over HTTP: authenticated, bounded, and mapped when they fail."""
+
 from __future__ import annotations
 
 import asyncio

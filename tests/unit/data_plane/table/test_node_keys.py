@@ -1,3 +1,5 @@
+"""Which nodes may sign, as the feed names and forgets them."""
+
 from __future__ import annotations
 
 import logging

@@ -1,3 +1,5 @@
+"""When an event or a snapshot is accepted, ignored, or means that something is missing."""
+
 from __future__ import annotations
 
 import pytest

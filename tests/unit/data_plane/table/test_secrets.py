@@ -1,3 +1,5 @@
+"""The loader: shared, bounded, and forgiving of a slow or broken store."""
+
 from __future__ import annotations
 
 import asyncio

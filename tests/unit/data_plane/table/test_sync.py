@@ -1,3 +1,5 @@
+"""The sync task against a bus and a control plane that lose, damage, repeat and refuse."""
+
 from __future__ import annotations
 
 import asyncio
