@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from services.data_plane.box_app.setup_script import read_script, script_for
 from services.data_plane.box_app.status import Status, as_json, as_text, provider_status
 from services.data_plane.core.answers import write_rejection
-from services.data_plane.core.caller import NotYetVerifiable, Unidentified
+from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.refused import Refused
 from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
 from shared.rejections import Rejection
@@ -96,10 +96,8 @@ def _status_answer(parts: BoxAppParts, request: Request) -> Response:
     wants_json = "application/json" in request.headers.get("accept", "")
     try:
         box = parts.identity.identify(_token(request))
-    except NotYetVerifiable as error:
-        return _rejected(Refused(Rejection.CONFIG_UNAVAILABLE, str(error)), wants_json=wants_json)
     except Unidentified as error:
-        return _rejected(Refused(Rejection.BOX_IDENTITY_REQUIRED, str(error)), wants_json=wants_json)
+        return _rejected(Refused(*error.rejection), wants_json=wants_json)
     status = _status_of(parts, box, _origin(parts, request))
     if wants_json:
         return Response(json.dumps(as_json(status), indent=2), media_type="application/json", headers=_FRESH)
