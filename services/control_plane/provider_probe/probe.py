@@ -134,19 +134,25 @@ class ProviderProbe:
         headers = {"host": endpoint.authority, "accept": "application/json", "accept-encoding": "identity"}
         headers |= credential_headers(provider, key)
         # The server's name goes into the handshake and is what the certificate is verified for.
-        extensions: dict[str, Any] = {"sni_hostname": endpoint.host, "trace": connection.trace}
-        async with (
-            httpx.AsyncClient(
-                verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._timeout
-            ) as client,
-            client.stream(
-                "GET", _models_url(provider, endpoint, address), headers=headers, extensions=extensions
-            ) as answer,
-        ):
-            trial.note_connected(endpoint)
-            trial.note_status(provider, answer.status_code)
-            if answer.is_success:
-                trial.note_models(await _read(answer))
+        extensions = {
+            "sni_hostname": endpoint.host,
+            "timeout": self._timeout.as_dict(),
+            "trace": connection.trace,
+        }
+        request = httpx.Request(
+            "GET", _models_url(provider, endpoint, address), headers=headers, extensions=extensions
+        )
+        # The bare transport: no redirects, cookies or proxies, and no log line, in which a client would
+        # repeat the provider's reason phrase.
+        async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+            answer = await transport.handle_async_request(request)
+            try:
+                trial.note_connected(endpoint)
+                trial.note_status(provider, answer.status_code)
+                if answer.is_success:
+                    trial.note_models(await _read(answer))
+            finally:
+                await answer.aclose()
 
 
 @dataclass(slots=True)
