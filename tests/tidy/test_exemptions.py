@@ -38,6 +38,9 @@ SKIPS: dict[str, str] = {
     "tests/unit/data_plane/box_app/test_setup_script.py test_it_is_clean_for_every_posix_shell": (
         "asks shellcheck, which no package of the lock brings"
     ),
+    "tests/e2e/test_canary.py test_a_key_split_over_two_chunks_of_an_error_does_not_pass": (
+        "a known gap, told in SECURITY.md; strict, so that it must go when the gap is closed"
+    ),
 }
 """Tests that may be skipped or expected to fail: `<path> <function>`, and until when."""
 
