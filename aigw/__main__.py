@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 config = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 app.add_typer(config, name="config")
+database = typer.Typer(help="Look after the control plane's database.", no_args_is_help=True)
+app.add_typer(database, name="db")
 
 Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Its base URL, in place of the demo's.")]
 KeyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file with its API key.")]
@@ -116,6 +118,15 @@ def config_show() -> None:
     typer.echo(text)
     if not good:
         raise typer.Exit(EXIT_USAGE)
+
+
+@database.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database of AIGW_DATABASE_URL to the newest schema."""
+    from aigw.planes import upgrade_database  # noqa: PLC0415  # loaded by this command alone
+
+    _warn_of_unknown_names()
+    upgrade_database()
 
 
 @app.command()

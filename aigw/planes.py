@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,21 +13,24 @@ from aigw.failures import UserError
 from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
+from services.control_plane.store import migrate
+from services.control_plane.store.database import Database
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.memory_stream import MemoryStream
 
 
 def build_control_plane(settings: ControlPlaneSettings, stream: MemoryStream | None) -> ControlPlane:
     """Build a control plane; raises `UserError` for what its operator can mend."""
     try:
-        return ControlPlane.build(settings, stream=stream)
+        with _database_failures():
+            return ControlPlane.build(settings, stream=stream)
     except (SchemaOutdated, SecretStoreError) as error:
         raise UserError(str(error)) from None
-    except OperationalError as error:
-        raise UserError(f"AIGW_DATABASE_URL: the database cannot be opened ({error.orig}).") from None
 
 
 def build_data_plane(settings: DataPlaneSettings, stream: MemoryStream | None) -> DataPlane:
@@ -35,6 +39,31 @@ def build_data_plane(settings: DataPlaneSettings, stream: MemoryStream | None) -
         return DataPlane.build(settings, stream=stream)
     except OSError as error:
         raise UserError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({error.strerror}).") from None
+
+
+def upgrade_database() -> None:
+    """Run the migrations that are missing; raises `UserError`."""
+    with _database_failures():
+        database = Database(ControlPlaneSettings().database_url)
+        try:
+            migrate.upgrade(database)
+        finally:
+            database.close()
+
+
+@contextlib.contextmanager
+def _database_failures() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        # The driver's own words, first line: they name the host or file, never the password.
+        raise _unusable_database(str(error.orig).partition("\n")[0]) from None
+    except OSError as error:
+        raise _unusable_database(str(error.strerror)) from None
+
+
+def _unusable_database(reason: str) -> UserError:
+    return UserError(f"AIGW_DATABASE_URL: the database cannot be used ({reason}).")
 
 
 async def run_control_plane(stop: asyncio.Event) -> None:

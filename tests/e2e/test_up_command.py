@@ -59,6 +59,24 @@ async def test_a_signal_ends_it_cleanly_even_with_an_open_stream(
         gateway.check_log()
 
 
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path, options=("--demo-pace-ms", "5000"))
+    gateway.start()
+    await asyncio.to_thread(gateway.wait_until_ready)
+    url = f"{gateway.ready['base_urls']['openai']}chat/completions"
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=30) as client,
+        client.stream("POST", url, json=body) as answer,
+    ):
+        assert await anext(answer.aiter_raw())
+        gateway.signal(signal.SIGINT)
+        while "Stopping" not in gateway.log:  # noqa: ASYNC110  # another process writes it
+            await asyncio.sleep(0.02)
+        gateway.signal(signal.SIGINT)
+        assert await asyncio.to_thread(gateway.wait_until_ended) == 130
+
+
 async def test_a_taken_port_is_named_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]

@@ -82,6 +82,19 @@ def test_a_backend_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
+def test_a_database_is_upgraded_and_one_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    token = {"AIGW_INTERNAL_TOKEN": "a-secret-internal-token"}
+    file = tmp_path / "gateway.db"
+    for _ in range(2):
+        assert aigw("db", "upgrade", AIGW_DATABASE_URL=f"sqlite:///{file}", **token).returncode == 0
+    assert b"alembic_version" in file.read_bytes()
+    for wrong in (tmp_path, file / "below-a-file.db"):
+        found = aigw("db", "upgrade", AIGW_DATABASE_URL=f"sqlite:///{wrong}", **token)
+        assert found.returncode == 2
+        assert found.stderr.startswith("aigw: AIGW_DATABASE_URL: the database cannot be used (")
+        assert found.stderr.count("\n") == 1
+
+
 def test_a_missing_setting_file_is_one_line() -> None:
     found = aigw("control-plane", AIGW_INTERNAL_TOKEN_FILE="/no/such/file")
     assert found.returncode == 2
