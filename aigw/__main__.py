@@ -5,6 +5,7 @@ They are imported by the command that needs them, so that `aigw version` does no
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -75,6 +76,7 @@ def up(
     from aigw.up import UpOptions, run_up  # noqa: PLC0415  # same
 
     options = UpOptions(
+        command=_as_called(),
         data_dir=data_dir,
         ready_file=ready_file,
         port_base=port_base,
@@ -175,6 +177,12 @@ def box_token(
     typer.echo(
         key.mint(kid, box=box, org=org, lifecycle=lifecycle, now=unix_now(), life_seconds=life_seconds)
     )
+
+
+def _as_called() -> str:
+    """Give the shell words that start this program again, wherever it is installed."""
+    program = Path(sys.argv[0])
+    return shlex.quote(str(program)) if program.name == "aigw" else f"{shlex.quote(sys.executable)} -m aigw"
 
 
 def _warn_of_unknown_names() -> None:

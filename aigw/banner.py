@@ -16,9 +16,12 @@ MEMBER: Final = "member@demo.example"
 _WIDTH: Final = 100
 
 
-def banner(ready: Ready, notes: Iterable[str]) -> str:
-    """Write the whole banner; `notes` say what stands behind each provider."""
-    return "\n".join(["", *_warning(), "", *_links(ready), *notes, "", *_try_it(ready), ""])
+def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
+    """Write the whole banner.
+
+    `notes` say what stands behind each provider; `command` is how this shell calls `aigw`.
+    """
+    return "\n".join(["", *_warning(), "", *_links(ready), *notes, "", *_try_it(ready, command), ""])
 
 
 def _warning() -> Iterator[str]:
@@ -38,7 +41,7 @@ def _links(ready: Ready) -> Iterator[str]:
     yield ready.owner_token
 
 
-def _try_it(ready: Ready) -> Iterator[str]:
+def _try_it(ready: Ready, command: str) -> Iterator[str]:
     yield "Point a program at it:"
     yield f"export OPENAI_BASE_URL={ready.base_urls['openai']} OPENAI_API_KEY=run9-placeholder"
     yield f"export ANTHROPIC_BASE_URL={ready.base_urls['anthropic']} ANTHROPIC_AUTH_TOKEN=run9-placeholder"
@@ -46,20 +49,20 @@ def _try_it(ready: Ready) -> Iterator[str]:
         yield "Header mode: each request also needs an X-Run9-Box-Token, as in the next line."
     yield ""
     yield "Watch an answer stream:"
-    yield curl_line(ready)
+    yield curl_line(ready, command)
     yield ""
     yield "Ctrl-C stops it."
 
 
-def curl_line(ready: Ready) -> str:
+def curl_line(ready: Ready, command: str) -> str:
     """Write the command that streams a chat completion through the gateway."""
     message = {"role": "user", "content": "Hello!"}
     body = json.dumps({"model": "gpt-5.2", "stream": True, "messages": [message]})
     url = f"{ready.base_urls['openai']}chat/completions"
-    identity = f' -H "X-Run9-Box-Token: $({_token_line(ready)})"' if ready.node_key_file else ""
+    identity = f' -H "X-Run9-Box-Token: $({_token_line(ready, command)})"' if ready.node_key_file else ""
     return f"curl -N {url} -H 'content-type: application/json'{identity} -d {shlex.quote(body)}"
 
 
-def _token_line(ready: Ready) -> str:
+def _token_line(ready: Ready, command: str) -> str:
     key_file = shlex.quote(ready.node_key_file or "")
-    return f"aigw box-token --key-file {key_file} --kid {ready.node_kid} --org {ready.org} --box box-1"
+    return f"{command} box-token --key-file {key_file} --kid {ready.node_kid} --org {ready.org} --box box-1"

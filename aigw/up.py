@@ -42,7 +42,9 @@ _NODE_KEY_FILE: Final = "node-key.pem"
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The command's options; a provider that is None is the demo."""
+    """The command's options; a provider that is None is the demo, `command` is how the shell called it."""
+
+    command: str
 
     data_dir: Path
     ready_file: Path | None
@@ -112,7 +114,7 @@ class _Embedded:
         await wait_until_live(ready, cards)
         if self._options.ready_file is not None:
             write(self._options.ready_file, ready)
-        sys.stdout.write(banner(ready, [card.note for card in cards]))
+        sys.stdout.write(banner(ready, [card.note for card in cards], self._options.command))
         sys.stdout.flush()
 
     async def _start_demo_provider(self, parts: Parts) -> str:

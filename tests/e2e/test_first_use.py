@@ -60,8 +60,14 @@ async def test_the_anthropic_sdk_needs_nothing_but_the_printed_lines(static_gate
     assert "claude-opus-4-6" in found["models"]
 
 
-async def test_the_printed_curl_line_streams_visibly(static_gateway: Gateway) -> None:
-    (line,) = [line for line in static_gateway.printed.splitlines() if line.startswith("curl ")]
+@pytest.fixture(params=["static", "header"])
+def any_gateway(request: pytest.FixtureRequest) -> Gateway:
+    gateway: Gateway = request.getfixturevalue(f"{request.param}_gateway")
+    return gateway
+
+
+async def test_the_printed_curl_line_streams_visibly(any_gateway: Gateway) -> None:
+    (line,) = [line for line in any_gateway.printed.splitlines() if line.startswith("curl ")]
     process = await asyncio.create_subprocess_shell(
         f"exec {line}",
         env=clean_environment(),

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from aigw.banner import OWNER
 from aigw.data_dir import DataDir
@@ -26,7 +25,6 @@ from tests.support.gateway import STOP_SECONDS, clean_environment
 from tests.support.polling import eventually
 from tests.support.scripted_upstream import ScriptedUpstream
 
-pytestmark = pytest.mark.xdist_group("planes apart")
 KEY = "sk-key-of-acme-000000001"
 PLATFORM_TOKEN = "a-platform-token-for-tests"
 NAMES = ("control_plane_port", "internal_port", "box_port", "admin_port")

@@ -14,8 +14,6 @@ import pytest
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 
-pytestmark = pytest.mark.xdist_group("up command")
-
 
 async def models(gateway: Gateway) -> httpx.Response:
     async with httpx.AsyncClient(trust_env=False) as client:

@@ -25,7 +25,7 @@ READY = Ready(
 
 
 def test_the_banner_warns_and_shows_the_owner_token_but_no_other() -> None:
-    text = banner(READY, ["openai         enabled"])
+    text = banner(READY, ["openai         enabled"], "aigw")
     assert "EMBEDDED" in text
     assert "never for production" in text
     assert "Loopback only" in text
@@ -36,7 +36,7 @@ def test_the_banner_warns_and_shows_the_owner_token_but_no_other() -> None:
 
 
 def test_the_environment_lines_are_those_of_the_contract() -> None:
-    lines = banner(READY, []).splitlines()
+    lines = banner(READY, [], "aigw").splitlines()
     assert (
         "export OPENAI_BASE_URL=http://127.0.0.1:19000/run9/ai/openai/v1/ OPENAI_API_KEY=run9-placeholder"
         in lines
@@ -48,14 +48,15 @@ def test_the_environment_lines_are_those_of_the_contract() -> None:
 
 
 def test_the_curl_line_is_one_shell_command_that_asks_for_a_stream() -> None:
-    words = shlex.split(curl_line(READY))
+    words = shlex.split(curl_line(READY, "aigw"))
     assert words[:3] == ["curl", "-N", "http://127.0.0.1:19000/run9/ai/openai/v1/chat/completions"]
     assert json.loads(words[words.index("-d") + 1])["stream"] is True
 
 
 def test_header_mode_shows_where_the_box_token_comes_from() -> None:
     ready = replace(READY, node_key_file="/data dir/node.pem", node_kid="local")
-    assert "aigw box-token --key-file '/data dir/node.pem' --kid local --org demo" in curl_line(ready)
+    line = curl_line(ready, "/venv/bin/aigw")
+    assert "$(/venv/bin/aigw box-token --key-file '/data dir/node.pem' --kid local --org demo" in line
 
 
 def test_printing_what_is_ready_shows_no_token() -> None:
