@@ -18,6 +18,12 @@ SCHEMA: Final = 1
 STREAM_KEY: Final = "aigw:config"
 """The stream's name on the bus; each entry has the id `<revision>-0` and one field, `event`."""
 EVENT_FIELD: Final = "event"
+HEARTBEAT_KEY: Final = "aigw:heartbeat"
+"""A stream of one entry beside it, with one field, `beat`: where the stream ends, said every few seconds."""
+HEARTBEAT_FIELD: Final = "beat"
+HEARTBEAT_SECONDS: Final = 2.0
+SNAPSHOT_KEY: Final = "aigw:snapshot"
+"""A hash with the fields `etag` and `body`: a copy of the snapshot, for when the control plane is down."""
 MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -80,12 +86,22 @@ class Event:
     schema: Literal[1] = SCHEMA
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The stream ends at `revision` of `epoch`: a reader that is elsewhere has missed something."""
+
+    epoch: str
+    revision: int
+    schema: Literal[1] = SCHEMA
+
+
 class FeedError(ValueError):
-    """Bytes that are no snapshot or event of a schema this process knows."""
+    """Bytes that are no snapshot, event or heartbeat of a schema this process knows."""
 
 
 _SNAPSHOT: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_HEARTBEAT: TypeAdapter[Heartbeat] = TypeAdapter(Heartbeat)
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
@@ -122,3 +138,16 @@ def decode_event(data: bytes) -> Event:
     if [name for name, row in rows.items() if row is not None] != [kind]:
         raise FeedError(f"a {event.op} event has one row, its {kind}")
     return event
+
+
+def encode_heartbeat(beat: Heartbeat) -> bytes:
+    """Write a heartbeat as JSON."""
+    return _HEARTBEAT.dump_json(beat)
+
+
+def decode_heartbeat(data: bytes) -> Heartbeat:
+    """Read a heartbeat; raises `FeedError`."""
+    try:
+        return _HEARTBEAT.validate_json(data, strict=True)
+    except ValidationError as error:
+        raise FeedError(f"not a heartbeat of schema {SCHEMA}: {error.error_count()} faults") from None

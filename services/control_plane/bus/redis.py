@@ -7,7 +7,7 @@ so that quiet hours do not push changes out of the bounded one; a reader blocks 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -110,7 +110,7 @@ class RedisBus:
         place = _id_of(revision)
         here = await self._client.xrange(STREAM_KEY, place, place)
         if here:
-            return bool(_event_in(here[0]) == event)
+            return _event_in(here[0]) == event
         newest = await self._client.xrevrange(STREAM_KEY, count=1)
         return not newest or _epoch_of(_event_in(newest[0])) == _epoch_of(event)
 
@@ -126,8 +126,9 @@ def _id_of(revision: int) -> str:
     return f"{revision}-0"
 
 
-def _event_in(entry: tuple[bytes, dict[bytes, bytes]]) -> bytes:
-    return entry[1].get(EVENT_FIELD.encode(), b"")
+def _event_in(entry: Any) -> bytes:
+    event: bytes = entry[1].get(EVENT_FIELD.encode(), b"")
+    return event
 
 
 def _epoch_of(event: bytes) -> str | None:

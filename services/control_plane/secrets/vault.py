@@ -1,0 +1,104 @@
+"""The Vault secret store, write side: KV v2 with check-and-set, by a role that can read nothing back.
+
+The version that an integration pins is KV v2's own. Metadata stays when versions are destroyed, as the row
+stays in the database: so no version number is ever used twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken
+from shared.providers import ProviderName
+from shared.secret_document import SecretDocument, SecretDocumentError, to_fields
+from shared.vault_session import VaultConflict, VaultFailure, VaultMissing, VaultSession
+
+MAX_GAP_VERSIONS: Final = 1_000
+"""How far Vault's versions may be behind the rows', after a restore of Vault; the gap is filled."""
+MAX_ROUNDS: Final = 5
+_PLACEHOLDER: Final[dict[str, str]] = {}
+
+
+class VaultSecretWriter:
+    """A `SecretWriter`. `close` lets go of the session."""
+
+    def __init__(self, session: VaultSession) -> None:
+        self._session = session
+        self._mount = session.target.mount
+
+    def write(self, document: SecretDocument, version: int) -> None:
+        """See `SecretWriter`."""
+        try:
+            path = self._session.target.path(document.org, document.provider)
+            for _ in range(MAX_ROUNDS):
+                if self._append(path, to_fields(document), version):
+                    return
+                if (latest := max(self._versions(path), default=0)) >= version:
+                    raise SecretVersionTaken(latest)
+                self._fill(path, latest, version)
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretStoreError(str(error)) from None
+        raise SecretStoreError("other writers changed the secret all the time")
+
+    def destroy(self, org: str, provider: ProviderName, through: int) -> None:
+        """See `SecretWriter`."""
+        try:
+            path = self._session.target.path(org, provider)
+            versions = self._versions(path)
+            left = [version for version, gone in versions.items() if version <= through and not gone]
+            if left:
+                self._session.call(
+                    lambda client: self._kv(client).destroy_secret_versions(path, left, self._mount)
+                )
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretStoreError(str(error)) from None
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._session.close()
+
+    def _append(self, path: str, fields: dict[str, str], version: int) -> bool:
+        """Write `version`; False, and nothing written, when the latest is not the one before it."""
+        try:
+            answer = self._session.call(
+                lambda client: self._kv(client).create_or_update_secret(
+                    path, fields, cas=version - 1, mount_point=self._mount
+                )
+            )
+        except VaultConflict:
+            return False
+        if _data_of(answer).get("version") != version:
+            raise VaultFailure("Vault did not say that it wrote the version")
+        return True
+
+    def _versions(self, path: str) -> dict[int, bool]:
+        """Which versions Vault knows of, and whether each is destroyed; also the latest, if forgotten."""
+        try:
+            answer = self._session.call(
+                lambda client: self._kv(client).read_secret_metadata(path, mount_point=self._mount)
+            )
+        except VaultMissing:
+            return {}
+        data = _data_of(answer)
+        versions = {int(number): bool(about["destroyed"]) for number, about in data["versions"].items()}
+        return {data["current_version"]: True} | versions
+
+    def _fill(self, path: str, latest: int, version: int) -> None:
+        """Bring Vault's counter up to just before `version` by empty versions, which no reader accepts."""
+        if version - latest > MAX_GAP_VERSIONS:
+            raise SecretStoreError(f"Vault is {version - latest} versions behind; was another one restored?")
+        for missing in range(latest + 1, version):
+            if not self._append(path, _PLACEHOLDER, missing):
+                return
+
+    @staticmethod
+    def _kv(client: Any) -> Any:
+        return client.secrets.kv.v2
+
+
+def _data_of(answer: Any) -> dict[str, Any]:
+    """The data of a KV v2 answer; a proxy's error page is none, whatever its status."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        raise VaultFailure("what answers at Vault's address is not a KV v2 engine")
+    return data

@@ -1,0 +1,144 @@
+"""The Redis bus, read side: the stream with its heartbeat, and the copy of the snapshot that lies beside it.
+
+Reads and decodes; what is done with it is decided in `sync`. The user that it runs as can only read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
+from shared.config_feed import (
+    EVENT_FIELD,
+    HEARTBEAT_FIELD,
+    HEARTBEAT_KEY,
+    MAX_SNAPSHOT_BYTES,
+    SNAPSHOT_KEY,
+    STREAM_KEY,
+    FeedError,
+    Heartbeat,
+    Snapshot,
+    decode_heartbeat,
+    decode_snapshot,
+    snapshot_etag,
+)
+from shared.redis_link import COMMAND_SECONDS, FAILURES, why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.asyncio import Redis
+
+    from services.data_plane.table.position import Position
+
+MAX_BLOCK_SECONDS: Final = 5.0
+COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + COMMAND_SECONDS
+"""A blocked `XREAD` is silent for as long as it blocks; the client's time-out must be longer."""
+SILENCE_SECONDS: Final = 10.0
+MAX_ENTRIES_PER_READ: Final = 1_000
+
+_BEGINNING: Final = "0"
+_Entries = list[tuple[bytes, dict[bytes, bytes]]]
+"""What redis-py makes of one stream in an answer: (id, fields) of each entry."""
+
+
+class RedisBusReader:
+    """A `BusReader`. `client` must wait `COMMAND_SECONDS_OF_A_READER` for an answer.
+
+    A heartbeat that says that the stream ends elsewhere than this reader is given out as an entry: it is not
+    the next event, so it means that a snapshot is needed. Silence of the writer for `silence_seconds` (by
+    `monotonic`) means that the bus is not to be relied on.
+    """
+
+    def __init__(
+        self, client: Redis, *, monotonic: Callable[[], float], silence_seconds: float = SILENCE_SECONDS
+    ) -> None:
+        self._client = client
+        self._monotonic = monotonic
+        self._silence_seconds = silence_seconds
+        self._heard_at = monotonic()
+        self._last_beat = _BEGINNING
+        self._epoch: str | None = None
+
+    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+        """See `BusReader.read`."""
+        places: dict[Any, Any] = {STREAM_KEY: f"{after}-0", HEARTBEAT_KEY: self._last_beat}
+        # At least 1: for Redis, 0 means for ever.
+        block = max(1, int(min(block_seconds, MAX_BLOCK_SECONDS) * 1000))
+        try:
+            reply: Any = await self._client.xread(places, count=MAX_ENTRIES_PER_READ, block=block) or []
+        except FAILURES as error:
+            self._last_beat = _BEGINNING
+            raise BusUnavailable(why(error)) from None
+        if not reply:
+            self._check_silence()
+            return []
+        self._heard_at = self._monotonic()
+        return self._entries(after, {key.decode(): entries for key, entries in reply})
+
+    async def aclose(self) -> None:
+        """See `BusReader.aclose`."""
+        await self._client.aclose()
+
+    def _check_silence(self) -> None:
+        if self._monotonic() - self._heard_at > self._silence_seconds:
+            # A failover may have set the clock back that numbers the beats: begin with the newest again.
+            self._last_beat = _BEGINNING
+            raise BusUnavailable(f"nothing was heard of the control plane for {self._silence_seconds:g} s")
+
+    def _entries(self, after: int, reply: dict[str, _Entries]) -> list[tuple[int, bytes]]:
+        found = [
+            (_revision_of(place), fields.get(EVENT_FIELD.encode(), b""))
+            for place, fields in reply.get(STREAM_KEY, [])
+        ]
+        for place, fields in reply.get(HEARTBEAT_KEY, [])[-1:]:
+            self._last_beat = place.decode()
+            data = fields.get(HEARTBEAT_FIELD.encode(), b"")
+            # Both streams are read at one moment, so with events here the beat may only be older than they.
+            if not found and not self._is_here(after, data):
+                found.append((after, data))
+        return found
+
+    def _is_here(self, after: int, data: bytes) -> bool:
+        """Whether a heartbeat says that there is nothing above `after`, in the epoch of the last one."""
+        try:
+            beat = decode_heartbeat(data)
+        except FeedError:
+            return False
+        before, self._epoch = self._epoch, beat.epoch
+        return beat == Heartbeat(before or beat.epoch, after)
+
+
+class RedisSnapshotCopy:
+    """A `SnapshotSource`: the copy of the snapshot that the control plane keeps in Redis."""
+
+    def __init__(self, client: Redis, *, max_bytes: int = MAX_SNAPSHOT_BYTES) -> None:
+        self._client = client
+        self._max_bytes = max_bytes
+
+    async def fetch(self, known: Position | None) -> Snapshot | None:
+        """See `SnapshotSource.fetch`."""
+        try:
+            etag = await self._client.hget(SNAPSHOT_KEY, "etag")
+            if etag is None:
+                raise SnapshotUnavailable("Redis holds no copy of the snapshot")
+            if known is not None and etag == snapshot_etag(known.epoch, known.revision).encode():
+                return None
+            if await self._client.hstrlen(SNAPSHOT_KEY, "body") > self._max_bytes:
+                raise SnapshotUnavailable(f"the copy in Redis is larger than {self._max_bytes} bytes")
+            body: Any = await self._client.hget(SNAPSHOT_KEY, "body")
+            # In a thread: a large snapshot takes longer to decode than a request should wait.
+            return await asyncio.to_thread(decode_snapshot, body or b"")
+        except FAILURES as error:
+            raise SnapshotUnavailable(why(error)) from None
+        except FeedError as error:
+            raise SnapshotUnavailable(f"the copy in Redis is {error}") from None
+
+    async def aclose(self) -> None:
+        """See `SnapshotSource.aclose`."""
+        await self._client.aclose()
+
+
+def _revision_of(place: bytes) -> int:
+    return int(place.partition(b"-")[0])

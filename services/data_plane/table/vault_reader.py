@@ -1,0 +1,56 @@
+"""The Vault secret store, read side: exactly the pinned version, by a role that can do nothing else.
+
+hvac blocks, so every call is in one of a few threads, and never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from services.data_plane.table.secrets import SecretUnavailable
+from shared.secret_document import SecretDocument, SecretDocumentError, from_fields
+from shared.vault_session import MAX_CONNECTIONS, VaultFailure, VaultSession
+
+if TYPE_CHECKING:
+    from shared.providers import ProviderName
+
+READ_THREADS: Final = MAX_CONNECTIONS
+
+
+class VaultSecretReader:
+    """A `SecretReader`."""
+
+    def __init__(self, session: VaultSession, *, threads: int = READ_THREADS) -> None:
+        self._session = session
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="vault")
+
+    async def read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
+        """See `SecretReader.read`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._read, org, provider, version)
+
+    def _read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
+        try:
+            path = self._session.target.path(org, provider)
+            answer = self._session.call(lambda client: self._read_version(client, path, version))
+            data = answer["data"]
+            if data["metadata"]["version"] != version:
+                raise SecretUnavailable("Vault gave another version than the one that was asked for")
+            return from_fields(data["data"], org, provider)
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretUnavailable(str(error)) from None
+        except (KeyError, TypeError):
+            raise SecretUnavailable("Vault's answer is not that of a KV v2 engine") from None
+
+    def _read_version(self, client: Any, path: str, version: int) -> Any:
+        return client.secrets.kv.v2.read_secret_version(
+            path, version=version, mount_point=self._session.target.mount, raise_on_deleted_version=True
+        )
+
+    async def aclose(self) -> None:
+        """See `SecretReader.aclose`."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        # Closing waits for the thread that keeps the token alive.
+        await asyncio.to_thread(self._session.close)

@@ -1,0 +1,48 @@
+"""Fixtures of the real servers: each starts when a test of a worker first asks, and ends with the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.valkey import ValkeyServer
+from tests.support.servers.vault import VaultServer
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """One Redis for this worker."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: ValkeyServer) -> ValkeyServer:
+    """The worker's Redis, empty."""
+    with valkey_server.client() as client:
+        client.flushall()
+    return valkey_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for this worker."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database that goes away with the test."""
+    url = postgres_server.new_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def vault_server() -> Iterator[VaultServer]:
+    """One Vault for this worker: unsealed, audited, set up by deploy/vault/setup.sh."""
+    with VaultServer() as server:
+        yield server

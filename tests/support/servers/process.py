@@ -1,0 +1,125 @@
+"""One real server as a child process: its folder, its log, its life. Ended by its process id only."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+START_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.02
+
+
+def free_port() -> int:
+    """Give a TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on 127.0.0.1:`port`."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def short_folder(prefix: str) -> Path:
+    """Make a folder with a short path: the path of a Unix socket has at most 107 bytes."""
+    return Path(tempfile.mkdtemp(prefix=f"aigw-{prefix}-"))
+
+
+@dataclass(slots=True)
+class ServerProcess:
+    """A server's process and the folder that goes with it.
+
+    Attributes:
+        folder: everything that it writes, its `log` too; removed at `close`.
+        stop_signal: what asks it to stop at once but cleanly.
+        user: the system user to run as, where the server refuses to be root.
+    """
+
+    folder: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: str | None = None
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        path = self.folder / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None, "it was never started"
+        return self._process.pid
+
+    def start(self, command: Sequence[object], ready: Callable[[], bool]) -> None:
+        """Start it and wait until it is `ready`; fails with its log when it ends before."""
+        assert self._process is None, "it runs already"
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                user=self.user,
+                group=None if self.user is None else self.user_group,
+                extra_groups=None if self.user is None else [],
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not ready():
+            code = self._process.poll()
+            assert code is None, f"{command[0]} ended with {code}:\n{self.log}"
+            assert time.monotonic() < deadline, f"{command[0]} was not ready in time:\n{self.log}"
+            time.sleep(_POLL_SECONDS)
+
+    @property
+    def user_group(self) -> int:
+        """The group of the user that it runs as."""
+        import pwd  # noqa: PLC0415  # there is none on Windows
+
+        assert self.user is not None
+        return pwd.getpwnam(self.user).pw_gid
+
+    def stop(self) -> None:
+        """Ask it to stop, and kill it when it does not."""
+        if self._process is None:
+            return
+        self._process.send_signal(self.stop_signal)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """Kill it, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, e.g. SIGSTOP to make it hang."""
+        assert self._process is not None, "it was never started"
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        """Stop it and forget everything that it wrote."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)

