@@ -13,13 +13,14 @@ import h11
 import httptools
 
 NOT_COMPLETE: Final = -1
+_HEAD_END: Final = b"\r\n\r\n"
 _MAX_HEAD_BYTES: Final = 80 * 1024
 
 LLHTTP_METHODS: Final = (
     *(b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"QUERY"),
     *(b"PROPFIND", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"SEARCH", b"REPORT", b"MERGE", b"PURGE"),
 )
-"""Methods that llhttp knows; it refuses every other, which is no disagreement about bytes. Without CONNECT."""
+"""Methods that llhttp knows, without CONNECT; any other it refuses, which is no disagreement about bytes."""
 
 
 @dataclass(slots=True)
@@ -88,8 +89,10 @@ def read_with_llhttp(data: bytes, role: Literal["request", "response"] = "reques
     listener.parser = parser
     end = NOT_COMPLETE
     # The head at once, then byte by byte: llhttp tells that a message ended, but not where.
-    head = data.find(b"\r\n\r\n") + 4
-    pieces = [data[:head], *(data[i : i + 1] for i in range(head, len(data)))] if head > 3 else [data]  # noqa: PLR2004  # 4 bytes of the empty line
+    head = data.find(_HEAD_END) + len(_HEAD_END)
+    if head < len(_HEAD_END):
+        head = len(data)
+    pieces = [data[:head], *(data[i : i + 1] for i in range(head, len(data)))]
     upgrade = False
     for at, piece in enumerate(pieces):
         try:
@@ -146,7 +149,7 @@ def read_with_h11(
                 assert reading is not None
                 reading.end = len(data) - len(connection.trailing_data[0])
                 reading.keep_alive = connection.their_state is not h11.MUST_CLOSE
-                reading.upgrade = connection.their_state is h11.MIGHT_SWITCH_PROTOCOL
+                reading.upgrade = str(connection.their_state) == "MIGHT_SWITCH_PROTOCOL"
                 return reading
             else:
                 return reading

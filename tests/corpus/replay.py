@@ -19,6 +19,7 @@ from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import RequestHead, check_incomplete, cut_request_head
 from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.route import find_route, split_target
+from services.data_plane.relay.box_connection import MAX_DISCARDED_BODY_BYTES
 from services.data_plane.table.compile import compile_integration
 from shared.config_feed import IntegrationRow
 from shared.providers import ProviderName
@@ -97,19 +98,17 @@ class Replay:
             self.outcomes.append("incomplete")
 
     def _feed_head(self, data: bytes) -> bytes:
+        rest = b""
         try:
             found = self._buffer.feed(data)
-            if found is None:
-                return b""
-            raw, rest = found
-            self._take_head(cut_request_head(raw, LIMITS.max_head_fields))
+            if found is not None:
+                raw, rest = found
+                self._take_head(cut_request_head(raw, LIMITS.max_head_fields))
         except HeadTooLarge:
             self._refuse(Refused(Rejection.HEAD_TOO_LARGE))
         except Refused as refused:
             self._refuse(refused)
-        else:
-            return rest
-        return b"" if self.closed else rest
+        return rest
 
     def _take_head(self, head: RequestHead) -> None:
         self.closed = not head.keep_alive and not head.has_body
@@ -153,8 +152,12 @@ class Replay:
         self.closed = (
             self.closed
             or refused.rejection.code in UNREADABLE
-            or (self._framing is not None and not isinstance(self._framing, LengthFraming))
+            or (self._framing is not None and not _worth_discarding(self._framing))
         )
+
+
+def _worth_discarding(framing: Framing) -> bool:
+    return isinstance(framing, LengthFraming) and framing.left <= MAX_DISCARDED_BODY_BYTES
 
 
 def replay(pieces: Iterable[bytes]) -> Replay:

@@ -1,7 +1,7 @@
 """What the core accepts, llhttp and h11 read in the same way: as it comes in, and as it is sent on.
 
-A smuggled request is a byte that two parsers read differently (RFC 9112 §11.2, threat 4). The same is asked of
-every body in chunks, wherever the core says that it ends or says that it has not ended yet.
+A smuggled request is a byte that two parsers read differently (RFC 9112 §11.2, threat 4). The same is asked
+of every body in chunks, wherever the core says that it ends or says that it has not ended yet.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import event, given
 
+from services.data_plane.core.admission import check_admission
 from services.data_plane.core.framing import NOT_ENDED, BadFraming
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import RequestHead, cut_request_head
@@ -22,19 +23,27 @@ from tests.corpus.reference_parsers import (
     read_with_h11,
     read_with_llhttp,
 )
-from tests.corpus.replay import LIMITS, Sent, replay
+from tests.corpus.replay import AUTHORITIES, LIMITS, UNREADABLE, Sent, replay
 from tests.unit.data_plane.core.generated import chunked_bodies, request_heads
 
 NEXT = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
-CHUNKED_HEAD = b"POST /run9/ai/openai/v1/files HTTP/1.1\r\nHost: 10.0.2.2:1000\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED_HEAD = (
+    b"POST /run9/ai/openai/v1/files HTTP/1.1\r\nHost: 10.0.2.2:1000\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 CREDENTIAL = re.compile(rb"(?i)\r\n(authorization|x-api-key|api-key|proxy-authorization|cookie)[ \t]*:")
 
 
 def _cut(raw: bytes) -> RequestHead | None:
+    """Cut a head; None when it is not well-formed. Any other refusal leaves the connection readable."""
     try:
-        return cut_request_head(raw, LIMITS.max_head_fields)
+        head = cut_request_head(raw, LIMITS.max_head_fields)
     except Refused:
         return None
+    try:
+        check_admission(head, AUTHORITIES, LIMITS.max_body_bytes)
+    except Refused as refused:
+        return None if refused.rejection.code in {*UNREADABLE, "method_not_allowed"} else head
+    return head
 
 
 def _body_for(head: RequestHead) -> bytes:
@@ -43,25 +52,29 @@ def _body_for(head: RequestHead) -> bytes:
     return b"x" * min(head.content_length or 0, 64)
 
 
-def _readings(raw: bytes, body: bytes) -> list[Reading]:
+def _readings(raw: bytes, body: bytes, after: bytes = NEXT) -> list[Reading]:
     """Both parsers' readings of a message that another one follows. None may refuse, but for its method."""
-    theirs = read_with_h11(raw + body + NEXT)
+    theirs = read_with_h11(raw + body + after)
     assert theirs is not None, "h11 refuses what the core accepts"
     readings = [theirs]
     if raw.partition(b" ")[0] in LLHTTP_METHODS:
-        node = read_with_llhttp(raw + body + NEXT)
+        node = read_with_llhttp(raw + body + after)
         assert node is not None, "llhttp refuses what the core accepts"
         readings.append(node)
     return readings
 
 
+def _coding_in_lower_case(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """H11 writes the names of transfer codings in lower case (RFC 9112 §7: they are case-insensitive)."""
+    return (field[0], field[1].lower()) if field[0].lower() == b"transfer-encoding" else field
+
+
 def _check_reading(head: RequestHead, raw: bytes, body: bytes, reading: Reading) -> None:
     assert reading.start == (head.method, head.target)
     assert reading.minor == head.minor
-    assert reading.headers == [
-        (name, value.strip(b" \t"))
-        for name, _, value in (line.partition(b":") for line in raw.split(b"\r\n")[1:-2])
-    ]
+    lines = (line.partition(b":") for line in raw.split(b"\r\n")[1:-2])
+    expected = [(name, value.strip(b" \t")) for name, _, value in lines]
+    assert list(map(_coding_in_lower_case, reading.headers)) == list(map(_coding_in_lower_case, expected))
     if (head.content_length or 0) <= len(body) or head.chunked:
         assert reading.end == len(raw) + len(body)
     else:
@@ -91,7 +104,7 @@ def _check_sent(sent: Sent) -> None:
     assert lowered.count(b"\r\nhost:") == 1
     assert b"\r\nx-run9-" not in lowered
     assert b"\r\nx-forwarded-" not in lowered
-    for reading in _readings(sent.sent_head, sent.body):
+    for reading in _readings(sent.sent_head, sent.body, NEXT if sent.whole else b""):
         assert reading.start[1].startswith(b"/v1")
         assert reading.start[0] == sent.head.method
         assert not any(b"_" in name for name, _ in reading.headers)
