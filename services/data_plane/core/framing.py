@@ -10,15 +10,29 @@ import re
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from services.data_plane.core.field_lines import MAX_NAME_BYTES
+
 MAX_CHUNK_LINE_BYTES: Final = 256
 MAX_TRAILER_BYTES: Final = 8192
 NOT_ENDED: Final = -1
 
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 # §7.1: 15 hex digits are below 2**60; more could be read modulo something by someone.
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
+_SIZE = rb"([0-9A-Fa-f]{1,15}+)"
+_CHUNK_LINE = re.compile(_SIZE + rb"\r\n")
+# §7.1.1, without the whitespace that it allows and that llhttp refuses.
+_EXTENDED_LINE = re.compile(
+    _SIZE + rb"(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\'
+    + _TEXT + rb')*+"))?+)++\r\n'
+)  # fmt: skip
 # Servers have padded sizes with spaces for decades; from a provider that is harmless.
-_PADDED_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
-_TRAILER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t\x20-\x7e\x80-\xff]*+\r\n")
+_PADDED_LINE = re.compile(_SIZE + rb"[ \t]*+(?:;" + _TEXT + rb"*+)?\r\n")
+_TRAILER_LINE = re.compile(rb"(" + _TOKEN + rb"{1,%d}+):" % MAX_NAME_BYTES + _TEXT + rb"*+\r\n")
+# What an unfinished line may be. It is passed on before its end is known, and so may hold nothing that
+# anybody takes for the end of a line.
+_LINE_BEGINNING = re.compile(_SIZE + rb"[ \t]*+(?:;" + _TEXT + rb"*+)?\r?")
+_TRAILER_BEGINNING = re.compile(_TOKEN + rb"{1,%d}+(?::" % MAX_NAME_BYTES + _TEXT + rb"*+\r?)?|\r")
 
 
 class BadFraming(ValueError):  # noqa: N818  # a finding about the peer's bytes
@@ -76,10 +90,10 @@ class ChunkedFraming:
     dropped before it.
     """
 
-    __slots__ = ("_carry", "_forbids", "_left", "_line", "_part", "_trailer_bytes")
+    __slots__ = ("_carry", "_extended_line", "_forbids", "_left", "_part", "_trailer_bytes")
 
     def __init__(self, *, padded: bool = False, forbids: TrailerJudge | None = None) -> None:
-        self._line = _PADDED_CHUNK_LINE if padded else _CHUNK_LINE
+        self._extended_line = _PADDED_LINE if padded else _EXTENDED_LINE
         self._forbids = forbids
         self._part = _Part.LINE
         self._left = 0
@@ -108,9 +122,9 @@ class ChunkedFraming:
                 at += self._left
                 self._part = _Part.DATA_END
             elif self._part is _Part.LINE:
-                match = self._line.match(data, at)
+                match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
                 if match is None:
-                    return self._hold(data, at, MAX_CHUNK_LINE_BYTES)
+                    return self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
                 at = match.end()
                 self._left = int(match[1], 16)
                 self._part = _Part.DATA if self._left else _Part.TRAILER
@@ -124,10 +138,16 @@ class ChunkedFraming:
             else:
                 match = _TRAILER_LINE.match(data, at)
                 if match is None:
-                    return self._hold(data, at, MAX_TRAILER_BYTES - self._trailer_bytes)
+                    return self._hold(data, at, _TRAILER_BEGINNING, MAX_TRAILER_BYTES - self._trailer_bytes)
                 self._take_trailer(match)
                 at = match.end()
         return NOT_ENDED
+
+    def _match_extended(self, data: bytes, at: int) -> re.Match[bytes] | None:
+        match = self._extended_line.match(data, at)
+        if match is not None and match.end() - at > MAX_CHUNK_LINE_BYTES:
+            raise BadFraming("a chunk's size line is too long")
+        return match
 
     def _hold_data_end(self, data: bytes, at: int) -> int:
         """Keep a CR whose LF is still to come."""
@@ -136,10 +156,10 @@ class ChunkedFraming:
         self._carry = b"\r"
         return NOT_ENDED
 
-    def _hold(self, data: bytes, at: int, limit: int) -> int:
+    def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes], limit: int) -> int:
         """Keep the beginning of a line for the next piece, unless it can never become one."""
         rest = data[at:]
-        if b"\n" in rest or len(rest) > limit:
+        if len(rest) >= limit or not beginning.fullmatch(rest):
             raise BadFraming("a chunk's size line or a trailer is malformed")
         self._carry = rest
         return NOT_ENDED

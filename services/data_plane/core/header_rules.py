@@ -6,21 +6,9 @@ unchanged, whatever it is called tomorrow.
 
 from __future__ import annotations
 
-from enum import IntEnum
-from functools import lru_cache
 from typing import Final
 
-NAME_CACHE_ENTRIES: Final = 4096
-
-
-class Rule(IntEnum):
-    """What to do with a header line. An int, because it is compared once per line."""
-
-    KEEP = 0
-    DROP = 1
-    NOTE_AND_KEEP = 2
-    NOTE_AND_DROP = 3
-
+from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
 
 CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
 """Where clients put a key. Whatever stands there is thrown away."""
@@ -29,77 +17,120 @@ _HOP_BY_HOP = frozenset(  # RFC 9110 §7.6.1, and the names that older software 
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"proxy-authenticate"}
 )
 
-_REQUEST: dict[bytes, Rule] = {
+_REQUEST: dict[bytes, int] = {
     # Who is asking. Thrown away; noted only to know that a program, not a page, is calling.
-    **dict.fromkeys(CREDENTIALS, Rule.NOTE_AND_DROP),
-    b"proxy-authorization": Rule.DROP,
-    b"cookie": Rule.DROP,
-    b"openai-organization": Rule.DROP,
-    b"openai-project": Rule.DROP,
+    **dict.fromkeys(CREDENTIALS, NOTE),
+    b"proxy-authorization": DROP,
+    b"cookie": DROP,
+    b"openai-organization": DROP,
+    b"openai-project": DROP,
     # Where it came from. The provider must not learn it, nor be told a tale.
-    b"forwarded": Rule.DROP,
-    b"via": Rule.DROP,
+    b"forwarded": DROP,
+    b"via": DROP,
     # This connection only.
-    **dict.fromkeys(_HOP_BY_HOP, Rule.DROP),
-    b"connection": Rule.NOTE_AND_DROP,
-    b"upgrade": Rule.NOTE_AND_DROP,
-    b"host": Rule.NOTE_AND_DROP,
+    **dict.fromkeys(_HOP_BY_HOP, DROP),
+    b"connection": NOTE,
+    b"upgrade": NOTE,
+    b"host": NOTE,
     # Framing: checked, then passed as it came, because the body's bytes are passed as they come.
-    b"content-length": Rule.NOTE_AND_KEEP,
-    b"transfer-encoding": Rule.NOTE_AND_KEEP,
+    b"content-length": NOTE | KEEP,
+    b"transfer-encoding": NOTE | KEEP,
     # Read, and passed on.
-    b"expect": Rule.NOTE_AND_KEEP,
-    b"origin": Rule.NOTE_AND_KEEP,
-    b"sec-fetch-site": Rule.NOTE_AND_KEEP,
+    b"expect": NOTE | KEEP,
+    b"origin": NOTE | KEEP,
+    b"sec-fetch-site": NOTE | KEEP,
     # Rewritten in some requests.
-    b"anthropic-beta": Rule.NOTE_AND_KEEP,
-    b"sec-websocket-protocol": Rule.NOTE_AND_DROP,
+    b"anthropic-beta": NOTE | KEEP,
+    b"sec-websocket-protocol": NOTE,
     # Ours.
-    b"x-run9-box-token": Rule.NOTE_AND_DROP,
+    b"x-run9-box-token": NOTE,
 }
 
-_RESPONSE: dict[bytes, Rule] = {
-    **dict.fromkeys(_HOP_BY_HOP, Rule.DROP),
-    b"connection": Rule.NOTE_AND_DROP,
-    b"upgrade": Rule.NOTE_AND_DROP,
+_RESPONSE: dict[bytes, int] = {
+    **dict.fromkeys(_HOP_BY_HOP, DROP),
+    b"connection": NOTE,
+    b"upgrade": NOTE,
     # Would bind the box to the provider's host, or tell it whose account is behind the gateway.
-    b"set-cookie": Rule.DROP,
-    b"set-cookie2": Rule.DROP,
-    b"alt-svc": Rule.DROP,
-    b"strict-transport-security": Rule.DROP,
-    b"report-to": Rule.DROP,
-    b"nel": Rule.DROP,
-    b"openai-organization": Rule.DROP,
-    b"openai-project": Rule.DROP,
-    b"anthropic-organization-id": Rule.DROP,
-    b"content-length": Rule.NOTE_AND_KEEP,
-    b"transfer-encoding": Rule.NOTE_AND_KEEP,
-    b"location": Rule.NOTE_AND_DROP,
-    b"x-request-id": Rule.NOTE_AND_KEEP,
-    b"request-id": Rule.NOTE_AND_KEEP,
-    b"sec-websocket-protocol": Rule.NOTE_AND_KEEP,
+    b"set-cookie": DROP,
+    b"set-cookie2": DROP,
+    b"alt-svc": DROP,
+    b"strict-transport-security": DROP,
+    b"report-to": DROP,
+    b"nel": DROP,
+    b"openai-organization": DROP,
+    b"openai-project": DROP,
+    b"anthropic-organization-id": DROP,
+    b"content-length": NOTE | KEEP,
+    b"transfer-encoding": NOTE | KEEP,
+    b"location": NOTE,
+    b"x-request-id": NOTE | KEEP,
+    b"request-id": NOTE | KEEP,
+    b"sec-websocket-protocol": NOTE | KEEP,
 }
 
 
-@lru_cache(NAME_CACHE_ENTRIES)
-def request_rule(name: bytes) -> tuple[Rule, bytes]:
-    """Give the rule for a request header, and its name in lower case.
+def request_rule(lower: bytes) -> int:
+    """Judge a request header by its name in lower case: `DROP`, `KEEP`, `NOTE` or `NOTE | KEEP`.
 
     Names with `_` are dropped: CGI-style servers read them as the same name with `-`.
     """
-    lower = name.lower()
     if b"_" in lower or lower.startswith((b"x-forwarded-", b"x-run9-")):
-        return _REQUEST.get(lower, Rule.DROP), lower
-    return _REQUEST.get(lower, Rule.KEEP), lower
+        return _REQUEST.get(lower, DROP)
+    return _REQUEST.get(lower, KEEP)
 
 
-@lru_cache(NAME_CACHE_ENTRIES)
-def response_rule(name: bytes) -> tuple[Rule, bytes]:
-    """Give the rule for a response header, and its name in lower case.
+def response_rule(lower: bytes) -> int:
+    """Judge a response header by its name in lower case.
 
     `x-run9-*` is dropped: an endpoint must not speak in the gateway's name.
     """
-    lower = name.lower()
-    if lower.startswith(b"x-run9-"):
-        return Rule.DROP, lower
-    return _RESPONSE.get(lower, Rule.KEEP), lower
+    return _RESPONSE.get(lower, DROP if lower.startswith(b"x-run9-") else KEEP)
+
+
+# What software says of itself, the same in request after request: nothing in them is about a person or a key.
+_REPEATED_REQUEST: Final = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"anthropic-version",
+        b"connection",
+        b"content-type",
+        b"host",
+        b"user-agent",
+        b"x-stainless-arch",
+        b"x-stainless-async",
+        b"x-stainless-lang",
+        b"x-stainless-os",
+        b"x-stainless-package-version",
+        b"x-stainless-read-timeout",
+        b"x-stainless-retry-count",
+        b"x-stainless-runtime",
+        b"x-stainless-runtime-version",
+        b"x-stainless-timeout",
+    }
+)
+_REPEATED_RESPONSE: Final = frozenset(
+    {
+        b"access-control-expose-headers",
+        b"alt-svc",
+        b"cache-control",
+        b"cf-cache-status",
+        b"connection",
+        b"content-encoding",
+        b"content-type",
+        b"date",
+        b"openai-version",
+        b"server",
+        b"strict-transport-security",
+        b"transfer-encoding",
+        b"vary",
+        b"via",
+        b"x-content-type-options",
+        b"x-ratelimit-limit-requests",
+        b"x-ratelimit-limit-tokens",
+    }
+)
+
+REQUEST_FIELDS: Final = FieldRules(request_rule, _REPEATED_REQUEST)
+RESPONSE_FIELDS: Final = FieldRules(response_rule, _REPEATED_RESPONSE)

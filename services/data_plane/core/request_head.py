@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from services.data_plane.core.field_lines import KEEP, BadFields, cut_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
-from services.data_plane.core.header_rules import CREDENTIALS, Rule, request_rule
+from services.data_plane.core.header_rules import CREDENTIALS, REQUEST_FIELDS, request_rule
 from services.data_plane.core.refused import Refused, bad_request
 from shared.providers import kind_of_key
 from shared.rejections import Rejection
@@ -20,11 +21,8 @@ from shared.rejections import Rejection
 MAX_CONTENT_LENGTH_DIGITS: Final = 18
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 §5.6.2
-# Possessive quantifiers: one pass, whatever the input. No `#` in a request target (RFC 9112 §3.2).
-_HEAD = re.compile(
-    rb"(" + _TOKEN + rb"{1,32}+) ([!\"$-~]++) HTTP/1\.([01])\r\n"
-    rb"((?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-)
+# No `#` in a request target (RFC 9112 §3.2).
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}+) ([!\"$-~]++) HTTP/1\.([01])\r\n")
 _LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
 _BEGINNING = re.compile(_TOKEN + rb"{1,32}+(?: |\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_CONTENT_LENGTH_DIGITS)
@@ -32,6 +30,8 @@ _PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
 # Fields that frame the message or route it: naming them in Connection asks that they be taken away (RFC 9110
 # §7.6.1), which would change what the message is.
 _NOT_REMOVABLE = frozenset({b"content-length", b"transfer-encoding", b"host", b"x-run9-box-token"})
+# Fields that the gateway writes again, from what it noted.
+_REWRITTEN = frozenset({b"anthropic-beta", b"sec-websocket-protocol"})
 _WS_CREDENTIAL_PROTOCOLS = (b"openai-insecure-api-key.", b"openai-organization.", b"openai-project.")
 
 
@@ -52,8 +52,8 @@ class RequestHead:
         expects_continue: whether the client waits for a 100 before it sends the body.
         box_token: the `X-Run9-Box-Token` value, if there was one.
         origin, fetch_site: the values of `Origin` and `Sec-Fetch-Site`, if any.
-        has_credential: whether a credential in any form came with it.
-        leaked_key: whether that credential looks like a real provider key.
+        has_credential: whether a credential header came with it, which no page can send unasked.
+        leaked_key: whether a credential in any form looks like a real provider key.
         ws_protocols: the WebSocket protocols offered that are no credential; None when none were offered.
         beta: the `anthropic-beta` lines, if any (they are in `kept` too).
     """
@@ -90,7 +90,7 @@ class RequestHead:
 
 def _not_a_trailer(name: bytes) -> bool:
     """What would not have passed in the head may not come after the body either."""
-    return request_rule(name)[0] is not Rule.KEEP
+    return request_rule(name.lower()) != KEEP
 
 
 def check_incomplete(data: bytearray, seen: int) -> None:
@@ -103,25 +103,16 @@ def check_incomplete(data: bytearray, seen: int) -> None:
 
 def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:
     """Cut a head that ends with its empty line; raises `Refused` for anything but an acceptable one."""
-    match = _HEAD.fullmatch(raw)
+    match = _REQUEST_LINE.match(raw)
     if match is None:
-        raise bad_request(_why_not(raw))
-    method, target, minor, fields = match.groups()
-    lines = fields.split(b"\r\n")
-    del lines[-1]
+        raise bad_request("the request line is malformed")
+    try:
+        lines, kept, noted = cut_fields(raw, match.end(), REQUEST_FIELDS)
+    except BadFields as bad:
+        raise bad_request(str(bad)) from None
     if len(lines) > max_fields:
         raise Refused(Rejection.HEAD_TOO_LARGE, f"more than {max_fields} header lines")
-    kept: list[bytes] = []
-    noted: dict[bytes, list[bytes]] = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        rule, lower = request_rule(name)
-        if rule is Rule.KEEP:
-            kept.append(line)
-        elif rule is not Rule.DROP:
-            noted.setdefault(lower, []).append(value.strip(b" \t"))
-            if rule is Rule.NOTE_AND_KEEP:
-                kept.append(line)
+    method, target, minor = match.groups()
     head = RequestHead(method, target, 1 if minor == b"1" else 0, kept)
     _read_host(head, noted)
     _read_framing(head, noted)
@@ -130,18 +121,6 @@ def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:
     if b"anthropic-beta" in noted:
         head.beta = noted[b"anthropic-beta"]
     return head
-
-
-def _why_not(raw: bytes) -> str:
-    """Say what is wrong with a head that did not match, for the person who wrote the client."""
-    if _LOOSE_LINE_END.search(raw):
-        return "a line does not end in CRLF, or holds a NUL"
-    request_line, _, fields = raw.partition(b"\r\n")
-    if not _HEAD.fullmatch(request_line + b"\r\n\r\n"):
-        return "the request line is malformed"
-    if re.search(rb"(?:\A|\r\n)[ \t]", fields):
-        return "a header line is folded"
-    return "a header line is malformed"
 
 
 def _read_host(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
@@ -189,6 +168,8 @@ def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None
         if named & _NOT_REMOVABLE:
             raise bad_request("Connection names a header that cannot be taken away")
         head.kept = [line for line in head.kept if line.partition(b":")[0].lower() not in named]
+        for name in named & _REWRITTEN:
+            noted.pop(name, None)
 
 
 def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
@@ -202,13 +183,15 @@ def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
 
 
 def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
-    for name in CREDENTIALS & noted.keys():
-        head.has_credential = True
-        head.leaked_key = head.leaked_key or any(map(_looks_real, noted[name]))
+    for name in CREDENTIALS:
+        if name in noted:
+            head.has_credential = True
+            head.leaked_key = head.leaked_key or any(map(_looks_real, noted[name]))
     if protocols := noted.get(b"sec-websocket-protocol"):
-        offered = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
+        listed = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
+        offered = [p for p in listed if p]
         harmless = [p for p in offered if not p.lower().startswith(_WS_CREDENTIAL_PROTOCOLS)]
-        head.has_credential = head.has_credential or len(harmless) < len(offered)
+        # Not `has_credential`: a page may put into this list what it likes.
         head.leaked_key = head.leaked_key or any(
             _looks_real(p.partition(b".")[2]) for p in offered if p not in harmless
         )
@@ -229,5 +212,7 @@ def _one(noted: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
 
 def _looks_real(credential: bytes) -> bool:
     """Whether a thrown-away credential has the prefix and the length of a real key."""
+    if len(credential) < 24:  # noqa: PLR2004  # no real key is so short
+        return False
     text = credential.rpartition(b" ")[2].decode("latin-1")
     return len(text) >= 24 and kind_of_key(text) != "unknown"  # noqa: PLR2004  # no placeholder is so long

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.data_plane.core.field_lines import BadFields, cut_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
-from services.data_plane.core.header_rules import Rule, response_rule
+from services.data_plane.core.header_rules import RESPONSE_FIELDS
 
-_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-)
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 204, 304, 200
+_SWITCHING, _NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 101, 204, 304, 200
 
 
 class BadResponse(ValueError):  # noqa: N818  # a finding about the provider's bytes
@@ -33,6 +32,7 @@ class ResponseHead:
         keep_alive: whether the provider keeps the connection.
         location: the `Location` value, if any; it is not in `kept`.
         request_id: the provider's own id of the request, or empty.
+        upgrades, ws_protocols: the `Upgrade` and `Sec-WebSocket-Protocol` values of a 101, else empty.
     """
 
     status: int
@@ -42,11 +42,13 @@ class ResponseHead:
     keep_alive: bool
     location: bytes | None
     request_id: str
+    upgrades: Sequence[bytes] = ()
+    ws_protocols: Sequence[bytes] = ()
 
     @property
     def interim(self) -> bool:
         """Whether another head follows (RFC 9110 §15.2); 101 is final here."""
-        return self.status < _FIRST_FINAL and self.status != 101  # noqa: PLR2004  # Switching Protocols
+        return self.status < _FIRST_FINAL and self.status != _SWITCHING
 
     @property
     def redirect(self) -> bool:
@@ -56,30 +58,21 @@ class ResponseHead:
 
 def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
     """Cut a head that ends with its empty line; raises `BadResponse`."""
-    match = _HEAD.fullmatch(raw)
+    match = _STATUS_LINE.match(raw)
     if match is None:
-        raise BadResponse("a malformed response head")
-    minor, status_text, reason, fields = match.groups()
-    lines = fields.split(b"\r\n")
-    del lines[-1]
-    kept: list[bytes] = []
-    noted: dict[bytes, list[bytes]] = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        rule, lower = response_rule(name)
-        if rule is Rule.KEEP:
-            kept.append(line)
-        elif rule is not Rule.DROP:
-            noted.setdefault(lower, []).append(value.strip(b" \t"))
-            if rule is Rule.NOTE_AND_KEEP:
-                kept.append(line)
+        raise BadResponse("a malformed status line")
+    try:
+        _, kept, noted = cut_fields(raw, match.end(), RESPONSE_FIELDS)
+    except BadFields as bad:
+        raise BadResponse(str(bad)) from None
+    minor, status_text, reason = match.groups()
     status = int(status_text)
     if b"connection" in noted:
         keep_alive, kept = _read_connection(noted[b"connection"], kept, minor == b"1")
     else:
         keep_alive = minor == b"1"
     framing = _framing_of(status, noted, request_method)
-    return ResponseHead(
+    head = ResponseHead(
         status=status,
         reason=reason or b"",
         kept=kept,
@@ -88,6 +81,10 @@ def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
         location=noted[b"location"][0] if b"location" in noted else None,
         request_id=_request_id(noted),
     )
+    if status == _SWITCHING:
+        head.upgrades = noted.get(b"upgrade", ())
+        head.ws_protocols = noted.get(b"sec-websocket-protocol", ())
+    return head
 
 
 def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tuple[bool, list[bytes]]:  # noqa: FBT001  # a value read off the wire

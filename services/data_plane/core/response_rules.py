@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.framing import ChunkedFraming
@@ -12,10 +14,16 @@ if TYPE_CHECKING:
     from services.data_plane.core.integration import CompiledIntegration
     from services.data_plane.core.request_head import RequestHead
     from services.data_plane.core.response_head import ResponseHead
+    from shared.endpoint import Endpoint
 
 UNAUTHORIZED: Final = 401
 SWITCHING: Final = 101
 FIRST_ERROR: Final = 400
+MAX_REMEMBERED_ORIGINS: Final = 1024
+
+# A dot segment in any spelling that a client undoes (WHATWG URL §4.1), and the bytes that clients drop or
+# turn into slashes before they look.
+_NOT_PLAIN: Final = re.compile(rb"[\x00-\x20\x7f\\]|(?:\A|/)(?:\.|%2e){1,2}(?=[/?#;]|\Z)", re.IGNORECASE)
 
 
 def check_response(
@@ -27,14 +35,26 @@ def check_response(
         raise Refused(Rejection.UPSTREAM_KEY_REJECTED)
     if integration.key_bytes in raw:
         raise Refused(Rejection.UPSTREAM_INVALID, "its headers repeat the organization's key")
-    if head.status == SWITCHING and not request.websocket:
-        raise Refused(Rejection.UPSTREAM_INVALID, "it switched protocols unasked")
-    if request.websocket and head.status != SWITCHING:
+    if head.status == SWITCHING:
+        _check_switch(head, request)
+    elif request.websocket:
         raise Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, f"status {head.status}")
     if not request.minor and isinstance(head.framing, ChunkedFraming):
         raise Refused(Rejection.UPSTREAM_INVALID, "it answered an HTTP/1.0 request in chunks")
     if head.redirect and local_location(head.location or b"", integration) is None:
         raise Refused(Rejection.UPSTREAM_REDIRECT)
+
+
+def _check_switch(head: ResponseHead, request: RequestHead) -> None:
+    """RFC 6455 §4.1: the answer may only choose among what was asked for."""
+    if not request.websocket:
+        raise Refused(Rejection.UPSTREAM_INVALID, "it switched protocols unasked")
+    if [upgrade.lower() for upgrade in head.upgrades] != [b"websocket"]:
+        raise Refused(Rejection.UPSTREAM_INVALID, "it switched to another protocol than WebSocket")
+    if head.ws_protocols:
+        offered = request.ws_protocols.split(b", ") if request.ws_protocols else []
+        if len(head.ws_protocols) > 1 or head.ws_protocols[0] not in offered:
+            raise Refused(Rejection.UPSTREAM_INVALID, "it chose a WebSocket protocol that was not offered")
 
 
 def prepare_response(head: ResponseHead, integration: CompiledIntegration, *, close: bool) -> bytes:
@@ -55,10 +75,13 @@ def local_location(location: bytes, integration: CompiledIntegration) -> bytes |
     """Give the gateway's path for a `Location` at the endpoint's own origin; None for any other place.
 
     A reference without an authority is relative to the request and so at the same origin (RFC 3986 §4.2).
+    One with dot segments could lead to the gateway's other paths, and a client would follow it there.
     """
-    origin = integration.endpoint.origin.encode()
-    if location.lower().startswith((origin + b"/", origin + b"?")) or location.lower() == origin:
-        path = location[len(origin) :]
+    if _NOT_PLAIN.search(location.partition(b"?")[0]):
+        return None
+    at_origin = _origin_pattern(integration.endpoint).match(location)
+    if at_origin:
+        path = location[at_origin.end() :]
     elif location.startswith(b"/") and not location.startswith((b"//", b"/\\")):
         path = location
     elif b":" not in location.partition(b"/")[0] and not location.startswith((b"/", b"\\")):
@@ -69,3 +92,13 @@ def local_location(location: bytes, integration: CompiledIntegration) -> bytes |
     if path != base and not path.startswith((base + b"/", base + b"?")):
         return None
     return b"/run9/ai/" + integration.provider.name.encode() + b"/v1" + path[len(base) :]
+
+
+@lru_cache(MAX_REMEMBERED_ORIGINS)
+def _origin_pattern(endpoint: Endpoint) -> re.Pattern[bytes]:
+    """What begins an absolute URL at the endpoint's origin: its port may be named or left to the scheme."""
+    host, port = endpoint.authority, ""
+    if not host.endswith(f":{endpoint.port}"):
+        port = f"(?::{endpoint.port})?"
+    pattern = re.escape(f"{endpoint.scheme}://{host}") + port + r"(?=[/?]|\Z)"
+    return re.compile(pattern.encode(), re.IGNORECASE)
