@@ -12,6 +12,8 @@ from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 
+pytest_plugins = ("tests.support.servers.fixtures",)
+
 
 @pytest.fixture(scope="session")
 def static_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:

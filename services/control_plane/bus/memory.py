@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.config_feed import Snapshot
 from shared.memory_stream import MemoryStream
 
 
@@ -14,3 +15,12 @@ class MemoryBus:
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`. The stream refuses a repeat by itself."""
         self._stream.append(revision, event)
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        """Nothing: who reads this stream is in this process, and it loses nothing."""
+
+    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """Nothing: it would end with this process."""
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.config_feed import Snapshot
+
 
 class BusError(Exception):
     """The bus did not take an event; it may be offered again."""
@@ -18,4 +20,24 @@ class Bus(Protocol):
         Raises:
             BusError: the bus is unreachable or refused; whether it has the event is unknown.
         """
+        ...
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        """Tell every reader that the stream ends at `revision`: all up to there was published.
+
+        Raises:
+            BusError: the bus is unreachable or refused.
+        """
+        ...
+
+    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
+
+        Raises:
+            BusError: the bus is unreachable or refused.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
         ...

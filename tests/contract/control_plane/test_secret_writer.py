@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ import pytest
 from services.control_plane.secrets.local import LocalSecretWriter
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken, SecretWriter
+from services.control_plane.secrets.vault import VaultSecretWriter
 from shared import sealed_file
 from shared.providers import ProviderName
 from shared.secret import Secret
@@ -49,10 +51,17 @@ def local_store(root: Path) -> Store:
     return Store(LocalSecretWriter(root), read)
 
 
-@pytest.fixture(params=[memory_store, local_store], ids=["memory", "local"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    made: Store = request.param(tmp_path / "secrets")
-    return made
+@pytest.fixture(params=["memory", "local", "vault"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    match request.param:
+        case "memory":
+            yield memory_store(tmp_path)
+        case "local":
+            yield local_store(tmp_path / "secrets")
+        case _:
+            vault = request.getfixturevalue("vault")
+            with vault.session("control-plane") as session:
+                yield Store(VaultSecretWriter(session), vault.read)
 
 
 def document(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import pytest
 
 from services.data_plane.table.feed import BusReader, BusUnavailable, MemoryBusReader, NoBusReader
+from services.data_plane.table.redis_feed import COMMAND_SECONDS_OF_A_READER, RedisBusReader
+from shared.config_feed import EVENT_FIELD, STREAM_KEY
 from shared.memory_stream import MemoryStream
+from shared.redis_link import connect, parse_redis_url
+from tests.support.servers.valkey import ValkeyServer
 
 
 @dataclass
@@ -25,10 +30,22 @@ def memory_bus() -> Bus:
     return Bus(MemoryBusReader(stream), stream.append)
 
 
-@pytest.fixture(params=[memory_bus])
-def bus(request: pytest.FixtureRequest) -> Bus:
-    made: Bus = request.param()
-    return made
+def redis_bus(server: ValkeyServer) -> Bus:
+    client = connect(parse_redis_url(server.url), command_seconds=COMMAND_SECONDS_OF_A_READER)
+    writer = server.client()
+
+    def append(revision: int, data: bytes) -> bool:
+        writer.xadd(STREAM_KEY, {EVENT_FIELD: data}, id=f"{revision}-0", maxlen=5, approximate=False)
+        return True
+
+    return Bus(RedisBusReader(client, monotonic=time.monotonic), append)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+    made = memory_bus() if request.param == "memory" else redis_bus(request.getfixturevalue("valkey"))
+    yield made
+    await made.reader.aclose()
 
 
 async def test_entries_above_a_revision_come_in_order(bus: Bus) -> None:

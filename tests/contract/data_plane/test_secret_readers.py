@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from services.data_plane.table.secrets import LocalSecretReader, SecretReader, SecretUnavailable
+from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.sealed_file import KEY_BYTES, KEY_FILE, file_of, seal
 from shared.secret_document import SecretDocument, to_json
 from tests.support.config_truth import FakeSecretReader, document
+from tests.support.servers.vault_store import VaultStore
 
 STORE_KEY = bytes(range(KEY_BYTES))
 
@@ -38,10 +40,17 @@ def local_store(root: Path) -> Store:
     return Store(LocalSecretReader(root), put)
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=["fake", "local", "vault"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    fake = FakeSecretReader()
-    made = Store(fake, fake.put) if request.param == "fake" else local_store(tmp_path / "store")
+    match request.param:
+        case "fake":
+            fake = FakeSecretReader()
+            made = Store(fake, fake.put)
+        case "local":
+            made = local_store(tmp_path / "store")
+        case _:
+            vault: VaultStore = request.getfixturevalue("vault")
+            made = Store(VaultSecretReader(vault.new_session("data-plane")), vault.put)
     yield made
     await made.reader.aclose()
 

@@ -9,6 +9,7 @@ import pytest
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.valkey import ValkeyServer
 from tests.support.servers.vault import VaultServer
+from tests.support.servers.vault_store import VaultStore
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,9 @@ def vault_server() -> Iterator[VaultServer]:
     """One Vault for this worker: unsealed, audited, set up by deploy/vault/setup.sh."""
     with VaultServer() as server:
         yield server
+
+
+@pytest.fixture
+def vault(vault_server: VaultServer) -> VaultStore:
+    """A corner of the worker's Vault that only this test uses."""
+    return VaultStore.new(vault_server)
