@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from aigw.failures import EXIT_USAGE, EXPECTED, UserError, lines_of
+from aigw.failures import EXIT_INTERRUPTED, EXIT_USAGE, EXPECTED, UserError, lines_of
 from aigw.ports import DEFAULT_BASE, MAX_BASE
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ def main() -> None:
         for line in lines_of(error):
             sys.stderr.write(f"aigw: {line}\n")
         sys.exit(EXIT_USAGE)
+    except KeyboardInterrupt:  # before the command listens to signals itself
+        sys.exit(EXIT_INTERRUPTED)
 
 
 @app.command()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 """The exit code of every expected failure, as for a wrong option."""
 
+EXIT_INTERRUPTED: Final = 130
+"""The exit code of a program that Ctrl-C ended at once: 128 + SIGINT, as shells count."""
+
 
 class UserError(Exception):
     """Something the user can change; the message says what is wrong and what to do, in one line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -12,8 +13,10 @@ from typing import Final
 
 import uvloop
 
-HARD_STOP_EXIT: Final = 130
-"""The exit code after a second Ctrl-C: 128 + SIGINT, as shells count."""
+from aigw.failures import EXIT_INTERRUPTED
+
+GC_YOUNG_OBJECTS: Final = 50_000
+"""New objects between two young collections."""
 _QUIET_LOGGERS: Final = ("httpx", "httpcore", "uvicorn.error", "alembic", "asyncio")
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
@@ -24,6 +27,17 @@ def run_until_signalled(main: Main) -> None:
     log_to_stderr()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_with_signals(main))
+
+
+def settle_memory() -> None:
+    """Keep the garbage collector off what lives for ever. Called once everything is built.
+
+    Modules and tables are hundreds of thousands of objects that each full collection would walk, and the
+    relay makes no cycles: 8 % of its CPU was collection.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_YOUNG_OBJECTS, 20, 100)
 
 
 async def _with_signals(main: Main) -> None:
@@ -40,7 +54,7 @@ async def _with_signals(main: Main) -> None:
 
 def _on_signal(stop: asyncio.Event) -> None:
     if stop.is_set():
-        os._exit(HARD_STOP_EXIT)  # the user asked twice: whatever still drains is not waited for
+        os._exit(EXIT_INTERRUPTED)  # the user asked twice: whatever still drains is not waited for
     sys.stderr.write("Stopping …\n")
     stop.set()
 
@@ -50,5 +64,7 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for name in _QUIET_LOGGERS:
+    for name in GC_YOUNG_OBJECTS: Final = 50_000
+"""New objects between two young collections."""
+_QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -63,8 +63,9 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             parts = Parts(group)
-            await _Embedded(options, ports, data).start(parts)
+            start = group.create_task(_Embedded(options, ports, data).start(parts), name="start")
             await stop.wait()
+            start.cancel()  # the user did not wait for it
             # Streams that are cut by the stop the user asked for are no errors to report.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             await parts.stop()

@@ -57,6 +57,19 @@ async def test_a_signal_ends_it_cleanly_even_with_an_open_stream(
         gateway.check_log()
 
 
+async def test_a_signal_while_it_starts_ends_it_without_a_banner(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path)
+    gateway.start()
+    while not (gateway.data_dir / "gateway.db").exists():  # noqa: ASYNC110  # another process makes it
+        await asyncio.sleep(0.005)
+    gateway.signal()
+    assert await asyncio.to_thread(gateway.wait_until_ended) == 0
+    assert gateway.printed == ""
+    assert "Traceback" not in gateway.log
+    with Gateway(tmp_path) as again:  # what was half set up is completed
+        assert (await models(again)).status_code == 200
+
+
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     gateway = Gateway(tmp_path, options=("--demo-pace-ms", "5000"))
     gateway.start()
