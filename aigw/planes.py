@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import OperationalError
 
 from aigw.failures import UserError
+from aigw.process import settle_memory
 from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
@@ -17,6 +18,7 @@ from services.control_plane.store import migrate
 from services.control_plane.store.database import Database
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
+from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +82,17 @@ async def run_data_plane(stop: asyncio.Event) -> None:
     """Run a data plane from the environment until `stop`."""
     plane = build_data_plane(DataPlaneSettings(), None)
 
+    tasks = TaskSet()
+
+    async def settle() -> None:
+        await plane.ready.wait()
+        settle_memory()
+
     def started() -> None:
         sys.stderr.write(f"Data plane for boxes on port {plane.box_port}, admin on {plane.admin_port}\n")
+        tasks.start(settle(), "settle memory")
 
-    await plane.run(started=started, stop=stop)
+    try:
+        await plane.run(started=started, stop=stop)
+    finally:
+        await tasks.aclose()

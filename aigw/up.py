@@ -24,6 +24,7 @@ from aigw.parts import Parts
 from aigw.planes import build_control_plane, build_data_plane
 from aigw.ports import HOST, Ports
 from aigw.providers_wanted import Wanted
+from aigw.process import settle_memory
 from aigw.ready_file import Ready, write
 from aigw.seed import NODE, ORG, Seeder
 from services.control_plane.bootstrap import ControlPlane
@@ -113,6 +114,7 @@ class _Embedded:
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
         cards = await seeder.seed(self._wanted(demo_origin), self._node())
         await wait_until_live(ready, cards)
+        settle_memory()
         if self._options.ready_file is not None:
             write(self._options.ready_file, ready)
         sys.stdout.write(banner(ready, [card.note for card in cards], self._options.command))

@@ -69,7 +69,7 @@ async def test_chunks_arrive_with_the_borders_they_were_sent_with(run_relay: Run
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
-        answer = chunked([b"data: %d\n\n" % n for n in range(200)], pause_seconds=0.001)
+        answer = chunked([b"data: %d\n\n" % n for n in range(200)])
         upstream.queue(answer)
         client = await gateway.connect()
         client.send(request(close=True))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shared.rejections import Rejection
+
+_UNREADABLE: Final = frozenset({Rejection.BAD_REQUEST, Rejection.HEAD_TOO_LARGE, Rejection.REQUEST_TIMEOUT})
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a failure of ours
@@ -12,6 +16,11 @@ class Refused(Exception):  # noqa: N818  # an answer, not a failure of ours
         super().__init__(f"{rejection.code}: {detail}" if detail else rejection.code)
         self.rejection = rejection
         self.detail = detail
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether nothing that comes after the request can be told apart any more."""
+        return self.rejection in _UNREADABLE
 
 
 def bad_request(detail: str) -> Refused:

@@ -8,7 +8,6 @@ The phases are those of the *request* side; what becomes of the answer is the ex
 from __future__ import annotations
 
 import asyncio
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.record import ExchangeRecord
@@ -20,6 +19,7 @@ from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.refused import Refused, bad_request
 from services.data_plane.core.request_head import check_incomplete, cut_request_head
 from services.data_plane.core.route import find_route, provider_hint, split_target
+from services.data_plane.relay.box_phase import Phase, phase_seconds
 from services.data_plane.relay.box_transport import BoxTransport
 from services.data_plane.relay.exchange import Exchange
 from services.data_plane.relay.hand_over import hand_over
@@ -31,42 +31,23 @@ if TYPE_CHECKING:
     from services.data_plane.core.route import Route
     from services.data_plane.relay.hand_over import UvicornParts
     from services.data_plane.relay.relay import Relay
+    from services.data_plane.relay.room import BoxLoad
     from shared.providers import Provider
 
 MAX_DISCARDED_BODY_BYTES: Final = 1024 * 1024
-LINGER_SECONDS: Final = 2.0
 _SWITCHING: Final = 101
 
 
-class _Phase(Enum):
-    IDLE = auto()  # between requests
-    HEAD = auto()  # part of a head is here
-    BODY = auto()  # the request's body is arriving
-    ANSWER = auto()  # the request is whole; its answer is under way
-    SPLICED = auto()
-    DISCARD = auto()  # answered by the gateway; the rest of the body is thrown away
-    LINGER = auto()  # answered, closing: what the box still sends is thrown away, so that it reads the answer
-    ENDING = auto()  # closing as soon as the last bytes have left
-    GONE = auto()  # closed, or handed over
+# Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_IDLE, _HEAD, _BODY, _ANSWER, _SPLICED, _DISCARD, _LINGER, _ENDING, _GONE = Phase
 
 
 class BoxConnection(asyncio.Protocol):
     """A box's connection."""
 
     __slots__ = (
-        "_close_after_answer",
-        "_exchange",
-        "_framing",
-        "_head_buffer",
-        "_next",
-        "_phase",
-        "_relay",
-        "_seen_bytes",
-        "_since",
-        "_uvicorn",
-        "box_key",
-        "transport",
-        "write",
+        *("_close_after_answer", "_exchange", "_framing", "_head_buffer", "_next", "_phase", "_relay"),
+        *("_seen_bytes", "_since", "_uvicorn", "load", "transport", "write"),
     )
 
     transport: BoxTransport
@@ -74,7 +55,7 @@ class BoxConnection(asyncio.Protocol):
     def __init__(self, relay: Relay, uvicorn: UvicornParts) -> None:
         self._relay = relay
         self._uvicorn = uvicorn
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
         self._seen_bytes = 0
         self._head_buffer = HeadBuffer(relay.limits.max_head_bytes, check_incomplete)
@@ -82,7 +63,7 @@ class BoxConnection(asyncio.Protocol):
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
         self._exchange: Exchange | None = None
         self._close_after_answer = False
-        self.box_key: tuple[str, str] | None = None
+        self.load: BoxLoad | None = None
 
     # The event loop's side.
 
@@ -95,20 +76,18 @@ class BoxConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes, as the phase says."""
-        match self._phase:
-            case _Phase.IDLE | _Phase.HEAD:
-                self._gather_head(data)
-            case _Phase.BODY:
-                self._take_body(data)
-            case _Phase.ANSWER:
-                self._hold_next(data)
-            case _Phase.SPLICED:
-                assert self._exchange is not None
-                self._exchange.send_body(data)
-            case _Phase.DISCARD:
-                self._discard_body(data)
-            case _:
-                pass  # closing: thrown away
+        phase = self._phase
+        if phase is _IDLE or phase is _HEAD:
+            self._gather_head(data)
+        elif phase is _BODY:
+            self._take_body(data)
+        elif phase is _SPLICED:
+            assert self._exchange is not None
+            self._exchange.send_body(data)
+        elif phase is _ANSWER:
+            self._hold_next(data)
+        elif phase is _DISCARD:
+            self._discard_body(data)
 
     def eof_received(self) -> bool:
         """The box sends no more: it has left (docs/adr/0005). The transport closes itself."""
@@ -135,17 +114,17 @@ class BoxConnection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Uvicorn's word that the process drains: end after the answer that is under way."""
         self._close_after_answer = True
-        if self._phase is _Phase.IDLE:
+        if self._phase is _IDLE:
             self.transport.close()
 
     def _box_left(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self._phase = _Phase.ENDING
+            self._phase = _ENDING
             exchange.box_gone()
 
     def _forget(self) -> None:
-        self._phase = _Phase.GONE
+        self._phase = _GONE
         self._relay.forget_connection(self)
         self._uvicorn.server_state.connections.discard(self)
 
@@ -162,8 +141,8 @@ class BoxConnection(asyncio.Protocol):
         else:
             if found is not None:
                 self._admit(*found)
-            elif self._phase is _Phase.IDLE:
-                self._enter(_Phase.HEAD)
+            elif self._phase is _IDLE:
+                self._enter(_HEAD)
 
     def _admit(self, raw: bytes, rest: bytes) -> None:
         """Judge a whole head. Every way out is an exchange, an answer, or uvicorn's."""
@@ -202,21 +181,23 @@ class BoxConnection(asyncio.Protocol):
         except Unidentified as unknown:
             raise Refused(*unknown.rejection) from None
         record.org, record.box = box.org, box.box
-        relay.check_room(self, box)
-        self._begin(Exchange(relay, self, head, route, query, record), rest)
+        self.load = load = relay.room.book_connection(box, self.load)
+        relay.room.check(load)
+        exchange = Exchange(relay, self, load, head, route, query, record)
+        relay.room.enter(load, exchange)
+        self._begin(exchange, rest)
 
     # A request's body.
 
     def _begin(self, exchange: Exchange, rest: bytes) -> None:
         self._exchange = exchange
-        self._relay.enter(exchange)
         self._seen_bytes = 0
         if self._framing is None:
-            self._enter(_Phase.ANSWER)
+            self._enter(_ANSWER)
             self._next = rest
             exchange.start(b"")
         else:
-            self._enter(_Phase.BODY)
+            self._enter(_BODY)
             body = self._body_part(rest) if rest else b""
             if self._exchange is exchange:
                 exchange.start(body)
@@ -241,7 +222,7 @@ class BoxConnection(asyncio.Protocol):
         if exchange is None:
             return
         if self._framing is None:
-            self._enter(_Phase.ANSWER)
+            self._enter(_ANSWER)
         exchange.send_body(part)
         if exchange.unsent_bytes >= self._relay.limits.write_buffer_bytes:
             self.transport.pause_reading()
@@ -279,11 +260,7 @@ class BoxConnection(asyncio.Protocol):
         record.status, record.code = refused.rejection.status, refused.rejection.code
         record.request_id = self._relay.new_request_id()
         self._relay.account.finished(record)
-        # After a request that is not well-formed, nothing can be told apart any more.
-        unreadable = refused.rejection in {
-            Rejection.BAD_REQUEST, Rejection.HEAD_TOO_LARGE, Rejection.REQUEST_TIMEOUT
-        }  # fmt: skip
-        self._close_after_answer = self._close_after_answer or unreadable
+        self._close_after_answer = self._close_after_answer or refused.unreadable
         self._answer_rejection(refused, provider, record, rest)
 
     def reject(self, refused: Refused, exchange: Exchange) -> None:
@@ -316,7 +293,7 @@ class BoxConnection(asyncio.Protocol):
             self._next += rest
             self._next_request()
         else:
-            self._enter(_Phase.DISCARD)
+            self._enter(_DISCARD)
             self.transport.resume_reading()
             if rest:
                 self._discard_body(rest)
@@ -331,7 +308,7 @@ class BoxConnection(asyncio.Protocol):
     def request_sent(self) -> None:
         """The head and the first part of the body have left: the rest may come."""
         self._since = self._relay.loop.time()
-        if self._phase is _Phase.BODY:
+        if self._phase is _BODY:
             self.transport.resume_reading()
 
     def answering(self, head: ResponseHead) -> bool:
@@ -347,7 +324,7 @@ class BoxConnection(asyncio.Protocol):
 
     def _splice(self) -> None:
         assert self._exchange is not None
-        self._phase = _Phase.SPLICED
+        self._phase = _SPLICED
         self.transport.resume_reading()
         if self._next:
             data, self._next = self._next, b""
@@ -364,62 +341,56 @@ class BoxConnection(asyncio.Protocol):
             self.close()
 
     def _next_request(self) -> None:
-        self._enter(_Phase.IDLE)
+        self._enter(_IDLE)
         self.transport.resume_reading()
         if self._next:
             # From the loop, so that a thousand pipelined requests do not nest.
             self._relay.loop.call_soon(self._begin_next)
 
     def _begin_next(self) -> None:
-        if self._phase is _Phase.IDLE and self._next:
+        if self._phase is _IDLE and self._next:
             data, self._next = self._next, b""
             self._gather_head(data)
 
     def close(self) -> None:
         """End cleanly once the last bytes have left."""
         self._exchange = None
-        self._enter(_Phase.ENDING)
+        self._enter(_ENDING)
         self.transport.close()
 
     def break_off(self) -> None:
         """End visibly: a clean end would let clients take half an answer for a whole one."""
         self._exchange = None
-        if self._phase is not _Phase.GONE:
-            self._enter(_Phase.ENDING)
+        if self._phase is not _GONE:
+            self._enter(_ENDING)
             self.transport.reset_once_drained(self._since)
 
     def _linger(self) -> None:
         """Close, but let the box read the answer first."""
         self._exchange = None
-        self._enter(_Phase.LINGER)
+        self._enter(_LINGER)
         self.transport.resume_reading()
         self.transport.close_writing()
 
     # Deadlines.
 
-    def _enter(self, phase: _Phase) -> None:
+    def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._since = self._relay.loop.time()
 
     def check_deadline(self, now: float) -> None:
         """End what has taken too long. Called for every connection about twice a second."""
         limits, phase = self._relay.limits, self._phase
-        if phase is _Phase.GONE:
-            return
         if self.transport.stalled_seconds(now) > limits.write_stall_seconds:
             self.transport.reset()
-        elif phase is _Phase.IDLE:
-            if now - self._since > limits.keep_alive_seconds:
-                self.close()
-        elif phase is _Phase.HEAD:
-            if now - self._since > limits.head_seconds:
-                late = f"its headers took longer than {limits.head_seconds:g} s"
-                self._refuse_head(Refused(Rejection.REQUEST_TIMEOUT, late))
-        elif phase is _Phase.DISCARD or phase is _Phase.LINGER:
-            if now - self._since > LINGER_SECONDS:
-                self.transport.close()
         elif self._exchange is not None:
             self._check_exchange(self._exchange, now)
+        elif (limit := phase_seconds(phase, limits)) is not None and now - self._since > limit:
+            if phase is _HEAD:
+                late = f"its headers took longer than {limit:g} s"
+                self._refuse_head(Refused(Rejection.REQUEST_TIMEOUT, late))
+            else:
+                self.close()
 
     def _check_exchange(self, exchange: Exchange, now: float) -> None:
         if exchange.moved_bytes != self._seen_bytes:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.data_plane.core.route import Route
     from services.data_plane.relay.box_connection import BoxConnection
     from services.data_plane.relay.relay import Relay
+    from services.data_plane.relay.room import BoxLoad
     from services.data_plane.relay.upstream_connection import UpstreamConnection
 
 # A request that may be sent again when a pooled connection turns out dead (RFC 9110 §9.2.2, §9.3).
@@ -52,6 +53,10 @@ class Stage(Enum):
     ENDED = auto()
 
 
+# Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_PREPARING, _SENT, _ANSWERING, _SPLICED, _ENDED = Stage
+
+
 class Exchange:
     """One request of one box. Made by the box connection once the request is admitted."""
 
@@ -64,6 +69,7 @@ class Exchange:
         "_upstream",
         "head",
         "integration",
+        "load",
         "query",
         "record",
         "route",
@@ -75,16 +81,18 @@ class Exchange:
         self,
         relay: Relay,
         box_connection: BoxConnection,
+        load: BoxLoad,
         head: RequestHead,
         route: Route,
         query: bytes,
         record: ExchangeRecord,
     ) -> None:
+        self.load = load
         self.head = head
         self.route = route
         self.query = query
         self.record = record
-        self.stage = Stage.PREPARING
+        self.stage = _PREPARING
         self.started = relay.loop.time()
         self.integration: CompiledIntegration | None = None
         self._relay = relay
@@ -100,7 +108,7 @@ class Exchange:
         """Send the request, with what has arrived of its body; at once when everything is at hand."""
         if body:
             self.send_body(body)
-            if self.stage is Stage.ENDED:
+            if self.stage is _ENDED:
                 return
         found = self._look_up()
         if isinstance(found, CompiledIntegration):
@@ -128,7 +136,7 @@ class Exchange:
             self.refuse(refused)
             return
         self._task = None
-        if self.stage is Stage.PREPARING:
+        if self.stage is _PREPARING:
             self._send(found, upstream)
         else:
             self._relay.pool.put_back(upstream, self._relay.loop.time())
@@ -136,7 +144,7 @@ class Exchange:
     def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
         self.integration = integration
         self._upstream = upstream
-        self.stage = Stage.SENT
+        self.stage = _SENT
         self.record.reused = upstream.used
         self.record.seconds_to_send = self._relay.loop.time() - self.started
         data = prepare_head(self.head, self.route, self.query, integration)
@@ -151,13 +159,13 @@ class Exchange:
     def send_body(self, data: bytes) -> None:
         """Pass a piece of the request's body; kept while there is no connection yet."""
         self.record.bytes_up += len(data)
-        if self.record.bytes_up > self._relay.limits.max_body_bytes and self.stage is not Stage.SPLICED:
+        if self.record.bytes_up > self._relay.limits.max_body_bytes and self.stage is not _SPLICED:
             # Only a chunked body gets this far: a length was judged with the head.
             too_large = f"more than {self._relay.limits.max_body_bytes} bytes"
             self.cut(Refused(Rejection.BODY_TOO_LARGE, too_large))
         elif self._upstream is not None:
             self._upstream.write(data)
-        elif self.stage is Stage.PREPARING:
+        elif self.stage is _PREPARING:
             self._unsent.append(data)
 
     @property
@@ -179,14 +187,14 @@ class Exchange:
             stalled: the box is not read, because the provider takes no more.
         """
         limits = self._relay.limits
-        if self.stage is Stage.PREPARING or self.stage is Stage.ENDED:
+        if self.stage is _PREPARING or self.stage is _ENDED:
             return None  # the secret's read and the dial have deadlines of their own
         limit, rejection = limits.idle_seconds, Rejection.UPSTREAM_TIMEOUT
-        if self.stage is Stage.SENT and not body_awaited:
+        if self.stage is _SENT and not body_awaited:
             limit = limits.first_byte_seconds
-        elif self.stage is Stage.SENT and stalled:
+        elif self.stage is _SENT and stalled:
             limit = limits.write_stall_seconds
-        elif self.stage is Stage.SENT:
+        elif self.stage is _SENT:
             limit, rejection = limits.body_progress_seconds, Rejection.REQUEST_TIMEOUT
         return Refused(rejection, f"nothing for {limit:g} s") if quiet_seconds > limit else None
 
@@ -209,18 +217,14 @@ class Exchange:
             self.refuse(refused, upstream_status=head.status)
             return None
         self.record.status = head.status
-        self.stage = Stage.SPLICED if head.status == SWITCHING else Stage.ANSWERING
+        self.stage = _SPLICED if head.status == SWITCHING else _ANSWERING
         if head.status >= FIRST_ERROR:
             self._scan = KeyScan(self.integration.key_bytes)
         close = self._box_connection.answering(head)
         return prepare_response(head, self.integration, close=close)
 
-    def write_head(self, data: bytes) -> None:
-        """Pass the answer's head."""
-        self._box_connection.write(data)
-
-    def relay(self, data: bytes) -> None:
-        """Pass a piece of the answer's body, or of a splice, as it came."""
+    def relay(self, data: bytes, head: bytes = b"") -> None:
+        """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
         self.record.bytes_down += len(data)
         if self._scan is not None:
             try:
@@ -228,7 +232,7 @@ class Exchange:
             except KeyFound:
                 self._break_off("upstream_broke")
                 return
-        self._box_connection.write(data)
+        self._box_connection.write(head + data if head else data)
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""
@@ -248,14 +252,14 @@ class Exchange:
         """The provider's connection ended where it should not."""
         reused = self._upstream is not None and self.record.reused
         self._upstream = None
-        if self.stage is Stage.SPLICED:
+        if self.stage is _SPLICED:
             self._end("spliced")
             self._box_connection.close()
-        elif self.stage is Stage.ANSWERING:
+        elif self.stage is _ANSWERING:
             self._break_off("upstream_broke")
         elif reused and not answer_begun and self._repeatable:
             # Nothing of the answer came over a connection that had been idle: it was dead before we wrote.
-            self.stage = Stage.PREPARING
+            self.stage = _PREPARING
             self.record.reused = False
             self._task = self._relay.tasks.start(self._reconnect(), "repeat an exchange")
         else:
@@ -273,7 +277,7 @@ class Exchange:
             self.refuse(refused)
             return
         self._task = None
-        if self.stage is Stage.PREPARING:
+        if self.stage is _PREPARING:
             self._send(self.integration, upstream)
         else:
             self._relay.pool.put_back(upstream, self._relay.loop.time())
@@ -300,7 +304,7 @@ class Exchange:
 
     def box_gone(self) -> None:
         """The box left: nobody pays for an answer that nobody reads."""
-        spliced = self.stage is Stage.SPLICED
+        spliced = self.stage is _SPLICED
         self._let_go()
         self._end("spliced" if spliced else "client_gone")
 
@@ -308,7 +312,7 @@ class Exchange:
 
     def refuse(self, refused: Refused, upstream_status: int = 0) -> None:
         """Answer for the gateway. Only before the answer's head has left."""
-        assert self.stage in {Stage.PREPARING, Stage.SENT}, self.stage
+        assert self.stage in {_PREPARING, _SENT}, self.stage
         self._let_go()
         self.record.status = refused.rejection.status
         self.record.code = refused.rejection.code
@@ -319,9 +323,9 @@ class Exchange:
 
     def cut(self, refused: Refused) -> None:
         """End at once: with an answer where there is none yet, as a visible break otherwise."""
-        if self.stage in {Stage.PREPARING, Stage.SENT}:
+        if self.stage in {_PREPARING, _SENT}:
             self.refuse(refused)
-        elif self.stage is not Stage.ENDED:
+        elif self.stage is not _ENDED:
             self.record.code = refused.rejection.code
             self._break_off("cut")
 
@@ -340,7 +344,7 @@ class Exchange:
             upstream.abort()
 
     def _end(self, outcome: Outcome) -> None:
-        self.stage = Stage.ENDED
+        self.stage = _ENDED
         self.record.outcome = outcome
         self.record.seconds = self._relay.loop.time() - self.started
         self._relay.leave(self)

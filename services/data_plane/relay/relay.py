@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from services.data_plane.relay.dial import Dialer
 from services.data_plane.relay.hand_over import UvicornParts
 from services.data_plane.relay.pool import Pool
 from services.data_plane.relay.resolver import Resolver
+from services.data_plane.relay.room import Room
 from shared.rejections import Rejection
 from shared.tasks import TaskSet
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.ports import Account, Identity, Table
     from shared.addresses import AddressPolicy
-    from shared.box_token import Box
     from shared.clock import Clock
     from shared.listener import ProtocolFactory
     from shared.providers import ProviderName
@@ -70,10 +69,7 @@ class Relay:
             ),
             limits,
         )
-        self._exchanges: defaultdict[tuple[str, str], set[Exchange]] = defaultdict(set)
-        self._open_by_org: defaultdict[str, int] = defaultdict(int)
-        self._open_by_box: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._connections_by_box: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.room = Room(limits)
         self._sweeper: asyncio.TimerHandle | None = None
 
     @cached_property
@@ -84,7 +80,7 @@ class Relay:
     @property
     def open_exchanges(self) -> int:
         """How many requests are under way."""
-        return sum(self._open_by_org.values())
+        return self.room.open_exchanges
 
     @property
     def protocol_factory(self) -> ProtocolFactory:
@@ -97,49 +93,17 @@ class Relay:
 
         return make
 
-    # Admission by numbers.
-
-    def check_room(self, connection: BoxConnection, box: Box) -> None:
-        """Raise `Refused` when the box or its org has too much open; books the connection on its box."""
-        key = (box.org, box.box)
-        limits = self.limits
-        if connection.box_key != key:
-            self._unbook(connection)
-            if self._connections_by_box[key] >= limits.max_connections_per_box:
-                raise Refused(
-                    Rejection.OVERLOADED, f"{limits.max_connections_per_box} connections of one box"
-                )
-            connection.box_key = key
-            self._connections_by_box[key] += 1
-        if self._open_by_box.get(key, 0) >= limits.max_requests_per_box:
-            raise Refused(Rejection.OVERLOADED, f"{limits.max_requests_per_box} requests of one box")
-        if self._open_by_org.get(box.org, 0) >= limits.max_requests_per_org:
-            raise Refused(Rejection.OVERLOADED, f"{limits.max_requests_per_org} requests of one organization")
-
-    def enter(self, exchange: Exchange) -> None:
-        """An exchange begins."""
-        record = exchange.record
-        self._exchanges[record.org, record.provider].add(exchange)
-        self._open_by_org[record.org] += 1
-        self._open_by_box[record.org, record.box] += 1
-
     def leave(self, exchange: Exchange) -> None:
         """An exchange is over: book it."""
-        record = exchange.record
-        _remove(self._exchanges, (record.org, record.provider), exchange)
-        _decrease(self._open_by_org, record.org)
-        _decrease(self._open_by_box, (record.org, record.box))
-        self.account.finished(record)
+        self.room.leave(exchange.load, exchange)
+        self.account.finished(exchange.record)
 
     def forget_connection(self, connection: BoxConnection) -> None:
         """A box connection is gone."""
         self.connections.discard(connection)
-        self._unbook(connection)
-
-    def _unbook(self, connection: BoxConnection) -> None:
-        if connection.box_key is not None:
-            _decrease(self._connections_by_box, connection.box_key)
-            connection.box_key = None
+        if connection.load is not None:
+            self.room.release_connection(connection.load)
+            connection.load = None
 
     def new_request_id(self) -> str:
         """Make an id for an answer of the gateway's own."""
@@ -153,8 +117,9 @@ class Relay:
         if found is NotReady.DISABLED or found is NotReady.MISSING:
             missing = found is NotReady.MISSING
             refused = Refused(Rejection.INTEGRATION_MISSING if missing else Rejection.INTEGRATION_DISABLED)
-            for exchange in list(self._exchanges.get((org, provider), ())):
-                exchange.cut(refused)
+            for exchange in self.room.exchanges_of(org):
+                if exchange.record.provider == provider:
+                    exchange.cut(refused)
         providers: tuple[ProviderName, ...] = ("openai", "anthropic")
         current = [self.table.look_up(org, name) for name in providers]
         keep = frozenset(one.pool_key for one in current if isinstance(one, CompiledIntegration))
@@ -183,15 +148,3 @@ class Relay:
         self.pool.close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # one turn of the loop, in which the transports close
-
-
-def _remove(table: defaultdict[Any, set[Any]], key: object, item: object) -> None:
-    table[key].discard(item)
-    if not table[key]:
-        del table[key]
-
-
-def _decrease(table: defaultdict[Any, int], key: object) -> None:
-    table[key] -= 1
-    if not table[key]:
-        del table[key]

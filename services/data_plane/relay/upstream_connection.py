@@ -33,6 +33,10 @@ class _Phase(Enum):
     CLOSED = auto()
 
 
+# Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_IDLE, _HEAD, _BODY, _SPLICED, _CLOSED = _Phase
+
+
 class UpstreamConnection(asyncio.Protocol):
     """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time."""
 
@@ -63,7 +67,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.used = False
         self._pool = pool
         self._limits = limits
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes)
         self._framing: Framing | None = None
@@ -74,15 +78,15 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether a request may be sent on it."""
-        return self._phase is _Phase.IDLE and not self._transport.is_closing()
+        return self._phase is _IDLE and not self._transport.is_closing()
 
     # The exchange's side.
 
     def begin(self, exchange: Exchange, data: bytes) -> None:
         """Send a request's head, and whatever of its body is already there."""
-        assert self._phase is _Phase.IDLE, self._phase
+        assert self._phase is _IDLE, self._phase
         self._exchange = exchange
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._interim_heads = 0
         self.write(data)
 
@@ -101,12 +105,12 @@ class UpstreamConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Leave at once, whatever the phase; the exchange hears no more."""
         self._exchange = None
-        self._phase = _Phase.CLOSED
+        self._phase = _CLOSED
         self._transport.abort()
 
     def close(self) -> None:
         """Close an idle connection."""
-        self._phase = _Phase.CLOSED
+        self._phase = _CLOSED
         self._transport.close()
 
     # The event loop's side.
@@ -123,9 +127,9 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self._pool.discard(self)
             self.abort()
-        elif self._phase is _Phase.BODY:
-            self._pass_body(exchange, data, 0)
-        elif self._phase is _Phase.SPLICED:
+        elif self._phase is _BODY:
+            self._pass_body(exchange, data)
+        elif self._phase is _SPLICED:
             exchange.relay(data)
         else:
             self._gather(exchange, data)
@@ -138,14 +142,14 @@ class UpstreamConnection(asyncio.Protocol):
         """End what was going on: cleanly only where the end of the connection is the end of the answer."""
         exchange, phase = self._exchange, self._phase
         self._exchange = None
-        self._phase = _Phase.CLOSED
+        self._phase = _CLOSED
         self._pool.discard(self)
         if exchange is None:
             return
-        if phase is _Phase.BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
+        if phase is _BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
             exchange.answered(reusable=False)
         else:
-            exchange.upstream_lost(answer_begun=phase is not _Phase.HEAD or not self._head_buffer.empty)
+            exchange.upstream_lost(answer_begun=phase is not _HEAD or not self._head_buffer.empty)
 
     def pause_writing(self) -> None:
         """The provider takes no more for now: stop reading from the box."""
@@ -189,34 +193,30 @@ class UpstreamConnection(asyncio.Protocol):
             return  # the exchange answered for itself and let go of this connection
         self._head = head
         if head.status == _SWITCHING:
-            self._phase = _Phase.SPLICED
-            exchange.relay(out + rest)
+            self._phase = _SPLICED
+            exchange.relay(rest, out)
         elif head.framing is None:
-            exchange.write_head(out)
+            exchange.relay(b"", out)
             self._end(exchange, extra=bool(rest))
         else:
             self._framing = head.framing
-            self._phase = _Phase.BODY
-            exchange.write_head(out)
-            if rest:
-                self._pass_body(exchange, rest, 0)
+            self._phase = _BODY
+            self._pass_body(exchange, rest, out)
 
-    def _pass_body(self, exchange: Exchange, data: bytes, start: int) -> None:
+    def _pass_body(self, exchange: Exchange, data: bytes, head: bytes = b"") -> None:
         assert self._framing is not None
         try:
-            end = self._framing.feed(data, start)
+            end = self._framing.feed(data)
         except BadFraming:
             self.abort()
             exchange.upstream_lost(answer_begun=True)
             return
         if end == NOT_ENDED:
-            exchange.relay(data)
-        elif end == len(data):
-            exchange.relay(data)
-            self._end(exchange, extra=False)
+            exchange.relay(data, head)
         else:
-            exchange.relay(data[:end])
-            self._end(exchange, extra=True)
+            extra = end < len(data)
+            exchange.relay(data[:end] if extra else data, head)
+            self._end(exchange, extra=extra)
 
     def _end(self, exchange: Exchange, *, extra: bool) -> None:
         """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
@@ -227,7 +227,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._exchange = None
         self._framing = None
         self._head = None
-        self._phase = _Phase.IDLE
+        self._phase = _IDLE
         self.used = True
         exchange.answered(reusable=reusable)
 

@@ -1,0 +1,116 @@
+"""Who is inside: open exchanges and connections by box and by org, and whether there is room for one more.
+
+Admission by numbers, so that no box can starve its org and no org another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.data_plane.core.refused import Refused
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.exchange import Exchange
+    from shared.box_token import Box
+
+
+class OrgLoad:
+    """What one org has open in this process."""
+
+    __slots__ = ("boxes", "exchanges", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.exchanges: set[Exchange] = set()
+        self.boxes: dict[str, BoxLoad] = {}
+
+
+class BoxLoad:
+    """What one box has open in this process. Kept while it has a connection."""
+
+    __slots__ = ("connections", "exchanges", "name", "org")
+
+    def __init__(self, name: str, org: OrgLoad) -> None:
+        self.name = name
+        self.org = org
+        self.connections = 0
+        self.exchanges = 0
+
+
+class Room:
+    """The books of what is open, and the limits on it."""
+
+    def __init__(self, limits: RelayLimits) -> None:
+        self._limits = limits
+        self._orgs: dict[str, OrgLoad] = {}
+
+    @property
+    def open_exchanges(self) -> int:
+        """How many exchanges are under way, of all orgs."""
+        return sum(len(org.exchanges) for org in self._orgs.values())
+
+    def book_connection(self, box: Box, current: BoxLoad | None) -> BoxLoad:
+        """Book a connection on its box, taking it off `current` if that is another's; raises `Refused`.
+
+        Behind a trusted proxy one connection may carry one box after another.
+        """
+        if current is not None and current.name == box.box and current.org.name == box.org:
+            return current
+        load = self._load_of(box)
+        if load.connections >= self._limits.max_connections_per_box:
+            raise _full(self._limits.max_connections_per_box, "connections of one box")
+        load.connections += 1
+        if current is not None:
+            self.release_connection(current)
+        return load
+
+    def _load_of(self, box: Box) -> BoxLoad:
+        org = self._orgs.get(box.org)
+        if org is None:
+            org = self._orgs[box.org] = OrgLoad(box.org)
+        load = org.boxes.get(box.box)
+        if load is None:
+            load = org.boxes[box.box] = BoxLoad(box.box, org)
+        return load
+
+    def release_connection(self, load: BoxLoad) -> None:
+        """Take a connection off its box."""
+        load.connections -= 1
+        self._forget_if_empty(load)
+
+    def check(self, load: BoxLoad) -> None:
+        """Raise `Refused` when the box or its org has too many requests open."""
+        if load.exchanges >= self._limits.max_requests_per_box:
+            raise _full(self._limits.max_requests_per_box, "requests of one box")
+        if len(load.org.exchanges) >= self._limits.max_requests_per_org:
+            raise _full(self._limits.max_requests_per_org, "requests of one organization")
+
+    def enter(self, load: BoxLoad, exchange: Exchange) -> None:
+        """An exchange begins."""
+        load.exchanges += 1
+        load.org.exchanges.add(exchange)
+
+    def leave(self, load: BoxLoad, exchange: Exchange) -> None:
+        """An exchange is over."""
+        load.exchanges -= 1
+        load.org.exchanges.discard(exchange)
+        if not load.exchanges:
+            self._forget_if_empty(load)
+
+    def exchanges_of(self, org: str) -> list[Exchange]:
+        """Give what an org has under way."""
+        load = self._orgs.get(org)
+        return list(load.exchanges) if load else []
+
+    def _forget_if_empty(self, load: BoxLoad) -> None:
+        if load.connections or load.exchanges:
+            return
+        load.org.boxes.pop(load.name, None)
+        if not load.org.boxes:
+            self._orgs.pop(load.org.name, None)
+
+
+def _full(limit: int, of_what: str) -> Refused:
+    return Refused(Rejection.OVERLOADED, f"{limit} {of_what}")
