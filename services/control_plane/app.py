@@ -24,6 +24,11 @@ from services.control_plane.api.problem_response import ProblemAnswer, answer_pr
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "1"
+_DESCRIPTION = (
+    "AI integrations of organizations: owners edit, members read, to strangers it does not exist. "
+    "Keys are write-only. Every refusal is a problem (RFC 9457) with a stable type. Times are RFC 3339, UTC."
+)
+_FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 def public_app(context: Context) -> FastAPI:
@@ -43,15 +48,16 @@ def openapi() -> dict[str, Any]:
     """The OpenAPI document of the REST interface."""
     app = _public_routes()
     document = get_openapi(
-        title=app.title, version=VERSION, routes=app.routes, description=__doc__, openapi_version="3.1.0"
+        title=app.title, version=VERSION, routes=app.routes, description=_DESCRIPTION, openapi_version="3.1.0"
     )
     components = document["components"]["schemas"]
     components.update(_problem_schemas())
-    for unused in ("HTTPValidationError", "ValidationError"):
+    for unused in _FASTAPI_ERRORS:
         components.pop(unused, None)
     for operations in document["paths"].values():
         for operation in operations.values():
             _require_if_match(operation)
+            _forget_fastapi_errors(operation)
     return document
 
 
@@ -99,3 +105,10 @@ def _require_if_match(operation: dict[str, Any]) -> None:
         if parameter["name"] == "if-match":
             parameter["name"], parameter["required"] = "If-Match", True
             parameter["schema"] = {"type": "string"}
+
+
+def _forget_fastapi_errors(operation: dict[str, Any]) -> None:
+    """Take out the 422 that FastAPI adds by itself: `problem_response.py` answers in its place."""
+    answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+    if answer.get("schema", {}).get("$ref", "").endswith(_FASTAPI_ERRORS):
+        del operation["responses"]["422"]

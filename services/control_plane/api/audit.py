@@ -11,14 +11,7 @@ from pydantic import BaseModel, Field
 from services.control_plane.api.context import InContext, SignedIn
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.orgs import OrgId
-from services.control_plane.api.pages import (
-    DEFAULT_PAGE_ITEMS,
-    Cursor,
-    Limit,
-    bad_cursor,
-    read_cursor,
-    write_cursor,
-)
+from services.control_plane.api.pages import Page, bad_cursor, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import require_reader
 from services.control_plane.rules.problems import Problem
@@ -57,22 +50,16 @@ class AuditList(BaseModel):
         Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID, Problem.BAD_REQUEST
     ),
 )
-def list_audit(
-    org: OrgId,
-    person: SignedIn,
-    context: InContext,
-    limit: Limit = DEFAULT_PAGE_ITEMS,
-    cursor: Cursor = None,
-) -> AuditList:
+def list_audit(org: OrgId, person: SignedIn, context: InContext, page: Page) -> AuditList:
     """List the changes of an organization."""
-    before = None if cursor is None else _row_of(cursor)
+    before = None if page.cursor is None else _row_of(page.cursor)
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
-        found = audit_page(session, org, before=before, limit=limit + 1)
-    page = found[:limit]
-    more = len(found) > limit
+        found = audit_page(session, org, before=before, limit=page.limit + 1)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
     return AuditList(
-        items=[_entry(row) for row in page], next_cursor=write_cursor(page[-1].id or 0) if more else None
+        items=[_entry(row) for row in shown], next_cursor=write_cursor(shown[-1].id or 0) if more else None
     )
 
 

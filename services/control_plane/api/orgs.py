@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from services.control_plane.api.context import InContext, SignedIn
-from services.control_plane.api.pages import DEFAULT_PAGE_ITEMS, Cursor, Limit, read_cursor, write_cursor
+from services.control_plane.api.pages import Page, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import Role, require_reader
 from services.control_plane.rules.problems import Problem, ProblemError
@@ -53,17 +53,15 @@ def get_me(person: SignedIn) -> Me:
     operation_id="listOrgs",
     responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.INVALID, Problem.BAD_REQUEST),
 )
-def list_orgs(
-    person: SignedIn, context: InContext, limit: Limit = DEFAULT_PAGE_ITEMS, cursor: Cursor = None
-) -> OrgList:
+def list_orgs(person: SignedIn, context: InContext, page: Page) -> OrgList:
     """List the caller's organizations."""
-    after = "" if cursor is None else read_cursor(cursor)
+    after = "" if page.cursor is None else read_cursor(page.cursor)
     with context.database.read() as session:
-        found = orgs.orgs_of(session, person.email, after=after, limit=limit + 1)
-    page = found[:limit]
-    more = len(found) > limit
+        found = orgs.orgs_of(session, person.email, after=after, limit=page.limit + 1)
+    shown = found[: page.limit]
+    more = len(found) > page.limit
     return OrgList(
-        items=[_org(view) for view in page], next_cursor=write_cursor(page[-1].org) if more else None
+        items=[_org(view) for view in shown], next_cursor=write_cursor(shown[-1].org) if more else None
     )
 
 

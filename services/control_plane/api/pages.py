@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Final
 
 from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.control_plane.rules.problems import Fault, Problem, ProblemError
 
@@ -14,11 +15,22 @@ DEFAULT_PAGE_ITEMS: Final = 50
 MAX_PAGE_ITEMS: Final = 200
 MAX_CURSOR_CHARS: Final = 256
 
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="How many items at most.")]
-Cursor = Annotated[
-    str | None,
-    Query(max_length=MAX_CURSOR_CHARS, description="`next_cursor` of the page before; left out: the first."),
-]
+
+class _PageQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    limit: int = Field(
+        default=DEFAULT_PAGE_ITEMS, ge=1, le=MAX_PAGE_ITEMS, description="How many items at most."
+    )
+    cursor: str | None = Field(
+        default=None,
+        max_length=MAX_CURSOR_CHARS,
+        description="`next_cursor` of the page before; left out: the first page.",
+    )
+
+
+Page = Annotated[_PageQuery, Query()]
+"""The query of a list: `limit` and `cursor`, and nothing else, so that a mistyped name is noticed."""
 
 
 def write_cursor(last: str | int) -> str:

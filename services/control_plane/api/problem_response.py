@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from services.control_plane.rules.problems import Fault, Problem, ProblemError
 
@@ -38,6 +39,7 @@ _QUOTABLE = {
     "dict_type",
 }
 _FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_METHODS = ("GET", "PUT", "PATCH", "DELETE", "POST")
 _BY_STATUS = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
 
 
@@ -107,10 +109,25 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
     return problem_response(invalid(error.errors()))
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class only"
     problem = _BY_STATUS.get(error.status_code, Problem.BAD_REQUEST)
-    return problem_response(ProblemError(problem, problem.title + ".", headers=error.headers or {}))
+    headers = dict(error.headers or {})
+    if problem is Problem.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return problem_response(ProblemError(problem, problem.title + ".", headers=headers))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Tell what the path takes (RFC 9110 §10.2.1): the router names only its first route's methods."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 def invalid(errors: Sequence[Any]) -> ProblemError:

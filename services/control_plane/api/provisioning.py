@@ -31,8 +31,14 @@ from shared.config_feed import NodeRow
 
 router = APIRouter(tags=["provisioning"])
 
-_PUT_PROBLEMS = (Problem.SIGN_IN_REQUIRED, Problem.BAD_REQUEST, Problem.INVALID, Problem.BODY_TOO_LARGE)
-_PUT = problem_responses(*_PUT_PROBLEMS, Problem.NOT_FOUND)
+_PUT_PROBLEMS = (
+    Problem.SIGN_IN_REQUIRED,
+    Problem.BAD_REQUEST,
+    Problem.INVALID,
+    Problem.NOT_FOUND,
+    Problem.BODY_TOO_LARGE,
+)
+_PUT = problem_responses(*_PUT_PROBLEMS)
 _DELETE = problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID)
 
 Email = Annotated[

@@ -96,6 +96,15 @@ async def test_a_cursor_of_somebodys_own_making_is_400(world: World, cursor: str
     assert answer.json()["errors"][0]["parameter"] == "query cursor"
 
 
+async def test_a_mistyped_query_is_422_without_echo(world: World) -> None:
+    async with world.person(OWNER) as client:
+        for path in ("/api/v1/orgs", "/api/v1/orgs/acme/audit"):
+            answer = await client.get(path, params={"limt": "5"})
+            assert answer.status_code == 422
+            assert answer.json()["errors"][0]["parameter"] == "query"
+            assert "limt" not in answer.text
+
+
 @pytest.mark.parametrize("limit", ["0", "201", "x", "-1"])
 async def test_a_limit_out_of_bounds_is_422(world: World, limit: str) -> None:
     async with world.person(OWNER) as client:

@@ -118,6 +118,8 @@ async def test_unknown_paths_and_methods_are_problems_too(world: World) -> None:
         ):
             assert answer.status_code == status
             assert answer.headers["content-type"] == "application/problem+json"
+        assert (await client.post("/api/v1/me")).headers["allow"] == "GET"
+        assert (await client.options(OPENAI)).headers["allow"] == "GET, PUT, PATCH, DELETE"
 
 
 async def test_every_answer_is_kept_by_nobody_and_framed_by_nobody(world: World) -> None:
