@@ -23,8 +23,8 @@ from aigw.node_key import NodeKey, new_key_pem
 from aigw.parts import Parts
 from aigw.planes import build_control_plane, build_data_plane
 from aigw.ports import HOST, Ports
-from aigw.providers_wanted import Wanted
 from aigw.process import settle_memory
+from aigw.providers_wanted import Wanted
 from aigw.ready_file import Ready, write
 from aigw.seed import NODE, ORG, Seeder
 from services.control_plane.bootstrap import ControlPlane
