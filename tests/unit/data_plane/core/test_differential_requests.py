@@ -75,7 +75,11 @@ def _check_reading(head: RequestHead, raw: bytes, body: bytes, reading: Reading)
     lines = (line.partition(b":") for line in raw.split(b"\r\n")[1:-2])
     expected = [(name, value.strip(b" \t")) for name, _, value in lines]
     assert list(map(_coding_in_lower_case, reading.headers)) == list(map(_coding_in_lower_case, expected))
-    if (head.content_length or 0) <= len(body) or head.chunked:
+    if reading.upgrade and not head.websocket:
+        # httptools takes no body where an upgrade was asked for. The core ignores any but a WebSocket's (RFC
+        # 9110 §7.8) and passes none on, so nobody behind it reads such a message: see the test below.
+        assert reading.end in {len(raw), len(raw) + len(body), NOT_COMPLETE}
+    elif (head.content_length or 0) <= len(body) or head.chunked:
         assert reading.end == len(raw) + len(body)
     else:
         assert reading.end == NOT_COMPLETE

@@ -1,0 +1,57 @@
+"""The header contract, name by name: what goes to the provider and what comes back to the box."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.data_plane.core.field_lines import KEEP
+from services.data_plane.core.header_rules import request_rule, response_rule
+
+TO_PROVIDER_DROPPED = (
+    *("authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"),
+    *("openai-organization", "openai-project", "forwarded", "via", "host"),
+    *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"),
+    *("connection", "keep-alive", "proxy-connection", "te", "upgrade"),
+    *("x-run9-org", "x-run9-box-token", "x-run9-error"),
+    *("x_api_key", "content_length", "transfer_encoding", "anthropic_version", "_"),
+)
+TO_PROVIDER_KEPT = (
+    *("anthropic-version", "anthropic-beta", "anthropic-dangerous-direct-browser-access"),
+    *("x-stainless-lang", "x-stainless-retry-count", "x-codex-turn-metadata", "accept-encoding"),
+    *("content-type", "content-length", "transfer-encoding", "content-encoding", "user-agent", "accept"),
+    *("openai-beta", "idempotency-key", "x-client-request-id", "expect", "trailer", "origin"),
+    *("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "x-never-seen-before"),
+    *("x-forwarded", "x-run9", "xrun9-org"),
+)
+TO_BOX_DROPPED = (
+    *("connection", "keep-alive", "proxy-connection", "te", "upgrade", "proxy-authenticate"),
+    *("set-cookie", "set-cookie2", "alt-svc", "strict-transport-security", "report-to", "nel"),
+    *("openai-organization", "openai-project", "anthropic-organization-id"),
+    *("x-run9-error", "x-run9-error-source"),
+)
+TO_BOX_KEPT = (
+    *("x-request-id", "request-id", "x-ratelimit-remaining-requests", "anthropic-ratelimit-tokens-reset"),
+    *("retry-after", "retry-after-ms", "x-should-retry", "content-encoding", "content-type"),
+    *("content-length", "transfer-encoding", "openai-processing-ms", "openai-version", "cf-ray", "server"),
+    *("sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions", "x_with_underscore"),
+)
+
+
+@pytest.mark.parametrize("name", TO_PROVIDER_DROPPED)
+def test_a_request_header_that_must_not_pass_is_dropped(name: str) -> None:
+    assert not request_rule(name.encode()) & KEEP
+
+
+@pytest.mark.parametrize("name", TO_PROVIDER_KEPT)
+def test_any_other_request_header_passes(name: str) -> None:
+    assert request_rule(name.encode()) & KEEP
+
+
+@pytest.mark.parametrize("name", TO_BOX_DROPPED)
+def test_an_answers_header_that_must_not_pass_is_dropped(name: str) -> None:
+    assert not response_rule(name.encode()) & KEEP
+
+
+@pytest.mark.parametrize("name", TO_BOX_KEPT)
+def test_any_other_header_of_an_answer_passes(name: str) -> None:
+    assert response_rule(name.encode()) & KEEP
