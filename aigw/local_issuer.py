@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from aigw.data_dir import write_private
+from aigw.failures import UserError
 from shared.secret import Secret
 
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ class LocalIssuer:
 
     @classmethod
     def open(cls, data: DataDir) -> LocalIssuer:
-        """Read the key of the data folder, made on the first start, and write its JWKS beside it."""
-        key = serialization.load_pem_private_key(data.kept(_KEY_FILE, _new_key_pem), password=None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey), f"{_KEY_FILE} is not an elliptic-curve key"
+        """Read the key of the data folder, made on the first start, and write its JWKS beside it.
+
+        Raises:
+            UserError: the key file is damaged.
+        """
+        key = _read_key(data.kept(_KEY_FILE, _new_key_pem), data.root / _KEY_FILE)
         public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
         kid = f"local-{str(public['x'])[:8]}"
         jwk = public | {"kid": kid, "alg": ALGORITHM, "use": "sig"}
@@ -65,6 +69,16 @@ class LocalIssuer:
             "jti": secrets.token_hex(16),
         }
         return Secret(jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self._kid}))
+
+
+def _read_key(pem: bytes, path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise UserError(f"{path} is damaged. Remove it: the next start makes a new one.")
+    return key
 
 
 def _new_key_pem() -> str:

@@ -26,12 +26,15 @@ class Parts:
     _running: list[tuple[asyncio.Task[None], asyncio.Event]] = field(default_factory=list)
 
     async def start(self, name: str, run: Run) -> None:
-        """Run a part in the background; returns once it has started. It may fail until then or later."""
-        started, stop = asyncio.Event(), asyncio.Event()
-        task = self.group.create_task(_run(name, run, started, stop), name=name)
+        """Run a part in the background; returns once it has started, or raises why it could not.
+
+        A failure after that is the group's, which cancels everything else.
+        """
+        up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stop = asyncio.Event()
+        task = self.group.create_task(_run(name, run, up, stop), name=name)
         self._running.append((task, stop))
-        # A part that fails before it has started ends this wait too: the group cancels it.
-        await started.wait()
+        await up
 
     async def stop(self) -> None:
         """Stop the parts, the last one first; one that does not end in time is cancelled."""
@@ -42,7 +45,17 @@ class Parts:
                 part.cancel()
 
 
-async def _run(name: str, run: Run, started: asyncio.Event, stop: asyncio.Event) -> None:
-    await run(started.set, stop)
+async def _run(name: str, run: Run, up: asyncio.Future[None], stop: asyncio.Event) -> None:
+    def started() -> None:
+        if not up.done():
+            up.set_result(None)
+
+    try:
+        await run(started, stop)
+    except Exception as error:
+        if up.done():
+            raise
+        up.set_exception(error)
+        return
     if not stop.is_set():
         raise PartEndedError(f"the {name} ended by itself")

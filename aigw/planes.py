@@ -7,7 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from aigw.failures import UserError
 from aigw.process import settle_memory
@@ -57,7 +57,7 @@ def upgrade_database() -> None:
 def _database_failures() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
         # The driver's own words, first line: they name the host or file, never the password.
         raise _unusable_database(str(error.orig).partition("\n")[0]) from None
     except OSError as error:

@@ -92,7 +92,13 @@ class Seeder:
 
     def _memory(self) -> dict[str, str]:
         """Give the demo endpoint that was last set up here, by provider."""
-        memory: dict[str, str] = json.loads(self.data.kept(_MEMORY_FILE, lambda: "{}"))
+        try:
+            memory = json.loads(self.data.kept(_MEMORY_FILE, lambda: "{}"))
+        except ValueError:
+            memory = None
+        if not isinstance(memory, dict):
+            path = self.data.root / _MEMORY_FILE
+            raise UserError(f"{path} is damaged. Remove it: the cards are then left as they are.")
         return memory
 
     def _remember(self, wanted: Wanted) -> None:

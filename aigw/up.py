@@ -64,16 +64,29 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             parts = Parts(group)
-            start = group.create_task(_Embedded(options, ports, data).start(parts), name="start")
+            start = group.create_task(_start(_Embedded(options, ports, data), parts), name="start")
             await stop.wait()
             start.cancel()  # the user did not wait for it
-            # Streams that are cut by the stop the user asked for are no errors to report.
-            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-            await parts.stop()
+            await _stop(parts)
     except BaseExceptionGroup as failures:
         raise _expected_in(failures) from None
     finally:
         data.close()
+
+
+async def _start(embedded: _Embedded, parts: Parts) -> None:
+    """Start everything; what has started by then is stopped properly when the rest cannot start."""
+    try:
+        await embedded.start(parts)
+    except Exception:
+        await _stop(parts)
+        raise
+
+
+async def _stop(parts: Parts) -> None:
+    # Streams that are cut by a stop are no errors to report.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    await parts.stop()
 
 
 def _expected_in(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -111,6 +111,29 @@ async def test_a_data_folder_in_use_is_named_with_the_remedy(tmp_path: Path) -> 
         assert (await models(holder)).status_code == 200
 
 
+async def test_a_damaged_data_folder_is_one_line_with_the_file(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        pass
+    noise = b"no such thing " * 100
+    damages = {"gateway.db": "not a database", "issuer-key.pem": "Remove it", "seeded.json": "Remove it"}
+    for name, words in damages.items():
+        path = gateway.data_dir / name
+        good = path.read_bytes()
+        path.write_bytes(noise)
+        (tmp_path / "stderr").unlink()
+        gateway.start()
+        assert await asyncio.to_thread(gateway.wait_until_ended) == 2
+        assert words in gateway.log
+        assert gateway.log.startswith("aigw: ")
+        assert gateway.log.count("\n") == 1
+        path.write_bytes(good)
+    (gateway.data_dir / "secrets" / "key").chmod(0o644)
+    (tmp_path / "stderr").unlink()
+    gateway.start()
+    assert await asyncio.to_thread(gateway.wait_until_ended) == 2
+    assert gateway.log == "aigw: the secret store's key file is open to others (mode 644); make it 600\n"
+
+
 async def test_a_real_endpoint_and_key_file_take_the_demos_place(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("sk-a-key-of-my-own-0001\n")
     options = ("--openai-endpoint", "http://127.0.0.1:9/v1", "--openai-key-file", str(tmp_path / "key"))
