@@ -1,3 +1,5 @@
+"""The control plane as a whole, on real sockets."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,19 +1,29 @@
+"""From committed rows to the bus, whatever the bus does."""
+
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from sqlmodel import select
 
 from services.control_plane.bus.port import BusError
-from services.control_plane.outbox import KEEP_PUBLISHED_SECONDS, PRUNE_EVERY_SECONDS, OutboxRelay
+from services.control_plane.outbox import (
+    COPY_EVERY_SECONDS,
+    KEEP_PUBLISHED_SECONDS,
+    PRUNE_EVERY_SECONDS,
+    OutboxRelay,
+)
+from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.orgs import put_org
 from services.control_plane.store.tables import OutboxTable
+from shared.config_feed import Snapshot
+from shared.config_feed import Snapshot
 from tests.unit.control_plane.world import World
 
 DEADLINE_SECONDS = 20
@@ -24,6 +34,8 @@ class ScriptedBus:
 
     def __init__(self) -> None:
         self.taken: list[int] = []
+        self.beats: list[tuple[str, int]] = []
+        self.copies: list[Snapshot] = []
         self.failing = 0
         self.fails_after_taking = False
         self.changed = asyncio.Event()
@@ -38,6 +50,24 @@ class ScriptedBus:
         if self.failing:
             self.failing -= 1
             raise BusError("the bus took it, and the answer was lost")
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        """Nobody listens here."""
+
+    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+        """Nobody starts here."""
+
+    async def aclose(self) -> None:
+        """There is no connection."""
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        self.beats.append((epoch, revision))
+
+    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+        self.copies.append(await asyncio.to_thread(take))
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
 
     async def has(self, revision: int) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -139,3 +169,63 @@ async def test_old_published_rows_are_forgotten_and_unpublished_ones_never(world
         async with asyncio.timeout(DEADLINE_SECONDS):
             while set(marked(world)) != {last}:  # noqa: ASYNC110  # a row is all there is to see
                 await asyncio.sleep(0.01)
+
+
+async def test_the_end_of_the_stream_is_told_once_everything_is_published(world: World) -> None:
+    bus = ScriptedBus()
+    relay = relay_of(world, bus)
+    bus.failing = 1
+    with pytest.raises(BusError):
+        await relay.relay_batch()
+    assert bus.beats == [], "a reader must not be told of events that are not there"
+    await relay.relay_batch()
+    assert bus.beats == [(world.snapshot().epoch, 3)]
+    assert bus.copies == [world.snapshot()]
+
+
+async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: World) -> None:
+    bus = ScriptedBus()
+    relay = relay_of(world, bus)
+    for _ in range(3):
+        await relay.relay_batch()
+        world.clock.now += COPY_EVERY_SECONDS
+    assert len(bus.copies) == 1
+    commit(world, "Renamed")
+    await relay.relay_batch()
+    assert [copy.revision for copy in bus.copies] == [3, 4]
+    assert len(bus.beats) == 4
+
+
+async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
+    class Slow(ScriptedBus):
+        inside = 0
+        most_inside = 0
+
+        async def publish(self, revision: int, event: bytes) -> None:
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
+            await asyncio.sleep(0.01)
+            self.inside -= 1
+            await super().publish(revision, event)
+
+    if world.database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite serves one process")
+    bus = Slow()
+    relays = [relay_of(world, bus) for _ in range(3)]
+    await asyncio.gather(*(relay.relay_batch() for relay in relays))
+    assert bus.most_inside == 1
+    assert bus.taken == [1, 2, 3]
+
+
+async def test_a_relay_that_is_stopped_while_it_waits_keeps_no_turn(world: World) -> None:
+    holder = RelayTurn(world.database)
+    assert holder.take()
+    waiting = relay_of(world, ScriptedBus())
+    task = asyncio.gather(waiting.relay_batch())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    holder.give_back()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    bus = ScriptedBus()
+    assert await relay_of(world, bus).relay_batch() == 3

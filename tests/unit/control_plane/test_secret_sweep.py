@@ -1,3 +1,5 @@
+"""Cleared secrets disappear, and only those."""
+
 from __future__ import annotations
 
 import asyncio

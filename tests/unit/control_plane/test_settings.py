@@ -1,3 +1,5 @@
+"""What may be set, from where, and what is refused at start."""
+
 from __future__ import annotations
 
 import json

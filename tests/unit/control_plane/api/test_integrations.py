@@ -1,3 +1,5 @@
+"""Integrations over REST: who may do what, preconditions, what each change writes, and what it must not."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""The fleet's snapshot: its token, its ETag, its content."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The trial of a typed key over REST: who may, what is tried, that nothing is stored."""
+
 from __future__ import annotations
 
 from services.control_plane.rules.problems import TYPE_PREFIX

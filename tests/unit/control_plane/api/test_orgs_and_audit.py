@@ -1,3 +1,5 @@
+"""What people see of themselves, their orgs and the audit; pages and cursors."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the platform provisions, and that only its token does."""
+
 from __future__ import annotations
 
 import pytest

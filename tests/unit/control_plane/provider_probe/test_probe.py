@@ -1,3 +1,5 @@
+"""The trial itself against providers on loopback: every outcome, and where the key may go."""
+
 from __future__ import annotations
 
 import asyncio

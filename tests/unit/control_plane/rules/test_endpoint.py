@@ -1,3 +1,5 @@
+"""Which base URLs an org may name."""
+
 from __future__ import annotations
 
 from ipaddress import ip_network

@@ -1,3 +1,5 @@
+"""How conditions are compared with revisions."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What a requested change makes of an integration."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which texts are keys, and what may be shown of one."""
+
 from __future__ import annotations
 
 import pytest

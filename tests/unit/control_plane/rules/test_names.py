@@ -1,3 +1,5 @@
+"""What orgs, nodes and people may be called."""
+
 from __future__ import annotations
 
 import pytest

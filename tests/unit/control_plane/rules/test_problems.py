@@ -1,3 +1,5 @@
+"""The catalogue of refusals, and who is refused what."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which tokens name a person."""
+
 from __future__ import annotations
 
 import time

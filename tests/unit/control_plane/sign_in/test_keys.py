@@ -1,3 +1,5 @@
+"""Where the keys of issuers come from, also when they do not come."""
+
 from __future__ import annotations
 
 import json

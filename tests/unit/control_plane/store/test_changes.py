@@ -1,3 +1,5 @@
+"""One-transaction writes: revisions without gaps, audit, events, tombstones."""
+
 from __future__ import annotations
 
 import threading
@@ -60,11 +62,10 @@ def test_what_fails_midway_leaves_nothing_and_takes_no_revision(world: World) ->
 
 def test_concurrent_writers_get_revisions_without_gaps_in_commit_order(world: World) -> None:
     before = world.revision()
-    url = f"sqlite:///{world.folder / 'control-plane.db'}"
     seen: list[int] = []
 
     def write(name: str) -> None:
-        database = Database(url)  # a connection of its own, as another process has
+        database = Database(world.database_url)  # a connection of its own, as another process has
         for number in range(10):
             with changing(database) as session:
                 orgs.put_org(session, AUTHOR, f"org-{name}-{number}", "An org")

@@ -1,9 +1,12 @@
+"""Migrations: they agree with the models and can be run by anybody at any time."""
+
 from __future__ import annotations
 
 import sqlite3
 import threading
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
@@ -29,15 +32,14 @@ def test_an_upgrade_of_what_is_current_changes_nothing(world: World) -> None:
     assert world.snapshot() == before
 
 
-def test_an_empty_database_is_not_current(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+def test_an_empty_database_is_not_current(database_url: str) -> None:
+    database = Database(database_url)
     assert not migrate.is_current(database)
     database.close()
 
 
-def test_two_processes_that_upgrade_at_once_take_turns(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new.db'}"
-    databases = [Database(url), Database(url)]
+def test_two_processes_that_upgrade_at_once_take_turns(database_url: str) -> None:
+    databases = [Database(database_url) for _ in range(4)]
     failures: list[BaseException] = []
 
     def upgrade(database: Database) -> None:
@@ -67,6 +69,7 @@ def test_every_database_has_an_epoch_of_its_own(tmp_path: Path, world: World) ->
     other.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_sqlite_runs_in_wal_mode_and_checks_foreign_keys(world: World) -> None:
     with world.database.connection() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
