@@ -1,5 +1,7 @@
 """The outbox relay: carries committed events to the bus, in order, at least once, whatever the bus does.
 
+Every process has one; they take turns, so that a commit is published at once by whoever made it.
+
 The database is the truth: a crash between publishing and marking only publishes again, and the bus refuses
 the repeat by its explicit id.
 """
@@ -8,13 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from services.control_plane.bus.port import Bus, BusError
 from services.control_plane.store import outbox
+from services.control_plane.store.advisory_lock import RelayTurn
+from services.control_plane.store.changes import Counter, counter
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.snapshot import snapshot
 from shared.clock import Clock
+from shared.config_feed import HEARTBEAT_SECONDS, Snapshot
 
 BATCH_EVENTS: Final = 500
 POLL_SECONDS: Final = 1.0
@@ -22,6 +30,8 @@ BACKOFF_FIRST_SECONDS: Final = 0.1
 BACKOFF_LAST_SECONDS: Final = 5.0
 KEEP_PUBLISHED_SECONDS: Final = 24 * 3600
 PRUNE_EVERY_SECONDS: Final = 3600
+COPY_EVERY_SECONDS: Final = 30
+"""How often the copy of the snapshot is renewed while things change."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +45,9 @@ class OutboxRelay:
         self._signal = signal
         self._clock = clock
         self._pruned_at = 0.0
+        self._beat_at = 0.0
+        self._copied_at = 0.0
+        self._copied: Counter | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -51,12 +64,32 @@ class OutboxRelay:
                 await self._signal.wait(POLL_SECONDS)
 
     async def relay_batch(self) -> int:
-        """Publish and mark the oldest events; give how many there were.
+        """Publish and mark the oldest events, if it is this process's turn; give how many there were.
 
         Raises:
             BusError: the bus failed; those before it are marked.
         """
-        events = await asyncio.to_thread(self._unpublished)
+        async with self._turn() as mine:
+            if not mine:
+                return 0
+            end, events = await asyncio.to_thread(self._unpublished)
+            await self._publish(events)
+            if len(events) < BATCH_EVENTS:
+                await self._tell_the_end(end)
+        return len(events)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[bool]:
+        turn = RelayTurn(self._database)
+        taking = asyncio.get_running_loop().run_in_executor(None, turn.take)
+        try:
+            yield await asyncio.shield(taking)
+        finally:
+            # Cancelled or not: a turn that a thread still waits for must not be kept by nobody.
+            await asyncio.wait([taking])
+            await asyncio.to_thread(turn.give_back)
+
+    async def _publish(self, events: list[tuple[int, bytes]]) -> None:
         published: list[int] = []
         try:
             for revision, event in events:
@@ -65,11 +98,24 @@ class OutboxRelay:
         finally:
             if published:
                 await asyncio.to_thread(self._mark, published)
-        return len(events)
 
-    def _unpublished(self) -> list[tuple[int, bytes]]:
+    async def _tell_the_end(self, end: Counter) -> None:
+        """Say where the stream ends, and keep a copy of the snapshot there, each when it is time."""
+        now = self._clock()
+        if now - self._beat_at >= HEARTBEAT_SECONDS:
+            await self._bus.heartbeat(end.epoch, end.revision)
+            self._beat_at = now
+        if self._copied != end and now - self._copied_at >= COPY_EVERY_SECONDS:
+            await self._bus.keep_snapshot(self._snapshot)
+            self._copied, self._copied_at = end, now
+
+    def _snapshot(self) -> Snapshot:
         with self._database.read() as session:
-            return outbox.unpublished(session, BATCH_EVENTS)
+            return snapshot(session)
+
+    def _unpublished(self) -> tuple[Counter, list[tuple[int, bytes]]]:
+        with self._database.read() as session:
+            return counter(session), outbox.unpublished(session, BATCH_EVENTS)
 
     def _mark(self, revisions: list[int]) -> None:
         with self._database.quiet_write() as session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shared.config_feed import Snapshot
 from shared.memory_stream import MemoryStream
 
@@ -19,7 +21,7 @@ class MemoryBus:
     async def heartbeat(self, epoch: str, revision: int) -> None:
         """Nothing: who reads this stream is in this process, and it loses nothing."""
 
-    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """Nothing: it would end with this process."""
 
     async def aclose(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from shared.config_feed import Snapshot
@@ -30,8 +31,10 @@ class Bus(Protocol):
         """
         ...
 
-    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
+
+        `take` reads it; it blocks, and is called in a thread, and only by a bus that keeps copies.
 
         Raises:
             BusError: the bus is unreachable or refused.

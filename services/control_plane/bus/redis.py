@@ -6,7 +6,9 @@ so that quiet hours do not push changes out of the bounded one; a reader blocks 
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -67,11 +69,11 @@ class RedisBus:
         except FAILURES as error:
             raise BusError(why(error)) from None
 
-    async def keep_snapshot(self, snapshot: Snapshot) -> None:
+    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """See `Bus`."""
-        etag = snapshot_etag(snapshot.epoch, snapshot.revision)
+        etag, body = await asyncio.to_thread(_encoded, take)
         try:
-            await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": encode_snapshot(snapshot)})
+            await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": body})
         except FAILURES as error:
             raise BusError(why(error)) from None
 
@@ -120,6 +122,11 @@ class RedisBus:
             both.delete(STREAM_KEY)
             both.xadd(STREAM_KEY, {EVENT_FIELD: event}, id=_id_of(revision))
             await both.execute()
+
+
+def _encoded(take: Callable[[], Snapshot]) -> tuple[str, bytes]:
+    snapshot = take()
+    return snapshot_etag(snapshot.epoch, snapshot.revision), encode_snapshot(snapshot)
 
 
 def _id_of(revision: int) -> str:

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from services.control_plane.store.advisory_lock import wait_for_upgrade
 from services.control_plane.store.database import Database
 
 _SCRIPTS = Path(__file__).with_name("migrations")
@@ -20,6 +21,7 @@ _SCRIPTS = Path(__file__).with_name("migrations")
 def upgrade(database: Database) -> None:
     """Run every migration that is missing, in one transaction; two processes at once take turns."""
     with database.connection() as connection:
+        wait_for_upgrade(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -66,5 +66,5 @@ async def test_a_heartbeat_and_a_copy_of_the_snapshot_are_no_entries(side: Side)
     await side.bus.publish(1, event(1))
     for _ in range(3):
         await side.bus.heartbeat("epoch-1", 1)
-        await side.bus.keep_snapshot(Snapshot("epoch-1", 1, (), (), ()))
+        await side.bus.keep_snapshot(lambda: Snapshot("epoch-1", 1, (), (), ()))
     assert [revision for revision, _ in await side.entries()] == [1]

@@ -119,11 +119,12 @@ class PostgresServer:
             autocommit=True,
         )
 
-    def new_database(self) -> str:
-        """Make an empty database and give its URL, in SQLAlchemy's form."""
+    def new_database(self, template: str = "") -> str:
+        """Make a database, empty or as the one at the URL `template`; give its URL, in SQLAlchemy's form."""
         name = f"test_{secrets.token_hex(6)}"
+        source = template.rpartition("/")[2] or "template0"
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
         return f"postgresql+psycopg://postgres:{self._password}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""One test's own corner of a real Vault: a prefix that nobody else uses, and sessions of both planes there."""
+"""One test's own corner of a real Vault: a prefix of its own, and sessions of both planes there."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.orgs import put_org
 from services.control_plane.store.tables import OutboxTable
 from shared.config_feed import Snapshot
-from shared.config_feed import Snapshot
 from tests.unit.control_plane.world import World
 
 DEADLINE_SECONDS = 20
@@ -50,15 +49,6 @@ class ScriptedBus:
         if self.failing:
             self.failing -= 1
             raise BusError("the bus took it, and the answer was lost")
-
-    async def heartbeat(self, epoch: str, revision: int) -> None:
-        """Nobody listens here."""
-
-    async def keep_snapshot(self, snapshot: Snapshot) -> None:
-        """Nobody starts here."""
-
-    async def aclose(self) -> None:
-        """There is no connection."""
 
     async def heartbeat(self, epoch: str, revision: int) -> None:
         self.beats.append((epoch, revision))
@@ -196,6 +186,7 @@ async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: Worl
     assert len(bus.beats) == 4
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
     class Slow(ScriptedBus):
         inside = 0
@@ -208,8 +199,6 @@ async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
             self.inside -= 1
             await super().publish(revision, event)
 
-    if world.database.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite serves one process")
     bus = Slow()
     relays = [relay_of(world, bus) for _ in range(3)]
     await asyncio.gather(*(relay.relay_batch() for relay in relays))
@@ -217,6 +206,7 @@ async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
     assert bus.taken == [1, 2, 3]
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_a_relay_that_is_stopped_while_it_waits_keeps_no_turn(world: World) -> None:
     holder = RelayTurn(world.database)
     assert holder.take()

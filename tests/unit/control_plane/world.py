@@ -101,10 +101,16 @@ class World:
     """One control plane with an org `acme` that has an owner and a member."""
 
     def __init__(
-        self, folder: Path, *, secrets: SecretWriter | None = None, exceptions: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        secrets: SecretWriter | None = None,
+        exceptions: Sequence[str] = (),
+        database_url: str = "",
     ) -> None:
         self.folder = folder
-        self.database = Database(f"sqlite:///{folder / 'control-plane.db'}")
+        self.database_url = database_url or f"sqlite:///{folder / 'control-plane.db'}"
+        self.database = Database(self.database_url)
         migrate.upgrade(self.database)
         self.memory = MemorySecretWriter()
         self.issuer = Issuer()

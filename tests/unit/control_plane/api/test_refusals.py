@@ -147,7 +147,7 @@ async def test_a_failure_is_a_500_that_says_nothing_and_a_log_line(
     assert answer.json()["type"] == TYPE_PREFIX + "internal"
     assert answer.headers["cache-control"] == "no-store"
     assert "audit" not in answer.text
-    assert "no such table" in caplog.text
+    assert "audit" in caplog.text
     assert CANARY not in answer.text + caplog.text
 
 

@@ -1,0 +1,69 @@
+"""Locks that processes take in the database itself: one upgrade at a time, one active outbox relay.
+
+PostgreSQL's transaction-level advisory locks: gone with the transaction, also when its process dies, and safe
+behind a transaction-pooling proxy. SQLite has one process on one machine, and its own lock for writers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from services.control_plane.store.database import Database
+
+# Any two numbers that nobody else takes in this database: "aigw" in ASCII, and which lock.
+UPGRADE_LOCK: Final = 0x61696777_0001
+RELAY_LOCK: Final = 0x61696777_0002
+RELAY_TURN_WAIT_MILLISECONDS: Final = 2_000
+_LOCK_NOT_AVAILABLE: Final = "55P03"  # PostgreSQL's error code when lock_timeout has passed
+
+
+def wait_for_upgrade(connection: Connection) -> None:
+    """Wait until no other process upgrades; held until the connection's transaction ends."""
+    if _has_advisory_locks(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": UPGRADE_LOCK})
+
+
+class RelayTurn:
+    """The right to publish. Whoever commits relays at once, so it is taken per batch and not for life."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        """Wait for the turn; False when another process has it for longer than a batch takes."""
+        assert self._connection is None, "a turn is taken once"
+        connection = self._database.engine.connect()
+        try:
+            if _has_advisory_locks(connection) and not _locked(connection):
+                connection.close()
+                return False
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return True
+
+    def give_back(self) -> None:
+        """End the turn; nothing when there is none."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()  # rolls back, and with that lets go of the lock
+
+
+def _has_advisory_locks(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _locked(connection: Connection) -> bool:
+    connection.execute(text(f"SET LOCAL lock_timeout = {RELAY_TURN_WAIT_MILLISECONDS}"))
+    try:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": RELAY_LOCK})
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
