@@ -22,7 +22,12 @@ def check_admission(head: RequestHead, authorities: frozenset[bytes], max_body_b
         raise Refused(Rejection.BROWSER_REQUEST_REFUSED, "the Host is not the gateway's")
     if not head.has_credential and (head.origin is not None or head.fetch_site is not None):
         _check_page(head, authorities)
-    if head.content_length is not None and head.content_length > max_body_bytes:
+    check_length(head.content_length or 0, max_body_bytes)
+
+
+def check_length(content_length: int, max_body_bytes: int) -> None:
+    """Raise `Refused` for a body that is announced too large."""
+    if content_length > max_body_bytes:
         raise Refused(Rejection.BODY_TOO_LARGE, f"more than {max_body_bytes} bytes")
 
 

@@ -24,7 +24,9 @@ _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}:" % MAX_NAME_BYT
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"  # noqa: PLR2004  # a tab
 
 FieldLine = tuple[int, bytes, bytes]
-"""What a line means: its flags, its name in lower case, its value without surrounding blanks if noted."""
+"""What a noted line means: its flags, its name in lower case, its value without surrounding blanks."""
+KEPT: Final[FieldLine] = (KEEP, b"", b"")
+DROPPED: Final[FieldLine] = (DROP, b"", b"")
 _Name = tuple[int, bytes, bool]
 """What a name means: its flags, the name in lower case, whether its lines are worth remembering."""
 
@@ -53,9 +55,9 @@ class FieldRules:
         """Read a line that is not remembered; raises `BadFields`."""
         name = line[: line.find(b":") + 1]  # with its colon; empty when there is none
         flags, lower, repeated = self._names.get(name) or self._read_name(name, line)
-        if not flags & NOTE and not repeated:
-            return flags, lower, b""
-        found = (flags, lower, line[len(name) :].strip(b" \t"))
+        found = KEPT if flags else DROPPED
+        if flags & NOTE:
+            found = (flags, lower, line[len(name) :].strip(b" \t"))
         if repeated and len(line) <= MAX_REMEMBERED_LINE_BYTES:
             if len(self.remembered) >= MAX_REMEMBERED:
                 self.remembered.clear()
@@ -92,13 +94,19 @@ def cut_fields(
     # The line ends are those of the first line, of each field, and of the empty line: any more are stray.
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) + 2):
         raise BadFields("a line does not end in CRLF, or holds a control byte")
-    remembered = rules.remembered
+    remembered, read = rules.remembered, rules.read
     kept: list[bytes] = []
     noted: dict[bytes, list[bytes]] = {}
     for line in lines:
-        flags, name, value = remembered.get(line) or rules.read(line)
-        if flags & KEEP:
+        found = remembered.get(line) or read(line)
+        if found is KEPT:
             kept.append(line)
-        if flags & NOTE:
-            noted.setdefault(name, []).append(value)
+        elif found is not DROPPED:
+            flags, name, value = found
+            if flags & KEEP:
+                kept.append(line)
+            if name in noted:
+                noted[name].append(value)
+            else:
+                noted[name] = [value]
     return lines, kept, noted

@@ -78,9 +78,13 @@ class RequestHead:
 
     def framing(self) -> Framing | None:
         """Give a new counter for the body; None when there is none."""
+        return self.framing_of(self.content_length or 0)
+
+    def framing_of(self, content_length: int) -> Framing | None:
+        """Give a new counter for a body of this length, or in chunks."""
         if self.chunked:
             return ChunkedFraming(forbids=_not_a_trailer)
-        return LengthFraming(self.content_length) if self.content_length else None
+        return LengthFraming(content_length) if content_length else None
 
     @property
     def has_body(self) -> bool:

@@ -11,11 +11,12 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.record import ExchangeRecord
-from services.data_plane.core.admission import check_admission
+from services.data_plane.core.admission import check_admission, check_length
 from services.data_plane.core.answers import write_rejection, write_warm_up
 from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, LengthFraming, UntilCloseFraming
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
+from services.data_plane.core.head_memo import HeadMemo
 from services.data_plane.core.refused import Refused, bad_request
 from services.data_plane.core.request_head import check_incomplete, cut_request_head
 from services.data_plane.core.route import find_route, provider_hint, split_target
@@ -26,9 +27,7 @@ from services.data_plane.relay.hand_over import hand_over
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
-    from services.data_plane.core.request_head import RequestHead
     from services.data_plane.core.response_head import ResponseHead
-    from services.data_plane.core.route import Route
     from services.data_plane.relay.hand_over import UvicornParts
     from services.data_plane.relay.relay import Relay
     from services.data_plane.relay.room import BoxLoad
@@ -46,8 +45,8 @@ class BoxConnection(asyncio.Protocol):
     """A box's connection."""
 
     __slots__ = (
-        *("_close_after_answer", "_exchange", "_framing", "_head_buffer", "_next", "_phase", "_relay"),
-        *("_seen_bytes", "_since", "_uvicorn", "load", "transport", "write"),
+        *("_close_after_answer", "_exchange", "_framing", "_head_buffer", "_memo", "_next", "_phase"),
+        *("_relay", "_seen_bytes", "_since", "_uvicorn", "load", "transport", "write"),
     )
 
     transport: BoxTransport
@@ -63,6 +62,7 @@ class BoxConnection(asyncio.Protocol):
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
         self._exchange: Exchange | None = None
         self._close_after_answer = False
+        self._memo: HeadMemo | None = None
         self.load: BoxLoad | None = None
 
     # The event loop's side.
@@ -146,31 +146,42 @@ class BoxConnection(asyncio.Protocol):
 
     def _admit(self, raw: bytes, rest: bytes) -> None:
         """Judge a whole head. Every way out is an exchange, an answer, or uvicorn's."""
-        relay = self._relay
-        record = ExchangeRecord(started_at=relay.clock())
+        record = ExchangeRecord(started_at=self._relay.clock())
+        memo = self._memo
+        length = memo.length_of(raw) if memo is not None else None
         try:
-            head = cut_request_head(raw, relay.limits.max_head_fields)
-            self._close_after_answer = self._close_after_answer or not head.keep_alive
-            self._framing = head.framing()
-            record.method = head.method.decode()
-            path, query = split_target(head.target)
-            route = find_route(path)
-            check_admission(head, relay.authorities, relay.limits.max_body_bytes)
-            if route is not None:
-                self._admit_routed(head, route, query, record, rest)
-                return
+            if memo is not None and length is not None:
+                content_length = int(length or b"0")
+                self._framing = memo.head.framing_of(content_length)
+                check_length(content_length, self._relay.limits.max_body_bytes)
+                self._admit_routed(memo, length, record, rest)
+            else:
+                self._admit_new(raw, record, rest)
         except Refused as refused:
             self._refuse(refused, raw, record, rest)
-            return
-        self._forget()
-        hand_over(self.transport.raw, self._uvicorn, raw, rest)
 
-    def _admit_routed(
-        self, head: RequestHead, route: Route, query: bytes, record: ExchangeRecord, rest: bytes
-    ) -> None:
+    def _admit_new(self, raw: bytes, record: ExchangeRecord, rest: bytes) -> None:
         relay = self._relay
-        record.provider, record.route, record.leaked_key = route.provider.name, route.label, head.leaked_key
-        if head.method == b"HEAD" and not route.rest:
+        head = cut_request_head(raw, relay.limits.max_head_fields)
+        self._close_after_answer = self._close_after_answer or not head.keep_alive
+        self._framing = head.framing()
+        record.method = head.method.decode()
+        path, query = split_target(head.target)
+        route = find_route(path)
+        check_admission(head, relay.authorities, relay.limits.max_body_bytes)
+        if route is None:
+            self._forget()
+            hand_over(self.transport.raw, self._uvicorn, raw, rest)
+        else:
+            self._memo = memo = HeadMemo(raw, head, route, query)
+            length = b"" if head.content_length is None else b"%d" % head.content_length
+            self._admit_routed(memo, length, record, rest)
+
+    def _admit_routed(self, memo: HeadMemo, length: bytes, record: ExchangeRecord, rest: bytes) -> None:
+        relay, head, route = self._relay, memo.head, memo.route
+        record.method, record.provider, record.route = memo.method, route.provider.name, route.label
+        record.leaked_key = head.leaked_key
+        if not route.rest and head.method == b"HEAD":
             self.write(write_warm_up(close=self._close_after_answer))
             record.status, record.outcome = 200, "answered"
             relay.account.finished(record)
@@ -183,7 +194,7 @@ class BoxConnection(asyncio.Protocol):
         record.org, record.box = box.org, box.box
         self.load = load = relay.room.book_connection(box, self.load)
         relay.room.check(load)
-        exchange = Exchange(relay, self, load, head, route, query, record)
+        exchange = Exchange(relay, self, load, memo, length, record)
         relay.room.enter(load, exchange)
         self._begin(exchange, rest)
 
@@ -266,7 +277,7 @@ class BoxConnection(asyncio.Protocol):
     def reject(self, refused: Refused, exchange: Exchange) -> None:
         """Answer for an exchange that has ended."""
         self._exchange = None
-        self._answer_rejection(refused, exchange.route.provider, exchange.record, b"")
+        self._answer_rejection(refused, exchange.memo.route.provider, exchange.record, b"")
 
     def _answer_rejection(
         self, refused: Refused, provider: Provider | None, record: ExchangeRecord, rest: bytes

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.response_rules import (
     FIRST_ERROR,
     SWITCHING,
@@ -24,9 +23,8 @@ from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord, Outcome
-    from services.data_plane.core.request_head import RequestHead
+    from services.data_plane.core.head_memo import HeadMemo
     from services.data_plane.core.response_head import ResponseHead
-    from services.data_plane.core.route import Route
     from services.data_plane.relay.box_connection import BoxConnection
     from services.data_plane.relay.relay import Relay
     from services.data_plane.relay.room import BoxLoad
@@ -62,6 +60,7 @@ class Exchange:
 
     __slots__ = (
         "_box_connection",
+        "_length",
         "_relay",
         "_scan",
         "_task",
@@ -70,9 +69,8 @@ class Exchange:
         "head",
         "integration",
         "load",
-        "query",
+        "memo",
         "record",
-        "route",
         "stage",
         "started",
     )
@@ -82,15 +80,14 @@ class Exchange:
         relay: Relay,
         box_connection: BoxConnection,
         load: BoxLoad,
-        head: RequestHead,
-        route: Route,
-        query: bytes,
+        memo: HeadMemo,
+        length: bytes,
         record: ExchangeRecord,
     ) -> None:
         self.load = load
-        self.head = head
-        self.route = route
-        self.query = query
+        self.memo = memo
+        self.head = memo.head
+        self._length = length
         self.record = record
         self.stage = _PREPARING
         self.started = relay.loop.time()
@@ -122,12 +119,12 @@ class Exchange:
         self._task = self._relay.tasks.start(self._prepare(found), "prepare an exchange")
 
     def _look_up(self) -> CompiledIntegration | NotReady:
-        return self._relay.table.look_up(self.record.org, self.route.provider.name)
+        return self._relay.table.look_up(self.record.org, self.memo.route.provider.name)
 
     async def _prepare(self, found: CompiledIntegration | NotReady) -> None:
         try:
             if not isinstance(found, CompiledIntegration):
-                await self._relay.table.load(self.record.org, self.route.provider.name)
+                await self._relay.table.load(self.record.org, self.memo.route.provider.name)
                 found = self._look_up()
                 if not isinstance(found, CompiledIntegration):
                     raise _NOT_READY[found]
@@ -147,7 +144,7 @@ class Exchange:
         self.stage = _SENT
         self.record.reused = upstream.used
         self.record.seconds_to_send = self._relay.loop.time() - self.started
-        data = prepare_head(self.head, self.route, self.query, integration)
+        data = self.memo.prepare(integration, self._length)
         if self._unsent:
             data = b"".join((data, *self._unsent))
             self._unsent.clear()
@@ -267,7 +264,7 @@ class Exchange:
 
     @property
     def _repeatable(self) -> bool:
-        return self.head.method in _REPEATABLE and not self.head.has_body
+        return self.head.method in _REPEATABLE and not self.head.chunked and not int(self._length or b"0")
 
     async def _reconnect(self) -> None:
         assert self.integration is not None
