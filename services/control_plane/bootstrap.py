@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable
+from random import SystemRandom
 from typing import Final, Self
 
 from services.control_plane.api.context import Context
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
 from services.control_plane.bus.memory import MemoryBus
+from services.control_plane.bus.port import Bus
+from services.control_plane.bus.redis import RedisBus
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secret_sweep import SecretSweep
 from services.control_plane.secrets.local import LocalSecretWriter
+from services.control_plane.secrets.port import SecretWriter
+from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
 from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
@@ -27,7 +33,10 @@ from services.control_plane.store.database import Database
 from shared.clock import Clock, unix_now
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
+from shared.redis_link import connect, is_redis_url, parse_redis_url
 from shared.tasks import TaskSet
+from shared.vault_session import VaultSession
+from shared.vault_target import is_vault_url, parse_vault_url
 
 LAST_RELAY_SECONDS: Final = 5.0
 _LISTENERS: Final = 2
@@ -53,6 +62,8 @@ class ControlPlane:
         relay: OutboxRelay,
         sweep: SecretSweep,
         resolver: SystemResolver,
+        secrets: SecretWriter,
+        bus: Bus,
     ) -> None:
         self.public_port = 0
         self.internal_port = 0
@@ -61,6 +72,8 @@ class ControlPlane:
         self._relay = relay
         self._sweep = sweep
         self._resolver = resolver
+        self._secrets = secrets
+        self._bus = bus
 
     @classmethod
     def build(
@@ -79,9 +92,8 @@ class ControlPlane:
             SecretStoreError: the secret store's folder or key cannot be used.
         """
         database = _open_database(settings.database_url)
-        secrets = LocalSecretWriter(settings.secret_folder)
-        typed_pepper = settings.fingerprint_key
-        pepper = secrets.pepper() if typed_pepper is None else typed_pepper.reveal().encode()
+        secrets, pepper = _secret_store(settings)
+        bus = _bus(settings, stream)
         policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
         resolver = SystemResolver()
         context = Context(
@@ -94,9 +106,9 @@ class ControlPlane:
             box_origin=settings.box_origin,
             internal_token=settings.internal_token,
         )
-        relay = OutboxRelay(database, MemoryBus(stream or MemoryStream()), _signal_of(database), clock)
+        relay = OutboxRelay(database, bus, _signal_of(database), clock)
         sweep = SecretSweep(database, secrets, _signal_of(database))
-        return cls(settings, context, relay, sweep, resolver)
+        return cls(settings, context, relay, sweep, resolver, secrets, bus)
 
     async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain. `started` is called once, when both listeners accept.
@@ -138,11 +150,13 @@ class ControlPlane:
         finally:
             await tasks.aclose()
             await self._relay_the_last()
+            await self._bus.aclose()
             self.close()
 
     def close(self) -> None:
-        """Give up the database and the resolver's threads; `run` does so by itself."""
+        """Give up the database, the secret store and the resolver's threads; `run` does so by itself."""
         self._resolver.close()
+        self._secrets.close()
         self.context.database.close()
 
     async def _relay_the_last(self) -> None:
@@ -162,6 +176,34 @@ def _open_database(url: str) -> Database:
         database.close()
         raise SchemaOutdated("The database is not at the newest schema. Run: aigw db upgrade")
     return database
+
+
+def _secret_store(settings: ControlPlaneSettings) -> tuple[SecretWriter, bytes]:
+    """Open the secret store; beside it the key of the fingerprints."""
+    typed_pepper = settings.fingerprint_key
+    if is_vault_url(settings.secret_store_url):
+        assert typed_pepper is not None, "settings check that there is one"
+        session = VaultSession(
+            parse_vault_url(settings.secret_store_url),
+            settings.vault_credential,
+            monotonic=time.monotonic,
+            random=SystemRandom().random,
+        )
+        return VaultSecretWriter(session), typed_pepper.reveal().encode()
+    local = LocalSecretWriter(settings.secret_folder)
+    return local, local.pepper() if typed_pepper is None else typed_pepper.reveal().encode()
+
+
+def _bus(settings: ControlPlaneSettings, stream: MemoryStream | None) -> Bus:
+    if not is_redis_url(settings.event_bus_url):
+        return MemoryBus(stream or MemoryStream())
+    return RedisBus(
+        connect(
+            parse_redis_url(settings.event_bus_url),
+            password=settings.redis_password,
+            sentinel_password=settings.redis_sentinel_password,
+        )
+    )
 
 
 def _signal_of(database: Database) -> CommitSignal:

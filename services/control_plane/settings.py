@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_settings import NoDecode
 
 from shared.addresses import AddressPolicy, Network
+from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
-from shared.settings_base import GatewaySettings
+from shared.vault_target import is_vault_url
 
 MIN_TOKEN_CHARS: Final = 16
-_LOCAL_STORE: Final = "local"
-_MEMORY_BUS: Final = "memory://"
 
 Texts = Annotated[tuple[str, ...], NoDecode]
 """Several values in one variable, separated by commas."""
@@ -43,7 +42,7 @@ class Issuer(BaseModel):
         return self
 
 
-class ControlPlaneSettings(GatewaySettings):
+class ControlPlaneSettings(BackendSettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
@@ -54,10 +53,12 @@ class ControlPlaneSettings(GatewaySettings):
         description="Where rows, audit and outbox are: sqlite:///FILE or postgresql+psycopg://….",
     )
     secret_store_url: str = Field(
-        default="local:///var/lib/aigw/secrets", description="Where keys are written to: local:///FOLDER."
+        default="local:///var/lib/aigw/secrets",
+        description="Where keys are written to: local:///FOLDER or vault://….",
     )
     event_bus_url: str = Field(
-        default=_MEMORY_BUS, description="Where changes are published: memory:// (same process only)."
+        default=MEMORY_BUS,
+        description="Where changes are published: redis://… and its kin, or memory:// (same process only).",
     )
     control_plane_host: str = Field(default="127.0.0.1", description="Where the REST interface listens.")
     control_plane_port: int = Field(
@@ -73,7 +74,7 @@ class ControlPlaneSettings(GatewaySettings):
     )
     fingerprint_key: Secret | None = Field(
         default=None,
-        description="Keys the fingerprints of API keys; by default derived from the secret store's key.",
+        description="Keys the fingerprints of API keys; by default derived from a local secret store's key.",
     )
     issuers: tuple[Issuer, ...] = Field(
         default=(),
@@ -120,21 +121,6 @@ class ControlPlaneSettings(GatewaySettings):
             raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
         return value
 
-    @field_validator("secret_store_url")
-    @classmethod
-    def _check_secret_store(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != _LOCAL_STORE or parts.netloc or not parts.path.startswith("/"):
-            raise ValueError("a secret store is local:///FOLDER, with an absolute path")
-        return value
-
-    @field_validator("event_bus_url")
-    @classmethod
-    def _check_bus(cls, value: str) -> str:
-        if value != _MEMORY_BUS:
-            raise ValueError(f"an event bus is {_MEMORY_BUS}")
-        return value
-
     @model_validator(mode="after")
     def _check_production(self) -> Self:
         if self.environment == "production":
@@ -142,6 +128,14 @@ class ControlPlaneSettings(GatewaySettings):
                 raise ValueError("allow_plain_http_endpoints would send keys in clear; refused in production")
             if any(urlsplit(issuer.jwks_url or "").scheme == "http" for issuer in self.issuers):
                 raise ValueError("a jwks_url by plain http can be forged on the way; refused in production")
+        return self
+
+    @model_validator(mode="after")
+    def _check_fingerprints(self) -> Self:
+        if is_vault_url(self.secret_store_url) and self.fingerprint_key is None:
+            raise ValueError(
+                "a vault:// secret store needs a fingerprint_key: this plane can read no key there"
+            )
         return self
 
     @property

@@ -28,11 +28,21 @@ from services.data_plane.identity.static import StaticIdentity
 from services.data_plane.relay.relay import Relay
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
+from services.data_plane.table.redis_feed import (
+    COMMAND_SECONDS_OF_A_READER,
+    RedisBusReader,
+    RedisSnapshotCopy,
+    SnapshotOrCopy,
+)
 from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
+from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.clock import unix_now
 from shared.listener import bind, port_of, serve
+from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url
 from shared.tasks import TaskSet
+from shared.vault_session import VaultSession
+from shared.vault_target import is_vault_url, parse_vault_url
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -40,6 +50,7 @@ if TYPE_CHECKING:
     from services.data_plane.relay.ports import Identity
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
+    from services.data_plane.table.secrets import SecretReader
     from shared.memory_stream import MemoryStream
 
 
@@ -203,7 +214,7 @@ def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> 
 
 
 def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _Parts:
-    loader = SecretLoader(LocalSecretReader(settings.secret_folder), monotonic=time.monotonic)
+    loader = SecretLoader(_secret_reader(settings), monotonic=time.monotonic)
     table = ConfigTable(
         loader,
         clock=time.monotonic,
@@ -211,8 +222,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         allow_plain_http=settings.allow_plain_http_endpoints,
         prefetch=settings.prefetch_secrets,
     )
-    snapshots = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
-    bus = MemoryBusReader(stream) if stream is not None else NoBusReader()
+    snapshots, bus = _feed(settings, stream)
     poll = settings.snapshot_poll_seconds
     times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
     access_log = _access_log(settings)
@@ -228,6 +238,38 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         access_log=access_log,
         tls_context=_upstream_tls(settings.upstream_ca_file),
     )
+
+
+def _secret_reader(settings: DataPlaneSettings) -> SecretReader:
+    if not is_vault_url(settings.secret_store_url):
+        return LocalSecretReader(settings.secret_folder)
+    return VaultSecretReader(
+        VaultSession(
+            parse_vault_url(settings.secret_store_url),
+            settings.vault_credential,
+            monotonic=time.monotonic,
+            random=SystemRandom().random,
+        )
+    )
+
+
+def _feed(settings: DataPlaneSettings, stream: MemoryStream | None) -> tuple[SnapshotSource, BusReader]:
+    control_plane = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
+    if not is_redis_url(settings.event_bus_url):
+        return control_plane, NoBusReader() if stream is None else MemoryBusReader(stream)
+    target = parse_redis_url(settings.event_bus_url)
+    # Two clients: one command of the reader waits for events, one of the copy must not.
+    reading, copying = (
+        connect(
+            target,
+            password=settings.redis_password,
+            sentinel_password=settings.redis_sentinel_password,
+            command_seconds=seconds,
+        )
+        for seconds in (COMMAND_SECONDS_OF_A_READER, COMMAND_SECONDS)
+    )
+    snapshots = SnapshotOrCopy(control_plane, RedisSnapshotCopy(copying))
+    return snapshots, RedisBusReader(reading, monotonic=time.monotonic)
 
 
 def _identity(settings: DataPlaneSettings, table: ConfigTable) -> Identity:

@@ -15,12 +15,10 @@ from pydantic_settings import NoDecode
 
 from services.data_plane.core.limits import RelayLimits
 from shared.addresses import AddressPolicy
+from shared.backend_settings import BackendSettings
 from shared.secret import Secret
-from shared.settings_base import GatewaySettings
 
 _LIMITS: Final = RelayLimits()
-_LOCAL_STORE: Final = "local"
-_MEMORY_BUS: Final = "memory://"
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
 """How a box addresses the gateway, whatever port it listens on behind the node agent."""
 
@@ -30,7 +28,7 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 """Several values in one variable, separated by commas."""
 
 
-class DataPlaneSettings(GatewaySettings):
+class DataPlaneSettings(BackendSettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
@@ -50,10 +48,11 @@ class DataPlaneSettings(GatewaySettings):
         default_factory=lambda: Secret(""), description="The bearer token that it asks of the fleet."
     )
     secret_store_url: str = Field(
-        "local:///var/lib/aigw/secrets", description="Where keys are read from: local:///FOLDER."
+        "local:///var/lib/aigw/secrets", description="Where keys are read from: local:///FOLDER or vault://…."
     )
     event_bus_url: str = Field(
-        "memory://", description="Where changes are heard: memory:// (same process only)."
+        "memory://",
+        description="Where changes are heard: redis://… and its kin, or memory:// (same process only).",
     )
 
     identity_mode: Literal["static", "header"] = Field(
@@ -108,21 +107,6 @@ class DataPlaneSettings(GatewaySettings):
     max_idle_upstreams: PositiveCount = _LIMITS.max_idle_upstreams
     upstream_idle_seconds: PositiveSeconds = _LIMITS.upstream_idle_seconds
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
-
-    @field_validator("secret_store_url")
-    @classmethod
-    def _check_secret_store(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != _LOCAL_STORE or parts.netloc or not parts.path.startswith("/"):
-            raise ValueError("a secret store is local:///FOLDER, with an absolute path")
-        return value
-
-    @field_validator("event_bus_url")
-    @classmethod
-    def _check_bus(cls, value: str) -> str:
-        if value != _MEMORY_BUS:
-            raise ValueError(f"an event bus is {_MEMORY_BUS}")
-        return value
 
     @field_validator("identity_mode", mode="before")
     @classmethod

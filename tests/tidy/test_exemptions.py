@@ -12,7 +12,7 @@ from tests.tidy.tree import Source, listing, named_nodes, sources
 
 REVEALS: dict[str, str] = {
     "shared/secret_document.py to_fields": "the secret store keeps the text",
-    "services/control_plane/bootstrap.py ControlPlane.build": "the operator's pepper becomes an HMAC key",
+    "services/control_plane/bootstrap.py _secret_store": "the operator's pepper becomes an HMAC key",
     "services/control_plane/rules/key.py judge_key": "a typed key is judged by its characters",
     "services/control_plane/rules/key.py label_key": "the last four characters and the fingerprint are made",
     "services/control_plane/provider_probe/credential.py credential_headers": "a test call has it",

@@ -66,6 +66,9 @@ class LocalSecretWriter:
             if gone:
                 _sync_folder(folder)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def _versions(folder: Path) -> list[int]:
     if not folder.is_dir():

@@ -36,6 +36,9 @@ class MemorySecretWriter:
             for version in [known for known in versions if known <= through]:
                 del versions[version]
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _check(self) -> None:
         if self.failing:
             raise SecretStoreError("the secret store is switched off")

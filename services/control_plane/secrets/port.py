@@ -39,3 +39,7 @@ class SecretWriter(Protocol):
             SecretStoreError: some may still be there.
         """
         ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

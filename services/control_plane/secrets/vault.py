@@ -20,7 +20,7 @@ _PLACEHOLDER: Final[dict[str, str]] = {}
 
 
 class VaultSecretWriter:
-    """A `SecretWriter`. `close` lets go of the session."""
+    """A `SecretWriter`; it closes the session that it is given."""
 
     def __init__(self, session: VaultSession) -> None:
         self._session = session
@@ -54,7 +54,7 @@ class VaultSecretWriter:
             raise SecretStoreError(str(error)) from None
 
     def close(self) -> None:
-        """Let go of connections."""
+        """See `SecretWriter`."""
         self._session.close()
 
     def _append(self, path: str, fields: dict[str, str], version: int) -> bool:

@@ -6,6 +6,7 @@ Reads and decodes; what is done with it is decided in `sync`. The user that it r
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from services.data_plane.table.feed import SnapshotSource
     from services.data_plane.table.position import Position
+
+logger = logging.getLogger(__name__)
 
 MAX_BLOCK_SECONDS: Final = 5.0
 COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + COMMAND_SECONDS
@@ -138,6 +142,41 @@ class RedisSnapshotCopy:
     async def aclose(self) -> None:
         """See `SnapshotSource.aclose`."""
         await self._client.aclose()
+
+
+class SnapshotOrCopy:
+    """A `SnapshotSource`: the control plane, or while that does not answer the copy, where it tells more.
+
+    A copy proves nothing about now: only a newer one of the same epoch is used, or any by a process that has
+    none yet; else it would count as word from the control plane.
+    """
+
+    def __init__(self, control_plane: SnapshotSource, copy: SnapshotSource) -> None:
+        self._control_plane = control_plane
+        self._copy = copy
+
+    async def fetch(self, known: Position | None) -> Snapshot | None:
+        """See `SnapshotSource.fetch`."""
+        try:
+            return await self._control_plane.fetch(known)
+        except SnapshotUnavailable as error:
+            try:
+                copy = await self._copy.fetch(known)
+            except SnapshotUnavailable as other:
+                raise SnapshotUnavailable(f"{error}; {other}") from None
+            if copy is None or (known and not _is_ahead(copy, known)):
+                raise
+            logger.warning("%s; the copy in Redis at revision %d is used", error, copy.revision)
+            return copy
+
+    async def aclose(self) -> None:
+        """See `SnapshotSource.aclose`."""
+        await self._control_plane.aclose()
+        await self._copy.aclose()
+
+
+def _is_ahead(copy: Snapshot, known: Position) -> bool:
+    return copy.epoch == known.epoch and copy.revision > known.revision
 
 
 def _revision_of(place: bytes) -> int:

@@ -72,7 +72,7 @@ def test_a_plane_with_bad_settings_says_so_in_lines_without_a_traceback(plane: s
 def test_a_backend_that_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     found = aigw(
         "data-plane",
-        AIGW_EVENT_BUS_URL="redis://localhost",
+        AIGW_EVENT_BUS_URL="amqp://localhost",
         AIGW_SECRET_STORE_URL=f"local://{tmp_path}",
         AIGW_INTERNAL_TOKEN="a-secret-internal-token",
     )

@@ -62,16 +62,16 @@ def test_the_proxy_identity_that_is_not_there_says_so() -> None:
         development(identity_mode="proxy-tlv")
 
 
-@pytest.mark.parametrize("url", ["vault://v/kv", "local://folder", "local:relative", "/folder", ""])
+@pytest.mark.parametrize("url", ["consul://v/kv", "local://folder", "local:relative", "/folder", ""])
 def test_only_a_local_secret_store_with_an_absolute_folder_is_known(url: str) -> None:
     with pytest.raises(ValidationError, match="local:///FOLDER"):
         development(secret_store_url=url)
     assert development(secret_store_url="local:///a/b").secret_folder == Path("/a/b")
 
 
-def test_a_bus_that_is_not_there_yet_is_refused() -> None:
+def test_a_bus_that_nobody_can_read_is_refused() -> None:
     with pytest.raises(ValidationError, match="memory://"):
-        development(event_bus_url="redis://127.0.0.1")
+        development(event_bus_url="amqp://127.0.0.1")
 
 
 def test_plain_http_endpoints_are_refused_in_production() -> None:

@@ -1,0 +1,74 @@
+"""The settings of the backends that both planes use: what a URL may be, and the credentials beside it.
+
+Only what both planes must read alike; each declares its own URLs, because each does something else with them.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from shared.redis_link import is_redis_url, parse_redis_url
+from shared.secret import Secret
+from shared.settings_base import GatewaySettings
+from shared.vault_target import is_vault_url, parse_vault_url
+
+LOCAL_STORE: Final = "local"
+MEMORY_BUS: Final = "memory://"
+
+
+class BackendSettings(GatewaySettings):
+    """Settings with a `secret_store_url`, an `event_bus_url` and an `environment`."""
+
+    vault_credential: Secret | None = Field(
+        default=None, description="The token, secret id or JWT that a vault:// secret store is opened by."
+    )
+    redis_password: Secret | None = Field(
+        default=None, description="The password of the user in a redis:// event bus."
+    )
+    redis_sentinel_password: Secret | None = Field(
+        default=None, description="The password of the sentinels of a redis+sentinel:// event bus."
+    )
+
+    @field_validator("secret_store_url", check_fields=False)
+    @classmethod
+    def _check_secret_store(cls, value: str) -> str:
+        if is_vault_url(value):
+            parse_vault_url(value)
+            return value
+        parts = urlsplit(value)
+        if parts.scheme != LOCAL_STORE or parts.netloc or not parts.path.startswith("/"):
+            raise ValueError(
+                "a secret store is local:///FOLDER, with an absolute path, or vault://HOST/MOUNT?auth=…"
+            )
+        return value
+
+    @field_validator("event_bus_url", check_fields=False)
+    @classmethod
+    def _check_bus(cls, value: str) -> str:
+        if is_redis_url(value):
+            parse_redis_url(value)
+        elif value != MEMORY_BUS:
+            raise ValueError(f"an event bus is {MEMORY_BUS}, redis://…, rediss://… or redis+sentinel://…")
+        return value
+
+    @model_validator(mode="after")
+    def _keep_keys_off_open_networks(self) -> Self:
+        url: str = getattr(self, "secret_store_url", "")
+        if getattr(self, "environment", "") == "production" and is_vault_url(url):
+            address = urlsplit(parse_vault_url(url).address)
+            if address.scheme == "http" and not _is_loopback(address.hostname or ""):
+                raise ValueError(
+                    "a vault:// store with tls=off would send keys in clear; refused in production"
+                )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
