@@ -1,8 +1,7 @@
 """Cuts the header lines of a head, once: what is kept, and what is noted because something depends on it.
 
 This is the hot half of both directions, so it is written for few operations per line: one scan of the whole
-head says that it holds no stray byte, and one look-up says what a line means. Clients and providers send most
-of their lines again and again; those whose names carry no secret are remembered whole.
+head says that it holds no stray byte, and one look-up by name says what becomes of a line.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 MAX_NAME_BYTES: Final = 256
-MAX_REMEMBERED: Final = 4096
-MAX_REMEMBERED_LINE_BYTES: Final = 128
+MAX_REMEMBERED_NAMES: Final = 4096
 
 DROP: Final = 0
 KEEP: Final = 1
@@ -23,12 +21,10 @@ _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}:" % MAX_NAME_BYT
 # RFC 9110 §5.5: no control byte but a tab stands in a value. CR and LF are among these, to be counted.
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"  # noqa: PLR2004  # a tab
 
-FieldLine = tuple[int, bytes, bytes]
-"""What a noted line means: its flags, its name in lower case, its value without surrounding blanks."""
-KEPT: Final[FieldLine] = (KEEP, b"", b"")
-DROPPED: Final[FieldLine] = (DROP, b"", b"")
-_Name = tuple[int, bytes, bool]
-"""What a name means: its flags, the name in lower case, whether its lines are worth remembering."""
+_Name = tuple[int, bytes]
+"""What a name means: its flags, and the name in lower case."""
+_KEPT: Final[_Name] = (KEEP, b"")
+_DROPPED: Final[_Name] = (DROP, b"")
 
 
 class BadFields(ValueError):  # noqa: N818  # a finding about the peer's bytes
@@ -36,44 +32,29 @@ class BadFields(ValueError):  # noqa: N818  # a finding about the peer's bytes
 
 
 class FieldRules:
-    """What becomes of a line, by its name.
-
-    Remembers the names and lines that it has read, so many at most.
+    """What becomes of a line, by its name. Remembers the names that it has read, so many at most.
 
     Args:
         judge: gives the flags of a name in lower case.
-        repeated: names whose lines are the same in many messages and tell nothing about anybody.
     """
 
-    def __init__(self, judge: Callable[[bytes], int], repeated: frozenset[bytes]) -> None:
-        self.remembered: dict[bytes, FieldLine] = {}
-        self._names: dict[bytes, _Name] = {}
+    def __init__(self, judge: Callable[[bytes], int]) -> None:
+        # By the name as it was sent, with its colon. Only valid names: one that is found needs no check.
+        self.remembered: dict[bytes, _Name] = {}
         self._judge = judge
-        self._repeated = repeated
 
-    def read(self, line: bytes) -> FieldLine:
-        """Read a line that is not remembered; raises `BadFields`."""
-        name = line[: line.find(b":") + 1]  # with its colon; empty when there is none
-        flags, lower, repeated = self._names.get(name) or self._read_name(name, line)
-        found = KEPT if flags else DROPPED
-        if flags & NOTE:
-            found = (flags, lower, line[len(name) :].strip(b" \t"))
-        if repeated and len(line) <= MAX_REMEMBERED_LINE_BYTES:
-            if len(self.remembered) >= MAX_REMEMBERED:
-                self.remembered.clear()
-            self.remembered[line] = found
-        return found
-
-    def _read_name(self, name: bytes, line: bytes) -> _Name:
-        """Only valid names are remembered, so that one that is found needs no check."""
+    def read(self, line: bytes) -> _Name:
+        """Read the name of a line that is not remembered; raises `BadFields`."""
+        name = line[: line.find(b":") + 1]
         if not _NAME.fullmatch(name):
             folded = line[:1] in {b" ", b"\t"}
             raise BadFields("a header line is folded" if folded else "a header line is malformed")
         lower = name[:-1].lower()
-        found = (self._judge(lower), lower, lower in self._repeated)
-        if len(self._names) >= MAX_REMEMBERED:
-            self._names.clear()
-        self._names[name] = found
+        flags = self._judge(lower)
+        found = (flags, lower) if flags & NOTE else _KEPT if flags else _DROPPED
+        if len(self.remembered) >= MAX_REMEMBERED_NAMES:
+            self.remembered.clear()
+        self.remembered[name] = found
         return found
 
 
@@ -94,19 +75,17 @@ def cut_fields(
     # The line ends are those of the first line, of each field, and of the empty line: any more are stray.
     if len(head) - len(head.translate(None, _CONTROLS)) != 2 * (len(lines) + 2):
         raise BadFields("a line does not end in CRLF, or holds a control byte")
-    remembered, read = rules.remembered, rules.read
+    remembered = rules.remembered
     kept: list[bytes] = []
     noted: dict[bytes, list[bytes]] = {}
     for line in lines:
-        found = remembered.get(line) or read(line)
-        if found is KEPT:
+        colon = line.find(b":") + 1
+        found = remembered.get(line[:colon]) or rules.read(line)
+        if found is _KEPT:
             kept.append(line)
-        elif found is not DROPPED:
-            flags, name, value = found
+        elif found is not _DROPPED:
+            flags, name = found
             if flags & KEEP:
                 kept.append(line)
-            if name in noted:
-                noted[name].append(value)
-            else:
-                noted[name] = [value]
+            noted.setdefault(name, []).append(line[colon:].strip(b" \t"))
     return lines, kept, noted

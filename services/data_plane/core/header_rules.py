@@ -87,50 +87,5 @@ def response_rule(lower: bytes) -> int:
     return _RESPONSE.get(lower, DROP if lower.startswith(b"x-run9-") else KEEP)
 
 
-# What software says of itself, the same in request after request: nothing in them is about a person or a key.
-_REPEATED_REQUEST: Final = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"anthropic-version",
-        b"connection",
-        b"content-type",
-        b"host",
-        b"user-agent",
-        b"x-stainless-arch",
-        b"x-stainless-async",
-        b"x-stainless-lang",
-        b"x-stainless-os",
-        b"x-stainless-package-version",
-        b"x-stainless-read-timeout",
-        b"x-stainless-retry-count",
-        b"x-stainless-runtime",
-        b"x-stainless-runtime-version",
-        b"x-stainless-timeout",
-    }
-)
-_REPEATED_RESPONSE: Final = frozenset(
-    {
-        b"access-control-expose-headers",
-        b"alt-svc",
-        b"cache-control",
-        b"cf-cache-status",
-        b"connection",
-        b"content-encoding",
-        b"content-type",
-        b"date",
-        b"openai-version",
-        b"server",
-        b"strict-transport-security",
-        b"transfer-encoding",
-        b"vary",
-        b"via",
-        b"x-content-type-options",
-        b"x-ratelimit-limit-requests",
-        b"x-ratelimit-limit-tokens",
-    }
-)
-
-REQUEST_FIELDS: Final = FieldRules(request_rule, _REPEATED_REQUEST)
-RESPONSE_FIELDS: Final = FieldRules(response_rule, _REPEATED_RESPONSE)
+REQUEST_FIELDS: Final = FieldRules(request_rule)
+RESPONSE_FIELDS: Final = FieldRules(response_rule)

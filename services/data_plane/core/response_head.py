@@ -12,6 +12,7 @@ from services.data_plane.core.header_rules import RESPONSE_FIELDS
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
+_KEEP_ALIVE = [b"keep-alive"]  # what nearly every provider says
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SWITCHING, _NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 101, 204, 304, 200
 
@@ -88,6 +89,8 @@ def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
 
 
 def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tuple[bool, list[bytes]]:  # noqa: FBT001  # a value read off the wire
+    if values == _KEEP_ALIVE:
+        return True, kept
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
     keep_alive = b"close" not in options and (is_11 or b"keep-alive" in options)
     named = options - {b"", b"close", b"keep-alive", b"upgrade", b"content-length", b"transfer-encoding"}
@@ -99,11 +102,12 @@ def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tup
 def _framing_of(status: int, noted: dict[bytes, list[bytes]], request_method: bytes) -> Framing | None:
     """RFC 9112 §6.3, with its "ought to be handled as an error" taken at its word."""
     lengths, codings = noted.get(b"content-length"), noted.get(b"transfer-encoding")
-    if lengths is not None and codings is not None:
-        raise BadResponse("both Content-Length and Transfer-Encoding")
-    if lengths is not None and (len(set(lengths)) > 1 or not _DIGITS.fullmatch(lengths[0])):
-        raise BadResponse("a Content-Length that is not one number")
-    if codings is not None and (len(codings) > 1 or codings[0].lower() != b"chunked"):
+    if lengths is not None:
+        if codings is not None:
+            raise BadResponse("both Content-Length and Transfer-Encoding")
+        if (len(lengths) > 1 and len(set(lengths)) > 1) or not _DIGITS.fullmatch(lengths[0]):
+            raise BadResponse("a Content-Length that is not one number")
+    elif codings is not None and (len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise BadResponse("a Transfer-Encoding that is not chunked")
     if status < _FIRST_FINAL or status in {_NO_CONTENT, _NOT_MODIFIED} or request_method == b"HEAD":
         return None
