@@ -44,7 +44,7 @@ openapi: $(DEV_STAMP) ## write openapi.json again from the code
 
 lock: $(DEV_STAMP) ## resolve requirements/*.in again; commits no registry address
 	$(BIN)/pip install -q uv
-	for set in runtime build dev; do \
+	for set in runtime build dev fuzz; do \
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command 'make lock' requirements/$$set.in -o requirements/$$set.txt || exit 1; \
 	done
