@@ -83,64 +83,77 @@ class _Part(Enum):
     TRAILER = auto()
 
 
+# Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_LINE, _DATA, _DATA_END, _TRAILER = _Part
+
+
 class ChunkedFraming:
     """A body in chunks, of any size, with extensions and trailers.
 
-    `forbidden_trailers` are names (lower case) that may not come after a body, because they would have been
-    dropped before it.
+    Args:
+        padded: whether blanks after a chunk's size are taken.
+        forbids: tells which trailers may not come, because they would have been dropped from the head.
+
+    Attributes:
+        spans: set it to a list to have it filled with the (start, end) of what is payload or trailer in the
+            data of the latest `feed`; for those who must read what the chunks carry.
     """
 
-    __slots__ = ("_carry", "_extended_line", "_forbids", "_left", "_part", "_trailer_bytes")
+    __slots__ = ("_carry", "_extended_line", "_forbids", "_left", "_part", "_trailer_bytes", "spans")
 
     def __init__(self, *, padded: bool = False, forbids: TrailerJudge | None = None) -> None:
         self._extended_line = _PADDED_LINE if padded else _EXTENDED_LINE
         self._forbids = forbids
-        self._part = _Part.LINE
+        self._part = _LINE
         self._left = 0
         self._carry = b""
         self._trailer_bytes = 0
+        self.spans: list[tuple[int, int]] | None = None
 
     def feed(self, data: bytes, start: int = 0) -> int:
         """Walk from chunk to chunk; raises `BadFraming`."""
-        if self._carry:
-            # Only a line, or the CR of a data end, is ever carried: at most MAX_CHUNK_LINE_BYTES.
-            carried = len(self._carry)
-            data = self._carry + data[start:]
-            self._carry = b""
-            end = self._walk(data, 0)
-            return end if end == NOT_ENDED else end - carried + start
-        return self._walk(data, start)
+        if self.spans is not None:
+            self.spans.clear()
+        if not self._carry:
+            return self._walk(data, start)
+        # Only a line, or the CR of a data end, is ever carried: at most MAX_CHUNK_LINE_BYTES.
+        shift = start - len(self._carry)
+        joined = self._carry + data[start:]
+        self._carry = b""
+        end = self._walk(joined, 0)
+        if self.spans is not None:
+            self.spans[:] = [(max(a + shift, start), b + shift) for a, b in self.spans]
+        return end if end == NOT_ENDED else end + shift
 
     def _walk(self, data: bytes, at: int) -> int:
         size = len(data)
         while at < size:
-            if self._part is _Part.DATA:
-                here = size - at
-                if here < self._left:
-                    self._left -= here
+            part = self._part
+            if part is _DATA:
+                end = at + self._left
+                if self.spans is not None:
+                    self.spans.append((at, min(end, size)))
+                if size < end:
+                    self._left = end - size
                     return NOT_ENDED
-                at += self._left
-                self._part = _Part.DATA_END
-            elif self._part is _Part.LINE:
+                at = end
+                self._part = _DATA_END
+            elif part is _LINE:
                 match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
                 if match is None:
                     return self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
                 at = match.end()
                 self._left = int(match[1], 16)
-                self._part = _Part.DATA if self._left else _Part.TRAILER
+                self._part = _DATA if self._left else _TRAILER
             elif data.startswith(b"\r\n", at):
                 at += 2
-                if self._part is _Part.TRAILER:
+                if part is _TRAILER:
                     return at
-                self._part = _Part.LINE
-            elif self._part is _Part.DATA_END:
+                self._part = _LINE
+            elif part is _DATA_END:
                 return self._hold_data_end(data, at)
             else:
-                match = _TRAILER_LINE.match(data, at)
-                if match is None:
-                    return self._hold(data, at, _TRAILER_BEGINNING, MAX_TRAILER_BYTES - self._trailer_bytes)
-                self._take_trailer(match)
-                at = match.end()
+                at = self._take_trailer(data, at)
         return NOT_ENDED
 
     def _match_extended(self, data: bytes, at: int) -> re.Match[bytes] | None:
@@ -164,12 +177,19 @@ class ChunkedFraming:
         self._carry = rest
         return NOT_ENDED
 
-    def _take_trailer(self, match: re.Match[bytes]) -> None:
-        self._trailer_bytes += match.end() - match.start()
+    def _take_trailer(self, data: bytes, at: int) -> int:
+        match = _TRAILER_LINE.match(data, at)
+        if match is None:
+            self._hold(data, at, _TRAILER_BEGINNING, MAX_TRAILER_BYTES - self._trailer_bytes)
+            return len(data)
+        self._trailer_bytes += match.end() - at
         if self._trailer_bytes > MAX_TRAILER_BYTES:
             raise BadFraming("the trailers are too large")
         if self._forbids is not None and self._forbids(match[1]):
             raise BadFraming("a trailer carries what belongs into the head")
+        if self.spans is not None:
+            self.spans.append(match.span())
+        return match.end()
 
 
 class TrailerJudge(Protocol):

@@ -10,6 +10,7 @@ import asyncio
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.core.framing import ChunkedFraming
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from services.data_plane.core.refused import Refused
@@ -63,6 +64,7 @@ class Exchange:
         "_length",
         "_relay",
         "_scan",
+        "_spans",
         "_task",
         "_unsent",
         "_upstream",
@@ -98,6 +100,9 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
+        self._spans: list[tuple[int, int]] | None = (
+            None  # of the payload in the latest piece of a chunked error
+        )
 
     # Prepare and send.
 
@@ -217,6 +222,8 @@ class Exchange:
         self.stage = _SPLICED if head.status == SWITCHING else _ANSWERING
         if head.status >= FIRST_ERROR:
             self._scan = KeyScan(self.integration.key_bytes)
+            if isinstance(head.framing, ChunkedFraming):
+                head.framing.spans = self._spans = []
         close = self._box_connection.answering(head)
         return prepare_response(head, self.integration, close=close)
 
@@ -225,7 +232,7 @@ class Exchange:
         self.record.bytes_down += len(data)
         if self._scan is not None:
             try:
-                data = self._scan.feed(data)
+                data = self._scan.feed(data, self._spans)
             except KeyFound:
                 self._break_off("upstream_broke")
                 return

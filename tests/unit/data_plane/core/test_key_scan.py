@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.data_plane.core.framing import ChunkedFraming
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from tests.unit.data_plane.core.generated import splits
 
@@ -57,3 +58,45 @@ def test_the_finding_carries_nothing() -> None:
         KeyScan(KEY).feed(b"x" + KEY)
     assert caught.value.args == ()
     assert KEY.decode() not in repr(caught.value)
+
+
+@given(before=NEAR, after=NEAR, sizes=st.lists(st.integers(1, 5), min_size=1), data=st.data())
+def test_the_key_never_leaves_in_chunks_however_the_wire_is_cut(
+    before: bytes, after: bytes, sizes: list[int], data: st.DataObject
+) -> None:
+    wire = _chunked(before + KEY + after, sizes)
+    out, found = _passed_in_chunks(data.draw(splits(wire)))
+    assert found
+    payload = b"".join(part for index, part in enumerate(out.split(b"\r\n")) if index % 2)
+    assert len(payload) <= (before + KEY + after).index(KEY)
+
+
+@given(stream=NEAR, sizes=st.lists(st.integers(1, 5), min_size=1), data=st.data())
+def test_chunks_without_the_key_pass_byte_for_byte(
+    stream: bytes, sizes: list[int], data: st.DataObject
+) -> None:
+    wire = _chunked(stream, sizes)
+    out, found = _passed_in_chunks(data.draw(splits(wire)))
+    assert found == (KEY in stream)
+    assert out == wire or found
+
+
+def _chunked(stream: bytes, sizes: list[int]) -> bytes:
+    wire, at, turn = b"", 0, 0
+    while at < len(stream):
+        part = stream[at : at + sizes[turn % len(sizes)]]
+        wire += b"%x\r\n%b\r\n" % (len(part), part)
+        at, turn = at + len(part), turn + 1
+    return wire + b"0\r\n\r\n"
+
+
+def _passed_in_chunks(pieces: list[bytes]) -> tuple[bytes, bool]:
+    scan, framing, out = KeyScan(KEY), ChunkedFraming(), b""
+    framing.spans = []
+    for piece in pieces:
+        framing.feed(piece)
+        try:
+            out += scan.feed(piece, framing.spans)
+        except KeyFound:
+            return out, True
+    return out + scan.finish(), False
