@@ -61,6 +61,8 @@ class HeadMemo:
         digits = raw[len(self._before) : -len(after)]
         if not raw.endswith(after) or not digits.isdigit() or len(digits) > MAX_CONTENT_LENGTH_DIGITS:
             return None
+        if self.head.websocket and int(digits):
+            return None  # the one head whose length is judged with it
         return digits
 
     def prepare(self, integration: CompiledIntegration, length: bytes) -> bytes:
