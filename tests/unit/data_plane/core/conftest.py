@@ -1,8 +1,8 @@
 """Hypothesis profiles of the core's property tests: the default one is small, `nightly` is long.
 
-pytest tests/unit/data_plane/core --hypothesis-profile=nightly
+    pytest tests/unit/data_plane/core --hypothesis-profile=nightly --timeout=7200
 
-The folder has to be named, because pytest reads this file before it chooses the profile only then.
+The folder has to be named: only then does pytest read this file before Hypothesis looks for the profile.
 """
 
 from __future__ import annotations
