@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
+    NoPermissionError,
     RedisError,
     ResponseError,
 )
@@ -173,6 +174,15 @@ def connect(
     return client
 
 
+async def close(client: Redis) -> None:
+    """Close every connection of a client of `connect`, those to its sentinels too."""
+    await client.aclose()
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
 def _timeouts(command_seconds: float) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_SECONDS,
@@ -197,10 +207,12 @@ def why(error: BaseException) -> str:
     match error:
         case AuthenticationError():
             return "Redis refused the user name or password"
+        case NoPermissionError():
+            return "Redis does not allow its user this command"
         case RedisTimeoutError() | TimeoutError():
             return "Redis did not answer in time"
         case ResponseError():
-            # The first word of an error reply is its code (NOPERM, OOM, READONLY …); the rest may quote.
+            # The first word of an error reply is its code (OOM, READONLY, LOADING …); the rest may quote.
             match_ = _ERROR_CODE.match(str(error))
             return f"Redis refused the command ({match_[0] if match_ else type(error).__name__})"
         case RedisConnectionError() | OSError():

@@ -30,7 +30,7 @@ from shared.config_feed import (
     encode_snapshot,
     snapshot_etag,
 )
-from shared.redis_link import FAILURES, why
+from shared.redis_link import FAILURES, close, why
 
 MAX_STREAM_ENTRIES: Final = 10_000
 _HEARTBEAT_TURN_KEY: Final = f"{HEARTBEAT_KEY}:turn"
@@ -79,7 +79,7 @@ class RedisBus:
 
     async def aclose(self) -> None:
         """See `Bus`."""
-        await self._client.aclose()
+        await close(self._client)
 
     async def _takes_turn(self, beat: bytes) -> bool:
         """Whether nobody has sent this very beat lately; one that says something else is news."""

@@ -24,7 +24,7 @@ from shared.config_feed import (
     decode_snapshot,
     snapshot_etag,
 )
-from shared.redis_link import COMMAND_SECONDS, FAILURES, why
+from shared.redis_link import COMMAND_SECONDS, FAILURES, close, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ class RedisBusReader:
 
     async def aclose(self) -> None:
         """See `BusReader.aclose`."""
-        await self._client.aclose()
+        await close(self._client)
 
     def _check_silence(self) -> None:
         if self._monotonic() - self._heard_at > self._silence_seconds:
@@ -141,7 +141,7 @@ class RedisSnapshotCopy:
 
     async def aclose(self) -> None:
         """See `SnapshotSource.aclose`."""
-        await self._client.aclose()
+        await close(self._client)
 
 
 class SnapshotOrCopy:

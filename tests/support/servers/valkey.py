@@ -58,7 +58,6 @@ class ValkeyServer:
     def start(self) -> None:
         """Start it, also again after `process.stop` or `process.kill`, on the same port."""
         plain = {"bind": "127.0.0.1", "dir": str(self.folder)}
-        # TLS servers switch the plain port off by an option of their own.
         options = {"port": str(self.port), **plain, **self._options}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process.start([self._program, *arguments], lambda: answers(self.port))
@@ -66,6 +65,40 @@ class ValkeyServer:
     def __enter__(self) -> Self:
         try:
             self.start()
+        except BaseException:
+            self._process.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
+
+
+class SentinelServer:
+    """`with SentinelServer(master) as sentinel` starts a sentinel that knows one server by `SERVICE`."""
+
+    SERVICE = "gateway"
+
+    def __init__(self, master: ValkeyServer) -> None:
+        self._program = _program()
+        self._process = ServerProcess(short_folder("sentinel"))
+        self._master = master
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        """How the gateway is told of it."""
+        return f"redis+sentinel://127.0.0.1:{self.port}/{self.SERVICE}/0"
+
+    def __enter__(self) -> Self:
+        # A sentinel writes what it learns into its own configuration.
+        config = self._process.folder / "sentinel.conf"
+        config.write_text(
+            f"bind 127.0.0.1\nport {self.port}\ndir {self._process.folder}\n"
+            f"sentinel monitor {self.SERVICE} 127.0.0.1 {self._master.port} 1\n"
+        )
+        try:
+            self._process.start([self._program, config, "--sentinel"], lambda: answers(self.port))
         except BaseException:
             self._process.close()
             raise

@@ -9,7 +9,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, ResponseErr
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared.redis_link import RedisTarget, RedisUrlError, connect, is_redis_url, parse_redis_url, why
+from shared.redis_link import RedisTarget, RedisUrlError, close, connect, is_redis_url, parse_redis_url, why
 from shared.secret import Secret
 
 
@@ -72,14 +72,14 @@ async def test_a_client_has_a_time_out_on_everything_and_shows_no_password() -> 
         assert options["socket_timeout"] == 4
         assert options["socket_connect_timeout"] > 0
         assert "canary" not in repr(client)
-        await client.aclose()
+        await close(client)
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (AuthenticationError("canary"), "user name or password"),
-        (NoPermissionError("NOPERM canary"), "NOPERM"),
+        (NoPermissionError("canary"), "does not allow"),
         (ResponseError("OOM canary"), "OOM"),
         (ResponseError("canary"), "ResponseError"),
         (RedisTimeoutError("canary"), "in time"),
