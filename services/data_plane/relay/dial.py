@@ -11,20 +11,20 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import aiohappyeyeballs
 
 from services.data_plane.core.refused import Refused
+from services.data_plane.relay.tls import SessionCache, TlsConnection
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.relay.resolver import Resolver
+    from services.data_plane.relay.upstream_connection import UpstreamConnection
     from shared.endpoint import Endpoint
 
 HAPPY_EYEBALLS_DELAY_SECONDS: Final = 0.25  # RFC 8305 §5
-
-P = TypeVar("P", bound=asyncio.Protocol)
 
 
 class Dialer:
@@ -36,10 +36,11 @@ class Dialer:
         self._resolver = resolver
         self._tls = tls
         self._connect_seconds = connect_seconds
+        self._sessions = SessionCache()
         self._allow_plain_http = allow_plain_http
 
-    async def dial(self, endpoint: Endpoint, factory: Callable[[], P]) -> P:
-        """Connect a protocol made by `factory` to `endpoint`.
+    async def dial(self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
+        """Connect what `factory` makes to `endpoint`.
 
         Raises:
             Refused: `upstream_unreachable` or `upstream_timeout`, with a detail that names no address.
@@ -55,24 +56,27 @@ class Dialer:
         except (OSError, ssl.SSLError, ssl.CertificateError) as error:
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, _explain(error)) from None
 
-    async def _connect(self, endpoint: Endpoint, factory: Callable[[], P]) -> P:
+    async def _connect(
+        self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]
+    ) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         infos = await self._resolver.resolve(endpoint.host, endpoint.port)
         connected = await aiohappyeyeballs.start_connection(
             list(infos), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS, loop=loop
         )
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not endpoint.tls:
+            _, plain = await loop.create_connection(factory, sock=connected)
+            return plain
+        _, tls = await loop.create_connection(
+            lambda: TlsConnection(factory(), self._tls, endpoint.host, self._sessions), sock=connected
+        )
         try:
-            _, protocol = await loop.create_connection(
-                factory,
-                sock=connected,
-                ssl=self._tls if endpoint.tls else None,
-                server_hostname=endpoint.host if endpoint.tls else None,
-            )
+            await tls.ready
         except BaseException:
-            connected.close()
+            tls.raw.abort()
             raise
-        return protocol
+        return tls.inner
 
 
 def _explain(error: OSError) -> str:

@@ -142,6 +142,9 @@ class Relay:
         """End everything that is still open. The listener has drained before."""
         if self._sweeper is not None:
             self._sweeper.cancel()
+        stopping = Refused(Rejection.CONFIG_UNAVAILABLE, "this gateway process is stopping")
+        for exchange in self.room.all_exchanges():
+            exchange.cut(stopping)
         for connection in list(self.connections):
             connection.break_off()
         await self.tasks.aclose()

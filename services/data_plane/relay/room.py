@@ -99,6 +99,10 @@ class Room:
         if not load.exchanges:
             self._forget_if_empty(load)
 
+    def all_exchanges(self) -> list[Exchange]:
+        """Give everything that is under way."""
+        return [exchange for org in self._orgs.values() for exchange in org.exchanges]
+
     def exchanges_of(self, org: str) -> list[Exchange]:
         """Give what an org has under way."""
         load = self._orgs.get(org)
