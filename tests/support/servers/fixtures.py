@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from services.control_plane.store import migrate
+from services.control_plane.store.database import Database
+from tests.support.servers.fleet import Fleet
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.valkey import ValkeyServer
 from tests.support.servers.vault import VaultServer
@@ -53,3 +57,14 @@ def vault_server() -> Iterator[VaultServer]:
 def vault(vault_server: VaultServer) -> VaultStore:
     """A corner of the worker's Vault that only this test uses."""
     return VaultStore.new(vault_server)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, postgres_url: str, valkey: ValkeyServer, vault: VaultStore) -> Iterator[Fleet]:
+    """A fleet on real backends whose database is at the newest schema; a test starts its processes."""
+    database = Database(postgres_url)
+    migrate.upgrade(database)
+    database.close()
+    made = Fleet(tmp_path, postgres_url, valkey.url, vault)
+    with made.running():
+        yield made

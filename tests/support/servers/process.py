@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -67,7 +67,9 @@ class ServerProcess:
         assert self._process is not None, "it was never started"
         return self._process.pid
 
-    def start(self, command: Sequence[object], ready: Callable[[], bool]) -> None:
+    def start(
+        self, command: Sequence[object], ready: Callable[[], bool], env: Mapping[str, str] | None = None
+    ) -> None:
         """Start it and wait until it is `ready`; fails with its log when it ends before."""
         assert self._process is None, "it runs already"
         with (self.folder / "log").open("ab") as log:
@@ -77,6 +79,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
+                env=env,
                 user=self.user,
                 group=None if self.user is None else self.user_group,
                 extra_groups=None if self.user is None else [],

@@ -60,13 +60,13 @@ class VaultServer:
     def address(self) -> str:
         return f"https://127.0.0.1:{self.port}"
 
-    def url(self, auth: str, role: str, **options: str) -> str:
+    def url(self, auth: str, role: str, prefix: str = PREFIX, **options: str) -> str:
         """The gateway's URL for it, with the login of a plane, e.g. `url("approle", "aigw-data-plane")`."""
         named = {"auth": auth, "ca_file": str(self.ca_file), **options}
         if role:
             named["role"] = self.role_ids[role] if auth == "approle" else role
         query = "&".join(f"{name}={value}" for name, value in named.items())
-        return f"vault://127.0.0.1:{self.port}/{MOUNT}/{PREFIX}?{query}"
+        return f"vault://127.0.0.1:{self.port}/{MOUNT}/{prefix}?{query}"
 
     def root(self) -> Any:
         """A client that may do everything (`hvac.Client`)."""

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hvac.exceptions import InvalidPath
@@ -37,10 +37,14 @@ class VaultStore:
         # The policies end in `orgs/*`: what lies below may be any tree, so a corner is one more folder there.
         return cls(server, f"{PREFIX}/orgs/{secrets.token_hex(6)}")
 
-    def target(self, plane: Plane, auth: str = "approle", **options: str) -> VaultTarget:
-        """Where a plane finds this corner, with the login of its role."""
+    def url(self, plane: Plane, auth: str = "approle", **options: str) -> str:
+        """How a plane is told of this corner, with the login of its role."""
         role = "" if auth == "token" else f"aigw-{plane}"
-        return replace(parse_vault_url(self.server.url(auth, role, **options)), prefix=self.prefix)
+        return self.server.url(auth, role, prefix=self.prefix, **options)
+
+    def target(self, plane: Plane, auth: str = "approle", **options: str) -> VaultTarget:
+        """The same, read."""
+        return parse_vault_url(self.url(plane, auth, **options))
 
     def new_session(self, plane: Plane) -> VaultSession:
         """Log in lazily, by AppRole; whoever asked closes it."""
