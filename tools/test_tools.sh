@@ -56,8 +56,41 @@ build_vault() {
   fi
 }
 
+# -- The clients that tests/clients runs. What was installed from other lock files is installed again.
+install_node_clients() {
+  local folder=tests/clients stamp=tests/clients/node_modules/installed-from sum
+  sum="$(cat $folder/package.json $folder/package-lock.json | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat $stamp 2>/dev/null)" = "$sum" ]; then return; fi
+  if ! has npm; then
+    missing+=("Node clients: install Node 20 or later with npm")
+    return
+  fi
+  echo "installing Claude Code, Codex and Node's SDKs …"
+  if (cd $folder && npm ci --no-audit --no-fund) >"$TOOLS/npm.log" 2>&1 &&
+    $folder/node_modules/.bin/claude --version >/dev/null 2>&1; then
+    echo "$sum" >$stamp
+  else
+    missing+=("Node clients: npm ci failed; $TOOLS/npm.log says why")
+  fi
+}
+
+install_python_frameworks() {
+  local lock=tests/clients/python/requirements.txt venv="$TOOLS/clients-python" sum
+  sum="$(sha256sum <$lock | cut -d' ' -f1)"
+  if [ "$(cat "$venv/installed-from" 2>/dev/null)" = "$sum" ]; then return; fi
+  echo "installing LangChain, litellm and other Python frameworks …"
+  if "${PYTHON:-python3}" -m venv --clear "$venv" &&
+    "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r $lock >"$TOOLS/pip.log" 2>&1; then
+    echo "$sum" >"$venv/installed-from"
+  else
+    missing+=("Python frameworks: pip failed; $TOOLS/pip.log says why")
+  fi
+}
+
 mkdir -p "$TOOLS"
 install_programs
+install_node_clients
+install_python_frameworks
 build_vault
 
 if [ ${#missing[@]} -eq 0 ]; then

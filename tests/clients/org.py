@@ -1,0 +1,101 @@
+"""The one org behind a gateway in static mode: where its keys are aimed, and which calls its boxes made."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from shared.providers import ProviderName
+from tests.support.control_plane import ControlPlane
+from tests.support.gateway import Gateway
+from tests.support.polling import eventually
+from tests.support.scripted_upstream import ScriptedUpstream
+
+KEYS: Final[dict[ProviderName, str]] = {
+    "openai": "sk-key-of-the-demo-org-0001",
+    "anthropic": "sk-ant-api03-key-of-the-demo-org-0002",
+}
+SWITCHED_OFF: Final = {
+    "openai": "OpenAI is switched off for this box's organization. An organization owner can switch it on in "
+    "the run9 Portal: Organization settings > AI Integrations > OpenAI.",
+    "anthropic": "Anthropic / Claude Code is switched off for this box's organization. An organization owner "
+    "can switch it on in the run9 Portal: Organization settings > AI Integrations > Anthropic / Claude Code.",
+}
+BASE_PATH: Final = "/base"
+"""Endpoints have a path in front, so that a request which leaves it is seen."""
+
+
+@dataclass(slots=True)
+class Org:
+    """The org `demo`. `calls()` tells what its boxes did since the last `start_counting()`."""
+
+    gateway: Gateway
+    control_plane: ControlPlane
+    boxes: httpx.AsyncClient
+    _counted: int = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, gateway: Gateway) -> AsyncIterator[Org]:
+        """Reach the org of a running gateway."""
+        boxes = httpx.AsyncClient(base_url=f"{gateway.origin}/run9/ai", trust_env=False)
+        async with ControlPlane.of(gateway) as control_plane, boxes:
+            yield cls(gateway, control_plane, boxes)
+
+    async def aim(self, provider: ProviderName, upstream: ScriptedUpstream) -> None:
+        """Send the org's calls to `upstream` with the org's key; returns when they arrive there."""
+        await self.aim_at(provider, upstream.origin, lambda: [r.target.decode() for r in upstream.requests])
+        upstream.requests.clear()
+
+    async def aim_at(self, provider: ProviderName, origin: str, targets: Callable[[], list[str]]) -> None:
+        """Do the same for any server; `targets` gives what it has been asked."""
+        endpoint = f"{origin}{BASE_PATH}" + ("/v1" if provider == "openai" else "")
+        await self.control_plane.set_up("demo", provider, KEYS[provider], endpoint)
+        probe = f"probe={secrets.token_hex(4)}"
+
+        async def arrives() -> bool:
+            await self.boxes.get(f"/{provider}/v1/models?{probe}")
+            return any(probe in target for target in targets())
+
+        await eventually(arrives, f"calls reach {provider}'s new endpoint")
+        await self.start_counting()
+
+    async def switch_off(self, provider: ProviderName) -> None:
+        """Disable an integration; returns when boxes are refused."""
+        await self.control_plane.switch("demo", provider, enabled=False)
+
+        async def is_refused() -> bool:
+            answer = await self.boxes.get(f"/{provider}/v1/models")
+            return bool(answer.headers.get("x-run9-error") == "integration_disabled")
+
+        await eventually(is_refused, f"{provider} is switched off")
+        await self.start_counting()
+
+    async def start_counting(self) -> None:
+        """Forget the calls so far."""
+        mark = await self._mark()
+        self._counted = self.gateway.log.index(mark)
+
+    async def calls(self) -> list[dict[str, Any]]:
+        """Give the access log's lines since the count was started, in order of ending."""
+        mark = await self._mark()
+        log = self.gateway.log
+        lines = log[log.index("\n", self._counted) + 1 : log.index(mark)].splitlines()[:-1]
+        return [json.loads(line) for line in lines if '"event":"exchange"' in line]
+
+    async def _mark(self) -> str:
+        """Leave a line in the access log and wait until it is written, and all before it; give its mark."""
+        answer = await self.boxes.get("/openai/v1/organization")
+        mark = answer.headers["x-request-id"]
+
+        async def is_written() -> bool:
+            return mark in self.gateway.log
+
+        await eventually(is_written, "the access log is written")
+        return mark
