@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.runtime-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
-LOCKED_SETS := $(addprefix requirements/,runtime build dev) tests/clients/python/requirements
+LOCKED_SETS := $(addprefix requirements/,runtime build dev fuzz) tests/clients/python/requirements
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-tools check fmt bench docs lock openapi clean
@@ -20,7 +20,7 @@ run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000'
 test: $(DEV_STAMP) ## run every test (ARGS='-k name')
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
-test-tools: ## get the real servers and clients for tests: Debian's programs (as root), Vault, Node's and Python's
+test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh
 
 check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
@@ -45,7 +45,7 @@ openapi: $(DEV_STAMP) ## write openapi.json again from the code
 
 lock: $(DEV_STAMP) ## resolve every requirements file again; commits no registry address
 	$(BIN)/pip install -q uv
-	for set in runtime build dev fuzz; do \
+	for set in $(LOCKED_SETS); do \
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command 'make lock' $$set.in -o $$set.txt || exit 1; \
 	done
