@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.data_plane.core.field_lines import BadFields, cut_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
+from services.data_plane.core.head_layout import LayoutMemo
 from services.data_plane.core.header_rules import RESPONSE_FIELDS
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n")
@@ -28,7 +29,7 @@ class ResponseHead:
     Attributes:
         status: 100 to 999.
         reason: with its leading space, or empty.
-        kept: the header lines that pass, raw, without line ends, in their order.
+        kept: the lines that pass, raw, in their order; each a line or several, without the last line end.
         framing: how the body ends; None when there is none.
         keep_alive: whether the provider keeps the connection.
         location: the `Location` value, if any; it is not in `kept`.
@@ -57,15 +58,12 @@ class ResponseHead:
         return self.status in _REDIRECTS and self.location is not None
 
 
-def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
-    """Cut a head that ends with its empty line; raises `BadResponse`."""
+def cut_response_head(raw: bytes, request_method: bytes, memo: LayoutMemo | None = None) -> ResponseHead:
+    """Cut a head that ends with its empty line; raises `BadResponse`. `memo` is the connection's, if any."""
     match = _STATUS_LINE.match(raw)
     if match is None:
         raise BadResponse("a malformed status line")
-    try:
-        _, kept, noted = cut_fields(raw, match.end(), RESPONSE_FIELDS)
-    except BadFields as bad:
-        raise BadResponse(str(bad)) from None
+    kept, noted = _cut(raw, match.end(), memo)
     minor, status_text, reason = match.groups()
     status = int(status_text)
     if b"connection" in noted:
@@ -86,6 +84,21 @@ def cut_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
         head.upgrades = noted.get(b"upgrade", ())
         head.ws_protocols = noted.get(b"sec-websocket-protocol", ())
     return head
+
+
+def _cut(raw: bytes, start: int, memo: LayoutMemo | None) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
+    """Cut by the layout of the connection's answers, or line by line."""
+    if memo is not None and memo.layout is not None:
+        found = memo.layout.read(raw, start)
+        if found is not None and found[1].get(b"connection", _KEEP_ALIVE) == _KEEP_ALIVE:
+            return found
+    try:
+        lines, kept, noted = cut_fields(raw, start, RESPONSE_FIELDS)
+    except BadFields as bad:
+        raise BadResponse(str(bad)) from None
+    if memo is not None:
+        memo.learn(lines)
+    return kept, noted
 
 
 def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tuple[bool, list[bytes]]:  # noqa: FBT001  # a value read off the wire

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
+from services.data_plane.core.head_layout import LayoutMemo
+from services.data_plane.core.header_rules import RESPONSE_LAYOUTS
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
 from shared.rejections import Rejection
@@ -46,6 +48,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_head",
         "_head_buffer",
         "_interim_heads",
+        "_layout",
         "_limits",
         "_paused",
         "_phase",
@@ -70,6 +73,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes)
+        self._layout = LayoutMemo(RESPONSE_LAYOUTS)
         self._framing: Framing | None = None
         self._head: ResponseHead | None = None
         self._interim_heads = 0
@@ -171,7 +175,7 @@ class UpstreamConnection(asyncio.Protocol):
                 if found is None:
                     return
                 raw, data = found
-                head = cut_response_head(raw, exchange.head.method)
+                head = cut_response_head(raw, exchange.head.method, self._layout)
             except HeadTooLarge:
                 self._fail(exchange, "its headers are too large")
                 return
