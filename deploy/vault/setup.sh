@@ -2,26 +2,26 @@
 # Sets a Vault (or OpenBao) up for the gateway; running it again changes nothing that is right already.
 # Needs: the CLI with VAULT_ADDR and an administrator's VAULT_TOKEN, as for any other use of it.
 #
-#   AIGW_VAULT_MOUNT       where the KV v2 engine is mounted        (default: aigw)
-#   AIGW_VAULT_PREFIX      a path below it, for a shared engine     (default: none)
-#   AIGW_VAULT_AUTH        approle | kubernetes | jwt | none        (default: approle)
-#   AIGW_VAULT_AUTH_MOUNT  where that auth method is mounted        (default: its name)
-#   AIGW_VAULT_TOKEN_TTL, AIGW_VAULT_TOKEN_MAX_TTL                  (default: 1h, 24h)
-#   AIGW_VAULT_NAMESPACE   kubernetes: the pods' namespace          (default: aigw)
-#   AIGW_VAULT_AUDIENCE    jwt: the audience of the tokens          (default: aigw)
-#   AIGW_VAULT_AUDIT_FILE  also write an audit log there            (default: no)
+#   SETUP_MOUNT       where the KV v2 engine is mounted        (default: aigw)
+#   SETUP_PREFIX      a path below it, for a shared engine     (default: none)
+#   SETUP_AUTH        approle | kubernetes | jwt | none        (default: approle)
+#   SETUP_AUTH_MOUNT  where that auth method is mounted        (default: its name)
+#   SETUP_TOKEN_TTL, SETUP_TOKEN_MAX_TTL             (default: 1h, 24h)
+#   SETUP_NAMESPACE   kubernetes: the pods' namespace          (default: aigw)
+#   SETUP_AUDIENCE    jwt: the audience of the tokens          (default: aigw)
+#   SETUP_AUDIT_FILE  also write an audit log there            (default: no)
 #
 # It makes no secret ids: `vault write -f -field=secret_id auth/approle/role/aigw-data-plane/secret-id`.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cli=${VAULT_CLI:-$(command -v vault || command -v bao || true)}
-mount=${AIGW_VAULT_MOUNT:-aigw}
-prefix=${AIGW_VAULT_PREFIX:-}
-auth=${AIGW_VAULT_AUTH:-approle}
-auth_mount=${AIGW_VAULT_AUTH_MOUNT:-$auth}
-ttl=${AIGW_VAULT_TOKEN_TTL:-1h}
-max_ttl=${AIGW_VAULT_TOKEN_MAX_TTL:-24h}
+mount=${SETUP_MOUNT:-aigw}
+prefix=${SETUP_PREFIX:-}
+auth=${SETUP_AUTH:-approle}
+auth_mount=${SETUP_AUTH_MOUNT:-$auth}
+ttl=${SETUP_TOKEN_TTL:-1h}
+max_ttl=${SETUP_TOKEN_MAX_TTL:-24h}
 # Old versions must outlive any process that still pins them; clearing destroys all of them anyway.
 max_versions=50
 patience_seconds=30
@@ -64,8 +64,8 @@ write_role() { # plane
   case $auth in
     approle) set -- "$@" secret_id_ttl=0 ;;
     kubernetes)
-      set -- "$@" "bound_service_account_names=$1" "bound_service_account_namespaces=${AIGW_VAULT_NAMESPACE:-aigw}" ;;
-    jwt) set -- "$@" role_type=jwt user_claim=sub "bound_audiences=${AIGW_VAULT_AUDIENCE:-aigw}" "bound_subject=$1" ;;
+      set -- "$@" "bound_service_account_names=$1" "bound_service_account_namespaces=${SETUP_NAMESPACE:-aigw}" ;;
+    jwt) set -- "$@" role_type=jwt user_claim=sub "bound_audiences=${SETUP_AUDIENCE:-aigw}" "bound_subject=$1" ;;
   esac
   role=$1
   shift
@@ -81,16 +81,16 @@ enable_audit() {
   if "$cli" audit list -format=json | grep -q '"aigw/"'; then
     echo "audit: aigw is there"
   else
-    "$cli" audit enable -path=aigw file "file_path=$AIGW_VAULT_AUDIT_FILE" >/dev/null
-    echo "audit: $AIGW_VAULT_AUDIT_FILE"
+    "$cli" audit enable -path=aigw file "file_path=$SETUP_AUDIT_FILE" >/dev/null
+    echo "audit: $SETUP_AUDIT_FILE"
   fi
 }
 
 case $auth in
   approle | kubernetes | jwt | none) ;;
-  *) echo "AIGW_VAULT_AUTH is approle, kubernetes, jwt or none." >&2; exit 2 ;;
+  *) echo "SETUP_AUTH is approle, kubernetes, jwt or none." >&2; exit 2 ;;
 esac
-[ -z "${AIGW_VAULT_AUDIT_FILE:-}" ] || enable_audit
+[ -z "${SETUP_AUDIT_FILE:-}" ] || enable_audit
 enable_engine
 for plane in control-plane data-plane; do
   write_policy $plane

@@ -166,7 +166,7 @@ def test_a_signed_service_account_token_logs_in(vault: VaultStore, tmp_path: Pat
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    vault.server.set_up(AIGW_VAULT_AUTH="jwt")
+    vault.server.set_up(SETUP_AUTH="jwt")
     root = vault.server.root()
     root.write_data("auth/jwt/config", data={"jwt_validation_pubkeys": [public.decode()]})
     file = tmp_path / "token"
