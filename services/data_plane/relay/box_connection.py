@@ -45,7 +45,8 @@ class BoxConnection(asyncio.Protocol):
     """A box's connection."""
 
     __slots__ = (
-        *("_close_after_answer", "_exchange", "_framing", "_head_buffer", "_memo", "_next", "_phase"),
+        *("_awaits_continue", "_close_after_answer", "_exchange", "_framing", "_head_buffer", "_memo"),
+        *("_next", "_phase"),
         *("_relay", "_seen_bytes", "_since", "_uvicorn", "load", "transport", "write"),
     )
 
@@ -62,6 +63,7 @@ class BoxConnection(asyncio.Protocol):
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
         self._exchange: Exchange | None = None
         self._close_after_answer = False
+        self._awaits_continue = False
         self._memo: HeadMemo | None = None
         self.load: BoxLoad | None = None
 
@@ -78,7 +80,10 @@ class BoxConnection(asyncio.Protocol):
         """Take the next bytes, as the phase says."""
         phase = self._phase
         if phase is _IDLE or phase is _HEAD:
-            self._gather_head(data)
+            if self._next:
+                self._next += data  # `_begin_next` has not run yet: what is held comes first
+            else:
+                self._gather_head(data)
         elif phase is _BODY:
             self._take_body(data)
         elif phase is _SPLICED:
@@ -153,6 +158,7 @@ class BoxConnection(asyncio.Protocol):
             if memo is not None and length is not None:
                 content_length = int(length or b"0")
                 self._framing = memo.head.framing_of(content_length)
+                self._awaits_continue = memo.head.expects_continue
                 check_length(content_length, self._relay.limits.max_body_bytes)
                 self._admit_routed(memo, length, record, rest)
             else:
@@ -165,6 +171,7 @@ class BoxConnection(asyncio.Protocol):
         head = cut_request_head(raw, relay.limits.max_head_fields)
         self._close_after_answer = self._close_after_answer or not head.keep_alive
         self._framing = head.framing()
+        self._awaits_continue = head.expects_continue
         record.method = head.method.decode()
         path, query = split_target(head.target)
         route = find_route(path)
@@ -225,6 +232,8 @@ class BoxConnection(asyncio.Protocol):
             return data
         self._framing = None
         self._next = data[end:]
+        if self._phase is _BODY:
+            self._enter(_ANSWER)
         return data[:end]
 
     def _take_body(self, data: bytes) -> None:
@@ -232,10 +241,9 @@ class BoxConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if self._framing is None:
-            self._enter(_ANSWER)
         exchange.send_body(part)
-        if exchange.unsent_bytes >= self._relay.limits.write_buffer_bytes:
+        # A box whose request is whole is always read, or nobody would see it leave.
+        if self._framing is not None and exchange.unsent_bytes >= self._relay.limits.write_buffer_bytes:
             self.transport.pause_reading()
 
     def _discard_body(self, data: bytes) -> None:
@@ -283,10 +291,13 @@ class BoxConnection(asyncio.Protocol):
         self, refused: Refused, provider: Provider | None, record: ExchangeRecord, rest: bytes
     ) -> None:
         framing = self._framing
-        if framing is not None and not (
-            isinstance(framing, LengthFraming) and framing.left <= MAX_DISCARDED_BODY_BYTES
+        if framing is not None and (
+            self._awaits_continue
+            or not isinstance(framing, LengthFraming)
+            or framing.left > MAX_DISCARDED_BODY_BYTES
         ):
-            self._close_after_answer = True  # the rest of this body is not worth reading
+            # The rest of this body is not worth reading, or may not come at all (RFC 9110 §10.1.1).
+            self._close_after_answer = True
         answer = write_rejection(
             refused,
             provider,

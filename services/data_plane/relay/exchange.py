@@ -155,8 +155,8 @@ class Exchange:
             self._unsent.clear()
         if self._box_connection.transport.write_paused:
             upstream.pause()
-        upstream.begin(self, data)
         self._box_connection.request_sent()
+        upstream.begin(self, data)  # last: it may stall at once, and then the box is not read
 
     def send_body(self, data: bytes) -> None:
         """Pass a piece of the request's body; kept while there is no connection yet."""
