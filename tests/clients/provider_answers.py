@@ -34,7 +34,7 @@ def openai_answer(request: ReceivedRequest) -> Answer:
             return chunked([*_chat_events()]) if _wants_stream(request) else json_answer(_chat(), head=HEAD)
         case "POST responses":
             stream = _wants_stream(request)
-            return chunked([*_response_events()]) if stream else json_answer(_response(), head=HEAD)
+            return chunked([*_named(response_events())]) if stream else json_answer(_response(), head=HEAD)
         case "POST embeddings":
             return json_answer(_embeddings(request), head=HEAD)
         case "POST files":
@@ -146,7 +146,8 @@ def _response(status: str = "completed") -> dict[str, Any]:
     }
 
 
-def _response_events() -> Iterable[bytes]:
+def response_events() -> list[dict[str, Any]]:
+    """Give the events of one streamed response, as JSON values."""
     at = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     item = {"output_index": 0}
     events: list[dict[str, Any]] = [
@@ -163,7 +164,7 @@ def _response_events() -> Iterable[bytes]:
         {"type": "response.output_item.done", "item": _ITEM | {"content": [_PART]}, **item},
         {"type": "response.completed", "response": _response()},
     ]
-    return _named({"sequence_number": number} | event for number, event in enumerate(events))
+    return [{"sequence_number": number} | event for number, event in enumerate(events)]
 
 
 def _message(text: str) -> dict[str, Any]:
