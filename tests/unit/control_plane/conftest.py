@@ -19,9 +19,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture
-def world(tmp_path: Path, database_url: str) -> Iterator[World]:
+@pytest.fixture(params=["sqlite", "postgres"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A control plane with an org, on each kind of database."""
-    world = World(tmp_path, database_url=database_url)
+    url = "" if request.param == "sqlite" else request.getfixturevalue("migrated_postgres_url")
+    world = World(tmp_path, database_url=url)
     yield world
     world.close()

@@ -186,7 +186,7 @@ async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: Worl
     assert len(bus.beats) == 4
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("world", ["postgres"], indirect=True)
 async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
     class Slow(ScriptedBus):
         inside = 0
@@ -206,7 +206,7 @@ async def test_of_several_relays_one_publishes_at_a_time(world: World) -> None:
     assert bus.taken == [1, 2, 3]
 
 
-@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("world", ["postgres"], indirect=True)
 async def test_a_relay_that_is_stopped_while_it_waits_keeps_no_turn(world: World) -> None:
     holder = RelayTurn(world.database)
     assert holder.take()

@@ -69,7 +69,7 @@ def test_every_database_has_an_epoch_of_its_own(tmp_path: Path, world: World) ->
     other.close()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def test_sqlite_runs_in_wal_mode_and_checks_foreign_keys(world: World) -> None:
     with world.database.connection() as connection:
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
