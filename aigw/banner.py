@@ -33,7 +33,8 @@ def _warning() -> Iterator[str]:
 
 
 def _links(ready: Ready) -> Iterator[str]:
-    yield f"Portal         {ready.portal_url}"
+    yield f"Portal         {ready.portal_sign_in_url}"
+    yield "               signs you in as the owner, once, within 30 minutes"
     yield f"REST API       {ready.control_plane_url}/api/v1"
     yield f"Health         {ready.admin_url}/readyz"
     yield f"Org            {ready.org}, owner {OWNER}, member {MEMBER}"

@@ -21,6 +21,7 @@ class Ready:
     """Everything by which a running gateway is used. Tokens stand in clear here: never log or print it.
 
     Attributes:
+        portal_sign_in_url, portal_member_sign_in_url: sign the owner, or the member, in once.
         base_urls: what `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` must be on this machine, by provider.
         node_key_file, node_kid: in header mode, what `aigw box-token` takes; else None.
     """
@@ -35,6 +36,8 @@ class Ready:
     base_urls: dict[str, str]
     node_key_file: str | None = None
     node_kid: str | None = None
+    portal_sign_in_url: str = ""
+    portal_member_sign_in_url: str = ""
 
     def __repr__(self) -> str:
         return f"Ready(org={self.org!r}, control_plane_url={self.control_plane_url!r})"

@@ -200,6 +200,8 @@ class _Embedded:
         now = unix_now()
         return Ready(
             portal_url=f"{origin}/",
+            portal_sign_in_url=control_plane.sign_in_url(OWNER),
+            portal_member_sign_in_url=control_plane.sign_in_url(MEMBER),
             control_plane_url=origin,
             admin_url=f"http://{HOST}:{data_plane.admin_port}",
             org=ORG,

@@ -21,6 +21,7 @@ from services.control_plane.api import (
 from services.control_plane.api.context import Context
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
 from services.control_plane.api.problem_response import ProblemAnswer, answer_problems
+from services.control_plane.portal.mount import mount_portal
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "1"
@@ -32,8 +33,10 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 def public_app(context: Context) -> FastAPI:
-    """The REST interface that people and the platform use."""
-    return _served(_public_routes(), context)
+    """The REST interface that people and the platform use, and the Portal."""
+    app = _public_routes()
+    mount_portal(app, context.browser, context.oidc)
+    return _served(app, context)
 
 
 def internal_app(context: Context) -> FastAPI:

@@ -26,7 +26,9 @@ from services.control_plane.secrets.port import SecretWriter
 from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
+from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
+from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
@@ -105,6 +107,8 @@ class ControlPlane:
             clock=clock,
             box_origin=settings.box_origin,
             internal_token=settings.internal_token,
+            browser=BrowserSignIn(database, clock, settings.portal_origin),
+            oidc=_oidc(settings),
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock)
         sweep = SecretSweep(database, secrets, _signal_of(database))
@@ -158,6 +162,11 @@ class ControlPlane:
         self._resolver.close()
         self._secrets.close()
         self.context.database.close()
+
+    def sign_in_url(self, email: str) -> str:
+        """Make a link that signs a person in to the Portal once; its fragment, the token, reaches no log."""
+        token = self.context.browser.new_link_token(email)
+        return f"http://{self._settings.control_plane_host}:{self.public_port}/sign-in#{token}"
 
     async def _relay_the_last(self) -> None:
         """Publish what the drained requests committed; what fails here is published at the next start."""
@@ -215,6 +224,19 @@ def _signal_of(database: Database) -> CommitSignal:
 def _sign_in(settings: ControlPlaneSettings) -> SignIn:
     trusted = {entry.issuer: TrustedIssuer(entry.audience, _keys(entry)) for entry in settings.issuers}
     return SignIn(trusted, settings.platform_token)
+
+
+def _oidc(settings: ControlPlaneSettings) -> OidcSignIn | None:
+    if not settings.oidc_issuer:
+        return None
+    return OidcSignIn(
+        OidcClient(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            secret=settings.oidc_client_secret,
+            portal_origin=settings.portal_origin,
+        )
+    )
 
 
 def _keys(issuer: Issuer) -> KeySource:

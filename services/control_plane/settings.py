@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -20,6 +21,8 @@ from shared.secret import Secret
 from shared.vault_target import is_vault_url
 
 MIN_TOKEN_CHARS: Final = 16
+# As browsers write it in `Origin`: lower case, no default port, no slash at the end.
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 
 Texts = Annotated[tuple[str, ...], NoDecode]
 """Several values in one variable, separated by commas."""
@@ -80,6 +83,17 @@ class ControlPlaneSettings(BackendSettings):
         default=(),
         description="Who may sign people in: a JSON list of {issuer, audience, jwks_url|jwks_file}.",
     )
+    portal_origin: str = Field(
+        default="",
+        description="Where people reach the Portal, as https://HOST; empty: wherever they say, on loopback.",
+    )
+    oidc_issuer: str = Field(
+        default="", description="The OpenID Connect issuer that people sign in to the Portal at."
+    )
+    oidc_client_id: str = Field(default="", description="How the Portal is registered there.")
+    oidc_client_secret: Secret | None = Field(
+        default=None, description="Its secret there; without one it is a public client, by PKCE alone."
+    )
     endpoint_address_exceptions: Texts = Field(
         default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
     )
@@ -121,6 +135,19 @@ class ControlPlaneSettings(BackendSettings):
             raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
         return value
 
+    @field_validator("portal_origin")
+    @classmethod
+    def _check_portal_origin(cls, value: str) -> str:
+        if value and not _ORIGIN.fullmatch(value):
+            raise ValueError("the Portal's origin is https://HOST or https://HOST:PORT, without a path")
+        return value
+
+    @model_validator(mode="after")
+    def _check_oidc(self) -> Self:
+        if self.oidc_issuer and not (self.oidc_client_id and self.portal_origin):
+            raise ValueError("an oidc_issuer needs oidc_client_id and portal_origin beside it")
+        return self
+
     @model_validator(mode="after")
     def _check_production(self) -> Self:
         if self.environment == "production":
@@ -128,6 +155,8 @@ class ControlPlaneSettings(BackendSettings):
                 raise ValueError("allow_plain_http_endpoints would send keys in clear; refused in production")
             if any(urlsplit(issuer.jwks_url or "").scheme == "http" for issuer in self.issuers):
                 raise ValueError("a jwks_url by plain http can be forged on the way; refused in production")
+            if any(url.startswith("http:") for url in (self.portal_origin, self.oidc_issuer)):
+                raise ValueError("sign-in by plain http can be read on the way; refused in production")
         return self
 
     @model_validator(mode="after")

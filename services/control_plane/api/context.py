@@ -12,6 +12,8 @@ from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.sign_in.bearer import Person, SignIn
+from services.control_plane.sign_in.browser import BrowserSignIn
+from services.control_plane.sign_in.oidc import OidcSignIn
 from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
 from shared.clock import Clock
@@ -25,6 +27,7 @@ class Context:
     Attributes:
         box_origin: how boxes reach the gateway, e.g. `http://10.0.2.2:1000`.
         internal_token: what the fleet shows at `/internal/v1`.
+        oidc: how people sign in to the Portal; None: by one-time links only.
     """
 
     database: Database
@@ -35,6 +38,8 @@ class Context:
     clock: Clock
     box_origin: str
     internal_token: Secret
+    browser: BrowserSignIn
+    oidc: OidcSignIn | None = None
 
 
 # Only for the OpenAPI document: the header itself is read by `sign_in`, which refuses in our own words.
@@ -54,7 +59,11 @@ InContext = Annotated[Context, Depends(context_of)]
 def _signed_in(
     request: Request, context: InContext, _: Annotated[object, Security(_person_scheme)]
 ) -> Person:
-    return context.sign_in.person(request.headers.get("authorization"))
+    # A browser sends its cookie along with anything; a token is shown on purpose, so it goes first.
+    authorization = request.headers.get("authorization")
+    if authorization is None and request.headers.get("cookie"):
+        return context.browser.person(request)
+    return context.sign_in.person(authorization)
 
 
 def _platform(

@@ -112,3 +112,25 @@ class OutboxTable(SQLModel, table=True):
     event: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: float = Field(sa_column=Column(Double, nullable=False))
     published_at: float | None = Field(sa_column=Column(Double, nullable=True, index=True))
+
+
+class SessionTable(SQLModel, table=True):
+    """A browser that has signed in. `id_hash` is the SHA-256 of what its cookie holds, in hex."""
+
+    __tablename__ = "sessions"
+
+    id_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    email: str = Field(sa_column=Column(String(254), nullable=False))
+    created_at: float = Field(sa_column=Column(Double, nullable=False))
+    expires_at: float = Field(sa_column=Column(Double, nullable=False, index=True))
+
+
+class TicketTable(SQLModel, table=True):
+    """A sign-in under way, good for one use. `payload` is a JSON object that depends on `kind`."""
+
+    __tablename__ = "sign_in_tickets"
+
+    id_hash: str = Field(sa_column=Column(String(64), primary_key=True))
+    kind: str = Field(sa_column=Column(String(16), nullable=False))
+    payload: str = Field(sa_column=Column(Text, nullable=False))
+    expires_at: float = Field(sa_column=Column(Double, nullable=False, index=True))

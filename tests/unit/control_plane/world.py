@@ -26,6 +26,7 @@ from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.secrets.port import SecretWriter
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
+from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.changes import PLATFORM, Author, changing, counter
 from services.control_plane.store.database import Database
@@ -132,6 +133,7 @@ class World:
             clock=self.clock,
             box_origin="http://10.0.2.2:1000",
             internal_token=Secret(INTERNAL_TOKEN),
+            browser=BrowserSignIn(self.database, self.clock, ""),
         )
         author = Author(PLATFORM, 0.0)
         with changing(self.database) as session:

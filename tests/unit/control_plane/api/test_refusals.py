@@ -109,7 +109,6 @@ async def test_a_body_beyond_the_limit_is_413(world: World, chunked: bool) -> No
 async def test_unknown_paths_and_methods_are_problems_too(world: World) -> None:
     async with world.person(OWNER) as client:
         for answer, status in (
-            (await client.get("/"), 404),
             (await client.get("/api/v1/"), 404),
             (await client.get("/api/v1/orgs/acme/"), 404),
             (await client.get("/docs"), 404),

@@ -1,0 +1,161 @@
+"""The Portal's routes: pages, static files, and the steps of signing in and out. Everything else is REST."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from services.control_plane.portal.attempt_limit import AttemptLimit
+from services.control_plane.portal.headers import page_headers, static_headers
+from services.control_plane.portal.shell import PageName, SignInWay, page
+from services.control_plane.portal.static_files import StaticFiles
+from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.sign_in.browser import MAX_TOKEN_CHARS, BrowserSignIn
+from services.control_plane.sign_in.oidc import (
+    CALLBACK_PATH,
+    IssuerUnavailable,
+    OidcSignIn,
+    SignInFailed,
+)
+
+SIGN_IN_PATH: Final = "/sign-in"
+PAGES: Final[dict[str, PageName]] = {
+    "/": "orgs",
+    "/orgs/{org}/ai-integrations": "integrations",
+    "/orgs/{org}/members": "members",
+    "/orgs/{org}/history": "history",
+}
+# Where a person may be taken after signing in: a page of ours, nothing that a browser reads as another host.
+_OWN_PAGE = re.compile(r"/(?:orgs/[A-Za-z0-9._:@%-]{1,256}/(?:ai-integrations|members|history))?")
+
+
+class LinkToken(BaseModel):
+    """The secret part of a one-time link."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    token: str = Field(min_length=1, max_length=MAX_TOKEN_CHARS)
+
+
+def mount_portal(app: FastAPI, browser: BrowserSignIn, oidc: OidcSignIn | None) -> None:
+    """Add the Portal to the application; `oidc` is None where one-time links are the only way in."""
+    portal = _Portal(browser, oidc, StaticFiles.read(), AttemptLimit(time.monotonic))
+    router = APIRouter(include_in_schema=False)
+    for path in PAGES:
+        router.add_api_route(path, portal.show, methods=["GET"])
+    router.add_api_route("/static/{version}/{name}", portal.static, methods=["GET"])
+    router.add_api_route(SIGN_IN_PATH, portal.show_sign_in, methods=["GET"])
+    router.add_api_route(f"{SIGN_IN_PATH}/start", portal.leave, methods=["GET"])
+    router.add_api_route(CALLBACK_PATH, portal.arrive, methods=["GET"])
+    router.add_api_route(f"{SIGN_IN_PATH}/link", portal.use_link, methods=["POST"])
+    router.add_api_route("/sign-out", portal.sign_out, methods=["POST"])
+    app.include_router(router)
+
+
+@dataclass(frozen=True, slots=True)
+class _Portal:
+    browser: BrowserSignIn
+    oidc: OidcSignIn | None
+    static_files: StaticFiles
+    limit: AttemptLimit
+
+    # -- pages and files
+
+    async def show(self, request: Request) -> Response:
+        """A page, or the way to the sign-in for a browser that has not signed in."""
+        if await run_in_threadpool(self.browser.visitor, request) is None:
+            return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(request.url.path, safe='')}")
+        return self._page(request, PAGES[request.scope["route"].path])
+
+    async def show_sign_in(self, request: Request) -> Response:
+        """The sign-in page."""
+        return self._page(request, "sign-in")
+
+    async def static(self, version: str, name: str) -> Response:
+        """A static file."""
+        file = self.static_files.by_name.get(name)
+        if file is None or version != self.static_files.version:
+            raise ProblemError(Problem.NOT_FOUND, "There is no such file.")
+        return Response(file.content, media_type=file.media_type, headers=static_headers())
+
+    # -- signing in and out
+
+    async def leave(self, request: Request, to: str = "/") -> Response:
+        """Send the browser to the issuer."""
+        self._count_attempt(request)
+        if self.oidc is None:
+            return self._redirect(request, SIGN_IN_PATH)
+        try:
+            departure = await self.oidc.leave()
+        except IssuerUnavailable:
+            return self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
+        memory = {**departure.memory, "to": to if _OWN_PAGE.fullmatch(to) else "/"}
+        response = self._redirect(request, departure.url)
+        await run_in_threadpool(self.browser.begin, response, memory)
+        return response
+
+    async def arrive(self, request: Request) -> Response:
+        """Take the browser back from the issuer, and open its session."""
+        self._count_attempt(request)
+        memory = await run_in_threadpool(self.browser.resume, request)
+        if self.oidc is None or memory is None:
+            return self._redirect(request, f"{SIGN_IN_PATH}?failed=expired")
+        try:
+            person = await self.oidc.arrive(dict(request.query_params), memory)
+        except IssuerUnavailable:
+            response = self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
+        except SignInFailed:
+            response = self._redirect(request, f"{SIGN_IN_PATH}?failed=refused")
+        else:
+            response = self._redirect(request, memory["to"])
+            await run_in_threadpool(self.browser.sign_in, request, response, person)
+        self.browser.forget(response)
+        return response
+
+    async def use_link(self, request: Request, body: LinkToken) -> Response:
+        """Open a session by a one-time link. Only our own page may ask: no one is signed in unawares."""
+        self._count_attempt(request)
+        self.browser.require_same_origin(request)
+        person = await run_in_threadpool(self.browser.use_link_token, body.token)
+        if person is None:
+            raise ProblemError(Problem.SIGN_IN_REQUIRED, "This link was used already, or is too old.")
+        response = Response(status_code=204, headers=self._headers(request))
+        await run_in_threadpool(self.browser.sign_in, request, response, person)
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session."""
+        self.browser.require_same_origin(request)
+        response = Response(status_code=204, headers=self._headers(request))
+        await run_in_threadpool(self.browser.sign_out, request, response)
+        return response
+
+    # -- answers
+
+    def _count_attempt(self, request: Request) -> None:
+        wait = self.limit.wait_seconds(request.client.host if request.client else "")
+        if wait > 0:
+            raise ProblemError(
+                Problem.TOO_MANY_SIGN_INS,
+                "Wait a moment, then try again.",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+
+    def _page(self, request: Request, name: PageName) -> Response:
+        way: SignInWay = "link" if self.oidc is None else "oidc"
+        return HTMLResponse(page(self.static_files, name, way), headers=self._headers(request))
+
+    def _redirect(self, request: Request, url: str) -> Response:
+        return RedirectResponse(url, 303, headers=self._headers(request))
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        return page_headers(secure=self.browser.origin(request).startswith("https://"))

@@ -1,0 +1,45 @@
+"""The one HTML document behind every page: it names the page and loads the modules; data comes by REST.
+
+Holds nothing that depends on who asks, so nothing in it can leak.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final, Literal
+
+from services.control_plane.portal.static_files import StaticFiles
+
+PageName = Literal["orgs", "integrations", "members", "history", "sign-in", "not-found"]
+SignInWay = Literal["oidc", "link"]
+PRODUCT: Final = "run9 AI Gateway"
+TITLES: Final[dict[PageName, str]] = {
+    "orgs": "My Orgs",
+    "integrations": "AI Integrations",
+    "members": "Members",
+    "history": "History",
+    "sign-in": "Sign in",
+    "not-found": "Not found",
+}
+
+
+def page(static: StaticFiles, name: PageName, way: SignInWay) -> str:
+    """Write the document."""
+    preloads = "\n".join(f'<link rel="modulepreload" href="{escape(url)}">' for url in static.modules())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{TITLES[name]} · {PRODUCT}</title>
+<link rel="icon" href="{static.url("icon.svg")}">
+<link rel="stylesheet" href="{static.url("portal.css")}">
+{preloads}
+<script type="module" src="{static.url("main.js")}"></script>
+</head>
+<body data-page="{name}" data-sign-in="{way}">
+<noscript><p class="noscript">The Portal needs JavaScript. The REST API can do everything, too.</p></noscript>
+</body>
+</html>
+"""

@@ -1,0 +1,400 @@
+// One provider's card for an owner: what is typed, what is saved, and the way from one to the other.
+
+import { askToClear } from "./clear_dialog.js";
+import { attribute, h, newId, say } from "./dom.js";
+import { changes, faults, isDirty, requestBody, trialBody, untouched } from "./draft.js";
+import { endpointHint, requestTarget } from "./endpoint_rules.js";
+import { copyButton, row, textField, toggle } from "./fields.js";
+import { keyHint } from "./key_rules.js";
+import { PROVIDERS } from "./providers.js";
+import { orgPath, rest } from "./rest.js";
+import { watchRollout } from "./rollout_watch.js";
+import { snippetBox } from "./snippet_box.js";
+import { trialBox } from "./trial_box.js";
+import { ago, differences, listed, rollout, savedKey, status, who } from "./words.js";
+
+export class Card {
+  constructor(org, me, saved) {
+    this.org = org;
+    this.me = me;
+    this.provider = PROVIDERS[saved.provider];
+    this.path = `${orgPath(org.org)}/ai-integrations/${saved.provider}`;
+    this.touched = new Set();
+    this.serverFaults = {};
+    this.watch = 0;
+    this.traffic = null;
+    this.busy = "";
+    this.#build(saved);
+    this.#take(saved, `"${saved.revision}"`);
+    if (saved.state !== "not_set_up") this.#watchRollout({ quiet: true });
+  }
+
+  /** Whether the person would lose something by leaving. */
+  get isDirty() {
+    return isDirty(this.saved, this.draft);
+  }
+
+  // -- building
+
+  #build(saved) {
+    const { title, about, defaultEndpoint } = this.provider;
+    const id = newId("card");
+    this.chip = h("span", { class: "chip" });
+    this.notice = h("div", { class: "notices", role: "alert" });
+    this.key = textField({ type: "password", oninput: () => this.#typed("key"), onblur: () => this.#left("key") });
+    this.endpoint = textField({
+      placeholder: defaultEndpoint,
+      oninput: () => this.#typed("endpoint"),
+      onblur: () => this.#left("endpoint"),
+    });
+    this.endpoint.input.setAttribute("inputmode", "url");
+    this.switchHint = h("p", { class: "hint", id: `${id}-switch` });
+    this.enabled = toggle({
+      label: `${title} enabled`,
+      describedBy: `${id}-switch`,
+      onchange: (on) => this.#typed("enabled", on),
+    });
+    this.told = h("p", { class: "told", role: "status" });
+    this.trial = h("div", { class: "trial-place", role: "status" });
+    this.element = h(
+      "section",
+      { class: "card", "aria-labelledby": id, "data-provider": saved.provider },
+      h("header", { class: "card-head" }, h("div", {}, h("h2", { id }, title), h("p", { class: "fine" }, about)), this.chip),
+      this.notice,
+      h("form", { novalidate: true, onsubmit: (event) => this.#submit(event) }, ...this.#rows(saved), this.#actions()),
+      this.trial,
+      snippetBox(saved.provider, saved.local_base_url),
+      this.#dangerZone(),
+    );
+  }
+
+  #rows(saved) {
+    this.savedKey = h("span", { class: "saved-key" });
+    this.replace = h("button", { type: "button", class: "button small", onclick: () => this.#startReplacing() }, "Replace");
+    this.keep = h("button", { type: "button", class: "button small quiet", onclick: () => this.#stopReplacing() }, "Keep saved key");
+    this.reveal = h("button", { type: "button", class: "button small quiet", "aria-pressed": "false", onclick: () => this.#show() }, "Show");
+    this.keySaved = h("div", { class: "line" }, this.savedKey, this.replace);
+    this.keyTyped = h("div", { class: "line" }, this.key.input, this.reveal, this.keep);
+    return [
+      row("Enabled", this.enabled.element, { below: [this.switchHint] }),
+      row("Upstream API Key", [this.keySaved, this.keyTyped], { labelFor: this.key.id, below: this.key.below }),
+      row("Custom Endpoint", this.endpoint.input, { labelFor: this.endpoint.id, below: this.endpoint.below }),
+      row("Local Base URL", h("div", { class: "line" }, h("code", { class: "base-url" }, saved.local_base_url), copyButton(`the base URL of ${this.provider.title}`, () => saved.local_base_url))),
+    ];
+  }
+
+  #actions() {
+    const { title } = this.provider;
+    this.save = h("button", { type: "submit", class: "button primary", "aria-label": `Save ${title}` }, "Save");
+    this.discard = h("button", { type: "button", class: "button quiet", "aria-label": `Discard changes to ${title}`, onclick: () => this.#discardChanges() }, "Discard");
+    this.test = h("button", { type: "button", class: "button", "aria-label": `Test ${title}`, onclick: () => this.#try() }, "Test");
+    return h("div", { class: "actions" }, this.told, this.discard, this.test, this.save);
+  }
+
+  #dangerZone() {
+    const { title } = this.provider;
+    const clear = h("button", { type: "button", class: "button danger", onclick: () => this.#clear() }, `Clear ${title} …`);
+    this.danger = h(
+      "details",
+      { class: "fold danger-zone" },
+      h("summary", {}, "Danger zone"),
+      h("div", { class: "danger-line" }, h("p", {}, "Forget the key and the endpoint, here and in the secret store."), clear),
+    );
+    return this.danger;
+  }
+
+  // -- what is saved, and what is typed
+
+  /** Show a saved state; whatever was typed gives way to it. */
+  #take(saved, etag) {
+    this.saved = saved;
+    this.etag = etag;
+    this.draft = untouched(saved);
+    this.isReplacing = saved.state === "not_set_up";
+    this.#forgetTyping();
+    this.endpoint.input.value = this.draft.endpoint;
+    this.enabled.set(this.draft.enabled);
+    this.#render();
+  }
+
+  /** Take the typed key out of the page. */
+  #forgetTyping() {
+    this.key.input.value = "";
+    this.#show(false);
+    this.touched.clear();
+    this.serverFaults = {};
+  }
+
+  #typed(field, value = null) {
+    this.draft = {
+      key: this.isReplacing ? this.key.input.value : "",
+      endpoint: this.endpoint.input.value,
+      enabled: field === "enabled" ? value : this.draft.enabled,
+    };
+    // A pasted key often brings the line's end or a space along.
+    if (field === "key" && this.draft.key !== this.draft.key.trim()) {
+      this.draft.key = this.draft.key.trim();
+      this.key.input.value = this.draft.key;
+    }
+    delete this.serverFaults[field];
+    this.trial.replaceChildren();
+    say(this.told, "");
+    this.watch += 1;
+    if (field === "endpoint" && changes(this.saved, this.draft).endpoint) this.isReplacing = true;
+    this.#render();
+  }
+
+  #left(field) {
+    if (field !== "key" || this.draft.key) this.touched.add(field);
+    this.#render();
+  }
+
+  #startReplacing() {
+    this.isReplacing = true;
+    this.#render();
+    this.key.input.focus();
+  }
+
+  #stopReplacing() {
+    this.isReplacing = false;
+    this.#forgetTyping();
+    this.draft = { ...this.draft, key: "" };
+    this.#render();
+    this.replace.focus();
+  }
+
+  #discardChanges() {
+    this.#take(this.saved, this.etag);
+    this.notice.replaceChildren();
+    this.trial.replaceChildren();
+    say(this.told, "Changes discarded.");
+    this.enabled.element.focus();
+  }
+
+  #show(on = this.key.input.type === "password") {
+    this.key.input.type = on ? "text" : "password";
+    this.reveal.setAttribute("aria-pressed", String(on));
+  }
+
+  // -- showing
+
+  #render() {
+    const { saved, draft } = this;
+    const found = faults(saved, draft);
+    const changed = changes(saved, draft);
+    const isSetUp = saved.state !== "not_set_up";
+    this.keySaved.hidden = !isSetUp || this.isReplacing;
+    this.keyTyped.hidden = !this.keySaved.hidden;
+    this.keep.hidden = !isSetUp || changed.endpoint;
+    this.reveal.hidden = !draft.key;
+    this.replace.setAttribute("aria-label", `Replace the key of ${this.provider.title}`);
+    if (isSetUp) this.#renderSavedKey();
+    this.#renderFaults(found, changed, isSetUp);
+    this.#renderEndpoint(found);
+    this.#renderSwitch(changed, isSetUp);
+    const cannotSave = !this.isDirty || Object.keys(found).length > 0 || this.busy;
+    attribute(this.save, "aria-disabled", cannotSave ? "true" : null);
+    attribute(this.test, "aria-disabled", this.busy || found.endpoint || (found.key && !changed.endpoint) ? "true" : null);
+    say(this.save, this.busy === "save" ? "Saving …" : "Save");
+    say(this.test, this.busy === "test" ? "Testing …" : "Test");
+    this.discard.hidden = !this.isDirty;
+    this.danger.hidden = !isSetUp;
+    this.#renderChip();
+  }
+
+  #renderSavedKey() {
+    const { key } = this.saved;
+    this.savedKey.replaceChildren(
+      h("code", {}, `…${key.last4}`),
+      h("span", { class: "fine" }, savedKey(key, this.me)),
+    );
+  }
+
+  #renderFaults(found, changed, isSetUp) {
+    const needsKeyAgain = isSetUp && changed.endpoint && !this.draft.key;
+    const shown = (this.draft.key && this.touched.has("key")) || this.touched.has("all") ? found.key : "";
+    this.key.fault(this.serverFaults.key || (needsKeyAgain ? "" : shown) || "");
+    if (needsKeyAgain) this.key.hint(found.key ?? "", "warn");
+    else if (this.draft.key) {
+      this.key.hint(keyHint(this.saved.provider, this.draft.key, this.draft.endpoint.trim() !== ""), "warn");
+    } else if (!isSetUp) this.key.hint("");
+    else this.key.hint("");
+    if (!isSetUp && !this.draft.key) this.#offerKeyPage();
+    this.endpoint.fault(this.serverFaults.endpoint || (this.touched.has("endpoint") || this.touched.has("all") ? found.endpoint : "") || "");
+  }
+
+  #offerKeyPage() {
+    const hint = this.key.below[1];
+    if (hint.querySelector("a")) return;
+    hint.dataset.tone = "quiet";
+    hint.replaceChildren(
+      "No key yet? ",
+      h("a", { href: this.provider.keyPage, target: "_blank", rel: "noopener noreferrer" }, `Make one at ${this.provider.title.split(" ")[0]}`),
+      ".",
+    );
+  }
+
+  #renderEndpoint(found) {
+    const target = found.endpoint ? "" : requestTarget(this.saved.provider, this.draft.endpoint);
+    const warning = endpointHint(this.draft.endpoint);
+    const text = target ? `Requests go to ${target}${warning ? `. ${warning}` : ""}` : "";
+    this.endpoint.hint(text, warning ? "warn" : "quiet");
+  }
+
+  #renderSwitch(changed, isSetUp) {
+    const { title } = this.provider;
+    const goesOff = isSetUp && changed.enabled && !this.draft.enabled;
+    this.switchHint.dataset.tone = goesOff ? "warn" : "quiet";
+    if (goesOff) {
+      say(this.switchHint, `When you save, requests to ${title} from every box of ${this.org.name} are refused and running answers are cut within seconds. The key stays saved.`);
+    } else if (this.draft.enabled) {
+      say(this.switchHint, `Boxes of ${this.org.name} can use ${title}${isSetUp && !changed.enabled ? "." : " once you save."}`);
+    } else {
+      say(this.switchHint, `Boxes of ${this.org.name} cannot use ${title}. They are told so, and who can change it.`);
+    }
+  }
+
+  #renderChip() {
+    const { tone, text, title } = status(this.saved, this.traffic);
+    say(this.chip, text);
+    this.chip.dataset.tone = tone;
+    this.chip.title = title;
+  }
+
+  #tell(tone, ...content) {
+    this.notice.replaceChildren(h("div", { class: `notice ${tone}` }, ...content));
+  }
+
+  // -- saving
+
+  async #submit(event) {
+    event.preventDefault();
+    if (this.busy) return;
+    if (this.save.getAttribute("aria-disabled") === "true") {
+      if (this.isDirty || this.saved.state === "not_set_up") this.#focusFirstFault(faults(this.saved, this.draft));
+      return;
+    }
+    await this.#write(this.etag);
+  }
+
+  async #write(etag) {
+    this.notice.replaceChildren();
+    await this.#whileBusy("save", async () => {
+      const { data, etag: newEtag } = await rest("PUT", this.path, { body: requestBody(this.saved, this.draft), etag });
+      const { warnings, ...saved } = data;
+      this.#take(saved, newEtag);
+      if (warnings.length) this.#tell("warn", h("p", {}, h("strong", {}, "Saved, but: "), warnings.join(" ")));
+      this.#watchRollout({ quiet: false });
+    });
+  }
+
+  async #whileBusy(what, work) {
+    this.busy = what;
+    this.#render();
+    try {
+      await work();
+    } catch (error) {
+      this.#refused(error);
+    } finally {
+      this.busy = "";
+      this.#render();
+    }
+  }
+
+  #refused(error) {
+    if (error.is?.("state-changed")) return this.#conflict(error);
+    const found = { key: error.faultAt?.("#/api_key"), endpoint: error.faultAt?.("#/endpoint") };
+    this.serverFaults = Object.fromEntries(Object.entries(found).filter(([, text]) => text));
+    if (Object.keys(this.serverFaults).length) {
+      if (this.serverFaults.key) this.isReplacing = true;
+      this.#render();
+      return this.#focusFirstFault(this.serverFaults);
+    }
+    this.#tell("bad", h("p", {}, h("strong", {}, "Nothing was changed. "), error.message, " What you typed is still here."));
+  }
+
+  #focusFirstFault(found) {
+    this.touched.add("all");
+    if (found.key) this.isReplacing = true;
+    this.#render();
+    if (found.key) this.key.input.focus();
+    else if (found.endpoint) this.endpoint.input.focus();
+  }
+
+  #conflict(error) {
+    const { current } = error.problem;
+    const parts = listed(differences(this.saved, current));
+    const reload = h("button", { type: "button", class: "button", onclick: () => this.#resolve(() => this.#take(current, error.etag)) }, "Load their version");
+    const overwrite = h(
+      "button",
+      { type: "button", class: "button", onclick: () => this.#resolve(() => this.#overwrite(current, error.etag)) },
+      "Overwrite with mine",
+    );
+    const author = who(current.updated_by, this.me);
+    this.#tell(
+      "warn",
+      h("p", {}, h("strong", {}, "Somebody was faster. "), `${author[0].toUpperCase()}${author.slice(1)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
+      h("div", { class: "actions start" }, reload, overwrite),
+    );
+    reload.focus();
+  }
+
+  #resolve(act) {
+    this.notice.replaceChildren();
+    this.enabled.element.focus();
+    act();
+  }
+
+  /** Save what is typed on top of what somebody else saved. */
+  #overwrite(current, etag) {
+    const { draft } = this;
+    this.saved = current;
+    this.draft = draft;
+    this.etag = etag;
+    this.#render();
+    if (Object.keys(faults(current, draft)).length) return this.#focusFirstFault(faults(current, draft));
+    return this.isDirty ? this.#write(etag) : this.#take(current, etag);
+  }
+
+  #watchRollout({ quiet }) {
+    this.watch += 1;
+    const mine = this.watch;
+    if (!quiet) say(this.told, "Saved. Going live …");
+    watchRollout(
+      this.path,
+      () => this.watch === mine,
+      (found) => {
+        this.traffic = found.traffic;
+        this.told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
+        say(this.told, quiet ? rollout(found) : `Saved. ${rollout(found)}`);
+        this.#renderChip();
+      },
+    );
+  }
+
+  // -- trying and clearing
+
+  async #try() {
+    if (this.test.getAttribute("aria-disabled") === "true") {
+      return this.#focusFirstFault(faults(this.saved, this.draft));
+    }
+    this.trial.replaceChildren();
+    this.notice.replaceChildren();
+    await this.#whileBusy("test", async () => {
+      const { data } = await rest("POST", `${this.path}/test`, { body: trialBody(this.draft) });
+      this.trial.replaceChildren(trialBox(data));
+    });
+  }
+
+  async #clear() {
+    await askToClear(this.org, this.saved.provider, async () => {
+      const { data, etag } = await rest("DELETE", this.path, { etag: this.etag });
+      const { warnings, ...saved } = data;
+      this.traffic = null;
+      this.#take(saved, etag);
+      this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store.", ...warnings));
+      this.#watchRollout({ quiet: false });
+    });
+    if (this.saved.state === "not_set_up") this.key.input.focus();
+  }
+}

@@ -1,0 +1,53 @@
+// What can be said of a typed endpoint, and where requests would go. The server judges again.
+
+import { PROVIDERS } from "./providers.js";
+
+const LITERAL = /^(?:\[.*\]|(?:.*\.)?(?:\d+|0x[\da-f]*))$/i;
+const OPERATOR_MAY_ALLOW = " Only the gateway's operator can allow it.";
+
+/** Give the sentence that says why this is no endpoint; "" for one that may be, and for an empty field. */
+export function endpointFault(text, saved = "") {
+  const typed = text.trim();
+  if (!typed || typed === saved) return "";
+  let url;
+  try {
+    url = new URL(typed);
+  } catch {
+    return typed.includes("://") ? "This is not a complete URL." : "Begin with https://.";
+  }
+  if (url.protocol !== "https:" && url.protocol !== "http:") return "Begin with https://.";
+  if (url.username || url.password) return "Leave user name and password out; the key has its own field.";
+  if (typed.includes("?")) return "Leave the part from ? on out.";
+  if (typed.includes("#")) return "Leave the part from # on out.";
+  if (/\/(?:responses|chat\/completions|messages|models)\/?$/.test(url.pathname)) {
+    return "This is one route. Give the base URL, as you would in the provider's SDK.";
+  }
+  return "";
+}
+
+/** Give a hint about an endpoint that most gateways refuse; "" for none. */
+export function endpointHint(text) {
+  let url;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    return "";
+  }
+  if (url.protocol === "http:") return `Plain http sends the key unencrypted.${OPERATOR_MAY_ALLOW}`;
+  if (LITERAL.test(url.hostname)) return `An IP address instead of a name.${OPERATOR_MAY_ALLOW}`;
+  return "";
+}
+
+/** Tell where a request would go, e.g. https://api.openai.com/v1/responses; "" when that cannot be said. */
+export function requestTarget(provider, text) {
+  const { defaultEndpoint, versionSegment, examplePath } = PROVIDERS[provider];
+  let url;
+  try {
+    url = new URL(text.trim() || defaultEndpoint);
+  } catch {
+    return "";
+  }
+  let base = url.pathname.replace(/\/+$/, "");
+  if (versionSegment && base.endsWith(versionSegment)) base = base.slice(0, -versionSegment.length);
+  return `${url.origin}${base}${versionSegment}${examplePath}`;
+}

@@ -1,0 +1,129 @@
+// The parts that a card is made of: rows with a label, faults and hints, the switch, copying, tabs.
+
+import { attribute, h, icon, newId, say } from "./dom.js";
+
+const COPIED_MS = 2000;
+
+/** A row: label at the left, control at the right, what is said about it below. */
+export function row(label, control, { labelFor = null, below = [] } = {}) {
+  const name = labelFor ? h("label", { class: "row-label", for: labelFor }, label) : h("p", { class: "row-label" }, label);
+  return h("div", { class: "row" }, name, h("div", { class: "row-control" }, control, ...below));
+}
+
+/** A text field with a hint and a fault of its own; `fault` and `hint` set them. */
+export function textField({ type = "text", placeholder = "", oninput, onblur }) {
+  const id = newId("field");
+  const faultText = h("p", { class: "fault", id: `${id}-fault` });
+  const hintText = h("p", { class: "hint", id: `${id}-hint` });
+  const input = h("input", {
+    id,
+    type,
+    placeholder,
+    class: "input",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    "data-1p-ignore": true,
+    "data-lpignore": "true",
+    "aria-describedby": `${id}-fault ${id}-hint`,
+    oninput,
+    onblur,
+  });
+  return {
+    id,
+    input,
+    below: [faultText, hintText],
+    fault(text) {
+      say(faultText, text);
+      attribute(input, "aria-invalid", text ? "true" : null);
+    },
+    hint(text, tone = "quiet") {
+      say(hintText, text);
+      hintText.dataset.tone = tone;
+    },
+  };
+}
+
+/** A switch (role=switch). `set` moves it without telling anybody. */
+export function toggle({ label, describedBy, onchange }) {
+  const button = h("button", {
+    type: "button",
+    role: "switch",
+    class: "switch",
+    "aria-checked": "false",
+    "aria-label": label,
+    "aria-describedby": describedBy,
+    onclick: () => {
+      set(button.getAttribute("aria-checked") !== "true");
+      onchange(button.getAttribute("aria-checked") === "true");
+    },
+  });
+  button.append(h("span", { class: "knob", "aria-hidden": "true" }));
+  function set(on) {
+    button.setAttribute("aria-checked", String(on));
+  }
+  return { element: button, set };
+}
+
+/** A button that copies a text and says so. */
+export function copyButton(what, text) {
+  const label = h("span", {}, "Copy");
+  const button = h(
+    "button",
+    { type: "button", class: "button small copy", "aria-label": `Copy ${what}`, onclick: () => copy() },
+    icon("copy"),
+    label,
+  );
+  const told = h("span", { class: "unseen", role: "status" });
+  async function copy() {
+    let outcome = "Copied";
+    try {
+      await navigator.clipboard.writeText(text());
+    } catch {
+      outcome = "Select it";
+    }
+    say(label, outcome);
+    say(told, outcome === "Copied" ? `Copied ${what}.` : "The browser does not allow copying. Select the text instead.");
+    setTimeout(() => {
+      say(label, "Copy");
+      say(told, "");
+    }, COPIED_MS);
+  }
+  return h("span", { class: "copy-box" }, button, told);
+}
+
+/** Tabs (role=tablist) over [{id, title, panel}]; arrow keys, Home and End move between them. */
+export function tabs(name, entries) {
+  const made = entries.map((entry) => {
+    const id = newId("tab");
+    const panel = h("div", { role: "tabpanel", id: `${id}-panel`, "aria-labelledby": id, tabindex: "0", class: "panel" }, entry.panel);
+    const tab = h("button", { type: "button", role: "tab", id, class: "tab", "aria-controls": `${id}-panel` }, entry.title);
+    return { tab, panel };
+  });
+  function select(index, { focus }) {
+    made.forEach(({ tab, panel }, at) => {
+      tab.setAttribute("aria-selected", String(at === index));
+      tab.setAttribute("tabindex", at === index ? "0" : "-1");
+      panel.hidden = at !== index;
+    });
+    if (focus) made[index].tab.focus();
+  }
+  made.forEach(({ tab }, index) => {
+    tab.addEventListener("click", () => select(index, { focus: false }));
+    tab.addEventListener("keydown", (event) => {
+      const next = step(event.key, index, made.length);
+      if (next === null) return;
+      event.preventDefault();
+      select(next, { focus: true });
+    });
+  });
+  select(0, { focus: false });
+  const list = h("div", { role: "tablist", class: "tabs", "aria-label": name }, made.map(({ tab }) => tab));
+  return h("div", {}, list, ...made.map(({ panel }) => panel));
+}
+
+/** Where a key leads among tabs; null for another key. */
+export function step(key, index, length) {
+  const moves = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: length - 1 };
+  return key in moves ? (moves[key] + length) % length : null;
+}

@@ -1,0 +1,106 @@
+// History: who changed what, and when; filtered by the server, exported as CSV.
+
+import { auditCsv } from "./csv.js";
+import { h, newId, say } from "./dom.js";
+import { heading } from "./frame.js";
+import { PROVIDERS } from "./providers.js";
+import { all, orgPath, rest } from "./rest.js";
+import { change, changeDetails, count, moment, who } from "./words.js";
+
+const PAGE = 50;
+
+/** Fill the page. */
+export async function showHistory(main, org, me) {
+  const members = await all(`${orgPath(org.org)}/members`);
+  const people = [...new Set([...members.map((member) => member.email), "platform"])];
+  const what = select("What", [["", "Everything"], ...Object.values(PROVIDERS).map(({ name, title }) => [name, title])]);
+  const person = select("Who", [["", "Everybody"], ...people.map((email) => [email, capital(who(email, me))])]);
+  const rows = h("tbody");
+  const told = h("p", { class: "fine", role: "status" });
+  const more = h("button", { type: "button", class: "button", hidden: true }, "Show older changes");
+  const list = { org, me, rows, told, more, cursor: null, path: () => auditPath(org, what.field.value, person.field.value) };
+  const save = h("button", { type: "button", class: "button", onclick: () => exportCsv(list, save) }, "Export CSV");
+  more.addEventListener("click", () => load(list));
+  for (const { field } of [what, person]) field.addEventListener("change", () => restart(list));
+  main.append(
+    heading("History", `Every change to ${org.name}, newest first. Keys are never part of it.`),
+    h("div", { class: "filters" }, what.element, person.element, save),
+    h(
+      "div",
+      { class: "table-box" },
+      h(
+        "table",
+        { class: "stacked" },
+        h("caption", { class: "unseen" }, `Changes of ${org.name}`),
+        h("thead", {}, h("tr", {}, ["What", "Who", "When"].map((name) => h("th", { scope: "col" }, name)))),
+        rows,
+      ),
+    ),
+    told,
+    more,
+  );
+  await load(list);
+}
+
+function select(label, options) {
+  const id = newId("filter");
+  const field = h("select", { id }, options.map(([value, text]) => h("option", { value }, text)));
+  return { field, element: h("div", { class: "filter" }, h("label", { for: id }, label), field) };
+}
+
+function auditPath(org, target, actor) {
+  const query = new URLSearchParams();
+  if (target) query.set("target", target);
+  if (actor) query.set("actor", actor);
+  return `${orgPath(org.org)}/audit?${query}`;
+}
+
+async function restart(list) {
+  list.cursor = null;
+  list.rows.replaceChildren();
+  await load(list);
+}
+
+async function load(list) {
+  const cursor = list.cursor ? `&cursor=${encodeURIComponent(list.cursor)}` : "";
+  try {
+    const { data } = await rest("GET", `${list.path()}&limit=${PAGE}${cursor}`);
+    list.cursor = data.next_cursor;
+    list.rows.append(...data.items.map((entry) => row(entry, list.me)));
+    const shown = list.rows.children.length;
+    say(list.told, shown ? `${count(shown, "change")} shown${data.next_cursor ? "; there are older ones" : ""}.` : "No change matches.");
+  } catch (error) {
+    say(list.told, `This could not be loaded. ${error.message}`);
+  }
+  list.more.hidden = list.cursor === null;
+}
+
+function row(entry, me) {
+  const details = changeDetails(entry);
+  return h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, change(entry), details ? h("span", { class: "fine" }, details) : null),
+    h("td", { "data-label": "Who" }, capital(who(entry.actor, me))),
+    h("td", { "data-label": "When" }, h("time", { datetime: entry.at }, moment(entry.at))),
+  );
+}
+
+function capital(text) {
+  return text === "you" || text.startsWith("the ") ? text[0].toUpperCase() + text.slice(1) : text;
+}
+
+async function exportCsv(list, button) {
+  button.disabled = true;
+  try {
+    const entries = await all(list.path());
+    const url = URL.createObjectURL(new Blob([auditCsv(entries)], { type: "text/csv" }));
+    h("a", { href: url, download: `${list.org.org}-history.csv` }).click();
+    URL.revokeObjectURL(url);
+    say(list.told, `${count(entries.length, "change")} exported.`);
+  } catch (error) {
+    say(list.told, `Nothing was exported. ${error.message}`);
+  } finally {
+    button.disabled = false;
+  }
+}

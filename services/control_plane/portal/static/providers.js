@@ -1,0 +1,26 @@
+// What differs between the providers, as the pages need it. A test holds it to shared/providers.py.
+
+export const PLACEHOLDER = "run9-placeholder";
+
+export const PROVIDERS = {
+  openai: {
+    name: "openai",
+    title: "OpenAI",
+    defaultEndpoint: "https://api.openai.com/v1",
+    versionSegment: "",
+    examplePath: "/responses",
+    keyPage: "https://platform.openai.com/api-keys",
+    keyStart: "sk-",
+    about: "Responses, chat, images, audio and every other route of the OpenAI API; also Codex.",
+  },
+  anthropic: {
+    name: "anthropic",
+    title: "Anthropic / Claude Code",
+    defaultEndpoint: "https://api.anthropic.com",
+    versionSegment: "/v1",
+    examplePath: "/messages",
+    keyPage: "https://console.anthropic.com/settings/keys",
+    keyStart: "sk-ant-",
+    about: "Messages and every other route of the Anthropic API; also Claude Code, with an API key or a setup token.",
+  },
+};

@@ -1,0 +1,56 @@
+// Sign-in: by the organization's sign-in service, or by the one-time link that `aigw up` prints.
+
+import { h } from "./dom.js";
+import { brand } from "./frame.js";
+import { send } from "./rest.js";
+
+const FAILED = {
+  refused: "You were not signed in: it was cancelled or refused, or no verified email address was given.",
+  expired: "That took too long, or was begun in another browser. Please begin again.",
+  unavailable: "The sign-in service does not answer. Try again in a minute.",
+};
+
+/** Fill the page. `way` is "oidc" or "link". */
+export async function showSignIn(way) {
+  // The token of a one-time link leaves the address bar and the history before anything else happens.
+  const token = location.hash.slice(1);
+  const query = new URLSearchParams(location.search);
+  if (token) history.replaceState(null, "", "/sign-in");
+  const box = h("div", { class: "sign-in-box" });
+  document.body.append(h("main", { class: "sign-in" }, h("div", { class: "sign-in-brand" }, brand(null)), box));
+  if (token) return useLink(box, token);
+  box.append(h("h1", {}, "Sign in"), ...notes(query), ...(way === "oidc" ? byIssuer(query) : byLink()));
+}
+
+function notes(query) {
+  const failed = FAILED[query.get("failed")];
+  if (failed) return [h("p", { class: "notice bad", role: "alert" }, failed)];
+  if (query.has("left")) return [h("p", { class: "notice", role: "status" }, "You are signed out.")];
+  return [];
+}
+
+function byIssuer(query) {
+  const to = query.get("to");
+  const start = `/sign-in/start${to ? `?to=${encodeURIComponent(to)}` : ""}`;
+  return [
+    h("p", {}, "Set up OpenAI and Anthropic for your organization's boxes, without a key ever entering one."),
+    h("a", { class: "button primary wide", href: start }, "Continue to sign in"),
+  ];
+}
+
+function byLink() {
+  return [
+    h("p", {}, "This gateway runs on this machine only. Open the link that ", h("code", {}, "aigw up"), " printed beside ", h("strong", {}, "Portal"), "; it signs you in once."),
+    h("p", { class: "fine" }, "Used already, or older than 30 minutes? ", h("code", {}, "aigw sign-in-link"), " prints a new one."),
+  ];
+}
+
+async function useLink(box, token) {
+  box.append(h("h1", {}, "Signing in …"));
+  try {
+    await send("POST", "/sign-in/link", { body: { token } });
+    location.replace("/");
+  } catch (error) {
+    box.replaceChildren(h("h1", {}, "Sign in"), h("p", { class: "notice bad", role: "alert" }, error.message), ...byLink());
+  }
+}

@@ -1,0 +1,54 @@
+"""Sessions of browsers and single-use tickets, both found only by the hash of what the browser holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sqlalchemy import delete
+from sqlmodel import Session, col
+
+from services.control_plane.store.tables import SessionTable, TicketTable
+
+TicketKind = Literal["link", "oidc"]
+
+
+def add_session(session: Session, id_hash: str, email: str, *, now: float, expires_at: float) -> None:
+    """Note a new session, and forget those that have expired."""
+    session.execute(delete(SessionTable).where(col(SessionTable.expires_at) <= now))
+    session.add(SessionTable(id_hash=id_hash, email=email, created_at=now, expires_at=expires_at))
+
+
+def session_email(session: Session, id_hash: str, *, now: float) -> str | None:
+    """Tell whose session it is; None when there is none, or it has expired."""
+    row = session.get(SessionTable, id_hash)
+    return None if row is None or row.expires_at <= now else row.email
+
+
+def end_session(session: Session, id_hash: str) -> None:
+    """Forget a session; nothing when there is none."""
+    session.execute(delete(SessionTable).where(col(SessionTable.id_hash) == id_hash))
+
+
+def add_ticket(
+    session: Session, id_hash: str, kind: TicketKind, payload: Mapping[str, str], *, now: float, life: float
+) -> None:
+    """Note a ticket that lives for `life` seconds, and forget those that have expired."""
+    session.execute(delete(TicketTable).where(col(TicketTable.expires_at) <= now))
+    session.add(
+        TicketTable(id_hash=id_hash, kind=kind, payload=json.dumps(dict(payload)), expires_at=now + life)
+    )
+
+
+def use_ticket(session: Session, id_hash: str, kind: TicketKind, *, now: float) -> dict[str, Any] | None:
+    """Take a ticket out, so that nobody uses it again; None when it is not there any more."""
+    taken = session.execute(
+        delete(TicketTable)
+        .where(col(TicketTable.id_hash) == id_hash, col(TicketTable.kind) == kind)
+        .returning(col(TicketTable.payload), col(TicketTable.expires_at))
+    ).one_or_none()
+    if taken is None or taken[1] <= now:
+        return None
+    payload: dict[str, Any] = json.loads(taken[0])
+    return payload
