@@ -111,6 +111,14 @@ class VaultSession:
                 raise
         return self._attempt(use, self._live_token(refused=token).text)
 
+    def rights(self, path: str) -> frozenset[str]:
+        """Give what this role may do at `path`, mount included: `read`, `update` …; raises as `call`."""
+        answer = self.call(lambda client: client.sys.get_capabilities([path]))
+        try:
+            return frozenset(answer["data"][path]) - {"deny"}
+        except (KeyError, TypeError):
+            raise VaultFailure("Vault does not tell what this role may do") from None
+
     def close(self) -> None:
         """Stop keeping the token alive and let go of connections. The token runs out by itself."""
         self._closed.set()

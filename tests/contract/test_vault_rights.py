@@ -67,6 +67,26 @@ def test_each_plane_can_do_only_its_own_part(
     assert vault.read("acme", "openai", 1) == document()
 
 
+def test_the_roles_of_the_set_up_have_exactly_their_rights(vault: VaultStore) -> None:
+    with vault.session("control-plane") as writing, vault.session("data-plane") as reading:
+        assert VaultSecretWriter(writing).wrong_rights() == []
+        assert VaultSecretReader(reading).wrong_rights() == []
+
+
+def test_the_role_of_the_other_plane_is_told_what_it_lacks_and_has_too_much(vault: VaultStore) -> None:
+    with vault.session("control-plane") as writing, vault.session("data-plane") as reading:
+        assert VaultSecretWriter(reading).wrong_rights() == [
+            "The control plane's role lacks create, update on data/.",
+            "The control plane's role can read keys back; it must not.",
+            "The control plane's role lacks update on destroy/.",
+            "The control plane's role lacks read on metadata/.",
+        ]
+        assert VaultSecretReader(writing).wrong_rights() == [
+            "The data plane's role lacks read on data/.",
+            "The data plane's role may create, update on data/; it must only read.",
+        ]
+
+
 def test_a_destroyed_version_is_gone_for_root_too_and_its_number_is_never_used_again(
     vault: VaultStore,
 ) -> None:

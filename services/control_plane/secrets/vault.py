@@ -16,6 +16,8 @@ from shared.vault_session import VaultConflict, VaultFailure, VaultMissing, Vaul
 MAX_GAP_VERSIONS: Final = 1_000
 """How far Vault's versions may be behind the rows', after a restore of Vault; the gap is filled."""
 MAX_ROUNDS: Final = 5
+_RIGHTS: Final = {"data": {"create", "update"}, "destroy": {"update"}, "metadata": {"read"}}
+_TOO_MUCH: Final = {"read", "root"}
 _PLACEHOLDER: Final[dict[str, str]] = {}
 
 
@@ -52,6 +54,26 @@ class VaultSecretWriter:
                 )
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
+
+    def wrong_rights(self) -> list[str]:
+        """Say what is wrong with this role's rights, a sentence each; for the operator's check.
+
+        Raises:
+            SecretStoreError: Vault cannot be asked.
+        """
+        sentences = []
+        try:
+            path = self._session.target.path("any", "openai")
+            for area, wanted in _RIGHTS.items():
+                held = self._session.rights(f"{self._mount}/{area}/{path}")
+                lacking = sorted(wanted - held) if "root" not in held else []
+                if lacking:
+                    sentences.append(f"The control plane's role lacks {', '.join(lacking)} on {area}/.")
+                if area == "data" and held & _TOO_MUCH:
+                    sentences.append("The control plane's role can read keys back; it must not.")
+        except VaultFailure as error:
+            raise SecretStoreError(str(error)) from None
+        return sentences
 
     def close(self) -> None:
         """See `SecretWriter`."""

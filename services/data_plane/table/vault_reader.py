@@ -49,6 +49,24 @@ class VaultSecretReader:
             path, version=version, mount_point=self._session.target.mount, raise_on_deleted_version=True
         )
 
+    def wrong_rights(self) -> list[str]:
+        """Say what is wrong with this role's rights, a sentence each; for the operator's check. Blocks.
+
+        Raises:
+            SecretUnavailable: Vault cannot be asked.
+        """
+        target = self._session.target
+        try:
+            held = self._session.rights(f"{target.mount}/data/{target.path('any', 'openai')}")
+        except VaultFailure as error:
+            raise SecretUnavailable(str(error)) from None
+        sentences = []
+        if not held & {"read", "root"}:
+            sentences.append("The data plane's role lacks read on data/.")
+        if more := sorted(held - {"read"}):
+            sentences.append(f"The data plane's role may {', '.join(more)} on data/; it must only read.")
+        return sentences
+
     async def aclose(self) -> None:
         """See `SecretReader.aclose`."""
         self._threads.shutdown(wait=False, cancel_futures=True)
