@@ -16,6 +16,7 @@ from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.relay.relay import Relay
+from services.data_plane.relay.resolver import Resolver
 from services.data_plane.table.compile import compile_integration
 from shared.addresses import AddressPolicy
 from shared.box_token import Box
@@ -224,7 +225,11 @@ async def run_relay() -> AsyncIterator[RunRelay]:
     servers: list[asyncio.Task[None]] = []
 
     async def run(
-        *, tls: ssl.SSLContext | None = None, policy: tuple[str, ...] = ("127.0.0.0/8",), **limits: float
+        *,
+        tls: ssl.SSLContext | None = None,
+        policy: tuple[str, ...] = ("127.0.0.0/8", "::1/128"),
+        resolver: Resolver | None = None,
+        **limits: float,
     ) -> RelayUnderTest:
         table, books, started = HeldTable(), HeldBooks(), asyncio.Event()
         app = FastAPI(openapi_url=None)
@@ -244,6 +249,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
             box_authorities=frozenset({b"10.0.2.2:1000", b"127.0.0.1:%d" % port_of(listener)}),
             tls_context=tls or ssl.create_default_context(),
             clock=unix_now,
+            resolver=resolver,
         )
         serving = serve(
             app, listener, stop=stop, started=started.set, http=relay.protocol_factory, grace_seconds=1

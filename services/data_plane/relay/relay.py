@@ -17,6 +17,7 @@ from services.data_plane.relay.hand_over import UvicornParts
 from services.data_plane.relay.pool import Pool
 from services.data_plane.relay.resolver import Resolver
 from services.data_plane.relay.room import Room
+from services.data_plane.relay.write_batch import WriteBatch
 from shared.rejections import Rejection
 from shared.tasks import TaskSet
 
@@ -51,6 +52,7 @@ class Relay:
         box_authorities: frozenset[bytes],
         tls_context: ssl.SSLContext,
         clock: Clock,
+        resolver: Resolver | None = None,
     ) -> None:
         self.identity = identity
         self.table = table
@@ -60,14 +62,16 @@ class Relay:
         self.clock = clock
         self.tasks = TaskSet()
         self.connections: set[BoxConnection] = set()
+        self.batch = WriteBatch()
         self.pool = Pool(
             Dialer(
-                Resolver(address_policy),
+                resolver or Resolver(address_policy),
                 tls_context,
                 limits.connect_seconds,
                 allow_plain_http=allow_plain_http,
             ),
             limits,
+            self.batch,
         )
         self.room = Room(limits)
         self._sweeper: asyncio.TimerHandle | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,14 @@ MAX_CACHED_NAMES: Final = 4096
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 """As `socket.getaddrinfo` gives it: family, type, protocol, canonical name, socket address."""
+LookUp = Callable[[str, int], Awaitable[list[AddressInfo]]]
+"""Asks the system for the addresses of (host, port); raises `OSError`."""
+
+
+async def ask_the_system(host: str, port: int) -> list[AddressInfo]:
+    """Look a name up on the event loop's resolver threads."""
+    loop = asyncio.get_running_loop()
+    return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +41,18 @@ class _Answer:
 
 
 class Resolver:
-    """Looks names up on the event loop's resolver threads, one look-up per name at a time."""
+    """Looks names up, each at most once at a time, and keeps the answer for `ttl_seconds`."""
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        look_up: LookUp = ask_the_system,
+        ttl_seconds: float = DNS_TTL_SECONDS,
+    ) -> None:
         self._policy = policy
+        self._ask = look_up
+        self._ttl_seconds = ttl_seconds
         self._answers: OrderedDict[tuple[str, int], _Answer] = OrderedDict()
         self._running: dict[tuple[str, int], asyncio.Future[tuple[AddressInfo, ...]]] = {}
 
@@ -61,7 +78,7 @@ class Resolver:
     async def _look_up(self, key: tuple[str, int]) -> tuple[AddressInfo, ...]:
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(*key, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            found = await self._ask(*key)
         except OSError:
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name does not resolve") from None
         infos: tuple[AddressInfo, ...] = tuple(dict.fromkeys(found))
@@ -69,7 +86,7 @@ class Resolver:
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name has no address")
         if not all(self._policy.allows(info[4][0]) for info in infos):
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its name leads to an address that is not public")
-        self._answers[key] = _Answer(infos, loop.time() + DNS_TTL_SECONDS)
+        self._answers[key] = _Answer(infos, loop.time() + self._ttl_seconds)
         self._answers.move_to_end(key)
         if len(self._answers) > MAX_CACHED_NAMES:
             self._answers.popitem(last=False)
