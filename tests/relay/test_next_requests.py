@@ -151,7 +151,7 @@ async def test_a_provider_that_stalls_at_once_keeps_the_box_paused(run_relay: Ru
     async with raw_upstream(deaf) as endpoint:
         gateway.set_up(endpoint)
         port = int(endpoint.rpartition(":")[2].partition("/")[0])
-        gateway.relay.pool = Pool(_NarrowDialer(port), gateway.relay.limits)
+        gateway.relay.pool = Pool(_NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
         row = gateway.table.rows["org-0", "openai"]
         gateway.table.hold_loading("org-0", "openai", load)
         client = await gateway.connect()

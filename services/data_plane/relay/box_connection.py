@@ -71,7 +71,7 @@ class BoxConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self.transport = BoxTransport(transport, self._relay.limits.write_buffer_bytes)
+        self.transport = BoxTransport(transport, self._relay.limits.write_buffer_bytes, self._relay.batch)
         self.write = self.transport.write
         self._relay.connections.add(self)
         self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes

@@ -10,7 +10,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from services.data_plane.relay.write_batch import WriteBatch
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: the kernel sends RST
 
@@ -19,6 +23,7 @@ class BoxTransport:
     """The transport of one box connection."""
 
     __slots__ = (
+        "_batch",
         "_reset_when_drained",
         "_stalled_at",
         "_stalled_bytes",
@@ -28,10 +33,11 @@ class BoxTransport:
         "write_paused",
     )
 
-    def __init__(self, transport: asyncio.BaseTransport, write_buffer_bytes: int) -> None:
+    def __init__(self, transport: asyncio.BaseTransport, write_buffer_bytes: int, batch: WriteBatch) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=write_buffer_bytes)
-        self.write = self._transport.write
+        self._batch = batch
+        self.write = partial(batch.put, self._transport)
         self.write_paused = False
         self.reading_paused = False
         self._reset_when_drained = False
@@ -40,7 +46,8 @@ class BoxTransport:
 
     @property
     def raw(self) -> asyncio.Transport:
-        """The transport itself, for handing it over."""
+        """The transport itself, for handing it over, with everything written."""
+        self._batch.flush()
         return self._transport
 
     @property
@@ -82,6 +89,7 @@ class BoxTransport:
 
     def close(self) -> None:
         """End cleanly once the last bytes have left."""
+        self._batch.flush()
         self._transport.close()
 
     def close_writing(self) -> None:
@@ -89,11 +97,13 @@ class BoxTransport:
 
         Closing while the box still sends would reset the connection and take the answer away from it.
         """
+        self._batch.flush()
         if not self._transport.is_closing():
             self._transport.write_eof()
 
     def reset_once_drained(self, now: float) -> None:
         """End as a visible break: what was relayed still arrives, then the connection is reset."""
+        self._batch.flush()
         if self._transport.is_closing():
             return
         self._reset_when_drained = True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from services.data_plane.core.integration import CompiledIntegration
     from services.data_plane.core.limits import RelayLimits
     from services.data_plane.relay.dial import Dialer
+    from services.data_plane.relay.write_batch import WriteBatch
 
 PoolKey = tuple[str, str]
 
@@ -23,9 +24,10 @@ PoolKey = tuple[str, str]
 class Pool:
     """Keeps idle connections, the most recently used on top, within the limits."""
 
-    def __init__(self, dialer: Dialer, limits: RelayLimits) -> None:
+    def __init__(self, dialer: Dialer, limits: RelayLimits, batch: WriteBatch) -> None:
         self._dialer = dialer
         self._limits = limits
+        self._batch = batch
         self._idle: dict[PoolKey, deque[UpstreamConnection]] = {}
         # Every idle connection in the order in which it became idle: the first is the first to go.
         self._by_age: OrderedDict[UpstreamConnection, None] = OrderedDict()
@@ -50,7 +52,7 @@ class Pool:
         expires_at = asyncio.get_running_loop().time() + self._limits.upstream_life_seconds
         return await self._dialer.dial(
             integration.endpoint,
-            lambda: UpstreamConnection(self, integration.pool_key, self._limits, expires_at),
+            lambda: UpstreamConnection(self, integration.pool_key, self._limits, self._batch, expires_at),
         )
 
     def put_back(self, connection: UpstreamConnection, now: float) -> None:

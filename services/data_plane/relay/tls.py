@@ -165,7 +165,11 @@ class TlsConnection(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Encrypt and send."""
         if data and not self._raw.is_closing():
-            self._tls.write(data)
+            try:
+                self._tls.write(data)
+            except ssl.SSLError:
+                self._raw.abort()  # the provider has ended the session; `connection_lost` says the rest
+                return
             self._raw.write(self._outgoing.read())
 
     def close(self) -> None:

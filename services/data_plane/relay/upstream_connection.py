@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.pool import Pool, PoolKey
+    from services.data_plane.relay.write_batch import WriteBatch
 
 MAX_INTERIM_HEADS: Final = 16
 _SWITCHING: Final = 101
@@ -43,6 +45,7 @@ class UpstreamConnection(asyncio.Protocol):
     """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time."""
 
     __slots__ = (
+        "_batch",
         "_exchange",
         "_framing",
         "_head",
@@ -63,13 +66,16 @@ class UpstreamConnection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, pool: Pool, pool_key: PoolKey, limits: RelayLimits, expires_at: float) -> None:
+    def __init__(
+        self, pool: Pool, pool_key: PoolKey, limits: RelayLimits, batch: WriteBatch, expires_at: float
+    ) -> None:
         self.pool_key = pool_key
         self.expires_at = expires_at
         self.idle_since = 0.0
         self.used = False
         self._pool = pool
         self._limits = limits
+        self._batch = batch
         self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes)
@@ -123,7 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Take the transport. Both are bound here, because one call per piece is what a relay is made of."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
-        self.write = self._transport.write
+        self.write = partial(self._batch.put, self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass a piece of an answer."""
