@@ -15,8 +15,10 @@ from services.control_plane.api import (
     integrations,
     internal,
     key_trial,
+    members,
     orgs,
     provisioning,
+    rollout,
 )
 from services.control_plane.api.context import Context
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
@@ -72,7 +74,7 @@ def openapi_text() -> str:
 def _public_routes() -> FastAPI:
     app = _new_app("run9 AI Gateway")
     app.include_router(health.router)
-    for part in (orgs, integrations, key_trial, audit, provisioning):
+    for part in (orgs, members, integrations, rollout, key_trial, audit, provisioning):
         app.include_router(part.router, prefix=API_PREFIX)
     return app
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import Books
+from services.data_plane.account.key_verdicts import KeyVerdicts
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
@@ -26,6 +27,7 @@ from services.data_plane.box_app.app import BoxAppParts, box_app
 from services.data_plane.identity.header import HeaderIdentity
 from services.data_plane.identity.static import StaticIdentity
 from services.data_plane.relay.relay import Relay
+from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
 from services.data_plane.table.redis_feed import (
@@ -66,6 +68,7 @@ class _Parts:
     identity: Identity
     metrics: Metrics
     last_errors: LastErrors
+    key_verdicts: KeyVerdicts
     access_log: AccessLog | None
     tls_context: ssl.SSLContext
 
@@ -116,7 +119,7 @@ class DataPlane:
         relay = Relay(
             identity=parts.identity,
             table=parts.table,
-            account=Books(parts.metrics, parts.last_errors, parts.access_log),
+            account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
             address_policy=settings.address_policy(),
             allow_plain_http=settings.allow_plain_http_endpoints,
@@ -130,6 +133,15 @@ class DataPlane:
 
     def _start_background(self, tasks: TaskSet) -> None:
         tasks.start(self._parts.sync.run(), "config sync")
+        acknowledger = Acknowledger(
+            self._settings.control_plane_internal_url,
+            self._settings.internal_token,
+            self._parts.table,
+            self._parts.key_verdicts,
+            ready=self._is_ready,
+            clock=unix_now,
+        )
+        tasks.start(acknowledger.run(), "acknowledgements")
         if self._parts.access_log is not None:
             tasks.start(self._parts.access_log.run(), "access log")
 
@@ -183,10 +195,10 @@ class DataPlane:
         )
 
     def _admin_app(self) -> FastAPI:
-        def ready() -> bool:
-            return self.ready.is_set() and not self._stopping
+        return admin_app(AdminAppParts(self._parts.table, self._parts.metrics, self._is_ready))
 
-        return admin_app(AdminAppParts(self._parts.table, self._parts.metrics, ready))
+    def _is_ready(self) -> bool:
+        return self.ready.is_set() and not self._stopping
 
     async def _close(self) -> None:
         await self._parts.loader.aclose()
@@ -235,6 +247,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         identity=_identity(settings, table),
         metrics=_metrics(table, access_log),
         last_errors=LastErrors(),
+        key_verdicts=KeyVerdicts(),
         access_log=access_log,
         tls_context=_upstream_tls(settings.upstream_ca_file),
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from services.control_plane.api.context import InContext, SignedIn
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.orgs import OrgId
-from services.control_plane.api.pages import Page, bad_cursor, read_cursor, write_cursor
+from services.control_plane.api.pages import PageQuery, bad_cursor, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import require_reader
 from services.control_plane.rules.problems import Problem
@@ -22,6 +22,13 @@ from shared.clock import rfc3339
 
 router = APIRouter(tags=["audit"])
 _MAX_ID = 2**63 - 1
+
+
+class AuditQuery(PageQuery):
+    """Which changes."""
+
+    actor: str | None = Field(default=None, max_length=254, description="Only those of this person.")
+    target: str | None = Field(default=None, max_length=254, description="Only those of this target.")
 
 
 class AuditEntry(BaseModel):
@@ -50,12 +57,16 @@ class AuditList(BaseModel):
         Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID, Problem.BAD_REQUEST
     ),
 )
-def list_audit(org: OrgId, person: SignedIn, context: InContext, page: Page) -> AuditList:
+def list_audit(
+    org: OrgId, person: SignedIn, context: InContext, page: Annotated[AuditQuery, Query()]
+) -> AuditList:
     """List the changes of an organization."""
     before = None if page.cursor is None else _row_of(page.cursor)
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
-        found = audit_page(session, org, before=before, limit=page.limit + 1)
+        found = audit_page(
+            session, org, before=before, limit=page.limit + 1, actor=page.actor, target=page.target
+        )
     shown = found[: page.limit]
     more = len(found) > page.limit
     return AuditList(

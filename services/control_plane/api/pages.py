@@ -16,7 +16,9 @@ MAX_PAGE_ITEMS: Final = 200
 MAX_CURSOR_CHARS: Final = 256
 
 
-class _PageQuery(BaseModel):
+class PageQuery(BaseModel):
+    """The query of a list."""
+
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     limit: int = Field(
@@ -29,7 +31,7 @@ class _PageQuery(BaseModel):
     )
 
 
-Page = Annotated[_PageQuery, Query()]
+Page = Annotated[PageQuery, Query()]
 """The query of a list: `limit` and `cursor`, and nothing else, so that a mistyped name is noticed."""
 
 

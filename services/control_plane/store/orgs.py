@@ -42,6 +42,12 @@ def owners_of(session: Session, org: str) -> tuple[str, ...]:
     return tuple(session.exec(statement.order_by(col(MemberTable.email))))
 
 
+def members_of(session: Session, org: str, *, after: str, limit: int) -> list[MemberTable]:
+    """The people of an org whose address is above `after`, by address, at most `limit`."""
+    statement = select(MemberTable).where(col(MemberTable.org) == org, col(MemberTable.email) > after)
+    return list(session.exec(statement.order_by(col(MemberTable.email)).limit(limit)))
+
+
 def orgs_of(session: Session, email: str, *, after: str, limit: int) -> list[OrgView]:
     """The orgs of a person whose id is above `after`, by id, at most `limit`."""
     statement = (

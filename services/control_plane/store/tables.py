@@ -134,3 +134,29 @@ class TicketTable(SQLModel, table=True):
     kind: str = Field(sa_column=Column(String(16), nullable=False))
     payload: str = Field(sa_column=Column(Text, nullable=False))
     expires_at: float = Field(sa_column=Column(Double, nullable=False, index=True))
+
+
+class DataPlaneTable(SQLModel, table=True):
+    """The last report of one data-plane process; see `shared/acknowledgement.py`."""
+
+    __tablename__ = "data_planes"
+
+    process: str = Field(sa_column=Column(String(128), primary_key=True))
+    epoch: str = Field(sa_column=Column(String(64), nullable=False))
+    applied_revision: int = Field(sa_column=Column(BigInteger, nullable=False))
+    applied_at: float = Field(sa_column=Column(Double, nullable=False))
+    ready: bool = Field(sa_column=Column(Boolean, nullable=False))
+    pending: str = Field(sa_column=Column(Text, nullable=False))
+    is_all_pending: bool = Field(sa_column=Column(Boolean, nullable=False))
+    reported_at: float = Field(sa_column=Column(Double, nullable=False, index=True))
+
+
+class TrafficTable(SQLModel, table=True):
+    """When a provider last accepted and last rejected an org's key, as real requests showed."""
+
+    __tablename__ = "traffic"
+
+    org: str = Field(sa_column=Column(String(128), primary_key=True))
+    provider: ProviderName = Field(sa_column=Column(String(32), primary_key=True))
+    accepted_at: float | None = Field(sa_column=Column(Double, nullable=True))
+    rejected_at: float | None = Field(sa_column=Column(Double, nullable=True))

@@ -236,7 +236,7 @@ export class Card {
 
   #renderEndpoint(found) {
     const target = found.endpoint ? "" : requestTarget(this.saved.provider, this.draft.endpoint);
-    const warning = endpointHint(this.draft.endpoint);
+    const warning = changes(this.saved, this.draft).endpoint ? endpointHint(this.draft.endpoint) : "";
     const text = target ? `Requests go to ${target}${warning ? `. ${warning}` : ""}` : "";
     this.endpoint.hint(text, warning ? "warn" : "quiet");
   }

@@ -1,0 +1,57 @@
+"""`…/ai-integrations/{provider}/rollout`: how far the last change has got, and what real traffic shows."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.integration_schemas import Timestamp
+from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
+from services.control_plane.api.orgs import OrgId
+from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.rules.membership import require_reader
+from services.control_plane.store.integrations import integration
+from services.control_plane.store.orgs import role_of
+from services.control_plane.store.rollout import rollout_of
+from shared.clock import rfc3339
+from shared.providers import ProviderName
+
+router = APIRouter(tags=["ai-integrations"])
+
+
+class Traffic(BaseModel):
+    """What the provider said to requests that used the org's key, whichever key that was at the time."""
+
+    accepted_at: Timestamp | None
+    rejected_at: Timestamp | None = Field(description="The last answer 401.")
+
+
+class RolloutAnswer(BaseModel):
+    """How far an integration's last change has got."""
+
+    revision: int
+    live: int = Field(description="How many processes enforce it.")
+    total: int = Field(description="How many processes take traffic.")
+    seconds: float | None = Field(description="From the save to the last of them; null while not known.")
+    traffic: Traffic
+
+
+@router.get(ITEM + "/rollout", operation_id="getRollout", responses=problem_responses(*READ_PROBLEMS))
+def get_rollout(org: OrgId, provider: ProviderName, person: SignedIn, context: InContext) -> RolloutAnswer:
+    """Tell how many processes of the fleet have an integration as it is now."""
+    with context.database.read() as session:
+        require_reader(role_of(session, org, person.email))
+        row = integration(session, org, provider)
+        found = rollout_of(session, row, now=context.clock())
+    return RolloutAnswer(
+        revision=row.revision,
+        live=found.live,
+        total=found.total,
+        seconds=None if found.seconds is None else round(found.seconds, 3),
+        traffic=Traffic(accepted_at=_time(found.accepted_at), rejected_at=_time(found.rejected_at)),
+    )
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)

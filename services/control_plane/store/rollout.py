@@ -1,0 +1,102 @@
+"""How far a change has got: the reports of the fleet, as rows, and what they say of one integration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from services.control_plane.store.changes import counter
+from services.control_plane.store.tables import DataPlaneTable, IntegrationTable, TrafficTable
+from shared.acknowledgement import (
+    EXPIRY_SECONDS,
+    Acknowledgement,
+    Pending,
+    Seen,
+    decode_pending,
+    encode_pending,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Of `total` processes that take traffic, `live` enforce the integration as it is at its revision.
+
+    Attributes:
+        seconds: from the commit to the last of them; None while it is not known.
+        accepted_at, rejected_at: what the provider last said to the org's key; None: nothing yet.
+    """
+
+    live: int
+    total: int
+    seconds: float | None
+    accepted_at: float | None
+    rejected_at: float | None
+
+
+def note_report(session: Session, report: Acknowledgement, *, now: float) -> None:
+    """Keep a report in place of the process's last one, and forget processes that are gone."""
+    session.execute(
+        delete(DataPlaneTable).where(
+            (col(DataPlaneTable.process) == report.process)
+            | (col(DataPlaneTable.reported_at) <= now - EXPIRY_SECONDS)
+        )
+    )
+    session.add(
+        DataPlaneTable(
+            process=report.process,
+            epoch=report.epoch,
+            applied_revision=report.applied_revision,
+            applied_at=report.applied_at,
+            ready=report.ready,
+            pending=encode_pending(report.pending),
+            is_all_pending=report.is_all_pending,
+            reported_at=now,
+        )
+    )
+    for seen in report.seen:
+        _note_seen(session, seen, now)
+
+
+def rollout_of(session: Session, row: IntegrationTable, *, now: float) -> Rollout:
+    """Say how far the integration's last change has got."""
+    epoch = counter(session).epoch
+    fleet = session.exec(
+        select(DataPlaneTable).where(
+            col(DataPlaneTable.ready).is_(True), col(DataPlaneTable.reported_at) > now - EXPIRY_SECONDS
+        )
+    ).all()
+    live = [process for process in fleet if process.epoch == epoch and _enforces(process, row)]
+    traffic = session.get(TrafficTable, (row.org, row.provider)) or TrafficTable(
+        org=row.org, provider=row.provider, accepted_at=None, rejected_at=None
+    )
+    return Rollout(len(live), len(fleet), _seconds(live, row), traffic.accepted_at, traffic.rejected_at)
+
+
+def _enforces(process: DataPlaneTable, row: IntegrationTable) -> bool:
+    if process.applied_revision < row.revision:
+        return False
+    if row.state != "enabled":
+        return True  # switching off and clearing need no secret
+    return process.is_all_pending and Pending(row.org, row.provider) not in decode_pending(process.pending)
+
+
+def _seconds(live: list[DataPlaneTable], row: IntegrationTable) -> float | None:
+    """How long it took, known as long as no later change has moved a process on."""
+    if not live or any(process.applied_revision != row.revision for process in live):
+        return None
+    return max(0.0, max(process.applied_at for process in live) - row.updated_at)
+
+
+def _note_seen(session: Session, seen: Seen, now: float) -> None:
+    # Only shown to people of the org: a wrong clock or name does no more harm than that.
+    at = min(seen.at, now)
+    row = session.get(TrafficTable, (seen.org, seen.provider)) or TrafficTable(
+        org=seen.org, provider=seen.provider, accepted_at=None, rejected_at=None
+    )
+    if seen.verdict == "accepted":
+        row.accepted_at = max(at, row.accepted_at or 0.0)
+    else:
+        row.rejected_at = max(at, row.rejected_at or 0.0)
+    session.add(row)

@@ -1,0 +1,87 @@
+"""What providers say to each org's key in real traffic, for the people who set it: accepted or rejected.
+
+Remembers one verdict per (org, provider), bounded, and gives out what is new. Names and times only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from shared.acknowledgement import MAX_SEEN, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.data_plane.account.record import ExchangeRecord
+    from shared.providers import ProviderName
+
+MAX_REMEMBERED_VERDICTS: Final = 10_000
+REPEAT_SECONDS: Final = 30.0
+"""A verdict that stays the same is news again after this long."""
+KEY_REJECTED: Final = "upstream_key_rejected"
+_FIRST_REDIRECT_STATUS: Final = 300
+
+
+@dataclass(slots=True)
+class _Verdict:
+    is_accepted: bool
+    at: float
+    told_at: float = 0.0
+
+
+class KeyVerdicts:
+    """One verdict per (org, provider); the one that was touched longest ago goes first."""
+
+    def __init__(self, max_verdicts: int = MAX_REMEMBERED_VERDICTS) -> None:
+        self._max_verdicts = max_verdicts
+        self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
+        self._news: dict[tuple[str, str], None] = {}
+
+    def note(self, record: ExchangeRecord) -> None:
+        """Remember what the exchange says about the key; most failures say nothing."""
+        is_accepted = _verdict_of(record)
+        if is_accepted is None:
+            return
+        key = (record.org, record.provider)
+        at = record.started_at + record.seconds
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._verdicts[key] = _Verdict(is_accepted, at)
+            if len(self._verdicts) > self._max_verdicts:
+                self._news.pop(self._verdicts.popitem(last=False)[0], None)
+            self._news[key] = None
+        elif verdict.is_accepted != is_accepted or at - verdict.told_at >= REPEAT_SECONDS:
+            self._news[key] = None
+        verdict.is_accepted, verdict.at = is_accepted, at
+
+    def news(self) -> tuple[Seen, ...]:
+        """Give what has not been told yet, the oldest first, at most `MAX_SEEN`."""
+        return tuple(self._seen(*key) for key in islice(self._news, MAX_SEEN))
+
+    def _seen(self, org: str, provider: str) -> Seen:
+        verdict = self._verdicts[org, provider]
+        said: Literal["accepted", "rejected"] = "accepted" if verdict.is_accepted else "rejected"
+        return Seen(org, cast("ProviderName", provider), said, verdict.at)
+
+    def told(self, seen: Sequence[Seen]) -> None:
+        """Note that this has arrived. What has changed meanwhile stays news."""
+        for one in seen:
+            key = (one.org, one.provider)
+            verdict = self._verdicts.get(key)
+            if verdict is None:
+                continue
+            verdict.told_at = one.at
+            if verdict.is_accepted == (one.verdict == "accepted"):
+                self._news.pop(key, None)
+
+
+def _verdict_of(record: ExchangeRecord) -> bool | None:
+    """Whether the provider took the key; None when the exchange does not tell."""
+    if not record.org or not record.provider:
+        return None
+    if record.code == KEY_REJECTED:
+        return False
+    return True if not record.code and 0 < record.status < _FIRST_REDIRECT_STATUS else None

@@ -1,0 +1,137 @@
+"""Reports to the control plane how far this process is: soon after a change, and every few seconds otherwise.
+
+Nobody waits for it: a report that fails is only made again. Requests are served the same without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Final, Protocol
+
+import httpx
+
+from shared.acknowledgement import (
+    MAX_PENDING,
+    REPORT_SECONDS,
+    Acknowledgement,
+    Pending,
+    Seen,
+    encode_acknowledgement,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from services.data_plane.table.config_table import ConfigTable
+    from shared.clock import Clock
+    from shared.secret import Secret
+
+PATH: Final = "/internal/v1/acknowledgements"
+LOOK_SECONDS: Final = 0.05
+"""How often the table is looked at for a change; a look is a few comparisons."""
+REQUEST_SECONDS: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class Verdicts(Protocol):
+    """What real traffic shows of keys; `account/key_verdicts.py` remembers it."""
+
+    def news(self) -> tuple[Seen, ...]:
+        """Give what has not been told yet."""
+        ...
+
+    def told(self, seen: Sequence[Seen]) -> None:
+        """Note that this has arrived."""
+        ...
+
+
+class Acknowledger:
+    """Runs until cancelled. `ready` tells whether boxes are sent here, `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: Secret,
+        table: ConfigTable,
+        verdicts: Verdicts,
+        *,
+        ready: Callable[[], bool],
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._url = base_url.rstrip("/") + PATH
+        self._table = table
+        self._verdicts = verdicts
+        self._ready = ready
+        self._clock = clock
+        self._process = secrets.token_hex(16)
+        self._state: object = None
+        self._since = 0.0
+        self._failing = False
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
+            timeout=REQUEST_SECONDS,
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def run(self) -> None:
+        """Report for ever."""
+        try:
+            while True:
+                self._look()
+                arrived = await self.report()
+                await self._wait(until_change=arrived)
+        finally:
+            await self._client.aclose()
+
+    async def report(self) -> bool:
+        """Make one report; False when it did not arrive."""
+        seen = self._verdicts.news()
+        try:
+            answer = await self._client.post(self._url, content=encode_acknowledgement(self._now(seen)))
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            if not self._failing:
+                logger.warning("the control plane takes no reports: %s", type(error).__name__)
+            self._failing = True
+            return False
+        self._failing = False
+        self._verdicts.told(seen)
+        return True
+
+    async def _wait(self, *, until_change: bool) -> None:
+        """Wait for the next report; not for a change while reports fail."""
+        for _ in range(round(REPORT_SECONDS / LOOK_SECONDS)):
+            await asyncio.sleep(LOOK_SECONDS)
+            if until_change and self._look():
+                return
+
+    def _look(self) -> bool:
+        """Tell whether something has changed, and note since when it is so."""
+        table = self._table
+        state = (table.position, len(table.wanted()), len(table.nacks), self._ready())
+        if state == self._state:
+            return False
+        self._state, self._since = state, self._clock()
+        return True
+
+    def _now(self, seen: tuple[Seen, ...]) -> Acknowledgement:
+        position = self._table.position
+        keys = islice(dict.fromkeys(chain(self._table.nacks, self._table.wanted())), MAX_PENDING + 1)
+        pending = tuple(Pending(org, provider) for org, provider in keys)
+        return Acknowledgement(
+            process=self._process,
+            epoch=position.epoch if position else "",
+            applied_revision=position.revision if position else 0,
+            applied_at=self._since,
+            ready=self._ready(),
+            pending=pending[:MAX_PENDING],
+            is_all_pending=len(pending) <= MAX_PENDING,
+            seen=seen,
+        )
