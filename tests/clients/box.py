@@ -38,9 +38,9 @@ class Finished:
     err: str
 
     def json(self) -> Any:
-        """Read what it printed; fails with its complaints when it did not end well."""
+        """Read the last line it printed; fails with its complaints when it did not end well."""
         assert self.code == 0, self.err
-        return json.loads(self.out)
+        return json.loads(self.out.splitlines()[-1])
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
@@ -39,6 +39,7 @@ class Org:
     control_plane: ControlPlane
     boxes: httpx.AsyncClient
     _counted: int = 0
+    _marks: set[str] = field(default_factory=set)
 
     @classmethod
     @asynccontextmanager
@@ -87,12 +88,14 @@ class Org:
         mark = await self._mark()
         log = self.gateway.log
         lines = log[log.index("\n", self._counted) + 1 : log.index(mark)].splitlines()[:-1]
-        return [json.loads(line) for line in lines if '"event":"exchange"' in line]
+        calls = [json.loads(line) for line in lines if '"event":"exchange"' in line]
+        return [call for call in calls if call["request_id"] not in self._marks]
 
     async def _mark(self) -> str:
-        """Leave a line in the access log and wait until it is written, and all before it; give its mark."""
+        """Make a call that is refused, wait until it and all before it are in the access log; give its id."""
         answer = await self.boxes.get("/openai/v1/organization")
         mark = answer.headers["x-request-id"]
+        self._marks.add(mark)
 
         async def is_written() -> bool:
             return mark in self.gateway.log
