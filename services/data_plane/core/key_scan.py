@@ -1,7 +1,8 @@
 """Watches an error body on its way to the box for the org's key, which a hostile endpoint may echo.
 
-Reads what the body carries, so that a key cut over two chunks is found, and holds back only what may be the
-beginning of the key. A compressed body is not read: nothing here decompresses.
+Reads what the body carries, so that a key cut over two chunks is found, and the wire too, so that a chunk
+extension hides none. Holds back only what may be the beginning of the key. A compressed body is not read:
+nothing here decompresses.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class KeyScan:
             spans: which (start, end) of them are payload, in order; None when all of them are.
 
         Raises:
-            KeyFound: the payload so far ends or holds the key.
+            KeyFound: the payload or the wire so far holds the key.
         """
         shift = len(self._held)
         data = self._held + data
@@ -44,9 +45,10 @@ class KeyScan:
         )
         spans = self._held_spans + new
         payload = b"".join(data[start:end] for start, end in spans)
-        if self._key in payload:
+        if self._key in payload or self._key in data:
             raise KeyFound
         cut = _position(len(payload) - _overlap(payload, self._key), spans, len(data))
+        cut = min(cut, len(data) - _overlap(data, self._key))
         self._held = data[cut:]
         self._held_spans = [(max(start, cut) - cut, end - cut) for start, end in spans if end > cut]
         return data[:cut]
