@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.dev-stamp
 LOCKED_SETS := $(addprefix requirements/,runtime build dev fuzz) tests/clients/python/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-tools check fmt bench docs lock openapi clean
+.PHONY: help run test portal test-tools check fmt bench docs lock openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000'
 
 test: $(DEV_STAMP) ## run every test (ARGS='-k name')
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' under node (after make test-tools)
+	$(BIN)/pytest -n auto --dist loadgroup tests/portal tests/unit/control_plane/portal $(ARGS)
 
 test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh

@@ -92,6 +92,19 @@ def up(
     run_until_signalled(lambda stop: run_up(options, stop))
 
 
+@app.command("sign-in-link")
+def sign_in_link(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="The data folder of the running aigw up.")] = Path(".data"),
+    member: Annotated[bool, typer.Option("--member", help="For the demo member, not the owner.")] = False,
+) -> None:
+    """Print a new link that signs you in to the Portal of a running aigw up, once."""
+    from aigw.banner import MEMBER, OWNER  # noqa: PLC0415  # loaded by this command alone
+    from aigw.sign_in_link import sign_in_link as new_link  # noqa: PLC0415  # same
+
+    typer.echo(new_link(data_dir, MEMBER if member else OWNER))
+
+
 @app.command("control-plane")
 def control_plane() -> None:
     """Run a control plane, set up by AIGW_* variables."""

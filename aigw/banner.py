@@ -34,7 +34,7 @@ def _warning() -> Iterator[str]:
 
 def _links(ready: Ready) -> Iterator[str]:
     yield f"Portal         {ready.portal_sign_in_url}"
-    yield "               signs you in as the owner, once, within 30 minutes"
+    yield "               signs you in as the owner, once, within 30 minutes; then: aigw sign-in-link"
     yield f"REST API       {ready.control_plane_url}/api/v1"
     yield f"Health         {ready.admin_url}/readyz"
     yield f"Org            {ready.org}, owner {OWNER}, member {MEMBER}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from aigw.banner import MEMBER, OWNER, banner
-from aigw.data_dir import DataDir
+from aigw.data_dir import DataDir, write_private
 from aigw.demo_provider.app import DemoKeys, build_app
 from aigw.failures import EXPECTED
 from aigw.liveness import wait_until_live
@@ -27,6 +27,7 @@ from aigw.process import settle_memory
 from aigw.providers_wanted import Wanted
 from aigw.ready_file import Ready, write
 from aigw.seed import NODE, ORG, Seeder
+from aigw.sign_in_link import PORTAL_FILE
 from services.control_plane.bootstrap import ControlPlane
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.data_plane.bootstrap import DataPlane
@@ -71,6 +72,7 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
     except BaseExceptionGroup as failures:
         raise _expected_in(failures) from None
     finally:
+        (data.root / PORTAL_FILE).unlink(missing_ok=True)
         data.close()
 
 
@@ -127,6 +129,7 @@ class _Embedded:
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
         cards = await seeder.seed(self._wanted(demo_origin), self._node())
         await wait_until_live(ready, cards)
+        write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
         settle_memory()
         if self._options.ready_file is not None:
             write(self._options.ready_file, ready)

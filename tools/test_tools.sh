@@ -14,6 +14,7 @@ PROGRAMS=(
   wrk=wrk                  # bench: load
   slowhttptest=slowhttptest # slow heads, bodies and readers
   ip=iproute2              # network namespaces
+  chromium=chromium        # the Portal, as a browser shows it
 )
 
 has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
@@ -74,6 +75,23 @@ install_node_clients() {
   fi
 }
 
+# -- What tests/portal needs beside Chromium: the accessibility checker and a real OpenID provider.
+install_portal_tools() {
+  local folder=tests/portal stamp=tests/portal/node_modules/installed-from sum
+  sum="$(cat $folder/package.json $folder/package-lock.json | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat $stamp 2>/dev/null)" = "$sum" ]; then return; fi
+  if ! has npm; then
+    missing+=("axe-core and oidc-provider: install Node 20 or later with npm")
+    return
+  fi
+  echo "installing axe-core and oidc-provider …"
+  if (cd $folder && npm ci --no-audit --no-fund) >"$TOOLS/npm-portal.log" 2>&1; then
+    echo "$sum" >$stamp
+  else
+    missing+=("axe-core and oidc-provider: npm ci failed; $TOOLS/npm-portal.log says why")
+  fi
+}
+
 install_python_frameworks() {
   local lock=tests/clients/python/requirements.txt venv="$TOOLS/clients-python" sum
   sum="$(sha256sum <$lock | cut -d' ' -f1)"
@@ -90,6 +108,7 @@ install_python_frameworks() {
 mkdir -p "$TOOLS"
 install_programs
 install_node_clients
+install_portal_tools
 install_python_frameworks
 build_vault
 

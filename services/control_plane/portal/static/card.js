@@ -205,7 +205,7 @@ export class Card {
   #renderSavedKey() {
     const { key } = this.saved;
     this.savedKey.replaceChildren(
-      h("code", {}, `…${key.last4}`),
+      h("span", {}, "ends ", h("code", {}, `…${key.last4}`)),
       h("span", { class: "fine" }, savedKey(key, this.me)),
     );
   }
@@ -366,7 +366,7 @@ export class Card {
       (found) => {
         this.traffic = found.traffic;
         this.told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
-        say(this.told, quiet ? rollout(found) : `Saved. ${rollout(found)}`);
+        say(this.told, quiet ? rollout(found) : `Saved. ${rollout(found, true)}`);
         this.#renderChip();
       },
     );

@@ -34,7 +34,7 @@ function row(org) {
     "li",
     { class: "org" },
     h("div", { class: "org-title" }, h("h2", {}, org.name), h("span", { class: "org-id" }, org.org)),
-    h("span", { class: "role" }, org.role === "owner" ? "Owner" : "Member"),
+    h("span", { class: `role ${org.role}` }, org.role === "owner" ? "Owner" : "Member"),
     state,
     h("a", { class: "button", href: settings, "aria-label": `Settings of ${org.name}` }, "Settings"),
   );

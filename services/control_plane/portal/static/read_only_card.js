@@ -28,7 +28,7 @@ export function readOnlyCard(org, me, saved) {
 function rows(org, me, saved) {
   const isSetUp = saved.state !== "not_set_up";
   const key = isSetUp
-    ? h("span", { class: "saved-key" }, h("code", {}, `…${saved.key.last4}`), h("span", { class: "fine" }, savedKey(saved.key, me)))
+    ? h("span", { class: "saved-key" }, h("span", {}, "ends ", h("code", {}, `…${saved.key.last4}`)), h("span", { class: "fine" }, savedKey(saved.key, me)))
     : "None yet";
   return [
     row("Enabled", saved.state === "enabled" ? `Yes, boxes of ${org.name} can use it` : "No"),

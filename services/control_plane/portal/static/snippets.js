@@ -20,7 +20,8 @@ function openai(baseUrl) {
       id: "shell",
       title: "Shell",
       note: "The placeholder is thrown away; the gateway puts the real key in.",
-      code: `export OPENAI_BASE_URL=${baseUrl} OPENAI_API_KEY=${PLACEHOLDER}`,
+      code: `export OPENAI_BASE_URL=${baseUrl}
+export OPENAI_API_KEY=${PLACEHOLDER}`,
     },
     {
       id: "curl",
@@ -67,13 +68,15 @@ function anthropic(baseUrl) {
       id: "shell",
       title: "Shell",
       note: "The placeholder is thrown away; the gateway puts the real key in.",
-      code: `export ANTHROPIC_BASE_URL=${baseUrl} ANTHROPIC_AUTH_TOKEN=${PLACEHOLDER}`,
+      code: `export ANTHROPIC_BASE_URL=${baseUrl}
+export ANTHROPIC_AUTH_TOKEN=${PLACEHOLDER}`,
     },
     {
       id: "claude-code",
       title: "Claude Code",
       note: "Without the last one it puts every tool's schema into each request.",
-      code: `export ANTHROPIC_BASE_URL=${baseUrl} ANTHROPIC_AUTH_TOKEN=${PLACEHOLDER}
+      code: `export ANTHROPIC_BASE_URL=${baseUrl}
+export ANTHROPIC_AUTH_TOKEN=${PLACEHOLDER}
 export ENABLE_TOOL_SEARCH=true
 claude`,
     },

@@ -39,7 +39,7 @@ export function who(actor, me) {
   return actor === "platform" ? "the platform" : actor;
 }
 
-/** "Ends in AbCd, set 3 Nov by you". */
+/** "set 3 Nov by you". */
 export function savedKey(key, me, now = new Date()) {
   return `set ${day(key.updated_at, now)} by ${who(key.updated_by, me)}`;
 }
@@ -83,12 +83,16 @@ export function differences(before, after) {
   return parts.length ? parts : ["saved it"];
 }
 
-/** How far a change has got. */
-export function rollout({ live, total, seconds }) {
+/** How far a change has got; with the time it took, where that is of interest. */
+export function rollout({ live, total, seconds }, withTime = false) {
   if (total === 0) return "No gateway process is running yet; it takes the change when it starts.";
   if (live < total) return `Live on ${live} of ${total} …`;
-  const took = typeof seconds === "number" ? ` after ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s` : "";
-  return `Live on ${live} of ${total}${took}`;
+  return `Live on ${live} of ${total}${withTime && typeof seconds === "number" ? took(seconds) : ""}`;
+}
+
+function took(seconds) {
+  if (seconds < 0.1) return ", at once";
+  return ` after ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
 }
 
 const CHANGED = { api_key: "key", endpoint: "endpoint", enabled: "switch" };
