@@ -67,6 +67,11 @@ def anthropic_answer(request: ReceivedRequest) -> Answer:
             return json_answer({"type": "error", "error": error}, status="404 Not Found", head=HEAD)
 
 
+def first_half(answer: Answer) -> Answer:
+    """Give a streamed answer's head and the first of its chunks."""
+    return answer[: len(answer) // 2]
+
+
 def _call(request: ReceivedRequest) -> str:
     path = request.target.decode().partition("?")[0]
     return f"{request.method.decode()} {path.partition('/v1/')[2]}"

@@ -7,9 +7,16 @@ import pytest
 from tests.clients.box import Box
 from tests.clients.installed import node_program
 from tests.clients.org import BASE_PATH, SWITCHED_OFF, Org
-from tests.clients.provider_answers import TEXT, VECTOR, WORDS, anthropic_answer, openai_answer
+from tests.clients.provider_answers import (
+    TEXT,
+    VECTOR,
+    WORDS,
+    anthropic_answer,
+    first_half,
+    openai_answer,
+)
 from tests.clients.wire import as_seen
-from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.scripted_upstream import Close, ScriptedUpstream
 
 pytestmark = pytest.mark.xdist_group("real clients")
 
@@ -76,3 +83,13 @@ async def test_anthropic_shows_our_sentence_after_one_request(
         }
     assert [call["code"] for call in await org.calls()] == ["integration_disabled"] * 2
     assert anthropic_provider.requests == []
+
+
+async def test_neither_takes_a_broken_stream_for_a_whole_one(
+    box: Box, org: Org, openai_provider: ScriptedUpstream, anthropic_provider: ScriptedUpstream
+) -> None:
+    openai_provider.respond = lambda request: (*first_half(openai_answer(request)), Close())
+    anthropic_provider.respond = lambda request: (*first_half(anthropic_answer(request)), Close())
+    found = (await box.run(*node_program("broken_streams.mjs"))).json()
+    assert [told["ended"] for told in found.values()] == ["by an error"] * 2
+    assert [call["outcome"] for call in await org.calls()] == ["upstream_broke"] * 2

@@ -14,10 +14,17 @@ import pytest
 from tests.clients.box import Box
 from tests.clients.installed import program
 from tests.clients.org import BASE_PATH, Org
-from tests.clients.provider_answers import TEXT, VECTOR, WORDS, anthropic_answer, openai_answer
+from tests.clients.provider_answers import (
+    TEXT,
+    VECTOR,
+    WORDS,
+    anthropic_answer,
+    first_half,
+    openai_answer,
+)
 from tests.clients.wire import as_seen
 from tests.support.polling import eventually
-from tests.support.scripted_upstream import Answer, Close, ScriptedUpstream, Send, WaitFor
+from tests.support.scripted_upstream import Close, ScriptedUpstream, Send, WaitFor
 
 pytestmark = pytest.mark.xdist_group("real clients")
 CUT_SECONDS = 5.0
@@ -47,11 +54,6 @@ async def read_anthropic(client: anthropic.AsyncAnthropic) -> str:
         model="claude-sonnet-5", max_tokens=10, messages=[{"role": "user", "content": "hi"}]
     ) as stream:
         return await stream.get_final_text()
-
-
-def first_half(answer: Answer) -> Answer:
-    """Give an answer's head and the first of its chunks."""
-    return answer[: len(answer) // 2]
 
 
 async def test_openai_works_in_full_and_its_provider_sees_no_gateway(
