@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from services.data_plane.core.admission import check_admission
-from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, LengthFraming
+from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, discardable
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.limits import RelayLimits
@@ -19,7 +19,6 @@ from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import RequestHead, check_incomplete, cut_request_head
 from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.route import find_route, split_target
-from services.data_plane.relay.box_connection import MAX_DISCARDED_BODY_BYTES
 from services.data_plane.table.compile import compile_integration
 from shared.config_feed import IntegrationRow
 from shared.providers import ProviderName
@@ -152,12 +151,8 @@ class Replay:
         self.closed = (
             self.closed
             or refused.rejection.code in UNREADABLE
-            or (self._framing is not None and not _worth_discarding(self._framing))
+            or (self._framing is not None and not discardable(self._framing))
         )
-
-
-def _worth_discarding(framing: Framing) -> bool:
-    return isinstance(framing, LengthFraming) and framing.left <= MAX_DISCARDED_BODY_BYTES
 
 
 def replay(pieces: Iterable[bytes]) -> Replay:

@@ -52,7 +52,7 @@ async def test_an_upstream_that_never_answers_is_a_timeout(run_relay: RunRelay) 
     async with ScriptedUpstream(keys=KEYS) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
         upstream.queue((Pause(5),))
-        answer = await gateway.ask(request())
+        answer = await gateway.ask(request(close=True))
     assert answer.startswith(b"HTTP/1.1 504 ")
     assert b"x-run9-error: upstream_timeout" in answer
 

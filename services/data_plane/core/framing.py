@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from services.data_plane.core.field_lines import MAX_NAME_BYTES
 
+MAX_DISCARDED_BODY_BYTES: Final = 1024 * 1024
 MAX_CHUNK_LINE_BYTES: Final = 256
 MAX_TRAILER_BYTES: Final = 8192
 NOT_ENDED: Final = -1
@@ -64,6 +65,11 @@ class LengthFraming:
         end = start + self.left
         self.left = 0
         return end
+
+
+def discardable(framing: Framing) -> bool:
+    """Whether what is left of a body is small enough to be read only to keep the connection."""
+    return isinstance(framing, LengthFraming) and framing.left <= MAX_DISCARDED_BODY_BYTES
 
 
 class UntilCloseFraming:

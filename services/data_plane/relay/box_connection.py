@@ -14,7 +14,7 @@ from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.admission import check_admission, check_length
 from services.data_plane.core.answers import write_rejection, write_warm_up
 from services.data_plane.core.caller import Unidentified
-from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, LengthFraming, UntilCloseFraming
+from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming, discardable
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.head_memo import HeadMemo
 from services.data_plane.core.refused import Refused, bad_request
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from services.data_plane.relay.room import BoxLoad
     from shared.providers import Provider
 
-MAX_DISCARDED_BODY_BYTES: Final = 1024 * 1024
 _SWITCHING: Final = 101
 
 
@@ -46,8 +45,7 @@ class BoxConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_awaits_continue", "_close_after_answer", "_exchange", "_framing", "_head_buffer", "_memo"),
-        *("_next", "_phase"),
-        *("_relay", "_seen_bytes", "_since", "_uvicorn", "load", "transport", "write"),
+        *("_next", "_phase", "_relay", "_since", "_uvicorn", "load", "transport", "write"),
     )
 
     transport: BoxTransport
@@ -57,7 +55,6 @@ class BoxConnection(asyncio.Protocol):
         self._uvicorn = uvicorn
         self._phase = _IDLE
         self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
-        self._seen_bytes = 0
         self._head_buffer = HeadBuffer(relay.limits.max_head_bytes, check_incomplete)
         self._next = b""  # what came after the current request
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
@@ -209,7 +206,6 @@ class BoxConnection(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange, rest: bytes) -> None:
         self._exchange = exchange
-        self._seen_bytes = 0
         if self._framing is None:
             self._enter(_ANSWER)
             self._next = rest
@@ -275,37 +271,26 @@ class BoxConnection(asyncio.Protocol):
         """Answer a request that never became an exchange."""
         provider = provider_hint(raw)
         record.method = record.method or ("HEAD" if raw.startswith(b"HEAD ") else "")
-        record.provider = provider.name if provider else ""
-        record.status, record.code = refused.rejection.status, refused.rejection.code
-        record.request_id = self._relay.new_request_id()
-        self._relay.account.finished(record)
+        self._relay.book_refusal(refused, provider, record)
         self._close_after_answer = self._close_after_answer or refused.unreadable
         self._answer_rejection(refused, provider, record, rest)
 
     def reject(self, refused: Refused, exchange: Exchange) -> None:
         """Answer for an exchange that has ended."""
         self._exchange = None
+        self._close_after_answer = self._close_after_answer or refused.unreadable
         self._answer_rejection(refused, exchange.memo.route.provider, exchange.record, b"")
 
     def _answer_rejection(
         self, refused: Refused, provider: Provider | None, record: ExchangeRecord, rest: bytes
     ) -> None:
-        framing = self._framing
-        if framing is not None and (
-            self._awaits_continue
-            or not isinstance(framing, LengthFraming)
-            or framing.left > MAX_DISCARDED_BODY_BYTES
-        ):
+        if self._framing is not None and (self._awaits_continue or not discardable(self._framing)):
             # The rest of this body is not worth reading, or may not come at all (RFC 9110 §10.1.1).
             self._close_after_answer = True
-        answer = write_rejection(
-            refused,
-            provider,
-            request_id=record.request_id,
-            bodiless=record.method == "HEAD",
-            close=self._close_after_answer,
+        bodiless, close = record.method == "HEAD", self._close_after_answer
+        self.write(
+            write_rejection(refused, provider, request_id=record.request_id, bodiless=bodiless, close=close)
         )
-        self.write(answer)
         self._after_own_answer(rest)
 
     def _after_own_answer(self, rest: bytes) -> None:
@@ -329,13 +314,11 @@ class BoxConnection(asyncio.Protocol):
 
     def request_sent(self) -> None:
         """The head and the first part of the body have left: the rest may come."""
-        self._since = self._relay.loop.time()
         if self._phase is _BODY:
             self.transport.resume_reading()
 
     def answering(self, head: ResponseHead) -> bool:
         """The answer begins. Tells whether the connection ends after it."""
-        self._since = self._relay.loop.time()
         if head.status == _SWITCHING:
             self._splice()
             return False
@@ -406,21 +389,12 @@ class BoxConnection(asyncio.Protocol):
         if self.transport.stalled_seconds(now) > limits.write_stall_seconds:
             self.transport.reset()
         elif self._exchange is not None:
-            self._check_exchange(self._exchange, now)
+            self._exchange.check_deadline(
+                now, body_awaited=self._framing is not None, stalled=self.transport.reading_paused
+            )
         elif (limit := phase_seconds(phase, limits)) is not None and now - self._since > limit:
             if phase is _HEAD:
                 late = f"its headers took longer than {limit:g} s"
                 self._refuse_head(Refused(Rejection.REQUEST_TIMEOUT, late))
             else:
                 self.close()
-
-    def _check_exchange(self, exchange: Exchange, now: float) -> None:
-        if exchange.moved_bytes != self._seen_bytes:
-            self._seen_bytes = exchange.moved_bytes
-            self._since = now
-        overdue = exchange.overdue(
-            now - self._since, body_awaited=self._framing is not None, stalled=self.transport.reading_paused
-        )
-        if overdue is not None:
-            self._close_after_answer = True
-            exchange.cut(overdue)

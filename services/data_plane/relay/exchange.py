@@ -62,8 +62,10 @@ class Exchange:
     __slots__ = (
         "_box_connection",
         "_length",
+        "_quiet_since",
         "_relay",
         "_scan",
+        "_seen_bytes",
         "_spans",
         "_task",
         "_unsent",
@@ -93,6 +95,8 @@ class Exchange:
         self.record = record
         self.stage = _PREPARING
         self.started = relay.loop.time()
+        self._quiet_since = self.started
+        self._seen_bytes = 0
         self.integration: CompiledIntegration | None = None
         self._relay = relay
         self._box_connection = box_connection
@@ -148,7 +152,8 @@ class Exchange:
         self._upstream = upstream
         self.stage = _SENT
         self.record.reused = upstream.used
-        self.record.seconds_to_send = self._relay.loop.time() - self.started
+        self._quiet_since = self._relay.loop.time()
+        self.record.seconds_to_send = self._quiet_since - self.started
         data = self.memo.prepare(integration, self._length)
         if self._unsent:
             data = b"".join((data, *self._unsent))
@@ -175,22 +180,20 @@ class Exchange:
         """How much of the body waits for a connection."""
         return sum(map(len, self._unsent))
 
-    @property
-    def moved_bytes(self) -> int:
-        """A number that changes with every byte that is relayed in either direction."""
-        return self.record.bytes_up + self.record.bytes_down
-
-    def overdue(self, quiet_seconds: float, *, body_awaited: bool, stalled: bool) -> Refused | None:
-        """Tell what has taken too long, if anything, when no byte has moved for `quiet_seconds`.
+    def check_deadline(self, now: float, *, body_awaited: bool, stalled: bool) -> None:
+        """Cut what has taken too long.
 
         Args:
-            quiet_seconds: since the last byte, or since the stage began.
+            now: of the event loop's clock.
             body_awaited: the request is not whole yet.
             stalled: the box is not read, because the provider takes no more.
         """
+        moved_bytes = self.record.bytes_up + self.record.bytes_down
+        if moved_bytes != self._seen_bytes:
+            self._seen_bytes, self._quiet_since = moved_bytes, now
+        if self.stage is _PREPARING:
+            return  # the secret's read and the dial have deadlines of their own
         limits = self._relay.limits
-        if self.stage is _PREPARING or self.stage is _ENDED:
-            return None  # the secret's read and the dial have deadlines of their own
         limit, rejection = limits.idle_seconds, Rejection.UPSTREAM_TIMEOUT
         if self.stage is _SENT and not body_awaited:
             limit = limits.first_byte_seconds
@@ -198,7 +201,8 @@ class Exchange:
             limit = limits.write_stall_seconds
         elif self.stage is _SENT:
             limit, rejection = limits.body_progress_seconds, Rejection.REQUEST_TIMEOUT
-        return Refused(rejection, f"nothing for {limit:g} s") if quiet_seconds > limit else None
+        if now - self._quiet_since > limit:
+            self.cut(Refused(rejection, f"nothing for {limit:g} s"))
 
     # What the upstream connection reports.
 
@@ -211,7 +215,8 @@ class Exchange:
     def answer(self, head: ResponseHead, raw: bytes) -> bytes | None:
         """Judge the final head. Gives its bytes for the box, or None when the gateway answers instead."""
         assert self.integration is not None
-        self.record.seconds_to_head = self._relay.loop.time() - self.started
+        self._quiet_since = self._relay.loop.time()
+        self.record.seconds_to_head = self._quiet_since - self.started
         self.record.request_id = head.request_id
         try:
             check_response(head, raw, self.integration, self.head)

@@ -24,13 +24,14 @@ from shared.tasks import TaskSet
 if TYPE_CHECKING:
     import ssl
 
+    from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.limits import RelayLimits
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.ports import Account, Identity, Table
     from shared.addresses import AddressPolicy
     from shared.clock import Clock
     from shared.listener import ProtocolFactory
-    from shared.providers import ProviderName
+    from shared.providers import Provider, ProviderName
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,13 @@ class Relay:
         """An exchange is over: book it."""
         self.room.leave(exchange.load, exchange)
         self.account.finished(exchange.record)
+
+    def book_refusal(self, refused: Refused, provider: Provider | None, record: ExchangeRecord) -> None:
+        """Book a request that never became an exchange, and give it the gateway's own id."""
+        record.provider = provider.name if provider else ""
+        record.status, record.code = refused.rejection.status, refused.rejection.code
+        record.request_id = self.new_request_id()
+        self.account.finished(record)
 
     def forget_connection(self, connection: BoxConnection) -> None:
         """A box connection is gone."""
