@@ -315,6 +315,11 @@ def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
     metrics.watch(
         "aigw_config_age_seconds", "Since the control plane was last heard of.", lambda: table.age_seconds
     )
+    metrics.watch(
+        "aigw_config_stale",
+        "1 when that is longer than 60 s ago: time for an alarm.",
+        lambda: float(table.is_stale),
+    )
     metrics.watch("aigw_secret_nacks", "Pinned secrets that are not in use.", lambda: len(table.nacks))
     if access_log is not None:
         metrics.watch_count(

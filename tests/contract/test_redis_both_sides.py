@@ -14,7 +14,7 @@ import pytest
 
 from services.control_plane.bus.port import BusError
 from services.control_plane.bus.redis import RedisBus
-from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
+from services.data_plane.table.feed import BusUnavailable, Heard, SnapshotUnavailable
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import (
     COMMAND_SECONDS_OF_A_READER,
@@ -26,10 +26,8 @@ from shared.config_feed import (
     HEARTBEAT_KEY,
     STREAM_KEY,
     Event,
-    FeedError,
     IntegrationRow,
     Snapshot,
-    decode_event,
     encode_event,
 )
 from shared.redis_link import connect, parse_redis_url
@@ -49,14 +47,6 @@ def event(revision: int, epoch: str = A) -> bytes:
     return encode_event(Event(epoch, revision, "put_integration", integration=changed))
 
 
-def is_event(data: bytes) -> bool:
-    try:
-        decode_event(data)
-    except FeedError:
-        return False
-    return True
-
-
 @dataclass
 class Clock:
     now: float = 100.0
@@ -73,9 +63,12 @@ class Sides:
     reader: RedisBusReader
     clock: Clock = field(default_factory=Clock)
 
-    async def read(self, after: int, block_seconds: float = 0.05) -> list[tuple[int, bytes]]:
+    async def hear(self, after: int, block_seconds: float = 0.05) -> Heard:
         async with asyncio.timeout(GENEROUS_SECONDS):
-            return await self.reader.read(after, block_seconds)
+            return await self.reader.read(Position(A, after), block_seconds)
+
+    async def read(self, after: int, block_seconds: float = 0.05) -> list[tuple[int, bytes]]:
+        return list((await self.hear(after, block_seconds)).entries)
 
     async def aclose(self) -> None:
         await self.bus.aclose()
@@ -107,43 +100,37 @@ def own_valkey() -> Iterator[ValkeyServer]:
 # -- the heartbeat
 
 
-async def test_a_heartbeat_where_the_reader_is_says_nothing_more(sides: Sides) -> None:
+async def test_a_beat_is_heard_once_and_says_where_the_stream_ends(sides: Sides) -> None:
     await sides.bus.publish(1, event(1))
-    assert await sides.read(0) == [(1, event(1))]
+    assert await sides.hear(0) == Heard(((1, event(1)),))
     await sides.bus.heartbeat(A, 1)
-    assert await sides.read(1) == []
-    assert await sides.read(1) == []
+    assert await sides.hear(1) == Heard(beat=Position(A, 1))
+    assert await sides.hear(1) == Heard()
 
 
-async def test_a_heartbeat_beyond_the_reader_means_that_something_was_missed(sides: Sides) -> None:
-    await sides.bus.heartbeat(A, 3)
-    [(revision, data)] = await sides.read(1)
-    assert revision == 1
-    assert not is_event(data), "what is not the next event sends the reader to a snapshot"
+async def test_the_first_beat_that_a_reader_hears_tells_the_epoch_as_well(sides: Sides) -> None:
+    await sides.bus.heartbeat(B, 5)
+    assert await sides.hear(5) == Heard(beat=Position(B, 5))
 
 
 async def test_events_and_the_heartbeat_after_them_come_as_events_only(sides: Sides) -> None:
     for revision in (1, 2):
         await sides.bus.publish(revision, event(revision))
     await sides.bus.heartbeat(A, 2)
-    assert await sides.read(0) == [(1, event(1)), (2, event(2))]
+    assert await sides.hear(0) == Heard(((1, event(1)), (2, event(2))))
 
 
-async def test_another_epoch_at_the_same_revision_is_noticed(sides: Sides) -> None:
-    await sides.bus.heartbeat(A, 5)
-    assert await sides.read(5) == []
-    await sides.bus.heartbeat(B, 5)
-    [(_, data)] = await sides.read(5)
-    assert not is_event(data)
-    await sides.bus.heartbeat(B, 5)
-    assert await sides.read(5) == [], "after the snapshot it is the reader's own epoch"
-
-
-async def test_a_waiting_reader_wakes_at_a_heartbeat_that_is_news(sides: Sides) -> None:
-    reading = asyncio.gather(sides.read(1, GENEROUS_SECONDS))
+async def test_a_waiting_reader_wakes_at_a_heartbeat(sides: Sides) -> None:
+    reading = asyncio.gather(sides.hear(1, GENEROUS_SECONDS))
     await asyncio.sleep(0.05)
     await sides.bus.heartbeat(A, 2)
-    assert [revision for revision, _ in (await reading)[0]] == [1]
+    assert (await reading)[0].beat == Position(A, 2)
+
+
+async def test_a_beat_that_is_none_is_passed_over(sides: Sides, valkey: ValkeyServer) -> None:
+    with valkey.client() as client:
+        client.xadd(HEARTBEAT_KEY, {"beat": b"garbage"})
+    assert await sides.hear(1) == Heard()
 
 
 async def test_of_several_writers_one_beats_per_period(sides: Sides, valkey: ValkeyServer) -> None:
@@ -162,8 +149,8 @@ async def test_silence_of_the_writer_means_that_the_bus_is_not_to_be_relied_on(s
     with pytest.raises(BusUnavailable, match="nothing was heard"):
         await sides.read(0)
     await sides.bus.heartbeat(A, 0)
-    assert await sides.read(0) == []
-    assert await sides.read(0) == []
+    assert await sides.hear(0) == Heard(beat=Position(A, 0))
+    assert await sides.hear(0) == Heard()
 
 
 # -- what happens to Redis
@@ -179,8 +166,7 @@ async def test_a_flush_loses_a_reader_nothing_that_it_does_not_notice(
         client.flushall()
     assert await sides.read(1) == []
     await sides.bus.heartbeat(A, 2)
-    [(_, data)] = await sides.read(1)
-    assert not is_event(data)
+    assert (await sides.hear(1)).beat == Position(A, 2)
     await sides.bus.publish(3, event(3))
     assert await sides.read(2) == [(3, event(3))]
 
@@ -216,7 +202,10 @@ async def test_a_restored_database_begins_the_stream_anew(sides: Sides, revision
     await sides.bus.publish(revision + 1, event(revision + 1, B))
     assert await sides.read(revision) == [(revision + 1, event(revision + 1, B))]
     await sides.bus.heartbeat(B, revision + 1)
-    assert await sides.read(3), "a reader of the life before is told, whatever its revision"
+    heard = await sides.hear(3)
+    ahead = tuple((number, event(number, B)) for number in (revision + 1,) if number > 3)
+    told = Heard(ahead) if ahead else Heard(beat=Position(B, revision + 1))
+    assert heard == told, "a reader of the life before is told, whatever its revision"
 
 
 async def test_a_server_that_is_gone_is_said_so_by_both_sides_and_found_again(
@@ -241,19 +230,19 @@ async def test_a_server_that_hangs_times_out_on_both_sides(own_valkey: ValkeySer
     bus = RedisBus(connect(target, command_seconds=0.3))
     reader = RedisBusReader(connect(target, command_seconds=0.6), monotonic=time.monotonic)
     await bus.publish(1, event(1))
-    await reader.read(0, 0.1)
+    await reader.read(Position(A, 0), 0.1)
     own_valkey.process.signal(signal.SIGSTOP)
     try:
         async with asyncio.timeout(GENEROUS_SECONDS):
             with pytest.raises(BusError, match="in time"):
                 await bus.publish(2, event(2))
             with pytest.raises(BusUnavailable, match="in time"):
-                await reader.read(1, 0.1)
+                await reader.read(Position(A, 1), 0.1)
     finally:
         own_valkey.process.signal(signal.SIGCONT)
     # Whether it was taken is unknown, so it is offered again.
     await bus.publish(2, event(2))
-    assert await reader.read(1, 0.1) == [(2, event(2))]
+    assert (await reader.read(Position(A, 1), 0.1)).entries == ((2, event(2)),)
     await bus.aclose()
     await reader.aclose()
 

@@ -15,7 +15,7 @@ from services.control_plane.store.changes import counter
 from services.control_plane.store.rollout import note_report
 from services.control_plane.store.snapshot import snapshot
 from shared.acknowledgement import Acknowledgement, AcknowledgementError, decode_acknowledgement
-from shared.config_feed import encode_snapshot, snapshot_etag
+from shared.config_feed import SNAPSHOT_MEDIA_TYPE, encode_snapshot, snapshot_etag
 from shared.secret import Secret
 
 router = APIRouter(prefix="/internal/v1")
@@ -34,7 +34,7 @@ def get_snapshot(
         if none_match(if_none_match, tag):
             return Response(status_code=304, headers={"ETag": tag})
         taken = snapshot(session)
-    return Response(encode_snapshot(taken), headers={"ETag": tag}, media_type="application/json")
+    return Response(encode_snapshot(taken), headers={"ETag": tag}, media_type=SNAPSHOT_MEDIA_TYPE)
 
 
 @router.post("/acknowledgements", operation_id="postAcknowledgement", status_code=204)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.node_keys import NodeKeys
-from services.data_plane.table.position import Position, Verdict, judge_event, judge_snapshot
+from services.data_plane.table.position import Position, Verdict, judge_beat, judge_event, judge_snapshot
 from services.data_plane.table.secrets import SecretLoader, SecretUnavailable
 from shared.providers import PROVIDERS, ProviderName
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 Key = tuple[str, ProviderName]
 """(org, provider)."""
 NEVER: Final = float("-inf")
+STALE_SECONDS: Final = 60.0
+"""After which silence of the control plane is worth an alarm; it is served from for much longer."""
 
 
 class _Slot:
@@ -122,6 +124,11 @@ class ConfigTable:
         return self._clock() - self._confirmed_at
 
     @property
+    def is_stale(self) -> bool:
+        """Whether an operator should look why the control plane is not heard."""
+        return self.age_seconds > STALE_SECONDS
+
+    @property
     def node_keys(self) -> Mapping[str, Ed25519PublicKey]:
         """The keys that may sign box tokens, by key id."""
         return self._nodes.keys
@@ -190,13 +197,17 @@ class ConfigTable:
             self._position = here
         return verdict
 
+    def apply_beat(self, beat: Position) -> Verdict:
+        """Note where the stream ends; else say what it means."""
+        verdict = judge_beat(self._position, beat)
+        if verdict is Verdict.ACCEPT:
+            self.confirm()
+        return verdict
+
     def _apply(self, event: Event) -> None:
         match event.op:
             case "put_integration" if event.integration:
                 self._put(event.integration)
-                self._loader.forget_failure(
-                    event.integration.org, event.integration.provider, event.integration.secret_version
-                )
             case "clear_integration" if event.integration:
                 self._clear(event.integration.org, event.integration.provider)
             case "put_org" if event.org:
@@ -233,6 +244,7 @@ class ConfigTable:
             self._clear(org, provider)
 
     def _put(self, row: IntegrationRow) -> None:
+        self._loader.forget_failure(row.org, row.provider, row.secret_version)
         by_org = self._slots[row.provider]
         slot = by_org.get(row.org)
         if slot is None:

@@ -6,6 +6,7 @@ Fetches and decodes; what is done with it is decided in `sync`.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
@@ -43,11 +44,25 @@ class SnapshotSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one read of the bus gave.
+
+    Attributes:
+        entries: (revision, event) of each entry, in order.
+        beat: where the stream ends, as its writer says; None when that was not heard, or is older than
+            the entries.
+    """
+
+    entries: tuple[tuple[int, bytes], ...] = ()
+    beat: Position | None = None
+
+
 class BusReader(Protocol):
     """The event bus, read side: Redis `XREAD` semantics."""
 
-    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
-        """Give the entries above revision `after` in order; [] after `block_seconds` without one.
+    async def read(self, here: Position, block_seconds: float) -> Heard:
+        """Give what is above `here`, or a beat; nothing of both after `block_seconds` without either.
 
         Raises `BusUnavailable`.
         """
@@ -125,9 +140,10 @@ class MemoryBusReader:
     def __init__(self, stream: MemoryStream) -> None:
         self._stream = stream
 
-    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
-        """See `BusReader.read`."""
-        return await self._stream.read(after, block_seconds)
+    async def read(self, here: Position, block_seconds: float) -> Heard:
+        """See `BusReader.read`. A quiet stream is a beat by itself: its writer is in this process."""
+        entries = await self._stream.read(here.revision, block_seconds)
+        return Heard(tuple(entries), beat=None if entries else here)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -136,7 +152,7 @@ class MemoryBusReader:
 class NoBusReader:
     """Stands where no bus can be reached by design: `memory://` in a process of its own. Polling is left."""
 
-    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:  # noqa: ARG002  # the port's
+    async def read(self, here: Position, block_seconds: float) -> Heard:  # noqa: ARG002  # the port's
         """Refuse, as a bus that is down."""
         raise BusUnavailable("memory:// reaches only the process that writes it")
 

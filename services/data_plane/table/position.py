@@ -29,6 +29,16 @@ def judge_event(here: Position | None, event: Position) -> Verdict:
     return Verdict.ACCEPT if event.revision == here.revision + 1 else Verdict.IGNORE
 
 
+def judge_beat(here: Position | None, beat: Position) -> Verdict:
+    """Accept a beat that says that nothing is above us; one beyond us or of another epoch needs a snapshot.
+
+    One behind us was sent before what we know already.
+    """
+    if here is None or beat.epoch != here.epoch or beat.revision > here.revision:
+        return Verdict.RESYNC
+    return Verdict.ACCEPT if beat.revision == here.revision else Verdict.IGNORE
+
+
 def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
     """Accept every snapshot but one that is older than what events have already told.
 

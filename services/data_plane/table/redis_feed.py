@@ -9,7 +9,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
+from services.data_plane.table.feed import BusUnavailable, Heard, SnapshotUnavailable
+from services.data_plane.table.position import Position
 from shared.config_feed import (
     EVENT_FIELD,
     HEARTBEAT_FIELD,
@@ -18,7 +19,6 @@ from shared.config_feed import (
     SNAPSHOT_KEY,
     STREAM_KEY,
     FeedError,
-    Heartbeat,
     Snapshot,
     decode_heartbeat,
     decode_snapshot,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from services.data_plane.table.feed import SnapshotSource
-    from services.data_plane.table.position import Position
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +49,7 @@ _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 class RedisBusReader:
     """A `BusReader`. `client` must wait `COMMAND_SECONDS_OF_A_READER` for an answer.
 
-    A heartbeat that says that the stream ends elsewhere than this reader is given out as an entry: it is not
-    the next event, so it means that a snapshot is needed. Silence of the writer for `silence_seconds` (by
-    `monotonic`) means that the bus is not to be relied on.
+    Silence of the writer for `silence_seconds` (by `monotonic`) means that the bus is not to be relied on.
     """
 
     def __init__(
@@ -63,11 +60,10 @@ class RedisBusReader:
         self._silence_seconds = silence_seconds
         self._heard_at = monotonic()
         self._last_beat = _BEGINNING
-        self._epoch: str | None = None
 
-    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+    async def read(self, here: Position, block_seconds: float) -> Heard:
         """See `BusReader.read`."""
-        places: dict[Any, Any] = {STREAM_KEY: f"{after}-0", HEARTBEAT_KEY: self._last_beat}
+        places: dict[Any, Any] = {STREAM_KEY: f"{here.revision}-0", HEARTBEAT_KEY: self._last_beat}
         # At least 1: for Redis, 0 means for ever.
         block = max(1, int(min(block_seconds, MAX_BLOCK_SECONDS) * 1000))
         try:
@@ -77,9 +73,9 @@ class RedisBusReader:
             raise BusUnavailable(why(error)) from None
         if not reply:
             self._check_silence()
-            return []
+            return Heard()
         self._heard_at = self._monotonic()
-        return self._entries(after, {key.decode(): entries for key, entries in reply})
+        return self._heard({key.decode(): entries for key, entries in reply})
 
     async def aclose(self) -> None:
         """See `BusReader.aclose`."""
@@ -91,27 +87,17 @@ class RedisBusReader:
             self._last_beat = _BEGINNING
             raise BusUnavailable(f"nothing was heard of the control plane for {self._silence_seconds:g} s")
 
-    def _entries(self, after: int, reply: dict[str, _Entries]) -> list[tuple[int, bytes]]:
-        found = [
+    def _heard(self, reply: dict[str, _Entries]) -> Heard:
+        entries = tuple(
             (_revision_of(place), fields.get(EVENT_FIELD.encode(), b""))
             for place, fields in reply.get(STREAM_KEY, [])
-        ]
+        )
+        beat = None
         for place, fields in reply.get(HEARTBEAT_KEY, [])[-1:]:
             self._last_beat = place.decode()
-            data = fields.get(HEARTBEAT_FIELD.encode(), b"")
-            # Both streams are read at one moment, so with events here the beat may only be older than they.
-            if not found and not self._is_here(after, data):
-                found.append((after, data))
-        return found
-
-    def _is_here(self, after: int, data: bytes) -> bool:
-        """Whether a heartbeat says that there is nothing above `after`, in the epoch of the last one."""
-        try:
-            beat = decode_heartbeat(data)
-        except FeedError:
-            return False
-        before, self._epoch = self._epoch, beat.epoch
-        return beat == Heartbeat(before or beat.epoch, after)
+            beat = _beat_of(fields.get(HEARTBEAT_FIELD.encode(), b""))
+        # Both streams are read at one moment, so with entries here the beat may only be older than they.
+        return Heard(entries, beat=None if entries else beat)
 
 
 class RedisSnapshotCopy:
@@ -181,3 +167,12 @@ def _is_ahead(copy: Snapshot, known: Position) -> bool:
 
 def _revision_of(place: bytes) -> int:
     return int(place.partition(b"-")[0])
+
+
+def _beat_of(data: bytes) -> Position | None:
+    try:
+        beat = decode_heartbeat(data)
+    except FeedError as error:
+        logger.warning("the heartbeat of the event bus is not one: %s", error)
+        return None
+    return Position(beat.epoch, beat.revision)

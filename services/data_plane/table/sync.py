@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
-from services.data_plane.table.position import Verdict
+from services.data_plane.table.position import Position, Verdict
 from shared.config_feed import FeedError, decode_event
 from shared.tasks import TaskSet
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from services.data_plane.table.config_table import ConfigTable, Key
-    from services.data_plane.table.feed import BusReader, SnapshotSource
+    from services.data_plane.table.feed import BusReader, Heard, SnapshotSource
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class ConfigSync:
         fruitless = 0
         while True:
             try:
-                entries = await self._bus.read(self._revision, self._times.block_seconds)
+                heard = await self._bus.read(self._here, self._times.block_seconds)
             except BusUnavailable as error:
                 if not self._bus_failed.is_set():
                     logger.warning("the event bus cannot be read, polling instead: %s", error)
@@ -114,20 +114,22 @@ class ConfigSync:
                 await asyncio.sleep(self._retry_delay(fruitless := fruitless + 1))
                 continue
             self._bus_failed.clear()
-            if await self._take(entries):
+            if await self._take(heard):
                 fruitless = 0
             else:
                 # An entry that no snapshot explains must not become a storm of snapshots.
                 await asyncio.sleep(self._retry_delay(fruitless))
                 fruitless += 1
 
-    async def _take(self, entries: list[tuple[int, bytes]]) -> bool:
-        """Apply the entries; False when even a snapshot did not bring the table past a gap."""
-        before = self._revision
-        if all(self._apply(revision, data) for revision, data in entries):
+    async def _take(self, heard: Heard) -> bool:
+        """Apply what was heard; False when even a snapshot did not bring the table past a gap."""
+        before = self._here
+        if all(self._apply(revision, data) for revision, data in heard.entries) and (
+            heard.beat is None or self._table.apply_beat(heard.beat) is not Verdict.RESYNC
+        ):
             return True
         await self._refresh_until_done()
-        return self._revision > before
+        return self._here != before
 
     def _apply(self, revision: int, data: bytes) -> bool:
         """Apply one entry; False when a snapshot is needed."""
@@ -145,8 +147,10 @@ class ConfigSync:
         return verdict is not Verdict.RESYNC
 
     @property
-    def _revision(self) -> int:
-        return self._table.position.revision if self._table.position else 0
+    def _here(self) -> Position:
+        position = self._table.position
+        assert position is not None, "the stream is followed from the first snapshot on"
+        return position
 
     # -- snapshots
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -80,14 +81,23 @@ EVENT: dict[str, Any] = {
     "op": "put_integration",
     "integration": ROW,
 }
-SNAPSHOT: dict[str, Any] = {
+HEAD: dict[str, Any] = {
     "schema": 1,
     "epoch": "e1",
     "revision": 7,
-    "integrations": [ROW],
-    "orgs": [{"org": "acme", "name": "Acme", "owners": ["o@acme.example"]}],
-    "nodes": [{"node": "n1", "kid": "k1", "public_key": "AAAA"}],
+    "integrations": 1,
+    "orgs": 1,
+    "nodes": 1,
 }
+LINES: list[dict[str, Any]] = [
+    {"integrations": [ROW]},
+    {"orgs": [{"org": "acme", "name": "Acme", "owners": ["o@acme.example"]}]},
+    {"nodes": [{"node": "n1", "kid": "k1", "public_key": "AAAA"}]},
+]
+
+
+def written(head: object, lines: Sequence[object] = LINES) -> bytes:
+    return "\n".join(map(json.dumps, (head, *lines))).encode()
 
 
 @given(SNAPSHOTS)
@@ -105,13 +115,32 @@ def test_the_written_form_is_the_documented_one() -> None:
         "e1", 7, "put_integration", IntegrationRow("acme", "openai", enabled=True, secret_version=3)
     )
     assert json.loads(encode_event(decode_event(json.dumps(EVENT).encode()))) == EVENT
-    assert json.loads(encode_snapshot(decode_snapshot(json.dumps(SNAPSHOT).encode()))) == SNAPSHOT
+    lines = encode_snapshot(decode_snapshot(written(HEAD))).splitlines()
+    assert list(map(json.loads, lines)) == [HEAD, *LINES]
+
+
+def test_a_large_snapshot_is_many_lines_and_reads_back() -> None:
+    rows = tuple(
+        IntegrationRow(f"org-{number}", "openai", enabled=True, secret_version=1) for number in range(2_500)
+    )
+    snapshot = Snapshot("e1", 7, rows, (), ())
+    data = encode_snapshot(snapshot)
+    assert [line.count(b"secret_version") for line in data.splitlines()] == [0, 1_000, 1_000, 500]
+    assert decode_snapshot(data) == decode_snapshot(data + b"\n") == snapshot
+
+
+@pytest.mark.parametrize("lines", [LINES[:2], LINES[1:], [*LINES, LINES[0]], []])
+def test_a_snapshot_that_was_cut_or_grew_is_refused(lines: list[dict[str, Any]]) -> None:
+    with pytest.raises(FeedError, match="other rows than its head says"):
+        decode_snapshot(written(HEAD, lines))
 
 
 def test_no_type_of_the_feed_has_a_field_for_a_key_or_an_endpoint() -> None:
-    written = encode_event(decode_event(json.dumps(EVENT).encode())).decode() + json.dumps(SNAPSHOT)
+    fields = encode_event(decode_event(json.dumps(EVENT).encode())) + encode_snapshot(
+        decode_snapshot(written(HEAD))
+    )
     for word in ("api_key", "endpoint", 'secret"', "last4", "token"):
-        assert word not in written
+        assert word not in fields.decode()
 
 
 @pytest.mark.parametrize("op", ["put_integration", "clear_integration", "put_org", "remove_node"])
@@ -123,7 +152,7 @@ def test_an_event_without_its_row_is_refused(op: str) -> None:
 
 
 def test_an_event_with_another_row_than_its_own_is_refused() -> None:
-    for extra in ({"op": "put_org"}, {"node": SNAPSHOT["nodes"][0]}):
+    for extra in ({"op": "put_org"}, {"node": LINES[2]["nodes"][0]}):
         with pytest.raises(FeedError, match="one row"):
             decode_event(json.dumps(EVENT | extra).encode())
 
@@ -164,7 +193,7 @@ def test_an_event_that_lacks_a_field_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["epoch", "revision", "integrations", "orgs", "nodes"])
 def test_a_snapshot_that_lacks_a_part_is_refused_and_not_taken_for_an_empty_one(name: str) -> None:
     with pytest.raises(FeedError):
-        decode_snapshot(json.dumps({key: value for key, value in SNAPSHOT.items() if key != name}).encode())
+        decode_snapshot(written({key: value for key, value in HEAD.items() if key != name}))
 
 
 @pytest.mark.parametrize(

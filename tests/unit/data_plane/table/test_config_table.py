@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
-from services.data_plane.table.config_table import ConfigTable
+from services.data_plane.table.config_table import STALE_SECONDS, ConfigTable
 from services.data_plane.table.position import Position, Verdict
 from services.data_plane.table.secrets import SecretLoader
 from shared.box_token import public_key_text
@@ -229,6 +229,22 @@ async def test_a_config_that_is_too_old_is_unknown_until_it_is_confirmed() -> No
     assert bench.found() is there
 
 
+def test_a_beat_of_here_is_word_from_the_control_plane_and_silence_is_stale() -> None:
+    bench = Bench()
+
+    def is_stale() -> bool:
+        return bench.table.is_stale
+
+    assert is_stale()
+    bench.snapshot()
+    assert not is_stale()
+    bench.now += STALE_SECONDS + 1
+    assert bench.table.apply_beat(Position("epoch-1", 1)) is Verdict.RESYNC
+    assert is_stale()
+    assert bench.table.apply_beat(Position("epoch-1", 0)) is Verdict.ACCEPT
+    assert not is_stale()
+
+
 async def test_without_prefetch_only_a_version_in_use_is_wished_for() -> None:
     bench = Bench(prefetch=False)
     bench.snapshot()
@@ -257,6 +273,24 @@ async def test_an_event_lets_a_failed_secret_be_read_again_at_once() -> None:
     await bench.table.load("acme", "openai")
     assert bench.table.nacks
     await bench.loaded()
+
+
+async def test_a_snapshot_that_tells_of_a_change_lets_it_be_read_again_at_once_too() -> None:
+    bench = Bench()
+    await bench.loaded()
+    bench.truth.put(row(version=2))
+    bench.follow()
+    await bench.table.load("acme", "openai")
+    assert bench.table.nacks
+    bench.reader.put(2, document(key="sk-2"))
+    for enabled in (False, True):
+        bench.truth.put(row(version=2, enabled=enabled))
+        bench.snapshot()
+    await bench.table.load("acme", "openai")
+    assert not bench.table.nacks
+    found = bench.found()
+    assert isinstance(found, CompiledIntegration)
+    assert found.secret_version == 2
 
 
 def test_orgs_and_nodes_come_and_go() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.data_plane.table.position import Position, Verdict, judge_event, judge_snapshot
+from services.data_plane.table.position import Position, Verdict, judge_beat, judge_event, judge_snapshot
 
 HERE = Position("a", 5)
 
@@ -41,3 +41,20 @@ def test_a_snapshot_is_ignored_only_when_events_have_told_more(
     here: Position | None, snapshot: Position, verdict: Verdict
 ) -> None:
     assert judge_snapshot(here, snapshot) is verdict
+
+
+@pytest.mark.parametrize(
+    ("here", "beat", "verdict"),
+    [
+        (None, Position("a", 5), Verdict.RESYNC),
+        (Position("a", 5), Position("a", 5), Verdict.ACCEPT),
+        (Position("a", 5), Position("a", 6), Verdict.RESYNC),
+        (Position("a", 5), Position("a", 4), Verdict.IGNORE),
+        (Position("a", 5), Position("b", 5), Verdict.RESYNC),
+        (Position("a", 5), Position("b", 4), Verdict.RESYNC),
+    ],
+)
+def test_a_beat_is_accepted_only_where_the_reader_is(
+    here: Position | None, beat: Position, verdict: Verdict
+) -> None:
+    assert judge_beat(here, beat) is verdict

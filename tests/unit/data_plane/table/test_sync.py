@@ -13,7 +13,7 @@ import pytest
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.feed import BusUnavailable, MemoryBusReader
+from services.data_plane.table.feed import BusUnavailable, Heard, MemoryBusReader
 from services.data_plane.table.position import Position
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.sync import FULL_EVERY_POLLS, ConfigSync, SyncTimes
@@ -42,16 +42,20 @@ class FaultyBus:
         self.stream = MemoryStream()
         self.inner = MemoryBusReader(self.stream)
         self.down = False
+        self.beat: Position | None = None
         self.through: Callable[[tuple[int, bytes]], list[tuple[int, bytes]]] = lambda entry: [entry]
 
     def publish(self, event: Event) -> None:
         for revision, data in self.through((event.revision, encode_event(event))):
             self.stream.append(revision, data)
 
-    async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+    async def read(self, here: Position, block_seconds: float) -> Heard:
         if self.down:
             raise BusUnavailable("the test said so")
-        return await self.inner.read(after, block_seconds)
+        if self.beat is not None:
+            beat, self.beat = self.beat, None
+            return Heard(beat=beat)
+        return await self.inner.read(here, block_seconds)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -146,6 +150,29 @@ async def test_an_entry_that_is_no_event_is_healed_by_a_snapshot(data: bytes) ->
         bench.truth.put(row())
         bench.bus.stream.append(1, data)
         await bench.caught_up()
+
+
+@pytest.mark.parametrize("beat", [Position("epoch-1", 1), Position("epoch-2", 0)])
+async def test_a_beat_of_elsewhere_is_a_snapshot_at_once(beat: Position) -> None:
+    bench = Bench()
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        bench.truth.put(row())
+        bench.bus.beat = beat
+        await bench.caught_up()
+
+
+async def test_a_beat_of_here_or_behind_asks_for_no_snapshot() -> None:
+    bench = Bench()
+    bench.truth.put(row())
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        for revision in (0, 1):
+            bench.bus.beat = Position("epoch-1", revision)
+            await bench.until(lambda: bench.bus.beat is None)
+        bench.bus.publish(bench.truth.put(row("later")))
+        await bench.caught_up()
+        assert len(bench.snapshots.asked) == 1
 
 
 async def test_an_event_under_a_false_revision_is_not_applied() -> None:
@@ -245,10 +272,10 @@ async def test_a_loop_that_fails_starts_again(caplog: pytest.LogCaptureFixture) 
     broken = [RuntimeError("a bug")]
 
     class BrokenOnce(FaultyBus):
-        async def read(self, after: int, block_seconds: float) -> list[tuple[int, bytes]]:
+        async def read(self, here: Position, block_seconds: float) -> Heard:
             if broken:
                 raise broken.pop()
-            return await super().read(after, block_seconds)
+            return await super().read(here, block_seconds)
 
     bench.bus = BrokenOnce()
     bench.__post_init__()
