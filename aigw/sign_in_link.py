@@ -1,4 +1,4 @@
-"""A new one-time link into the Portal of a running `aigw up`, for when the printed one was used or is too old.
+"""A new one-time link into the Portal of a running `aigw up`, when the printed one is of no use any more.
 
 Whoever may write the data folder may sign in anyway, so the database is asked directly.
 """

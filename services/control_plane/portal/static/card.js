@@ -8,7 +8,7 @@ import { copyButton, row, textField, toggle } from "./fields.js";
 import { keyHint } from "./key_rules.js";
 import { PROVIDERS } from "./providers.js";
 import { orgPath, rest } from "./rest.js";
-import { watchRollout } from "./rollout_watch.js";
+import { watchRollout, watchTraffic } from "./rollout_watch.js";
 import { snippetBox } from "./snippet_box.js";
 import { trialBox } from "./trial_box.js";
 import { ago, differences, listed, rollout, savedKey, status, who } from "./words.js";
@@ -27,6 +27,14 @@ export class Card {
     this.#build(saved);
     this.#take(saved, `"${saved.revision}"`);
     if (saved.state !== "not_set_up") this.#watchRollout({ quiet: true });
+    watchTraffic(
+      this.path,
+      () => this.saved.state === "enabled" && !this.busy,
+      (found) => {
+        this.traffic = found.traffic;
+        this.#renderChip();
+      },
+    );
   }
 
   /** Whether the person would lose something by leaving. */

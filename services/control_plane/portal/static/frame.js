@@ -82,7 +82,7 @@ function watchSession(me) {
       h("p", {}, h("strong", {}, "Your session has ended. "), "What you typed is still here. Sign in again, then come back to this page."),
       h("a", { class: "button", href: "/sign-in?again", target: "_blank", rel: "noopener" }, "Sign in in a new tab", icon("external")),
     );
-    document.body.prepend(notice);
+    document.querySelector(".top-bar").after(notice);
   });
   document.addEventListener("visibilitychange", async () => {
     if (!notice || document.visibilityState !== "visible") return;
@@ -106,8 +106,9 @@ export function failure(error) {
   const gone = error.status === 404;
   return h(
     "div",
-    { class: "notice bad", role: "alert" },
-    h("p", {}, h("strong", {}, gone ? "There is nothing here. " : "This could not be loaded. "), error.message),
+    { class: "empty", role: "alert" },
+    h("h1", {}, gone ? "There is nothing here" : "This could not be loaded"),
+    h("p", {}, error.message),
     gone
       ? h("a", { class: "button", href: "/" }, "Go to My Orgs")
       : h("button", { type: "button", class: "button", onclick: () => location.reload() }, "Try again"),

@@ -7,6 +7,8 @@ const LATER_MS = 2000;
 const SOON_POLLS = 30;
 const MAX_POLLS = 90;
 
+const TRAFFIC_MS = 4000;
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Tell `show` each answer until it is live everywhere; a newer watch, by `isCurrent`, ends this one. */
@@ -22,4 +24,16 @@ export async function watchRollout(path, isCurrent, show) {
     }
     await wait(poll < SOON_POLLS ? SOON_MS : LATER_MS);
   }
+}
+
+/** Tell `show` every few seconds what real traffic shows, as long as the page is looked at and `isWanted`. */
+export function watchTraffic(path, isWanted, show) {
+  setInterval(async () => {
+    if (document.visibilityState !== "visible" || !isWanted()) return;
+    try {
+      show((await rest("GET", `${path}/rollout`)).data);
+    } catch {
+      // The next round asks again; what is shown stays.
+    }
+  }, TRAFFIC_MS);
 }
