@@ -26,7 +26,9 @@ from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.box_app.app import BoxAppParts, box_app
 from services.data_plane.identity.header import HeaderIdentity
 from services.data_plane.identity.static import StaticIdentity
+from services.data_plane.relay.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.relay import Relay
+from services.data_plane.relay.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
@@ -49,6 +51,7 @@ from shared.vault_target import is_vault_url, parse_vault_url
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.ports import Identity
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
@@ -121,7 +124,7 @@ class DataPlane:
             table=parts.table,
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
-            address_policy=settings.address_policy(),
+            egress=_egress(settings),
             allow_plain_http=settings.allow_plain_http_endpoints,
             box_authorities=settings.authorities(self.box_port),
             tls_context=parts.tls_context,
@@ -326,6 +329,13 @@ def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
             "aigw_dropped_log_lines", "Access log lines given up.", lambda: access_log.dropped_lines
         )
     return metrics
+
+
+def _egress(settings: DataPlaneSettings) -> Egress:
+    proxy = settings.egress_proxy_address()
+    if proxy is None:
+        return DirectEgress(Resolver(settings.address_policy()))
+    return ProxyEgress(*proxy, settings.egress_proxy_credentials, settings.address_policy())
 
 
 def _upstream_tls(ca_file: Path | None) -> ssl.SSLContext:

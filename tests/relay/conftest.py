@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.relay.egress import DirectEgress, Egress
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
 from services.data_plane.table.compile import compile_integration
@@ -229,6 +230,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
         tls: ssl.SSLContext | None = None,
         policy: tuple[str, ...] = ("127.0.0.0/8", "::1/128"),
         resolver: Resolver | None = None,
+        egress: Egress | None = None,
         **limits: float,
     ) -> RelayUnderTest:
         table, books, started = HeldTable(), HeldBooks(), asyncio.Event()
@@ -244,12 +246,11 @@ async def run_relay() -> AsyncIterator[RunRelay]:
             table=table,
             account=books,
             limits=RelayLimits(**limits),  # type: ignore[arg-type]  # the test names limits as it needs them
-            address_policy=AddressPolicy.of(policy),
+            egress=egress or DirectEgress(resolver or Resolver(AddressPolicy.of(policy))),
             allow_plain_http=True,
             box_authorities=frozenset({b"10.0.2.2:1000", b"127.0.0.1:%d" % port_of(listener)}),
             tls_context=tls or ssl.create_default_context(),
             clock=unix_now,
-            resolver=resolver,
         )
         serving = serve(
             app, listener, stop=stop, started=started.set, http=relay.protocol_factory, grace_seconds=1

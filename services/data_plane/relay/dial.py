@@ -1,39 +1,34 @@
-"""Opens one connection to an endpoint: resolve, check, race the addresses, TLS on the name.
+"""Opens one connection to an endpoint: a socket by the way out, and TLS on the name.
 
-The socket is connected to an address that was checked, and the certificate is verified against the name, so
-that nothing between the check and the connect can change where the key goes.
+The socket leads to an address that was checked (`egress.py`), and the certificate is verified against the
+name, so that nothing between the check and the connect can change where the key goes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
-
-import aiohappyeyeballs
+from typing import TYPE_CHECKING
 
 from services.data_plane.core.refused import Refused
 from services.data_plane.relay.tls import SessionCache, TlsConnection
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
-    from services.data_plane.relay.resolver import Resolver
+    from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.upstream_connection import UpstreamConnection
     from shared.endpoint import Endpoint
-
-HAPPY_EYEBALLS_DELAY_SECONDS: Final = 0.25  # RFC 8305 §5
 
 
 class Dialer:
     """Opens connections under one address policy, one TLS configuration and one deadline."""
 
     def __init__(
-        self, resolver: Resolver, tls: ssl.SSLContext, connect_seconds: float, *, allow_plain_http: bool
+        self, egress: Egress, tls: ssl.SSLContext, connect_seconds: float, *, allow_plain_http: bool
     ) -> None:
-        self._resolver = resolver
+        self._egress = egress
         self._tls = tls
         self._connect_seconds = connect_seconds
         self._sessions = SessionCache()
@@ -60,17 +55,17 @@ class Dialer:
         self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]
     ) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        infos = await self._resolver.resolve(endpoint.host, endpoint.port)
-        connected = await aiohappyeyeballs.start_connection(
-            list(infos), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS, loop=loop
-        )
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not endpoint.tls:
-            _, plain = await loop.create_connection(factory, sock=connected)
-            return plain
-        _, tls = await loop.create_connection(
-            lambda: TlsConnection(factory(), self._tls, endpoint.host, self._sessions), sock=connected
-        )
+        connected = await self._egress.open(endpoint)
+        try:
+            if not endpoint.tls:
+                _, plain = await loop.create_connection(factory, sock=connected)
+                return plain
+            _, tls = await loop.create_connection(
+                lambda: TlsConnection(factory(), self._tls, endpoint.host, self._sessions), sock=connected
+            )
+        except BaseException:
+            connected.close()
+            raise
         try:
             await tls.ready
         except BaseException:

@@ -15,7 +15,6 @@ from services.data_plane.relay.box_connection import BoxConnection
 from services.data_plane.relay.dial import Dialer
 from services.data_plane.relay.hand_over import UvicornParts
 from services.data_plane.relay.pool import Pool
-from services.data_plane.relay.resolver import Resolver
 from services.data_plane.relay.room import Room
 from services.data_plane.relay.write_batch import WriteBatch
 from shared.rejections import Rejection
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.ports import Account, Identity, Table
-    from shared.addresses import AddressPolicy
     from shared.clock import Clock
     from shared.listener import ProtocolFactory
     from shared.providers import Provider, ProviderName
@@ -48,12 +47,11 @@ class Relay:
         table: Table,
         account: Account,
         limits: RelayLimits,
-        address_policy: AddressPolicy,
+        egress: Egress,
         allow_plain_http: bool,
         box_authorities: frozenset[bytes],
         tls_context: ssl.SSLContext,
         clock: Clock,
-        resolver: Resolver | None = None,
     ) -> None:
         self.identity = identity
         self.table = table
@@ -66,7 +64,7 @@ class Relay:
         self.batch = WriteBatch()
         self.pool = Pool(
             Dialer(
-                resolver or Resolver(address_policy),
+                egress,
                 tls_context,
                 limits.connect_seconds,
                 allow_plain_http=allow_plain_http,

@@ -1,0 +1,125 @@
+"""How a socket to an endpoint comes about: directly to a checked address, or by the operator's proxy.
+
+The proxy is set by the operator, never by the environment's proxy variables, and only ever asked for a tunnel
+(CONNECT), so that it sees the endpoint's name and no byte of a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from base64 import b64encode
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, Protocol
+
+import aiohappyeyeballs
+
+from services.data_plane.core.refused import Refused
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from services.data_plane.relay.resolver import Resolver
+    from shared.addresses import AddressPolicy
+    from shared.endpoint import Endpoint
+    from shared.secret import Secret
+
+HAPPY_EYEBALLS_DELAY_SECONDS: Final = 0.25  # RFC 8305 §5
+MAX_PROXY_HEAD_BYTES: Final = 16 * 1024
+_ESTABLISHED: Final = re.compile(rb"HTTP/1\.[01] 2[0-9]{2}[ \r]")
+
+
+class Egress(Protocol):
+    """The way out."""
+
+    async def open(self, endpoint: Endpoint) -> socket.socket:
+        """Give a connected socket whose other end is `endpoint`; raises `Refused` or `OSError`."""
+        ...
+
+
+class DirectEgress:
+    """Connects to the addresses that the resolver has checked, racing them."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def open(self, endpoint: Endpoint) -> socket.socket:
+        """Resolve, check, race, connect."""
+        infos = await self._resolver.resolve(endpoint.host, endpoint.port)
+        connected = await aiohappyeyeballs.start_connection(
+            list(infos),
+            happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS,
+            loop=asyncio.get_running_loop(),
+        )
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+
+
+class ProxyEgress:
+    """Asks the operator's proxy for a tunnel (RFC 9110 §9.3.6).
+
+    The proxy resolves the endpoint's name, so which addresses it may lead to is the proxy's policy; a literal
+    address in an endpoint is still judged here. TLS is verified on the name, through the tunnel.
+
+    Args:
+        host, port: of the proxy.
+        credentials: `user:password` for `Proxy-Authorization: Basic` (RFC 7617); None for none.
+        policy: judges literal addresses.
+    """
+
+    def __init__(self, host: str, port: int, credentials: Secret | None, policy: AddressPolicy) -> None:
+        self._host = host
+        self._port = port
+        self._credentials = credentials
+        self._policy = policy
+
+    async def open(self, endpoint: Endpoint) -> socket.socket:
+        """Connect to the proxy and have it connect to the endpoint."""
+        self._check_literal(endpoint.host)
+        loop = asyncio.get_running_loop()
+        infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        connected = await aiohappyeyeballs.start_connection(
+            list(infos), happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS, loop=loop
+        )
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_sendall(connected, self._request(endpoint))
+            _check_answer(await _read_head(connected))
+        except BaseException:
+            connected.close()
+            raise
+        return connected
+
+    def _check_literal(self, host: str) -> None:
+        with contextlib.suppress(ValueError):
+            if not self._policy.allows(ip_address(host)):
+                raise Refused(Rejection.UPSTREAM_UNREACHABLE, "its address is not public")
+
+    def _request(self, endpoint: Endpoint) -> bytes:
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        lines = [f"CONNECT {host}:{endpoint.port} HTTP/1.1", f"Host: {host}:{endpoint.port}"]
+        if self._credentials is not None:
+            basic = b64encode(self._credentials.reveal().encode()).decode()
+            lines.append(f"Proxy-Authorization: Basic {basic}")
+        return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def _read_head(connected: socket.socket) -> bytes:
+    """Read the proxy's answer. Behind it nothing may come: the endpoint speaks only when it is spoken to."""
+    loop, head = asyncio.get_running_loop(), b""
+    while not head.endswith(b"\r\n\r\n"):
+        piece = await loop.sock_recv(connected, 4096)
+        head += piece
+        if not piece or len(head) > MAX_PROXY_HEAD_BYTES:
+            raise Refused(
+                Rejection.UPSTREAM_UNREACHABLE, "the operator's egress proxy did not answer properly"
+            )
+    return head
+
+
+def _check_answer(head: bytes) -> None:
+    if not _ESTABLISHED.match(head):
+        status = head[9:12].decode("latin-1") if head.startswith(b"HTTP/1.") else "none"
+        detail = f"the operator's egress proxy refused the tunnel, status {status}"
+        raise Refused(Rejection.UPSTREAM_UNREACHABLE, detail)
