@@ -1,3 +1,5 @@
+"""Tests of `bench/machine.py`: how a run names the machine that it ran on."""
+
 from bench.machine import model_in, siblings_in
 
 

@@ -1,3 +1,5 @@
+"""Tests of `bench/measure.py`: how counts become figures."""
+
 import pytest
 
 from bench.measure import cpu_figures, derive

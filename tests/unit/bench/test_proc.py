@@ -1,3 +1,5 @@
+"""Tests of `bench/proc.py`: how CPU time and memory are read from /proc."""
+
 import pytest
 
 from bench.proc import Stat, descendants, parse_core_ticks, parse_stat

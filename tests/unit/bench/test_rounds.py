@@ -1,3 +1,5 @@
+"""Tests of `bench/rounds.py`: how rounds are shuffled and repeated."""
+
 from collections import Counter
 
 from bench.rounds import Plan, does

@@ -1,3 +1,5 @@
+"""Tests of `bench/summary.py`: medians, spreads and ratios."""
+
 import pytest
 
 from bench.summary import Sample, Spread, Summary

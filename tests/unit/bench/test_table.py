@@ -1,3 +1,5 @@
+"""Tests of `bench/table.py`: how the table is written."""
+
 from contextlib import AbstractContextManager
 
 from bench.rows import Figure, Row

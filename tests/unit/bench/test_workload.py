@@ -1,3 +1,5 @@
+"""Tests of `bench/workload.py`: the requests and answers that are sent."""
+
 import re
 
 from bench.workload import (
