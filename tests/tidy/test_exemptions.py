@@ -49,7 +49,6 @@ SKIPS: dict[str, str] = {
     "tests/unit/data_plane/box_app/test_setup_script.py test_it_is_clean_for_every_posix_shell": (
         "asks shellcheck, which no package of the lock brings"
     ),
-    ),
 }
 """Tests that may be skipped or expected to fail: `<path> <function>`, and until when."""
 
