@@ -49,11 +49,11 @@ export class Card {
     const id = newId("card");
     this.chip = h("span", { class: "chip" });
     this.notice = h("div", { class: "notices", role: "alert" });
-    this.key = textField({ type: "password", oninput: () => this.#typed("key"), onblur: () => this.#left("key") });
+    this.key = textField({ type: "password", oninput: () => this.#typed("key"), onblur: (event) => this.#left("key", event) });
     this.endpoint = textField({
       placeholder: defaultEndpoint,
       oninput: () => this.#typed("endpoint"),
-      onblur: () => this.#left("endpoint"),
+      onblur: (event) => this.#left("endpoint", event),
     });
     this.endpoint.input.setAttribute("inputmode", "url");
     this.switchHint = h("p", { class: "hint", id: `${id}-switch` });
@@ -152,7 +152,9 @@ export class Card {
     this.#render();
   }
 
-  #left(field) {
+  #left(field, event) {
+    // A fault that appeared now would move the button away from under the click that is on its way to it.
+    if (event.relatedTarget?.closest(".actions")) return;
     if (field !== "key" || this.draft.key) this.touched.add(field);
     this.#render();
   }

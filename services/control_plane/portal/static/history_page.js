@@ -18,7 +18,7 @@ export async function showHistory(main, org, me) {
   const rows = h("tbody");
   const told = h("p", { class: "fine", role: "status" });
   const more = h("button", { type: "button", class: "button", hidden: true }, "Show older changes");
-  const list = { org, me, rows, told, more, cursor: null, path: () => auditPath(org, what.field.value, person.field.value) };
+  const list = { org, me, rows, told, more, cursor: null, turn: 0, path: () => auditPath(org, what.field.value, person.field.value) };
   const save = h("button", { type: "button", class: "button", onclick: () => exportCsv(list, save) }, "Export CSV");
   more.addEventListener("click", () => load(list));
   for (const { field } of [what, person]) field.addEventListener("change", () => restart(list));
@@ -57,14 +57,17 @@ function auditPath(org, target, actor) {
 
 async function restart(list) {
   list.cursor = null;
+  list.turn += 1;
   list.rows.replaceChildren();
   await load(list);
 }
 
 async function load(list) {
+  const { turn } = list;
   const cursor = list.cursor ? `&cursor=${encodeURIComponent(list.cursor)}` : "";
   try {
     const { data } = await rest("GET", `${list.path()}&limit=${PAGE}${cursor}`);
+    if (turn !== list.turn) return; // another filter was chosen meanwhile
     list.cursor = data.next_cursor;
     list.rows.append(...data.items.map((entry) => row(entry, list.me)));
     const shown = list.rows.children.length;

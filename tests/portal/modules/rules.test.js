@@ -1,0 +1,58 @@
+// Hints about keys and endpoints, and where requests would go.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { endpointFault, endpointHint, requestTarget } from "../../../services/control_plane/portal/static/endpoint_rules.js";
+import { keyFault, keyHint, keyOwner } from "../../../services/control_plane/portal/static/key_rules.js";
+
+test("a key's owner is told by its start", () => {
+  assert.equal(keyOwner("sk-ant-oat01-x"), "anthropic");
+  assert.equal(keyOwner("sk-proj-x"), "openai");
+  assert.equal(keyOwner("key-x"), null);
+});
+
+test("what cannot be a key is refused with the reason", () => {
+  assert.match(keyFault("sk-…AbCd"), /masked/);
+  assert.match(keyFault("sk-abc def0"), /spaces/);
+  assert.match(keyFault("sk-é12345678"), /special/);
+  assert.match(keyFault("short"), /at least 8/);
+  assert.match(keyFault("x".repeat(4) + "y".repeat(509)), /at most 512/);
+  assert.match(keyFault("run9-placeholder"), /placeholder/);
+  assert.equal(keyFault("sk-proj-0123456789"), "");
+});
+
+test("a key that looks wrong here gets a hint, unless the endpoint is the org's own", () => {
+  assert.match(keyHint("openai", "sk-ant-api03-x", true), /of Anthropic/);
+  assert.match(keyHint("anthropic", "sk-proj-x", false), /of OpenAI/);
+  assert.match(keyHint("openai", "gw-12345678", false), /begin with sk-/);
+  assert.equal(keyHint("openai", "gw-12345678", true), "");
+  assert.equal(keyHint("anthropic", "sk-ant-oat01-x", false), "");
+});
+
+test("an endpoint that cannot work is refused while it is typed", () => {
+  for (const [text, reason] of [
+    ["gateway.example", /Begin with https/],
+    ["ftp://gateway.example", /Begin with https/],
+    ["https://", /not a complete URL/],
+    ["https://me:pw@gateway.example", /user name/],
+    ["https://gateway.example/v1?x=1", /from \? on/],
+    ["https://gateway.example/v1#x", /from # on/],
+    ["https://gateway.example/v1/chat/completions", /one route/],
+  ]) assert.match(endpointFault(text), reason);
+  for (const text of ["", "  ", "https://gateway.example", "https://gateway.example:8443/openai/v1/"]) assert.equal(endpointFault(text), "");
+});
+
+test("only the operator can allow plain http and addresses", () => {
+  assert.match(endpointHint("http://gateway.example"), /unencrypted/);
+  for (const text of ["https://10.0.0.1", "https://[::1]/", "https://2130706433/", "https://127.1"]) assert.match(endpointHint(text), /IP address/);
+  assert.equal(endpointHint("https://gateway.example"), "");
+});
+
+test("the target of a request follows the contract", () => {
+  assert.equal(requestTarget("openai", ""), "https://api.openai.com/v1/responses");
+  assert.equal(requestTarget("anthropic", ""), "https://api.anthropic.com/v1/messages");
+  assert.equal(requestTarget("openai", "https://gateway.example/openai/v1/"), "https://gateway.example/openai/v1/responses");
+  assert.equal(requestTarget("anthropic", "https://gateway.example/v1"), "https://gateway.example/v1/messages");
+  assert.equal(requestTarget("openai", "nonsense"), "");
+});

@@ -1,0 +1,92 @@
+// The sentences: states, times, changes, trials.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { auditCsv, cell } from "../../../services/control_plane/portal/static/csv.js";
+import { step } from "../../../services/control_plane/portal/static/fields.js";
+import { snippets } from "../../../services/control_plane/portal/static/snippets.js";
+import * as words from "../../../services/control_plane/portal/static/words.js";
+
+const NOW = new Date("2026-11-03T12:00:00Z");
+const ON = { provider: "openai", state: "enabled", endpoint: "https://a.example", key: { set: true, updated_at: "2026-11-03T10:00:00Z" } };
+
+test("ages are told as people do", () => {
+  for (const [at, said] of [
+    ["2026-11-03T11:59:30Z", "just now"],
+    ["2026-11-03T11:59:00Z", "1 minute ago"],
+    ["2026-11-03T09:00:00Z", "3 hours ago"],
+    ["2026-11-01T09:00:00Z", "on 1 Nov"],
+    ["2025-11-01T09:00:00Z", "on 1 Nov 2025"],
+  ]) assert.equal(words.ago(at, NOW), said);
+});
+
+test("the chip says what real traffic shows of this key, not of the one before", () => {
+  const chip = (traffic, saved = ON) => words.status(saved, traffic, NOW).text;
+  const before = "2026-11-03T09:00:00Z";
+  const first = "2026-11-03T10:30:00Z";
+  const later = "2026-11-03T11:00:00Z";
+  assert.equal(chip(null), "On, unverified");
+  assert.equal(chip({ accepted_at: before, rejected_at: null }), "On, unverified");
+  assert.equal(chip({ accepted_at: null, rejected_at: before }), "On, unverified");
+  assert.equal(chip({ accepted_at: first, rejected_at: before }), "On");
+  assert.equal(chip({ accepted_at: first, rejected_at: later }), "Key rejected 1 hour ago");
+  assert.equal(chip({ accepted_at: later, rejected_at: first }), "On");
+  assert.equal(chip({ accepted_at: later, rejected_at: null }, { ...ON, state: "disabled" }), "Off");
+  assert.equal(chip(null, { ...ON, state: "not_set_up" }), "Not set up");
+});
+
+test("a roll-out is told until all have it", () => {
+  assert.equal(words.rollout({ live: 11, total: 12, seconds: null }), "Live on 11 of 12 …");
+  assert.equal(words.rollout({ live: 12, total: 12, seconds: 0.42 }, true), "Live on 12 of 12 after 0.4 s");
+  assert.equal(words.rollout({ live: 1, total: 1, seconds: 0.03 }, true), "Live on 1 of 1, at once");
+  assert.equal(words.rollout({ live: 12, total: 12, seconds: 0.42 }), "Live on 12 of 12");
+  assert.match(words.rollout({ live: 0, total: 0, seconds: null }), /No gateway process/);
+});
+
+test("somebody else's change is named by its parts", () => {
+  const replaced = { ...ON, key: { set: true, updated_at: "2026-11-03T11:00:00Z" }, endpoint: "https://b.example" };
+  assert.deepEqual(words.differences(ON, replaced), ["replaced the key", "changed the endpoint"]);
+  assert.deepEqual(words.differences(ON, { ...ON, state: "disabled" }), ["switched it off"]);
+  assert.deepEqual(words.differences(ON, { ...ON, state: "not_set_up" }), ["cleared it"]);
+  assert.equal(words.listed(["a", "b", "c"]), "a, b and c");
+});
+
+test("history reads as sentences", () => {
+  const put = (changed, state) => words.change({ action: "integration.put", target: "openai", details: { changed, state } });
+  assert.equal(put(["api_key", "endpoint", "enabled"], "enabled"), "Set the key and endpoint of OpenAI, switched on");
+  assert.equal(put(["enabled"], "disabled"), "Switched OpenAI off");
+  assert.equal(put(["api_key"], "enabled"), "Set the key of OpenAI");
+  assert.equal(words.change({ action: "member.put", target: "a@b.test", details: { role: "owner" } }), "Made a@b.test an owner");
+  assert.equal(words.change({ action: "new.kind", target: "x", details: {} }), "new.kind x");
+});
+
+test("only the provider's refusal is called a refusal", () => {
+  const result = (verdict, step) => ({ verdict, steps: [{ step, status: "failed" }] });
+  assert.equal(words.trialVerdict(result("valid", "x")).tone, "good");
+  assert.match(words.trialVerdict(result("invalid", "authentication")).text, /refuses this key/);
+  assert.match(words.trialVerdict(result("unknown", "dns")).text, /nothing about the key. Check the endpoint's host name/);
+});
+
+test("a spreadsheet runs nothing of an export", () => {
+  assert.equal(cell('=HYPERLINK("x")'), `"'=HYPERLINK(""x"")"`);
+  for (const start of "+-@") assert.equal(cell(`${start}1`), `"'${start}1"`);
+  const entry = { at: "t", actor: "a", action: "b", target: "c", revision: 7, details: { x: 'q"' } };
+  assert.equal(auditCsv([entry]).split("\r\n")[1], `"t","a","b","c","7","{""x"":""q\\""""}"`);
+});
+
+test("every snippet uses the org's own base URL", () => {
+  for (const [provider, url] of [["openai", "http://10.0.2.2:1000/run9/ai/openai/v1/"], ["anthropic", "http://10.0.2.2:1000/run9/ai/anthropic"]]) {
+    const found = snippets(provider, url);
+    assert.ok(found.length >= 6);
+    for (const id of ["shell", "curl"]) assert.ok(found.find((one) => one.id === id).code.includes(url));
+    for (const { code } of found) assert.ok(!code.includes("undefined"));
+  }
+});
+
+test("arrow keys go round the tabs", () => {
+  assert.equal(step("ArrowRight", 4, 5), 0);
+  assert.equal(step("ArrowLeft", 0, 5), 4);
+  assert.equal(step("End", 0, 5), 4);
+  assert.equal(step("Tab", 0, 5), null);
+});

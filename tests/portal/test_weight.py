@@ -1,0 +1,48 @@
+"""How heavy and how fast the pages are, without a network; and that Node agrees with the modules."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.portal.conftest import OpenPage
+from tests.portal.world import PortalWorld
+from tests.support.servers.tools import find_program, missing
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
+MAX_PAGE_BYTES = 100 * 1024
+FIRST_PAINT_MS = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+
+
+@pytest.mark.parametrize("path", ["/", "ai-integrations", "members", "history"])
+async def test_a_page_is_light_and_paints_within_a_second(
+    path: str, portal: PortalWorld, open_page: OpenPage
+) -> None:
+    await portal.set_up("openai")
+    page = await open_page(path)
+    await page.settled()
+    assert 10_000 < page.downloaded_bytes <= MAX_PAGE_BYTES
+    await page.page.wait_for_function(FIRST_PAINT_MS)
+    assert await page.page.evaluate(FIRST_PAINT_MS) < 1000
+
+
+async def test_a_second_visit_loads_no_static_file_again(portal: PortalWorld, open_page: OpenPage) -> None:
+    page = await open_page("members")
+    await page.goto(portal.url("history"))
+    script = """performance.getEntriesByType("resource").filter((one) => one.name.includes("/static/"))
+        .map((one) => one.transferSize)"""
+    sizes = await page.page.evaluate(script)
+    assert len(sizes) > 10
+    assert sum(sizes) == 0
+
+
+async def test_the_modules_pass_their_own_tests_under_node() -> None:
+    node = find_program("node") or missing("Node")
+    tests = sorted(Path(__file__).with_name("modules").glob("*.test.js"))
+    process = await asyncio.create_subprocess_exec(
+        node, "--test", *tests, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, out.decode()
