@@ -20,6 +20,7 @@ from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.rules.endpoint import EndpointPolicy
+from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
 from services.control_plane.secrets.local import LocalSecretWriter
 from services.control_plane.secrets.port import SecretWriter
@@ -63,6 +64,7 @@ class ControlPlane:
         context: Context,
         relay: OutboxRelay,
         sweep: SecretSweep,
+        janitor: SecretJanitor,
         resolver: SystemResolver,
         secrets: SecretWriter,
         bus: Bus,
@@ -73,6 +75,7 @@ class ControlPlane:
         self._settings = settings
         self._relay = relay
         self._sweep = sweep
+        self._janitor = janitor
         self._resolver = resolver
         self._secrets = secrets
         self._bus = bus
@@ -112,7 +115,8 @@ class ControlPlane:
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock)
         sweep = SecretSweep(database, secrets, _signal_of(database))
-        return cls(settings, context, relay, sweep, resolver, secrets, bus)
+        janitor = SecretJanitor(database, secrets, clock)
+        return cls(settings, context, relay, sweep, janitor, resolver, secrets, bus)
 
     async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain. `started` is called once, when both listeners accept.
@@ -142,6 +146,7 @@ class ControlPlane:
         try:
             tasks.start(self._relay.run(), "outbox relay")
             tasks.start(self._sweep.run(), "secret sweep")
+            tasks.start(self._janitor.run(), "secret janitor")
             await asyncio.gather(
                 *(
                     serve(app, listener, stop=stop, started=one_started, grace_seconds=settings.drain_seconds)

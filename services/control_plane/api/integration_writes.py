@@ -22,6 +22,7 @@ from services.control_plane.rules.integration import KEEP, Current, Keep, Reques
 from services.control_plane.rules.key import judge_key, label_key
 from services.control_plane.rules.membership import require_owner
 from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.rules.secret_versions import MAX_PIN_SECONDS
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken, SecretWriter
 from services.control_plane.store import integrations
 from services.control_plane.store.changes import Author, changing
@@ -176,6 +177,7 @@ class IntegrationWrites:
         if not transition.secret:
             return None
         assert key is not None, "the rules ask for a secret only when a key was typed"
+        written_at = self._clock()
         document = SecretDocument(target.org, target.provider, transition.endpoint, key)
         version = seen.secret_version + 1
         for _ in range(MAX_ATTEMPTS):
@@ -187,7 +189,8 @@ class IntegrationWrites:
             except SecretStoreError as error:
                 raise _store_failed() from error
             else:
-                return NewKey(version, label_key(self._pepper, target.org, target.provider, key))
+                label = label_key(self._pepper, target.org, target.provider, key)
+                return NewKey(version, label, written_at)
         raise _store_failed()
 
     def _commit(
@@ -197,6 +200,8 @@ class IntegrationWrites:
             row = integrations.integration(session, target.org, target.provider)
             # Asked again under the lock: the org or the owner may have gone since.
             require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
+            if key is not None and self._clock() - key.written_at > MAX_PIN_SECONDS:
+                raise _store_failed()  # by now the janitor may take that version for nobody's
             unchanged = row.revision == seen.revision
             if unchanged:
                 integrations.apply(session, Author(target.actor, self._clock()), row, transition, key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -61,9 +61,22 @@ class LocalSecretWriter:
         folder = sealed_file.folder_of(self._root, org, provider)
         with _os_errors_as("the secret could not be destroyed"):
             gone = [version for version in _versions(folder) if version <= through]
-            for version in gone:
+        self.destroy_versions(org, provider, gone)
+
+    def stored(self, org: str, provider: ProviderName) -> Mapping[int, float]:
+        """See `SecretWriter`."""
+        folder = sealed_file.folder_of(self._root, org, provider)
+        with _os_errors_as("the secrets could not be looked at"):
+            found = ((version, _made_at(self._root, org, provider, version)) for version in _versions(folder))
+            return {version: made for version, made in found if made is not None}
+
+    def destroy_versions(self, org: str, provider: ProviderName, versions: Collection[int]) -> None:
+        """See `SecretWriter`."""
+        with _os_errors_as("the secret could not be destroyed"):
+            for version in versions:
                 sealed_file.file_of(self._root, org, provider, version).unlink(missing_ok=True)
-            if gone:
+            folder = sealed_file.folder_of(self._root, org, provider)
+            if versions and folder.is_dir():
                 _sync_folder(folder)
 
     def close(self) -> None:
@@ -75,6 +88,14 @@ def _versions(folder: Path) -> list[int]:
         return []
     found = (sealed_file.version_of(entry.name) for entry in folder.iterdir())
     return [version for version in found if version is not None]
+
+
+def _made_at(root: Path, org: str, provider: ProviderName, version: int) -> float | None:
+    """When a version was written; None when another process has destroyed it meanwhile."""
+    try:
+        return sealed_file.file_of(root, org, provider, version).stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _make_key(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from shared.providers import ProviderName
@@ -34,6 +35,22 @@ class SecretWriter(Protocol):
 
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """Destroy every version up to `through`; those already gone are no error.
+
+        Raises:
+            SecretStoreError: some may still be there.
+        """
+        ...
+
+    def stored(self, org: str, provider: ProviderName) -> Mapping[int, float]:
+        """Tell which versions are there and not destroyed, and when each was made (Unix seconds).
+
+        Raises:
+            SecretStoreError: the store failed.
+        """
+        ...
+
+    def destroy_versions(self, org: str, provider: ProviderName, versions: Collection[int]) -> None:
+        """Destroy exactly these; those already gone are no error.
 
         Raises:
             SecretStoreError: some may still be there.

@@ -6,6 +6,8 @@ stays in the database: so no version number is ever used twice.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken
@@ -47,11 +49,36 @@ class VaultSecretWriter:
         try:
             path = self._session.target.path(org, provider)
             versions = self._versions(path)
-            left = [version for version, gone in versions.items() if version <= through and not gone]
-            if left:
-                self._session.call(
-                    lambda client: self._kv(client).destroy_secret_versions(path, left, self._mount)
-                )
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretStoreError(str(error)) from None
+        left = [version for version, gone in versions.items() if version <= through and not gone]
+        self.destroy_versions(org, provider, left)
+
+    def stored(self, org: str, provider: ProviderName) -> Mapping[int, float]:
+        """See `SecretWriter`."""
+        try:
+            about = self._metadata(self._session.target.path(org, provider)).get("versions", {})
+            return {
+                int(number): datetime.fromisoformat(version["created_time"]).timestamp()
+                for number, version in about.items()
+                if not version["destroyed"]
+            }
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretStoreError(str(error)) from None
+        except (KeyError, TypeError, ValueError):
+            raise SecretStoreError("Vault does not tell what it stores") from None
+
+    def destroy_versions(self, org: str, provider: ProviderName, versions: Collection[int]) -> None:
+        """See `SecretWriter`."""
+        if not versions:
+            return
+        try:
+            path = self._session.target.path(org, provider)
+            self._session.call(
+                lambda client: self._kv(client).destroy_secret_versions(path, sorted(versions), self._mount)
+            )
+        except VaultMissing:
+            return
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
 
@@ -95,15 +122,22 @@ class VaultSecretWriter:
 
     def _versions(self, path: str) -> dict[int, bool]:
         """Which versions Vault knows of, and whether each is destroyed; also the latest, if forgotten."""
+        data = self._metadata(path)
+        if not data:
+            return {}
+        versions = {int(number): bool(about["destroyed"]) for number, about in data["versions"].items()}
+        return {data["current_version"]: True} | versions
+
+    def _metadata(self, path: str) -> dict[str, Any]:
+        """Read what Vault says of the versions; {} where there never was one."""
         try:
-            answer = self._session.call(
-                lambda client: self._kv(client).read_secret_metadata(path, mount_point=self._mount)
+            return _data_of(
+                self._session.call(
+                    lambda client: self._kv(client).read_secret_metadata(path, mount_point=self._mount)
+                )
             )
         except VaultMissing:
             return {}
-        data = _data_of(answer)
-        versions = {int(number): bool(about["destroyed"]) for number, about in data["versions"].items()}
-        return {data["current_version"]: True} | versions
 
     def _fill(self, path: str, latest: int, version: int) -> None:
         """Bring Vault's counter up to just before `version` by empty versions, which no reader accepts."""

@@ -17,10 +17,11 @@ from shared.providers import ProviderName
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a row says of a key that has just been written to the secret store as `version`."""
+    """What a row says of a key that was written to the secret store as `version`, at `written_at`."""
 
     version: int
     label: KeyLabel
+    written_at: float
 
 
 @dataclass(frozen=True, slots=True)

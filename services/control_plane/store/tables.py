@@ -12,6 +12,7 @@ from services.control_plane.rules.membership import Role
 from shared.providers import ProviderName
 
 COUNTER_ID: Final = 1
+JANITOR_ID: Final = 1
 
 # SQLite numbers rows by itself only in a column that is exactly INTEGER.
 _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
@@ -160,3 +161,13 @@ class TrafficTable(SQLModel, table=True):
     provider: ProviderName = Field(sa_column=Column(String(32), primary_key=True))
     accepted_at: float | None = Field(sa_column=Column(Double, nullable=True))
     rejected_at: float | None = Field(sa_column=Column(Double, nullable=True))
+
+
+class JanitorTable(SQLModel, table=True):
+    """The one row that says where the janitor of secrets is: after which org, in a round begun when."""
+
+    __tablename__ = "janitor"
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    after_org: str = Field(sa_column=Column(String(128), nullable=False))
+    began_at: float = Field(sa_column=Column(Double, nullable=False))

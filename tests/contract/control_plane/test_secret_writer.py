@@ -15,10 +15,14 @@ from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken, SecretWriter
 from services.control_plane.secrets.vault import VaultSecretWriter
 from shared import sealed_file
+from shared.clock import unix_now
 from shared.providers import ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument, from_json
 from tests.support.canary import Canary
+
+CLOCK_SLACK_SECONDS = 1
+"""A file system's clock may lag behind the system's by a tick."""
 
 
 class Reader(Protocol):
@@ -108,6 +112,28 @@ def test_destroying_again_or_what_never_was_is_no_error(store: Store) -> None:
     for _ in range(2):
         store.writer.destroy("acme", "openai", 1)
     store.writer.destroy("nobody", "anthropic", 7)
+
+
+def test_what_is_stored_is_told_with_its_time_until_it_is_destroyed(store: Store) -> None:
+    assert store.writer.stored("acme", "openai") == {}
+    before = unix_now()
+    for version in (1, 2, 3):
+        store.writer.write(document(), version)
+    stored = store.writer.stored("acme", "openai")
+    assert set(stored) == {1, 2, 3}
+    assert all(before - CLOCK_SLACK_SECONDS < made < unix_now() + 1 for made in stored.values())
+    store.writer.destroy_versions("acme", "openai", {1, 3})
+    assert set(store.writer.stored("acme", "openai")) == {2}
+    assert [store.read("acme", "openai", version) is None for version in (1, 2, 3)] == [True, False, True]
+    assert store.writer.stored("acme", "anthropic") == {}
+
+
+def test_destroying_versions_again_or_that_never_were_is_no_error(store: Store) -> None:
+    store.writer.write(document(), 1)
+    for versions in ({1}, {1}, {7}, ()):
+        store.writer.destroy_versions("acme", "openai", versions)
+    store.writer.destroy_versions("nobody", "anthropic", {7})
+    assert store.writer.stored("acme", "openai") == {}
 
 
 def test_of_two_writers_of_one_version_one_is_told_so(store: Store) -> None:

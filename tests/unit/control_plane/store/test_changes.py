@@ -25,7 +25,7 @@ SET_UP = Transition("enabled", "https://api.openai.com/v1", secret=True, changed
 def set_up(world: World, version: int = 1) -> None:
     with changing(world.database) as session:
         row = integrations.integration(session, "acme", "openai")
-        integrations.apply(session, AUTHOR, row, SET_UP, NewKey(version, KeyLabel("WXYZ", "f" * 12)))
+        integrations.apply(session, AUTHOR, row, SET_UP, NewKey(version, KeyLabel("WXYZ", "f" * 12), 0.0))
 
 
 def test_a_change_takes_one_revision_and_leaves_row_audit_and_event(world: World) -> None:
@@ -50,7 +50,7 @@ def test_what_fails_midway_leaves_nothing_and_takes_no_revision(world: World) ->
     def fail() -> None:
         with changing(world.database) as session:
             row = integrations.integration(session, "acme", "openai")
-            integrations.apply(session, AUTHOR, row, SET_UP, NewKey(1, KeyLabel("WXYZ", "f" * 12)))
+            integrations.apply(session, AUTHOR, row, SET_UP, NewKey(1, KeyLabel("WXYZ", "f" * 12), 0.0))
             session.flush()
             raise RuntimeError("the process dies here")
 

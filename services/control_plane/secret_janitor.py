@@ -1,0 +1,69 @@
+"""Destroys versions of secrets that no row pins: left by writes that never committed, or replaced long ago.
+
+Slow on purpose: it asks the store about every integration, and nothing waits for it. What a cleared
+integration leaves is not its business: `secret_sweep` destroys that at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from services.control_plane.rules.secret_versions import superfluous
+from services.control_plane.secrets.port import SecretStoreError, SecretWriter
+from services.control_plane.store import janitor
+from services.control_plane.store.database import Database
+from shared.clock import Clock
+
+BATCH_ORGS: Final = 20
+PAUSE_SECONDS: Final = 10.0
+"""Between two batches: with two providers an org, four questions a second for the whole control plane."""
+ROUND_SECONDS: Final = 6 * 3_600.0
+
+_log = logging.getLogger(__name__)
+
+
+class SecretJanitor:
+    """Goes round all orgs, in turns with the other processes."""
+
+    def __init__(self, database: Database, writer: SecretWriter, clock: Clock) -> None:
+        self._database = database
+        self._writer = writer
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Go round until cancelled; no failure ends it."""
+        while True:
+            try:
+                await asyncio.to_thread(self.tidy_batch)
+            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
+                _log.exception("stored secrets cannot be tidied now, trying again")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def tidy_batch(self) -> int:
+        """Tidy the next orgs; give how many versions were destroyed.
+
+        Raises:
+            SecretStoreError: the store failed; these orgs come again in the next round.
+        """
+        now = self._clock()
+        with self._database.quiet_write() as session:
+            orgs = janitor.claim(session, limit=BATCH_ORGS, now=now, round_seconds=ROUND_SECONDS)
+        if not orgs:
+            return 0
+        with self._database.read() as session:
+            pins = janitor.pins(session, orgs)
+        gone = 0
+        for (org, provider), pin in pins.items():
+            try:
+                # The rows were read first: a version that was pinned since is younger than any grace.
+                versions = superfluous(pin, self._writer.stored(org, provider), now)
+                self._writer.destroy_versions(org, provider, versions)
+            except SecretStoreError as error:
+                _log.warning("the %s secrets of %s were not tidied: %s", provider, org, error)
+                continue
+            if versions:
+                _log.info("destroyed %d unused %s secrets of %s", len(versions), provider, org)
+            gone += len(versions)
+        return gone
