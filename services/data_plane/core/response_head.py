@@ -12,6 +12,8 @@ from services.data_plane.core.head_layout import LayoutMemo
 from services.data_plane.core.header_rules import RESPONSE_FIELDS
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n")
+_BEGINNING = b"HTTP/1."
+_LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _KEEP_ALIVE = [b"keep-alive"]  # what nearly every provider says
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -56,6 +58,14 @@ class ResponseHead:
     def redirect(self) -> bool:
         """Whether it tells the client to ask elsewhere."""
         return self.status in _REDIRECTS and self.location is not None
+
+
+def check_incomplete_response(data: bytearray, seen: int) -> None:
+    """Raise `BadResponse` early for what can never become a head. The first `seen` bytes were checked before."""
+    if not _BEGINNING.startswith(bytes(data[: len(_BEGINNING)])):
+        raise BadResponse("not HTTP/1.1")
+    if _LOOSE_LINE_END.search(data, seen):
+        raise BadResponse("a line does not end in CRLF")
 
 
 def cut_response_head(raw: bytes, request_method: bytes, memo: LayoutMemo | None = None) -> ResponseHead:

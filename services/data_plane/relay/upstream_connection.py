@@ -16,7 +16,12 @@ from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.head_layout import LayoutMemo
 from services.data_plane.core.header_rules import RESPONSE_LAYOUTS
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
+from services.data_plane.core.response_head import (
+    BadResponse,
+    ResponseHead,
+    check_incomplete_response,
+    cut_response_head,
+)
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -78,7 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._batch = batch
         self._phase = _IDLE
         self._exchange: Exchange | None = None
-        self._head_buffer = HeadBuffer(limits.max_head_bytes)
+        self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
         self._layout = LayoutMemo(RESPONSE_LAYOUTS)
         self._framing: Framing | None = None
         self._head: ResponseHead | None = None

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from services.data_plane.core.framing import ChunkedFraming, LengthFraming, UntilCloseFraming
-from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
+from services.data_plane.core.response_head import (
+    BadResponse,
+    ResponseHead,
+    check_incomplete_response,
+    cut_response_head,
+)
 
 
 def cut(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"POST") -> ResponseHead:
@@ -105,3 +110,16 @@ def test_every_1xx_but_101_is_followed_by_another_head(status: int, *, interim: 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200", b"HTTP/1.1 200 ", b"HTTP/1.1 200 Alles \xe4ndert sich"])
 def test_a_reason_phrase_is_kept_as_it_came(start: bytes) -> None:
     assert b"HTTP/1.1 200" + cut(start=start).reason == start
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"HTTP/2 200\r\n", b"<html>", b"\r\nHTTP/1.1 200 OK", b"HTTP/1.1 200 OK\n"]
+)
+def test_what_can_never_become_a_head_is_refused_before_its_end(beginning: bytes) -> None:
+    with pytest.raises(BadResponse):
+        check_incomplete_response(bytearray(beginning), 0)
+
+
+@pytest.mark.parametrize("beginning", [b"H", b"HTTP/1.1 200 OK\r", b"HTTP/1.1 200 OK\r\nA: b\r\n"])
+def test_the_beginning_of_a_head_may_wait_for_its_end(beginning: bytes) -> None:
+    check_incomplete_response(bytearray(beginning), 0)
