@@ -61,7 +61,7 @@ class ResponseHead:
 
 
 def check_incomplete_response(data: bytearray, seen: int) -> None:
-    """Raise `BadResponse` early for what can never become a head. The first `seen` bytes were checked before."""
+    """Raise `BadResponse` for what can never become a head. The first `seen` bytes were checked before."""
     if not _BEGINNING.startswith(bytes(data[: len(_BEGINNING)])):
         raise BadResponse("not HTTP/1.1")
     if _LOOSE_LINE_END.search(data, seen):
