@@ -42,6 +42,7 @@ bench: $(DEV_STAMP) ## measure the gateway beside nginx and FastAPI + httpx
 docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.settings_page
+	$(BIN)/python -m tools.bad_input_page
 
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json
