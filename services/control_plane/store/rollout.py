@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import delete
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from services.control_plane.store.changes import counter
@@ -55,7 +56,8 @@ def note_report(session: Session, report: Acknowledgement, *, now: float) -> Non
             reported_at=now,
         )
     )
-    for seen in report.seen:
+    # In one order for everybody: two reports that lock the same rows must not wait for each other.
+    for seen in sorted(report.seen, key=lambda seen: (seen.org, seen.provider)):
         _note_seen(session, seen, now)
 
 
@@ -92,11 +94,18 @@ def _seconds(live: list[DataPlaneTable], row: IntegrationTable) -> float | None:
 def _note_seen(session: Session, seen: Seen, now: float) -> None:
     # Only shown to people of the org: a wrong clock or name does no more harm than that.
     at = min(seen.at, now)
-    row = session.get(TrafficTable, (seen.org, seen.provider)) or TrafficTable(
-        org=seen.org, provider=seen.provider, accepted_at=None, rejected_at=None
-    )
+    row = _traffic_row(session, seen)
     if seen.verdict == "accepted":
         row.accepted_at = max(at, row.accepted_at or 0.0)
     else:
         row.rejected_at = max(at, row.rejected_at or 0.0)
     session.add(row)
+
+
+def _traffic_row(session: Session, seen: Seen) -> TrafficTable:
+    """Give the row, locked; of two processes that see the first answer at once, one makes it."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(
+        insert(TrafficTable).values(org=seen.org, provider=seen.provider).on_conflict_do_nothing()
+    )
+    return session.get_one(TrafficTable, (seen.org, seen.provider), with_for_update=True)

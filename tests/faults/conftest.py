@@ -1,0 +1,46 @@
+"""The options and the one site of the fault tests.
+
+`--faults full` runs them in full length; `--faults-page FILE` writes their table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.faults import page
+from tests.faults.form import FULL, SHORT, Form
+from tests.faults.site import Backends, Site
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", choices=["short", "full"], default="short", help="length of the fault tests")
+    parser.addoption("--faults-page", default="", metavar="FILE", help="write the table of faults there")
+
+
+@pytest.fixture(scope="session")
+def form(pytestconfig: pytest.Config) -> Form:
+    """How long the faults last."""
+    return FULL if pytestconfig.getoption("--faults", "short") == "full" else SHORT
+
+
+@pytest.fixture(scope="session")
+def backends() -> Iterator[Backends]:
+    """Servers of the fault tests' own: other tests flush and seal theirs."""
+    with Backends.running() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site(
+    tmp_path_factory: pytest.TempPathFactory, backends: Backends, form: Form, pytestconfig: pytest.Config
+) -> AsyncIterator[Site]:
+    """The fleet, its orgs and its provider."""
+    async with Site.open(tmp_path_factory.mktemp("faults"), backends) as opened:
+        yield opened
+        if target := pytestconfig.getoption("--faults-page", ""):
+            page.write(Path(target), opened.rows, form.name)
+        opened.check_logs()

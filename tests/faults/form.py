@@ -1,0 +1,54 @@
+"""How long the faults last: the short form of every test run, and the full one of `make faults`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import pytest
+
+MARKS: Final = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("faults"),
+    pytest.mark.timeout(900),
+]
+"""The tests of this folder share one site, hence one worker and one loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Numbers of changes and seconds of down-time."""
+
+    name: Literal["short", "full"]
+    toggles: int
+    redis_down_seconds: float
+    redis_down_changes: int
+    down_seconds: float
+    concurrent_writes: int
+    kills: int
+    token_ttl_seconds: int
+    cold_orgs: int
+
+
+SHORT: Final = Form(
+    "short",
+    toggles=50,
+    redis_down_seconds=5,
+    redis_down_changes=5,
+    down_seconds=2,
+    concurrent_writes=60,
+    kills=1,
+    token_ttl_seconds=4,
+    cold_orgs=0,
+)
+FULL: Final = Form(
+    "full",
+    toggles=1_000,
+    redis_down_seconds=60,
+    redis_down_changes=20,
+    down_seconds=20,
+    concurrent_writes=400,
+    kills=5,
+    token_ttl_seconds=60,
+    cold_orgs=5_000,
+)

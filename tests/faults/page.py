@@ -1,0 +1,87 @@
+"""Writes `docs/reliability.md` from the rows of a full run."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.faults.row import Row, as_line, percentile
+
+P50_BAR_SECONDS: Final = 0.25
+P99_BAR_SECONDS: Final = 2.0
+REDIS_DOWN_BAR_SECONDS: Final = 15.0
+_HEAD: Final = """# What fails, and what then happens
+
+Written by `make faults`; do not edit. The short form of the same tests is part of `make test`.
+
+Two control planes and three data planes run as processes on real PostgreSQL, Valkey and Vault (raft, TLS,
+audited), while 20 orgs send a steady load of JSON requests and event streams to a scripted provider. Each
+request must end well with its org's own key. A change counts as enforced when a box's request shows it; time
+runs from the time stamp that the change's row got in its transaction. "Twice" counts every process, stream or
+audit that went back or repeated a revision. A test fails when a request of a loaded org fails, or a change is
+lost or applied twice, or an integration is wrongly called missing; times are only measured.
+
+"""
+_COLUMNS: Final = (
+    "fault",
+    "what was done",
+    "requests",
+    "failed",
+    "changes",
+    "lost",
+    "twice",
+    "wrong missing",
+    "enforced p50 / p99 / max",
+    "note",
+)
+
+
+def page(rows: Sequence[Row], form: str) -> str:
+    """Write the page."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}", *map(as_line, rows)]
+    return f"{_HEAD}{_bars(rows)}\n\n{chr(10).join(lines)}\n\n{_machine(form)}\n"
+
+
+def _bars(rows: Sequence[Row]) -> str:
+    total = {
+        name: sum(getattr(row, name) for row in rows)
+        for name in ("requests", "failed", "changes", "lost", "twice", "missing")
+    }
+    toggles = next((row.seconds for row in rows if row.fault.startswith("none")), [])
+    down = [second for row in rows if row.fault.startswith("Redis") for second in row.seconds]
+    lines = ["| bar | wanted | measured | |", "|---|---|---|---|"]
+    if toggles:
+        lines.append(_bar("commit to enforced, p50", P50_BAR_SECONDS, percentile(toggles, 0.5)))
+        lines.append(_bar("commit to enforced, p99", P99_BAR_SECONDS, percentile(toggles, 0.99)))
+    if down:
+        lines.append(_bar("Redis down, worst", REDIS_DOWN_BAR_SECONDS, max(down)))
+    lines += [
+        _count(f"failed requests of loaded orgs, of {total['requests']}", total["failed"]),
+        _count(f"changes lost, of {total['changes']}", total["lost"]),
+        _count("changes applied twice", total["twice"]),
+        _count('wrong "missing"', total["missing"]),
+    ]
+    return "\n".join(lines)
+
+
+def _bar(name: str, wanted: float, measured: float) -> str:
+    return f"| {name} | ≤ {wanted:g} s | {measured:.3f} s | {'met' if measured <= wanted else '**missed**'} |"
+
+
+def _count(name: str, measured: int) -> str:
+    return f"| {name} | 0 | {measured} | {'**missed**' if measured else 'met'} |"
+
+
+def _machine(form: str) -> str:
+    return (
+        f"Measured in the {form} form on a shared machine with {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}; servers, fleet and load on it."
+    )
+
+
+def write(path: Path, rows: Sequence[Row], form: str) -> None:
+    """Write the page to `path`."""
+    path.write_text(page(rows, form))

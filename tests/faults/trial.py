@@ -1,0 +1,173 @@
+"""One fault under load: the changes made meanwhile, when each was enforced where, and what went wrong.
+
+Leaving the context waits until all is well again, checks what must hold whatever happened, and adds the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from shared.clock import unix_now
+from shared.tasks import TaskSet
+from tests.faults.load import Load
+from tests.faults.row import Row
+from tests.faults.site import Mover, Site
+from tests.faults.witness import Witness
+from tests.support.servers.fleet import Plane
+
+ENFORCED_SECONDS: Final = 60.0
+"""A change that is not enforced by then counts as lost: several times every bar."""
+LOOK_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit: of which org, what its boxes must be told from then on, and when (Unix seconds)."""
+
+    org: str
+    expected: str
+    revision: int
+    committed_at: float
+
+
+@dataclass(slots=True)
+class Trial:
+    """`toggle` and `rotate` wait until every process enforces the change; `commit` and `wait_for` are halves.
+
+    Attributes:
+        planes: the data planes that must enforce a change.
+        look_seconds: the pause between two looks at one of them.
+    """
+
+    site: Site
+    row: Row
+    load: Load
+    planes: list[Plane]
+    look_seconds: float = LOOK_SECONDS
+    _tasks: TaskSet = field(default_factory=TaskSet)
+
+    @property
+    def orgs(self) -> list[str]:
+        """The orgs that may be changed."""
+        return list(self.site.movers)
+
+    async def toggle(self, org: str, via: int = 0) -> Change:
+        """Switch an org to what it is not."""
+        return await self._make(org, *self._toggled(org), via)
+
+    async def rotate(self, org: str, via: int = 0) -> Change:
+        """Give an org that is on another key."""
+        assert self.site.movers[org].on, "only a key in use can be seen"
+        key, label = self.site.keyring.new_key(org)
+        return await self._make(org, Mover(label), {"api_key": key}, via)
+
+    async def commit_toggle(self, org: str, via: int = 0) -> Change:
+        """Commit a switch, and do not wait for its effect."""
+        return await self._commit(org, *self._toggled(org), via)
+
+    async def try_to_rotate(self, org: str, via: int = 0) -> httpx.Response:
+        """Ask for another key; give the answer, good or bad. A good one counts as a change."""
+        key, label = self.site.keyring.new_key(org)
+        async with self.site.rest(via) as client:
+            answer = await client.change("PATCH", org, "openai", api_key=key)
+        if answer.is_success:
+            self.site.movers[org].label = label
+            self.row.changes += 1
+        return answer
+
+    def _toggled(self, org: str) -> tuple[Mover, dict[str, Any]]:
+        mover = self.site.movers[org]
+        return replace(mover, on=not mover.on), {"enabled": not mover.on}
+
+    async def _commit(self, org: str, becomes: Mover, body: dict[str, Any], via: int) -> Change:
+        async with self.site.rest(via) as client:
+            answer = await client.change("PATCH", org, "openai", **body)
+        assert answer.is_success, answer.text
+        self.site.movers[org] = becomes
+        self.row.changes += 1
+        at = datetime.fromisoformat(answer.json()["updated_at"]).timestamp()
+        return Change(org, becomes.expected, answer.json()["revision"], at)
+
+    async def _make(self, org: str, becomes: Mover, body: dict[str, Any], via: int) -> Change:
+        # Looked for from before the commit: a process may be quicker than the answer to whoever saved.
+        looks = [
+            self._tasks.start(self._enforced_at(plane, org, becomes.expected), "look")
+            for plane in self.planes
+        ]
+        try:
+            change = await self._commit(org, becomes, body, via)
+            self._book(change, await asyncio.gather(*looks))
+        finally:
+            for look in looks:
+                look.cancel()
+        return change
+
+    async def wait_for(self, change: Change, planes: Sequence[Plane] | None = None) -> None:
+        """Wait until processes enforce a change of `commit_toggle`."""
+        looks = (self._enforced_at(plane, change.org, change.expected) for plane in planes or self.planes)
+        self._book(change, await asyncio.gather(*looks))
+
+    def _book(self, change: Change, seen: Sequence[float | None]) -> None:
+        self.row.lost += None in seen
+        self.row.seconds += [max(0.0, at - change.committed_at) for at in seen if at is not None]
+
+    async def _enforced_at(self, plane: Plane, org: str, expected: str) -> float | None:
+        """Give when a box's request first showed it; None when that never came."""
+        try:
+            async with asyncio.timeout(ENFORCED_SECONDS):
+                while await self.ask(plane, org) != expected:  # noqa: ASYNC110  # another process changes
+                    await asyncio.sleep(self.look_seconds)
+        except TimeoutError:
+            return None
+        return unix_now()
+
+    async def ask(self, plane: Plane, org: str) -> str:
+        """Ask as a box of an org that is set up: "missing" would be wrong."""
+        outcome = await self.site.boxes.ask(plane, org)
+        self.row.missing += outcome == "integration_missing"
+        return outcome
+
+    async def settle(self) -> None:
+        """Wait until every process is where the database is, and tells every org what it must."""
+        for plane in self.planes:
+            await self.site.caught_up(plane)
+            found = await asyncio.gather(
+                *(self._enforced_at(plane, org, mover.expected) for org, mover in self.site.movers.items())
+            )
+            self.row.lost += found.count(None)
+
+    async def close(self) -> None:
+        """Stop looking."""
+        await self._tasks.aclose()
+
+
+@asynccontextmanager
+async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True) -> AsyncIterator[Trial]:
+    """Run a fault inside; whatever it was, it must be over at the end."""
+    row = Row(fault, done)
+    load = Load(site.boxes, site.labels if with_load else {}, list(site.data_planes))
+    trial = Trial(site, row, load, list(site.data_planes))
+    site.upstream.requests.clear()
+    await trial.settle()
+    try:
+        async with Witness(site) as witness, load:
+            yield trial
+            await trial.settle()
+        row.twice += witness.steps_back + site.repeated_revisions()
+    except BaseException:
+        row.note = "**the test failed**"
+        raise
+    finally:
+        await trial.close()
+        row.requests, row.failed = load.requests, load.failed
+        row.missing += load.wrong_missing
+        site.rows.append(row)
+    assert not load.failures, f"requests of loaded orgs failed: {dict(load.failures)}"
+    assert (row.lost, row.twice, row.missing) == (0, 0, 0), row
