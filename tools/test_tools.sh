@@ -13,6 +13,7 @@ PROGRAMS=(
   haproxy=haproxy          # bench; smuggling corpus behind a proxy
   wrk=wrk                  # bench: load
   slowhttptest=slowhttptest # slow heads, bodies and readers
+  shellcheck=shellcheck    # the set-up script of a box
   ip=iproute2              # network namespaces
   chromium=chromium        # the Portal, as a browser shows it
 )
