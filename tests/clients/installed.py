@@ -23,7 +23,9 @@ def node_program(name: str) -> list[str]:
 
 def node_client(name: str) -> str:
     """Give a command line client that npm installed, e.g. `claude`."""
-    return str(find_program(name, beside=[_NODE_MODULES / ".bin"]) or missing(name))
+    # Never one from the PATH: what it does is told for the version in the lock file.
+    path = _NODE_MODULES / ".bin" / name
+    return str(path) if path.exists() else missing(name)
 
 
 def framework_command(name: str) -> str:

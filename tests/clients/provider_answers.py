@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import struct
 from collections.abc import Iterable
 from typing import Any, Final
 
-from tests.support.answers import chunked, json_answer
+from tests.support.answers import chunked, json_answer, whole
 from tests.support.scripted_upstream import Answer, ReceivedRequest
 
 WORDS: Final = ("Grüße", " — ", "日本", "語", " 🦜", " done", ".")
@@ -29,7 +30,7 @@ def openai_answer(request: ReceivedRequest) -> Answer:
     match _call(request):
         case "GET models":
             models = [{"id": "gpt-5", "object": "model", "created": 1, "owned_by": "openai"}]
-            return json_answer({"object": "list", "data": models}, head=HEAD)
+            return _compressed({"object": "list", "data": models})
         case "POST chat/completions":
             return chunked([*_chat_events()]) if _wants_stream(request) else json_answer(_chat(), head=HEAD)
         case "POST responses":
@@ -52,7 +53,7 @@ def anthropic_answer(request: ReceivedRequest) -> Answer:
         case "GET models":
             model = {"type": "model", "id": "claude-sonnet-5", "display_name": "Claude Sonnet 5"}
             page = {"data": [model | {"created_at": "2026-01-01T00:00:00Z"}], "has_more": False}
-            return json_answer(page | {"first_id": None, "last_id": None}, head=HEAD)
+            return _compressed(page | {"first_id": None, "last_id": None})
         case "POST messages":
             stream = _wants_stream(request)
             return chunked([*_message_events()]) if stream else json_answer(_message(TEXT), head=HEAD)
@@ -70,6 +71,12 @@ def anthropic_answer(request: ReceivedRequest) -> Answer:
 def first_half(answer: Answer) -> Answer:
     """Give a streamed answer's head and the first of its chunks."""
     return answer[: len(answer) // 2]
+
+
+def _compressed(value: object) -> Answer:
+    """Answer as the providers do to clients that take gzip, which all of them do."""
+    body = gzip.compress(json.dumps(value).encode(), mtime=0)
+    return whole(body, head=[*HEAD, ("content-encoding", "gzip")])
 
 
 def _call(request: ReceivedRequest) -> str:

@@ -9,7 +9,7 @@ const chunks = [];
 const stream = client.messages.stream(request).on("text", (text) => chunks.push(text));
 const streamed = await stream.finalMessage();
 const counted = await client.messages.countTokens({ model: request.model, messages: request.messages });
-const file = await client.beta.files.upload({ file: await toFile(Buffer.alloc(300_000, "x"), "f.txt") });
+const file = await client.beta.files.upload({ file: await toFile(Buffer.alloc(3_000_000, "x"), "f.txt") });
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
 
@@ -21,7 +21,7 @@ console.log(
     chunks,
     streamed: streamed.content[0].text,
     tokens: counted.input_tokens,
-    uploaded: file.size_bytes > 300_000,
+    uploaded: file.size_bytes > 3_000_000,
     models,
   }),
 );

@@ -18,7 +18,7 @@ for await (const event of await client.responses.create({ model: "gpt-5", input:
 const response = await client.responses.create({ model: "gpt-5", input: "say ping" });
 const embedding = await client.embeddings.create({ model: "e", input: "x" });
 const file = await client.files.create({
-  file: await toFile(Buffer.alloc(300_000, "x"), "f.jsonl"),
+  file: await toFile(Buffer.alloc(3_000_000, "x"), "f.jsonl"),
   purpose: "batch",
 });
 const models = [];
@@ -33,7 +33,7 @@ console.log(
     deltas,
     response: response.output_text,
     embedding: embedding.data[0].embedding,
-    uploaded: file.bytes > 300_000,
+    uploaded: file.bytes > 3_000_000,
     models,
   }),
 );

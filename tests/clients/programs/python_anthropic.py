@@ -19,13 +19,13 @@ def by_sync() -> dict[str, Any]:
     raw = client.messages.with_raw_response.create(model=MODEL, max_tokens=100, messages=MESSAGES)
     with client.messages.stream(model=MODEL, max_tokens=100, messages=MESSAGES) as stream:
         words = list(stream.text_stream)
-    file = client.beta.files.upload(file=("f.txt", b"x" * 300_000, "text/plain"))
+    file = client.beta.files.upload(file=("f.txt", b"x" * 3_000_000, "text/plain"))
     return {
         "raw": raw.parse().content[0].to_dict(),
         "request_id": raw.headers["request-id"],
         "remaining": raw.headers["anthropic-ratelimit-requests-remaining"],
         "words": words,
-        "uploaded": file.size_bytes > 300_000,
+        "uploaded": file.size_bytes > 3_000_000,
         "tokens": client.messages.count_tokens(model=MODEL, messages=MESSAGES).input_tokens,
     }
 

@@ -19,13 +19,13 @@ def by_sync() -> dict[str, Any]:
         model="gpt-5", messages=[{"role": "user", "content": QUESTION}]
     ) as stream:
         chat = stream.get_final_completion().choices[0].message.content
-    file = client.files.create(file=("f.jsonl", b"x" * 300_000), purpose="batch")
+    file = client.files.create(file=("f.jsonl", b"x" * 3_000_000), purpose="batch")
     return {
         "raw": raw.parse().output_text,
         "request_id": raw.headers["x-request-id"],
         "remaining": raw.headers["x-ratelimit-remaining-requests"],
         "chat": chat,
-        "uploaded": file.bytes > 300_000,
+        "uploaded": file.bytes > 3_000_000,
         "embedding": client.embeddings.create(model="e", input="x").data[0].embedding,
     }
 
