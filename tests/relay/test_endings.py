@@ -281,3 +281,20 @@ async def test_random_aborts_leave_nothing_behind_and_mix_nothing_up(run_relay: 
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_fault_of_the_gateway_itself_is_answered_and_logged(
+    run_relay: RunRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await run_relay()
+
+    async def load() -> None:
+        raise LookupError("a bug in the table")
+
+    gateway.set_up("http://127.0.0.1:1/v1")
+    gateway.table.hold_loading("org-0", "openai", load)
+    answer = await gateway.ask(request(close=True))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"an internal fault of the gateway" in answer
+    assert gateway.relay.open_exchanges == 0
+    assert "an exchange could not be prepared" in caplog.text

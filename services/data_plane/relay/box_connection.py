@@ -78,7 +78,7 @@ class BoxConnection(asyncio.Protocol):
         phase = self._phase
         if phase is _IDLE or phase is _HEAD:
             if self._next:
-                self._next += data  # `_begin_next` has not run yet: what is held comes first
+                self._hold_next(data)  # `_begin_next` has not run yet: what is held comes first
             else:
                 self._gather_head(data)
         elif phase is _BODY:
@@ -175,6 +175,7 @@ class BoxConnection(asyncio.Protocol):
         check_admission(head, relay.authorities, relay.limits.max_body_bytes)
         if route is None:
             self._forget()
+            self.transport.resume_reading()
             hand_over(self.transport.raw, self._uvicorn, raw, rest)
         else:
             self._memo = memo = HeadMemo(raw, head, route, query)
@@ -347,14 +348,17 @@ class BoxConnection(asyncio.Protocol):
 
     def _next_request(self) -> None:
         self._enter(_IDLE)
-        self.transport.resume_reading()
         if self._next:
             # From the loop, so that a thousand pipelined requests do not nest.
             self._relay.loop.call_soon(self._begin_next)
+        else:
+            self.transport.resume_reading()
 
     def _begin_next(self) -> None:
         if self._phase is _IDLE and self._next:
             data, self._next = self._next, b""
+            if len(data) <= self._relay.limits.max_head_bytes:
+                self.transport.resume_reading()  # `_hold_next` may have paused it
             self._gather_head(data)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ stages are the life of a request: prepare → send → relay → account.
 from __future__ import annotations
 
 import asyncio
+import logging
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -31,15 +32,10 @@ if TYPE_CHECKING:
     from services.data_plane.relay.room import BoxLoad
     from services.data_plane.relay.upstream_connection import UpstreamConnection
 
+logger = logging.getLogger(__name__)
+
 # A request that may be sent again when a pooled connection turns out dead (RFC 9110 §9.2.2, §9.3).
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-
-_NOT_READY: Final = {
-    NotReady.UNKNOWN: Refused(Rejection.CONFIG_UNAVAILABLE, "none has arrived, or it is too old"),
-    NotReady.LOADING: Refused(Rejection.CONFIG_UNAVAILABLE, "the organization's key cannot be fetched now"),
-    NotReady.MISSING: Refused(Rejection.INTEGRATION_MISSING),
-    NotReady.DISABLED: Refused(Rejection.INTEGRATION_DISABLED),
-}
 
 
 class Stage(Enum):
@@ -104,9 +100,8 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
-        self._spans: list[tuple[int, int]] | None = (
-            None  # of the payload in the latest piece of a chunked error
-        )
+        # Where the payload stands in the latest piece of a chunked error.
+        self._spans: list[tuple[int, int]] | None = None
 
     # Prepare and send.
 
@@ -123,29 +118,39 @@ class Exchange:
                 self._send(found, upstream)
                 return
         elif found is not NotReady.LOADING:
-            self.refuse(_NOT_READY[found])
+            self.refuse(_not_ready(found))
             return
         self._task = self._relay.tasks.start(self._prepare(found), "prepare an exchange")
 
     def _look_up(self) -> CompiledIntegration | NotReady:
         return self._relay.table.look_up(self.record.org, self.memo.route.provider.name)
 
-    async def _prepare(self, found: CompiledIntegration | NotReady) -> None:
+    async def _prepare(self, found: CompiledIntegration | NotReady, *, fresh: bool = False) -> None:
+        """Bring the secret and a connection, a `fresh` one where a pooled one has just failed."""
+        pool = self._relay.pool
         try:
-            if not isinstance(found, CompiledIntegration):
-                await self._relay.table.load(self.record.org, self.memo.route.provider.name)
-                found = self._look_up()
-                if not isinstance(found, CompiledIntegration):
-                    raise _NOT_READY[found]
-            upstream = self._relay.pool.take(found) or await self._relay.pool.connect(found)
+            integration = found if isinstance(found, CompiledIntegration) else await self._load()
+            upstream = (None if fresh else pool.take(integration)) or await pool.connect(integration)
         except Refused as refused:
             self.refuse(refused)
             return
+        except Exception:
+            # A fault of ours must not leave the box waiting for ever.
+            logger.exception("an exchange could not be prepared")
+            self.refuse(Refused(Rejection.CONFIG_UNAVAILABLE, "an internal fault of the gateway"))
+            return
         self._task = None
         if self.stage is _PREPARING:
-            self._send(found, upstream)
+            self._send(integration, upstream)
         else:
-            self._relay.pool.put_back(upstream, self._relay.loop.time())
+            pool.put_back(upstream, self._relay.loop.time())
+
+    async def _load(self) -> CompiledIntegration:
+        await self._relay.table.load(self.record.org, self.memo.route.provider.name)
+        found = self._look_up()
+        if isinstance(found, CompiledIntegration):
+            return found
+        raise _not_ready(found)
 
     def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
         self.integration = integration
@@ -270,26 +275,16 @@ class Exchange:
             # Nothing of the answer came over a connection that had been idle: it was dead before we wrote.
             self.stage = _PREPARING
             self.record.reused = False
-            self._task = self._relay.tasks.start(self._reconnect(), "repeat an exchange")
+            assert self.integration is not None
+            self._task = self._relay.tasks.start(
+                self._prepare(self.integration, fresh=True), "repeat an exchange"
+            )
         else:
             self.refuse(Refused(Rejection.UPSTREAM_UNREACHABLE, "it closed the connection without an answer"))
 
     @property
     def _repeatable(self) -> bool:
         return self.head.method in _REPEATABLE and not self.head.chunked and not int(self._length or b"0")
-
-    async def _reconnect(self) -> None:
-        assert self.integration is not None
-        try:
-            upstream = await self._relay.pool.connect(self.integration)
-        except Refused as refused:
-            self.refuse(refused)
-            return
-        self._task = None
-        if self.stage is _PREPARING:
-            self._send(self.integration, upstream)
-        else:
-            self._relay.pool.put_back(upstream, self._relay.loop.time())
 
     def upstream_stalled(self) -> None:
         """The provider takes no more of the body for now."""
@@ -357,3 +352,16 @@ class Exchange:
         self.record.outcome = outcome
         self.record.seconds = self._relay.loop.time() - self.started
         self._relay.leave(self)
+
+
+def _not_ready(why: NotReady) -> Refused:
+    """Say why there is no integration. A new exception each time: one that is raised again keeps its past."""
+    match why:
+        case NotReady.MISSING:
+            return Refused(Rejection.INTEGRATION_MISSING)
+        case NotReady.DISABLED:
+            return Refused(Rejection.INTEGRATION_DISABLED)
+        case NotReady.LOADING:
+            return Refused(Rejection.CONFIG_UNAVAILABLE, "the organization's key cannot be fetched now")
+        case NotReady.UNKNOWN:
+            return Refused(Rejection.CONFIG_UNAVAILABLE, "none has arrived, or it is too old")
