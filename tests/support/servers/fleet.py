@@ -90,14 +90,15 @@ class Fleet:
             AIGW_INTERNAL_PORT="0",
         )
 
-    def data_plane(self, control_plane: Plane) -> Plane:
-        """Start one more data plane, which takes its snapshots from `control_plane`."""
+    def data_plane(self, control_plane: Plane, **environment: str) -> Plane:
+        """Start one more data plane, with its snapshots from `control_plane`, and further settings."""
         return self._start(
             "data-plane",
             AIGW_CONTROL_PLANE_INTERNAL_URL=f"http://127.0.0.1:{control_plane.inner_port}",
             AIGW_IDENTITY_MODE="header",
             AIGW_BOX_PORT="0",
             AIGW_ADMIN_PORT="0",
+            **environment,
         )
 
     def _start(self, kind: PlaneKind, **environment: str) -> Plane:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 
+import pytest
+
 from shared.config_feed import STREAM_KEY
 from tests.faults.form import MARKS, Form
+from tests.faults.outages import Outage, redis_half_open, redis_silent, redis_stopped
 from tests.faults.site import Site
-from tests.faults.trial import on_trial
+from tests.faults.trial import Trial, on_trial
 
 pytestmark = MARKS
 PATIENT_LOOK_SECONDS = 0.25
@@ -24,20 +27,26 @@ async def test_every_toggle_reaches_every_process(site: Site, form: Form) -> Non
 
 async def test_changes_go_on_while_redis_is_down(site: Site, form: Form) -> None:
     done = f"killed for {form.redis_down_seconds:g} s, {form.redis_down_changes} changes meanwhile"
-    valkey = site.backends.valkey
     async with on_trial(site, "Redis killed", done) as trial:
-        trial.look_seconds = PATIENT_LOOK_SECONDS
-        await asyncio.to_thread(valkey.process.kill)
-        try:
-            async with asyncio.TaskGroup() as waiting:
-                for org in trial.orgs[: form.redis_down_changes]:
-                    waiting.create_task(trial.toggle(org))
-                    await asyncio.sleep(form.redis_down_seconds / form.redis_down_changes)
-                await asyncio.to_thread(valkey.start)
-        except BaseException:
-            valkey.process.kill()
-            valkey.start()
-            raise
+        await change_during(redis_stopped, trial, form)
+
+
+@pytest.mark.parametrize("outage", [redis_silent, redis_half_open], ids=["silent", "half open"])
+async def test_changes_go_on_while_redis_gives_no_answer(site: Site, form: Form, outage: Outage) -> None:
+    what = {redis_silent: "silent", redis_half_open: "half open"}[outage]
+    done = f"connections stay, no answer for {form.redis_down_seconds:g} s, {form.redis_down_changes} changes"
+    async with on_trial(site, f"Redis {what}", done) as trial:
+        await change_during(outage, trial, form)
+
+
+async def change_during(outage: Outage, trial: Trial, form: Form) -> None:
+    """Make changes at a steady pace; each waits for its effect, during the outage or after it."""
+    trial.look_seconds = PATIENT_LOOK_SECONDS
+    async with asyncio.TaskGroup() as waiting:
+        async with outage(trial.site):
+            for org in trial.orgs[: form.redis_down_changes]:
+                waiting.create_task(trial.toggle(org))
+                await asyncio.sleep(form.redis_down_seconds / form.redis_down_changes)
 
 
 async def test_a_flushed_redis_loses_nothing(site: Site) -> None:

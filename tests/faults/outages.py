@@ -1,0 +1,164 @@
+"""Outages, each as a context: the dependency is gone inside, and back and working afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from tests.faults.site import Site
+from tests.support.fault_proxy import Weather
+
+Outage = Callable[[Site], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def redis_stopped(site: Site) -> AsyncIterator[None]:
+    """Redis is killed, and comes back empty."""
+    await asyncio.to_thread(site.backends.valkey.process.kill)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(site.backends.valkey.start)
+
+
+@asynccontextmanager
+async def redis_silent(site: Site) -> AsyncIterator[None]:
+    """Connections to Redis stay open, and no byte comes through."""
+    site.backends.redis_proxy.set(Weather("black_hole"))
+    try:
+        yield
+    finally:
+        site.backends.redis_proxy.set(Weather())
+
+
+@asynccontextmanager
+async def redis_half_open(site: Site) -> AsyncIterator[None]:
+    """Redis hears what it is told, and its answers get lost."""
+    site.backends.redis_proxy.set(Weather("half_open"))
+    try:
+        yield
+    finally:
+        # What was lost leaves the connections out of step, as a real network would end them.
+        site.backends.redis_proxy.reset_all()
+        site.backends.redis_proxy.set(Weather())
+
+
+@asynccontextmanager
+async def postgres_stopped(site: Site) -> AsyncIterator[None]:
+    """PostgreSQL ends every session and stops."""
+    await asyncio.to_thread(site.backends.postgres.process.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(site.backends.postgres.start)
+
+
+@asynccontextmanager
+async def control_planes_stopped(site: Site) -> AsyncIterator[None]:
+    """Both control planes are killed."""
+    for plane in site.control_planes:
+        await asyncio.to_thread(plane.process.kill)
+    try:
+        yield
+    finally:
+        await asyncio.gather(*(asyncio.to_thread(plane.start) for plane in site.control_planes))
+
+
+@asynccontextmanager
+async def vault_sealed(site: Site) -> AsyncIterator[None]:
+    """Vault is sealed."""
+    await asyncio.to_thread(site.backends.vault.seal)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(site.backends.vault.unseal)
+
+
+@asynccontextmanager
+async def vault_stopped(site: Site) -> AsyncIterator[None]:
+    """Vault's process ends; it comes back sealed and is unsealed."""
+    await asyncio.to_thread(site.backends.vault.process.kill)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(site.backends.vault.start)
+        await asyncio.to_thread(site.backends.vault.unseal)
+
+
+@asynccontextmanager
+async def vault_silent(site: Site) -> AsyncIterator[None]:
+    """Connections to Vault stay open, and no byte comes through."""
+    site.backends.vault_proxy.set(Weather("black_hole"))
+    try:
+        yield
+    finally:
+        site.backends.vault_proxy.set(Weather())
+
+
+@asynccontextmanager
+async def audit_blocked(site: Site) -> AsyncIterator[None]:
+    """Vault's only audit device takes nothing more, so Vault answers nobody."""
+    root = site.backends.vault.root()
+    sink = _AuditSink()
+    port = await sink.open(0)
+    address = {"address": f"127.0.0.1:{port}", "socket_type": "tcp", "write_timeout": "1s"}
+    await asyncio.to_thread(root.sys.enable_audit_device, "socket", path=_BLOCKED, options=address)
+    await asyncio.to_thread(root.sys.disable_audit_device, _AUDIT)
+    await sink.close()
+    try:
+        yield
+    finally:
+        await sink.open(port)
+        to_file = {"file_path": str(site.backends.vault.audit_file)}
+        await asyncio.to_thread(root.sys.enable_audit_device, "file", path=_AUDIT, options=to_file)
+        await asyncio.to_thread(root.sys.disable_audit_device, _BLOCKED)
+        await sink.close()
+
+
+_AUDIT: Final = "aigw"
+_BLOCKED: Final = "blocked"
+
+
+class _AuditSink:
+    """Takes whatever is sent to it, and forgets it."""
+
+    def __init__(self) -> None:
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self, port: int) -> int:
+        """Listen on `port`, or on a free one; give which."""
+        self._server = await asyncio.start_server(self._swallow, "127.0.0.1", port)
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    async def close(self) -> None:
+        """Refuse new connections and end those that are open."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    async def _swallow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while await reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass  # Vault let go of it
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+
+@asynccontextmanager
+async def everything_stopped(site: Site) -> AsyncIterator[None]:
+    """Redis, Vault, PostgreSQL and both control planes are gone."""
+    async with AsyncExitStack() as stack:
+        # They come back in reverse, so what depends on the others comes last.
+        for outage in (control_planes_stopped, postgres_stopped, vault_stopped, redis_stopped):
+            await stack.enter_async_context(outage(site))
+        yield
