@@ -108,6 +108,7 @@ class World:
         secrets: SecretWriter | None = None,
         exceptions: Sequence[str] = (),
         database_url: str = "",
+        browser: BrowserSignIn | None = None,
     ) -> None:
         self.folder = folder
         self.database_url = database_url or f"sqlite:///{folder / 'control-plane.db'}"
@@ -133,7 +134,7 @@ class World:
             clock=self.clock,
             box_origin="http://10.0.2.2:1000",
             internal_token=Secret(INTERNAL_TOKEN),
-            browser=BrowserSignIn(self.database, self.clock, ""),
+            browser=browser or BrowserSignIn(self.database, self.clock, ""),
         )
         author = Author(PLATFORM, 0.0)
         with changing(self.database) as session:

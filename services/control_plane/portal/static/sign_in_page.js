@@ -15,6 +15,8 @@ export async function showSignIn(way) {
   // The token of a one-time link leaves the address bar and the history before anything else happens.
   const token = location.hash.slice(1);
   const query = new URLSearchParams(location.search);
+  // A link that is opened in a tab which shows this page already changes the fragment alone.
+  window.addEventListener("hashchange", () => location.reload());
   if (token) history.replaceState(null, "", "/sign-in");
   const box = h("div", { class: "sign-in-box" });
   document.body.append(h("main", { class: "sign-in" }, h("div", { class: "sign-in-brand" }, brand(null)), box));

@@ -1,0 +1,122 @@
+"""How far a change has got: reports in, `rollout` out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from services.control_plane.store.changes import counter
+from shared.acknowledgement import (
+    EXPIRY_SECONDS,
+    Acknowledgement,
+    Pending,
+    Seen,
+    encode_acknowledgement,
+)
+from tests.unit.control_plane.world import KEY, MEMBER, OPENAI, OWNER, PLATFORM_TOKEN, STRANGER, World
+
+REPORTS = "/internal/v1/acknowledgements"
+
+
+def report_of(world: World, process: str = "p1", **changes: Any) -> Acknowledgement:
+    with world.database.read() as session:
+        at = counter(session)
+    report = Acknowledgement(
+        process=process,
+        epoch=at.epoch,
+        applied_revision=at.revision,
+        applied_at=world.clock.now + 0.5,
+        ready=True,
+        pending=(),
+        is_all_pending=True,
+        seen=(),
+    )
+    return replace(report, **changes)
+
+
+async def send(world: World, *reports: Acknowledgement) -> None:
+    async with world.fleet() as client:
+        for report in reports:
+            answer = await client.post(REPORTS, content=encode_acknowledgement(report))
+            assert answer.status_code == 204, answer.text
+
+
+async def rollout(world: World, person: str = OWNER) -> Any:
+    async with world.person(person) as client:
+        answer = await client.get(f"{OPENAI}/rollout")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def set_up(world: World) -> httpx.Response:
+    async with world.person(OWNER) as client:
+        return await client.put(OPENAI, json={"api_key": KEY, "enabled": True}, headers={"if-match": "*"})
+
+
+async def test_a_change_is_live_where_it_is_applied_and_its_secret_is_read(world: World) -> None:
+    before = report_of(world, "behind")
+    revision = (await set_up(world)).json()["revision"]
+    unread = report_of(world, "unread", pending=(Pending("acme", "openai"),))
+    await send(world, before, unread, report_of(world, "done"))
+    found = await rollout(world, MEMBER)
+    assert (found["revision"], found["live"], found["total"]) == (revision, 1, 3)
+    await send(world, report_of(world, "behind"), report_of(world, "unread"))
+    assert (await rollout(world))["live"] == 3
+
+
+async def test_a_list_of_unread_secrets_that_is_cut_short_counts_as_unread(world: World) -> None:
+    await set_up(world)
+    await send(world, report_of(world, is_all_pending=False))
+    assert (await rollout(world))["live"] == 0
+
+
+async def test_switching_off_needs_no_secret_to_be_live(world: World) -> None:
+    await set_up(world)
+    async with world.person(OWNER) as client:
+        await client.patch(OPENAI, json={"enabled": False}, headers={"if-match": "*"})
+    await send(world, report_of(world, pending=(Pending("acme", "openai"),)))
+    assert (await rollout(world))["live"] == 1
+
+
+async def test_the_time_is_told_until_a_later_change_hides_it(world: World) -> None:
+    await set_up(world)
+    await send(world, report_of(world))
+    assert 0 < (await rollout(world))["seconds"] < 10
+    later = report_of(world)
+    await send(world, replace(later, applied_revision=later.applied_revision + 1))
+    assert (await rollout(world))["seconds"] is None
+
+
+async def test_processes_that_are_gone_not_ready_or_of_another_epoch_do_not_enforce(world: World) -> None:
+    await set_up(world)
+    await send(world, report_of(world, "gone"))
+    world.clock.now += EXPIRY_SECONDS
+    await send(world, report_of(world, "starting", ready=False), report_of(world, "restored", epoch="other"))
+    found = await rollout(world)
+    assert (found["live"], found["total"]) == (0, 1)
+
+
+async def test_what_traffic_showed_is_kept_and_never_lies_in_the_future(world: World) -> None:
+    await set_up(world)
+    now = world.clock.now
+    await send(
+        world,
+        report_of(world, seen=(Seen("acme", "openai", "accepted", now - 60),)),
+        report_of(world, seen=(Seen("acme", "openai", "rejected", now + 9_999_999),)),
+        report_of(world, seen=(Seen("acme", "openai", "accepted", now - 600),)),
+    )
+    traffic = (await rollout(world))["traffic"]
+    assert traffic["accepted_at"] < traffic["rejected_at"] < "2024"
+
+
+async def test_reports_need_the_fleets_token_and_rollout_a_member(world: World) -> None:
+    for bearer in (None, PLATFORM_TOKEN):
+        async with world.fleet(bearer) as client:
+            answer = await client.post(REPORTS, content=encode_acknowledgement(report_of(world)))
+            assert answer.status_code == 401
+    async with world.fleet() as client:
+        assert (await client.post(REPORTS, content=b"{}")).status_code == 400
+    async with world.person(STRANGER) as client:
+        assert (await client.get(f"{OPENAI}/rollout")).status_code == 404

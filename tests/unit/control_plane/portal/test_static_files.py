@@ -1,0 +1,57 @@
+"""The files that the Portal serves: complete, of one version, and agreeing with the rest of the gateway."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.control_plane.portal.static_files import StaticFiles
+from shared.providers import PROVIDERS, ProviderName
+
+FOLDER = Path("services/control_plane/portal/static")
+ROOT = Path(__file__).resolve().parents[4]
+MODULES = sorted((ROOT / FOLDER).glob("*.js"))
+# What turns text into markup, code or a style; nothing here needs any of it.
+SINKS = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|srcdoc|"
+    r"localStorage|sessionStorage|indexedDB|setAttribute\(\"(?:on|style)"
+)
+
+
+def test_every_import_is_a_file_that_is_served() -> None:
+    static = StaticFiles.read()
+    for module in MODULES:
+        assert module.name in static.by_name
+        for name in re.findall(r'from "\./([^"]+)"', module.read_text()):
+            assert name in static.by_name
+
+
+def test_the_version_stands_for_the_content() -> None:
+    static = StaticFiles.read()
+    assert static.version == StaticFiles.read().version
+    assert static.url("main.js") == f"/static/{static.version}/main.js"
+    with pytest.raises(KeyError):
+        static.url("missing.js")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_no_module_writes_markup_or_keeps_anything_in_the_browser(module: Path) -> None:
+    assert SINKS.findall(module.read_text()) == []
+    assert module.read_text().count("\n") <= 450
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_the_pages_know_the_same_providers(name: ProviderName) -> None:
+    provider = PROVIDERS[name]
+    text = (ROOT / FOLDER / "providers.js").read_text()
+    block = text.partition(f"  {name}: {{")[2].partition("  },")[0]
+    for field, value in {
+        "name": provider.name,
+        "title": provider.title,
+        "defaultEndpoint": provider.default_endpoint,
+        "versionSegment": provider.version_segment,
+        "keyPage": provider.key_page,
+    }.items():
+        assert f'{field}: "{value}",' in block

@@ -1,0 +1,66 @@
+"""What real traffic says of a key, and what of that is news."""
+
+from __future__ import annotations
+
+from services.data_plane.account.key_verdicts import KeyVerdicts
+from services.data_plane.account.record import ExchangeRecord
+from shared.acknowledgement import MAX_SEEN, Seen
+
+
+def exchange(status: int = 200, code: str = "", at: float = 100.0, org: str = "acme") -> ExchangeRecord:
+    return ExchangeRecord(org=org, provider="openai", status=status, code=code, started_at=at, seconds=1.0)
+
+
+def test_an_answer_proves_the_key_and_the_providers_401_disproves_it() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange())
+    assert verdicts.news() == (Seen("acme", "openai", "accepted", 101.0),)
+    verdicts.note(exchange(400, "upstream_key_rejected", at=200.0))
+    assert verdicts.news() == (Seen("acme", "openai", "rejected", 201.0),)
+
+
+def test_other_failures_and_unknown_callers_say_nothing() -> None:
+    verdicts = KeyVerdicts()
+    for record in (
+        exchange(429),
+        exchange(500),
+        exchange(403),
+        exchange(400, "integration_disabled"),
+        exchange(502, "upstream_unreachable"),
+        exchange(0),
+        exchange(org=""),
+    ):
+        verdicts.note(record)
+    assert verdicts.news() == ()
+
+
+def test_what_was_told_is_news_again_only_when_it_changes_or_grows_old() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange(at=100.0))
+    verdicts.told(verdicts.news())
+    verdicts.note(exchange(at=110.0))
+    assert verdicts.news() == ()
+    verdicts.note(exchange(at=140.0))
+    assert verdicts.news() == (Seen("acme", "openai", "accepted", 141.0),)
+    verdicts.told(verdicts.news())
+    verdicts.note(exchange(400, "upstream_key_rejected", at=142.0))
+    assert [seen.verdict for seen in verdicts.news()] == ["rejected"]
+
+
+def test_a_change_while_the_report_is_under_way_stays_news() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange())
+    told = verdicts.news()
+    verdicts.note(exchange(400, "upstream_key_rejected", at=102.0))
+    verdicts.told(told)
+    assert [seen.verdict for seen in verdicts.news()] == ["rejected"]
+
+
+def test_memory_and_reports_are_bounded() -> None:
+    verdicts = KeyVerdicts(max_verdicts=300)
+    for number in range(1000):
+        verdicts.note(exchange(org=f"org-{number}"))
+    assert len(verdicts.news()) == MAX_SEEN
+    verdicts.told(verdicts.news())
+    assert len(verdicts.news()) == 100
+    verdicts.told((Seen("long-gone", "openai", "accepted", 1.0),))
