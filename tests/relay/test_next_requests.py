@@ -337,3 +337,35 @@ async def test_closing_the_relay_ends_and_books_what_is_under_way(run_relay: Run
         await gateway.settled(lambda: len(gone) == 2)
     assert gateway.relay.open_exchanges == 0
     assert sorted(r.outcome for r in gateway.books.records) == ["cut", "rejected"]
+
+
+async def test_a_box_that_pipelines_without_end_is_held_within_its_bounds(run_relay: RunRelay) -> None:
+    """Requests that are answered at once, and a head that follows them in the middle of a piece."""
+    gateway = await run_relay()
+    async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.body)) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        client = await gateway.connect()
+        refused = request("GET", "/v1/organization/x", "X-Pad: " + "x" * 1000)
+        client.send(refused * 3000 + request("POST", body=b"y" * 400_000) + STATUS_PAGE)
+        connection = next(iter(gateway.relay.connections))
+        most = 0
+        for _ in range(3000):
+            assert (await client.read_answer())[0].startswith(b"HTTP/1.1 400 ")
+            most = max(most, len(connection._next))
+        assert (await client.read_answer())[1] == b"y" * 400_000
+        assert (await client.read_all()).endswith(b'{"served_by":"the application"}')
+    assert 100_000 < most < MIB
+
+
+async def test_a_hand_over_behind_a_lot_of_pipelined_bytes_is_read_to_its_end(run_relay: RunRelay) -> None:
+    gateway, hold = await run_relay(), asyncio.Event()
+    async with ScriptedUpstream(keys=KEYS, respond=lambda _: (WaitFor(hold), *whole(b"ok"))) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        client = await gateway.connect()
+        posted = b"POST /elsewhere HTTP/1.1\r\nHost: 10.0.2.2:1000\r\nContent-Length: 900000\r\n\r\n"
+        client.send(request() + posted + b"z" * 900_000)
+        await gateway.settled(lambda: len(upstream.requests) == 1)
+        await asyncio.sleep(0.05)
+        hold.set()
+        assert (await client.read_answer())[1] == b"ok"
+        assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")

@@ -59,8 +59,7 @@ class BoxConnection(asyncio.Protocol):
         self._next = b""  # what came after the current request
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
         self._exchange: Exchange | None = None
-        self._close_after_answer = False
-        self._awaits_continue = False
+        self._close_after_answer = self._awaits_continue = False
         self._memo: HeadMemo | None = None
         self.load: BoxLoad | None = None
 
@@ -76,17 +75,14 @@ class BoxConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take the next bytes, as the phase says."""
         phase = self._phase
-        if phase is _IDLE or phase is _HEAD:
-            if self._next:
-                self._hold_next(data)  # `_begin_next` has not run yet: what is held comes first
-            else:
-                self._gather_head(data)
+        if (phase is _IDLE or phase is _HEAD) and not self._next:
+            self._gather_head(data)
         elif phase is _BODY:
             self._take_body(data)
         elif phase is _SPLICED:
             assert self._exchange is not None
             self._exchange.send_body(data)
-        elif phase is _ANSWER:
+        elif phase is _ANSWER or phase is _IDLE:  # IDLE: `_begin_next` has not run yet
             self._hold_next(data)
         elif phase is _DISCARD:
             self._discard_body(data)
