@@ -146,6 +146,53 @@ def db_upgrade() -> None:
     upgrade_database()
 
 
+@database.command("current")
+def db_current() -> None:
+    """Print the schema that the database is at, and the newest."""
+    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+
+    there, newest = schema_of_database()
+    typer.echo(f"{there or 'empty'} (newest: {newest})")
+
+
+@database.command("check")
+def db_check() -> None:
+    """Exit with 1 when the database is not at the newest schema."""
+    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+
+    there, newest = schema_of_database()
+    if there != newest:
+        typer.echo(f"The database is at {there or 'no schema'}, the newest is {newest}. Run: aigw db upgrade")
+        raise typer.Exit(1)
+    typer.echo(f"The database is at the newest schema, {newest}.")
+
+
+@database.command("restored")
+def db_restored() -> None:
+    """Say that the database was restored from a backup: every data plane then takes a fresh snapshot."""
+    from aigw.planes import begin_epoch  # noqa: PLC0415  # loaded by this command alone
+
+    _warn_of_unknown_names()
+    typer.echo(f"New epoch {begin_epoch()}. Every data plane takes a snapshot within seconds.")
+
+
+@app.command()
+def doctor(
+    *, plane: Annotated[Literal["control", "data", "both"], typer.Option(help="Whose backends.")] = "both"
+) -> None:
+    """Check every backend of a plane: reachability, rights, schema, ports. Exits with 1 when one fails."""
+    import asyncio  # noqa: PLC0415  # loaded by this command alone
+
+    from aigw.doctor import examine, is_healthy  # noqa: PLC0415  # same
+
+    _warn_of_unknown_names()
+    findings = asyncio.run(examine(plane))
+    for finding in findings:
+        typer.echo(str(finding))
+    if not is_healthy(findings):
+        raise typer.Exit(1)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

@@ -14,10 +14,12 @@ from aigw.process import settle_memory
 from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
-from services.control_plane.store import migrate
+from services.control_plane.store import changes, migrate
+from services.control_plane.store.changes import changing
 from services.control_plane.store.database import Database
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
+from shared.clock import unix_now
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -45,10 +47,28 @@ def build_data_plane(settings: DataPlaneSettings, stream: MemoryStream | None) -
 
 def upgrade_database() -> None:
     """Run the migrations that are missing; raises `UserError`."""
+    with _opened_database() as database:
+        migrate.upgrade(database)
+
+
+def schema_of_database() -> tuple[str | None, str | None]:
+    """Give the migration that the database is at, and the newest; raises `UserError`."""
+    with _opened_database() as database:
+        return migrate.current(database), migrate.newest()
+
+
+def begin_epoch() -> str:
+    """Say that the database was restored; give its new epoch. Raises `UserError`."""
+    with _opened_database() as database, changing(database) as session:
+        return changes.begin_epoch(session, unix_now()).epoch
+
+
+@contextlib.contextmanager
+def _opened_database() -> Iterator[Database]:
     with _database_failures():
         database = Database(ControlPlaneSettings().database_url)
         try:
-            migrate.upgrade(database)
+            yield database
         finally:
             database.close()
 

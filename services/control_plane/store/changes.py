@@ -7,6 +7,7 @@ free of gaps and in commit order, which a sequence's numbers are not.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,20 @@ def next_revision(session: Session) -> Counter:
         .returning(col(CounterRow.epoch), col(CounterRow.revision))
     ).one()
     return Counter(taken[0], taken[1])
+
+
+def begin_epoch(session: Session, at: float) -> Counter:
+    """Begin a new life of the database, after a restore: every reader takes a snapshot.
+
+    Events that the restored rows still wanted to publish are of the life before, and in the snapshot anyway.
+    """
+    session.execute(
+        update(OutboxTable).where(col(OutboxTable.published_at).is_(None)).values(published_at=at)
+    )
+    epoch = uuid.uuid4().hex
+    session.execute(update(CounterRow).where(col(CounterRow.id) == COUNTER_ID).values(epoch=epoch))
+    session.expire_all()
+    return counter(session)
 
 
 def record(

@@ -29,9 +29,18 @@ def upgrade(database: Database) -> None:
 
 def is_current(database: Database) -> bool:
     """Whether the database is at the newest migration."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    return current(database) == newest()
+
+
+def current(database: Database) -> str | None:
+    """Give the migration that the database is at; None for an empty one."""
     with database.connection() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest() -> str | None:
+    """Give the newest migration that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

@@ -1,0 +1,24 @@
+"""What a check of `aigw doctor` found, and how it reads: one line, with the remedy where one is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Grade = Literal["ok", "warn", "FAIL"]
+_GRADE_CHARS: Final = 4
+_NAME_CHARS: Final = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `name`: plane and part, e.g. `data plane: event bus`."""
+
+    grade: Grade
+    name: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" → {self.remedy}" if self.remedy else ""
+        return f"{self.grade:<{_GRADE_CHARS}}  {self.name:<{_NAME_CHARS}}  {self.text}{remedy}"
