@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.dev-stamp
 LOCKED_SETS := $(addprefix requirements/,runtime build dev fuzz) tests/clients/python/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help run test portal test-tools check fmt bench docs lock openapi clean
+.PHONY: help run test portal test-tools check fmt bench docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' und
 
 test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh
+
+nightly: $(DEV_STAMP) ## the long runs: 100,000 generated heads and paths, 20,000 aborts (about an hour)
+	$(BIN)/pytest -m nightly --timeout=7200 $(ARGS)
+	$(BIN)/pytest tests/unit/data_plane/core --hypothesis-profile=nightly --timeout=7200
 
 check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
 	$(BIN)/ruff check .
