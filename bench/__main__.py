@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from bench.build import BuildError, build
+from bench.listing import ROWS, AnyRow
 from bench.machine import choose_cores, describe, pinned_to
 from bench.measure import Load
 from bench.processes import StartError
 from bench.rounds import Plan, Played, Stage
-from bench.rows import ROWS, Row
 from bench.subjects.listing import NO_PROXY, SUBJECTS, YARDSTICK
 from bench.subjects.subject import Subject
 from bench.summary import Summary
@@ -77,7 +77,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chosen(options: argparse.Namespace) -> tuple[list[Row], list[Subject]]:
+def _chosen(options: argparse.Namespace) -> tuple[list[AnyRow], list[Subject]]:
     rows = [row for row in ROWS if row.name in options.only] if options.only else [*ROWS]
     if options.quick and not options.only:
         rows = [row for row in rows if row.in_quick]
@@ -95,7 +95,7 @@ def _chosen(options: argparse.Namespace) -> tuple[list[Row], list[Subject]]:
     return rows, subjects
 
 
-def _bench(options: argparse.Namespace, rows: list[Row], subjects: list[Subject]) -> int:
+def _bench(options: argparse.Namespace, rows: list[AnyRow], subjects: list[Subject]) -> int:
     cores = choose_cores()
     machine = describe(cores)
     programs = build(_TOOLS)

@@ -9,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.listing import AnyRow
 from bench.machine import Cores
 from bench.measure import Load, WrongAnswerError, measure, warm_up
 from bench.processes import StartError
-from bench.rows import Row
 from bench.subjects.subject import Running, Subject, Surroundings
 from bench.summary import Sample
+from bench.trials.trial import Scene, Trial
 from bench.upstream import Upstream
 
 
@@ -30,13 +31,13 @@ class Plan:
         seed: of the shuffling.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[AnyRow]
     subjects: Sequence[Subject]
     most_rounds: int
     seconds_factor: float
     seed: int
 
-    def rounds(self) -> Iterator[list[tuple[int, Row, Subject]]]:
+    def rounds(self) -> Iterator[list[tuple[int, AnyRow, Subject]]]:
         """Give each round's measurements in its order."""
         shuffler = random.Random(self.seed)  # noqa: S311  # an order, no secret
         for number in range(max(min(row.rounds, self.most_rounds) for row in self.rows)):
@@ -51,7 +52,7 @@ class Plan:
             yield turns
 
 
-def does(subject: Subject, row: Row) -> bool:
+def does(subject: Subject, row: AnyRow) -> bool:
     """Tell whether this measurement makes sense at all."""
     return subject.name not in row.left_out and (subject.does_tls or not row.tls)
 
@@ -93,12 +94,15 @@ class Stage:
                 except WrongAnswerError as error:
                     played.failures[row.name, subject.name] = str(error)
                 except StartError as error:
-                    for other in plan.rows:
-                        if other.tls == row.tls and does(subject, other):
-                            played.failures[other.name, subject.name] = str(error)
+                    for other in _rows_lost(plan.rows, row, subject):
+                        played.failures[other.name, subject.name] = str(error)
         return played
 
-    def _turn(self, number: int, row: Row, subject: Subject, seconds_factor: float) -> Sample:
+    def _turn(self, number: int, row: AnyRow, subject: Subject, seconds_factor: float) -> Sample:
+        if isinstance(row, Trial):
+            return Sample(
+                row.name, subject.name, number, row.play(self._scene(subject, seconds_factor), subject)
+            )
         with ExitStack() as passing:
             if row.fresh:
                 running = passing.enter_context(self._started_anew(subject, tls=row.tls))
@@ -115,11 +119,8 @@ class Stage:
 
     @contextmanager
     def _started_anew(self, subject: Subject, *, tls: bool) -> Iterator[Running]:
-        self._started += 1
-        folder = self._folder / f"{self._started:03}-{subject.name}"
-        folder.mkdir(parents=True)
         around = Surroundings(
-            folder=folder,
+            folder=self._new_folder(subject),
             core=self._cores.proxy,
             upstream_port=self._upstream.tls_port if tls else self._upstream.port,
             tls=tls,
@@ -129,3 +130,19 @@ class Stage:
         with subject.start(around) as running:
             warm_up(self._load, running)
             yield running
+
+    def _scene(self, subject: Subject, seconds_factor: float) -> Scene:
+        return Scene(self._new_folder(subject), self._cores, self._upstream, self._load, seconds_factor)
+
+    def _new_folder(self, subject: Subject) -> Path:
+        self._started += 1
+        folder = self._folder / f"{self._started:03}-{subject.name}"
+        folder.mkdir(parents=True)
+        return folder
+
+
+def _rows_lost(rows: Sequence[AnyRow], row: AnyRow, subject: Subject) -> list[AnyRow]:
+    """Tell what cannot be measured after a subject did not start for `row`; a trial starts its own."""
+    if isinstance(row, Trial):
+        return [row]
+    return [other for other in rows if other.tls == row.tls and does(subject, other)]

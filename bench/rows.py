@@ -1,4 +1,4 @@
-"""What is measured: one row of the table is one entry here."""
+"""What the load program measures: one row of the table is one entry here. `listing` adds the trials."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ class Figure:
         title: its name in the table, with the unit.
         decimals: how many to show.
         over_no_proxy: show what the subject adds to the same figure without any proxy.
+        compared: show the ratio to the yardstick; says nothing of a figure that may be near zero.
     """
 
     key: str
     title: str
     decimals: int = 1
     over_no_proxy: bool = False
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ _FAN: Final = Work("sse", events=100, interval_us=40_000)
 _TOO_SLOW: Final = frozenset({"fastapi_httpx"})
 _NO_HTTP: Final = frozenset({"direct", "splice"})
 
-ROWS: Final = (
+LOAD_ROWS: Final = (
     Row("json", "JSON, 32 connections", _JSON, 32, (CPU_PER_REQUEST, PER_SECOND, P50, P99)),
     Row("json-1", "JSON, 1 connection", _JSON, 1, (P50, ADDED_P50, P99, CPU_PER_REQUEST), seconds=1),
     Row("sse", "SSE unpaced, 32 streams", _UNPACED, 32, (CPU_PER_EVENT, EVENTS_PER_SECOND)),

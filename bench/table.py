@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bench.rows import Figure, Row
+from bench.listing import AnyRow
+from bench.rows import Figure
 from bench.subjects.subject import Subject
 from bench.summary import Spread, Summary
 
@@ -18,7 +19,7 @@ _TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 def markdown(
     summary: Summary,
-    rows: Sequence[Row],
+    rows: Sequence[AnyRow],
     subjects: Sequence[Subject],
     *,
     machine: Mapping[str, str],
@@ -44,7 +45,7 @@ def replace_between_marks(page: str, table: str) -> str | None:
     return f"{page[: start + len(START_MARK)]}\n{table}{page[end:]}"
 
 
-def _cell(summary: Summary, row: Row, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
+def _cell(summary: Summary, row: AnyRow, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
     if summary.failed(row.name, subject):
         return "failed"
     if figure.over_no_proxy:
@@ -52,11 +53,12 @@ def _cell(summary: Summary, row: Row, figure: Figure, subject: str, yardstick: s
     spread = summary.spread(row.name, subject, figure.key)
     if spread is None:
         return _NOTHING
-    ratio = summary.ratio(row.name, subject, figure.key, yardstick) if subject != no_proxy else None
+    compared = figure.compared and subject != no_proxy
+    ratio = summary.ratio(row.name, subject, figure.key, yardstick) if compared else None
     return _with_ratio(_spread(spread, figure.decimals), ratio)
 
 
-def _added(summary: Summary, row: Row, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
+def _added(summary: Summary, row: AnyRow, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
     ours = summary.added(row.name, subject, figure.key, no_proxy)
     if ours is None:
         return _NOTHING

@@ -98,10 +98,16 @@ def request_bytes(work: Work, *, prefix: str, key: str, authority: str) -> bytes
     body = _padded(
         b'{"model":"gpt-5","stream":true,"messages":[{"role":"user","content":"', b'"}]}', work.body_bytes
     )
-    filled = {"host": authority, "key": key, "length": str(work.body_bytes)}
-    lines = [f"POST {prefix}{work.path} HTTP/1.1"]
+    head = request_head(f"{prefix}{work.path}", key=key, authority=authority, body_bytes=work.body_bytes)
+    return head + body
+
+
+def request_head(path: str, *, key: str, authority: str, body_bytes: int) -> bytes:
+    """Write the head of a request with a body of so many bytes, as the box sends it."""
+    filled = {"host": authority, "key": key, "length": str(body_bytes)}
+    lines = [f"POST {path} HTTP/1.1"]
     lines += [f"{name}: {value.format_map(filled)}" for name, value in _REQUEST_HEADERS]
-    return _head(lines) + body
+    return _head(lines)
 
 
 def answer_body() -> bytes:

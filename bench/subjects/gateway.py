@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from bench.processes import Program
 from bench.subjects.subject import Running, Subject, Surroundings
 
-_AIGW: Final = Path(sys.executable).with_name("aigw")
-_SETTINGS: Final = (
+AIGW: Final = Path(sys.executable).with_name("aigw")
+SETTINGS: Final = (
     "AIGW_ACCESS_LOG=off",  # as with nginx
     # One box opens more streams here than a real one may.
     "AIGW_MAX_CONNECTIONS_PER_BOX=8192",
@@ -27,10 +27,10 @@ _SETTINGS: Final = (
 @contextmanager
 def _start(around: Surroundings) -> Iterator[Running]:
     ready_file = around.folder / "ready.json"
-    settings = [*_SETTINGS]
+    settings = [*SETTINGS]
     if around.ca_file is not None:
         settings.append(f"AIGW_UPSTREAM_CA_FILE={around.ca_file}")
-    command = ["env", *settings, str(_AIGW), "up", "--port-base", "0"]
+    command = ["env", *settings, str(AIGW), "up", "--port-base", "0"]
     command += ["--data-dir", str(around.folder / "data"), "--ready-file", str(ready_file)]
     command += ["--openai-endpoint", around.endpoint, "--openai-key-file", str(around.key_file)]
     with Program("aigw up", command, core=around.core, log=around.folder / "log") as program:
@@ -46,14 +46,14 @@ def _box_port(ready_file: Path) -> int | None:
 
 
 def _missing() -> str | None:
-    if not _AIGW.exists():
-        return f"{_AIGW} is not there: install the project into this virtual environment"
-    asked = subprocess.run([str(_AIGW), "up", "--help"], capture_output=True, check=False)
+    if not AIGW.exists():
+        return f"{AIGW} is not there: install the project into this virtual environment"
+    asked = subprocess.run([str(AIGW), "up", "--help"], capture_output=True, check=False)
     return None if asked.returncode == 0 else "`aigw up` does not run"
 
 
 def _version() -> str:
-    told = subprocess.run([str(_AIGW), "version"], capture_output=True, text=True, check=False)
+    told = subprocess.run([str(AIGW), "version"], capture_output=True, text=True, check=False)
     return f"gateway {told.stdout.strip()}"
 
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from bench.listing import ROWS
 from bench.rounds import Plan, does
-from bench.rows import ROWS
 from bench.subjects.listing import NO_PROXY, SUBJECTS, YARDSTICK
 
 

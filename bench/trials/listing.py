@@ -1,0 +1,12 @@
+"""The trials in the order of the table's lines."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.trials.gone import GONE
+from bench.trials.orgs import ORGS
+from bench.trials.slow import SLOW_READER, SLOW_WRITER
+from bench.trials.trial import Trial
+
+TRIALS: Final[tuple[Trial, ...]] = (ORGS, SLOW_READER, SLOW_WRITER, GONE)

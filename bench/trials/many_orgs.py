@@ -1,0 +1,154 @@
+"""A data plane of its own with any number of orgs in its table: `aigw data-plane` beside a stub snapshot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+from bench.processes import Program
+from bench.subjects.gateway import AIGW, SETTINGS
+from bench.subjects.subject import Running, Surroundings
+from services.control_plane.secrets.local import LocalSecretWriter
+from shared.config_feed import (
+    SNAPSHOT_MEDIA_TYPE,
+    IntegrationRow,
+    OrgRow,
+    Snapshot,
+    encode_snapshot,
+    snapshot_etag,
+)
+from shared.providers import PROVIDERS
+from shared.secret import Secret
+from shared.secret_document import SecretDocument
+
+_EPOCH: Final = "bench"
+_REVISION: Final = 1
+_ETAG: Final = snapshot_etag(_EPOCH, _REVISION)
+_PORTS: Final = re.compile(r"boxes on port (\d+), admin on port (\d+)")
+_ADMIN_SECONDS: Final = 5.0
+_SHUTDOWN_POLL_SECONDS: Final = 0.05
+
+
+def snapshot_of(orgs: int) -> Snapshot:
+    """Write a configuration in which every one of `orgs` has both providers switched on."""
+    names = [_name(number) for number in range(orgs)]
+    return Snapshot(
+        _EPOCH,
+        _REVISION,
+        tuple(IntegrationRow(org, provider, True, 1) for org in names for provider in PROVIDERS),
+        tuple(OrgRow(org, f"Org {org}", (f"owner@{org}.example",)) for org in names),
+        (),
+    )
+
+
+def org_used(orgs: int) -> str:
+    """The one org that calls: from the middle of the table."""
+    return _name(orgs // 2)
+
+
+def _name(number: int) -> str:
+    return f"org-{number:06}"
+
+
+@contextmanager
+def running_data_plane(around: Surroundings, orgs: int) -> Iterator[Running]:
+    """Serve the bench's upstream to one of `orgs`; only its secret is ever read."""
+    org = org_used(orgs)
+    secrets = around.folder / "secrets"
+    document = SecretDocument(org, "openai", around.endpoint, Secret(around.key()))
+    LocalSecretWriter(secrets).write(document, 1)
+    with snapshot_server(snapshot_of(orgs)) as control_plane_port:
+        command = ["env", *SETTINGS, *_settings(secrets, org, control_plane_port), str(AIGW), "data-plane"]
+        name = f"data plane with {orgs} orgs"
+        with Program(name, command, core=around.core, log=around.folder / "log") as program:
+            box_port, admin_port = program.wait_for("ports", lambda: _ports(program.log_text()))
+            program.wait_for("configuration", lambda: _is_ready(admin_port) or None)
+            yield Running(port=box_port, pid=program.pid)
+
+
+def _settings(secrets: Path, org: str, control_plane_port: int) -> list[str]:
+    return [
+        "AIGW_ENVIRONMENT=development",
+        "AIGW_BOX_PORT=0",
+        "AIGW_ADMIN_PORT=0",
+        f"AIGW_CONTROL_PLANE_INTERNAL_URL=http://127.0.0.1:{control_plane_port}",
+        f"AIGW_SECRET_STORE_URL=local://{secrets.resolve()}",
+        "AIGW_EVENT_BUS_URL=memory://",
+        "AIGW_IDENTITY_MODE=static",
+        f"AIGW_STATIC_ORG={org}",
+        "AIGW_ENDPOINT_ADDRESS_EXCEPTIONS=127.0.0.0/8",
+        "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS=true",
+        "AIGW_PREFETCH_SECRETS=false",
+    ]
+
+
+def _ports(printed: str) -> tuple[int, int] | None:
+    found = _PORTS.search(printed)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _is_ready(admin_port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", admin_port, timeout=_ADMIN_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def snapshot_server(snapshot: Snapshot) -> Iterator[int]:
+    """Stand in for the control plane's internal listener: one snapshot that never changes; gives the port."""
+    server = _Server(encode_snapshot(snapshot))
+    thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a kept connection would block it
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.body = body
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Give the snapshot, or say that it is known."""
+        known = self.headers.get("If-None-Match") == _ETAG
+        self.send_response(HTTPStatus.NOT_MODIFIED if known else HTTPStatus.OK)
+        self.send_header("ETag", _ETAG)
+        if not known:
+            self.send_header("Content-Type", SNAPSHOT_MEDIA_TYPE)
+            self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        if not known:
+            self.wfile.write(self.server.body)
+
+    def do_POST(self) -> None:
+        """Take an acknowledgement and do nothing with it."""
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+        """Print nothing per request."""
