@@ -17,7 +17,7 @@ from aigw.failures import EXIT_INTERRUPTED
 
 GC_YOUNG_OBJECTS: Final = 50_000
 """New objects between two young collections."""
-_QUIET_LOGGERS: Final = ("httpx", "httpcore", "uvicorn.error", "alembic", "asyncio")
+_QUIET_LOGGERS: Final = ("httpx", "httpcore", "alembic", "asyncio")
 
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
@@ -66,3 +66,5 @@ def log_to_stderr() -> None:
     )
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Uvicorn warns of every upgrade that it does not serve; a client that tries one falls back by itself.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ The one place that turns a `Rejection` into bytes on the box side.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shared.providers import Provider
@@ -13,19 +14,6 @@ from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.refused import Refused
-
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    408: "Request Timeout",
-    413: "Content Too Large",
-    426: "Upgrade Required",
-    431: "Request Header Fields Too Large",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 
 def write_rejection(
@@ -44,7 +32,7 @@ def write_rejection(
     message = rejection.render(provider.title if provider else "The provider", refused.detail)
     body = json.dumps(_shape(rejection, provider, message, request_id)).encode()
     lines = [
-        f"HTTP/1.1 {rejection.status} {_REASONS[rejection.status]}",
+        f"HTTP/1.1 {rejection.status} {HTTPStatus(rejection.status).phrase}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"x-run9-error: {rejection.code}",

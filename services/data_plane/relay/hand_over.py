@@ -31,9 +31,25 @@ class UvicornParts:
     _loop: asyncio.AbstractEventLoop | None = None
 
 
+class _LastRequest(HttpToolsProtocol):
+    """Uvicorn's protocol for one request: what comes after it is thrown away, as its answer says."""
+
+    _whole = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take more of the request."""
+        if not self._whole:
+            super().data_received(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._whole = True
+        super().on_message_complete()
+
+
 def hand_over(transport: asyncio.Transport, parts: UvicornParts, raw_head: bytes, rest: bytes) -> None:
     """Let uvicorn's protocol take over `transport`, beginning with a head that was already read."""
-    protocol = HttpToolsProtocol(parts.config, parts.server_state, parts.app_state, parts._loop)  # noqa: SLF001  # uvicorn's name for it
+    protocol = _LastRequest(parts.config, parts.server_state, parts.app_state, parts._loop)  # noqa: SLF001  # uvicorn's name for it
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     protocol.data_received(_last_request(raw_head) + rest)

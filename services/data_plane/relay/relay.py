@@ -129,11 +129,18 @@ class Relay:
             refused = Refused(Rejection.INTEGRATION_MISSING if missing else Rejection.INTEGRATION_DISABLED)
             for exchange in self.room.exchanges_of(org):
                 if exchange.record.provider == provider:
-                    exchange.cut(refused)
+                    self._cut(exchange, refused)
         providers: tuple[ProviderName, ...] = ("openai", "anthropic")
         current = [self.table.look_up(org, name) for name in providers]
         keep = frozenset(one.pool_key for one in current if isinstance(one, CompiledIntegration))
         self.pool.drain(org, keep=keep)
+
+    def _cut(self, exchange: Exchange, refused: Refused) -> None:
+        """One exchange that cannot be ended must not keep the others, nor whoever brought the change."""
+        try:
+            exchange.cut(refused)
+        except Exception:
+            logger.exception("an exchange could not be cut")
 
     # Time.
 
@@ -154,7 +161,7 @@ class Relay:
             self._sweeper.cancel()
         stopping = Refused(Rejection.CONFIG_UNAVAILABLE, "this gateway process is stopping")
         for exchange in self.room.all_exchanges():
-            exchange.cut(stopping)
+            self._cut(exchange, stopping)
         for connection in list(self.connections):
             connection.break_off()
         await self.tasks.aclose()
