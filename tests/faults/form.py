@@ -27,6 +27,7 @@ class Form:
     concurrent_writes: int
     kills: int
     token_ttl_seconds: int
+    restored_changes: int
     cold_orgs: int
 
 
@@ -39,7 +40,8 @@ SHORT: Final = Form(
     concurrent_writes=60,
     kills=1,
     token_ttl_seconds=4,
-    cold_orgs=0,
+    restored_changes=10,
+    cold_orgs=200,
 )
 FULL: Final = Form(
     "full",
@@ -50,5 +52,6 @@ FULL: Final = Form(
     concurrent_writes=400,
     kills=5,
     token_ttl_seconds=60,
+    restored_changes=100,
     cold_orgs=5_000,
 )

@@ -18,6 +18,7 @@ from sqlmodel import col, select
 from services.control_plane.store import migrate
 from services.control_plane.store.changes import counter
 from services.control_plane.store.database import Database
+from services.control_plane.store.integrations import integration
 from services.control_plane.store.tables import AuditTable
 from shared.config_feed import EVENT_FIELD, STREAM_KEY, decode_event
 from tests.faults.boxes import Boxes
@@ -191,6 +192,12 @@ class Site:
             entries: Any = redis.xrange(STREAM_KEY)
         told = [decode_event(fields[EVENT_FIELD.encode()]).revision for _, fields in entries]
         return len(audited) - len(set(audited)) + len(told) - len(set(told))
+
+    def read_switches(self) -> None:
+        """Learn from the database what is on: a test that failed may have left it otherwise."""
+        with self.database() as database, database.read() as session:
+            for org, mover in self.movers.items():
+                mover.on = integration(session, org, "openai").state == "enabled"
 
     def check_logs(self) -> None:
         """Raise `AssertionError` when a process's log shows a crash or a secret."""

@@ -58,6 +58,24 @@ class Trial:
         """The orgs that may be changed."""
         return list(self.site.movers)
 
+    @property
+    def on(self) -> list[str]:
+        """Those of them that are on."""
+        return [org for org, mover in self.site.movers.items() if mover.on]
+
+    async def card(self, org: str) -> dict[str, Any]:
+        """What the REST interface says of an org's integration."""
+        async with self.site.rest() as client:
+            answer: dict[str, Any] = (await client.card(org, "openai")).json()
+        return answer
+
+    async def adopt(self, org: str, label: str) -> None:
+        """Count a change of the key that somebody else has committed; wait until it is enforced."""
+        becomes, card = Mover(label), await self.card(org)
+        self.site.movers[org] = becomes
+        self.row.changes += 1
+        await self.wait_for(_change(org, becomes, card))
+
     async def toggle(self, org: str, via: int = 0) -> Change:
         """Switch an org to what it is not."""
         return await self._make(org, *self._toggled(org), via)
@@ -92,8 +110,7 @@ class Trial:
         assert answer.is_success, answer.text
         self.site.movers[org] = becomes
         self.row.changes += 1
-        at = datetime.fromisoformat(answer.json()["updated_at"]).timestamp()
-        return Change(org, becomes.expected, answer.json()["revision"], at)
+        return _change(org, becomes, answer.json())
 
     async def _make(self, org: str, becomes: Mover, body: dict[str, Any], via: int) -> Change:
         # Looked for from before the commit: a process may be quicker than the answer to whoever saved.
@@ -148,6 +165,11 @@ class Trial:
         await self._tasks.aclose()
 
 
+def _change(org: str, becomes: Mover, card: dict[str, Any]) -> Change:
+    at = datetime.fromisoformat(card["updated_at"]).timestamp()
+    return Change(org, becomes.expected, card["revision"], at)
+
+
 @asynccontextmanager
 async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True) -> AsyncIterator[Trial]:
     """Run a fault inside; whatever it was, it must be over at the end."""
@@ -155,6 +177,7 @@ async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True)
     load = Load(site.boxes, site.labels if with_load else {}, list(site.data_planes))
     trial = Trial(site, row, load, list(site.data_planes))
     site.upstream.requests.clear()
+    site.read_switches()
     await trial.settle()
     try:
         async with Witness(site) as witness, load:

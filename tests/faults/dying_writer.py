@@ -1,0 +1,129 @@
+"""A control plane's writer that dies by SIGKILL at one point of a change, in a process of its own.
+
+    echo '{"org": …, "key": …}' | python -m tests.faults.dying_writer POINT
+
+The adapters are the real ones, built from the environment of a control plane; a wrapper pulls the plug.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, NoReturn
+
+from aigw.banner import OWNER
+from services.control_plane import bootstrap
+from services.control_plane.api.integration_writes import Asked, IntegrationWrites, Target
+from services.control_plane.bus.port import Bus
+from services.control_plane.outbox import OutboxRelay
+from services.control_plane.provider_probe.resolve import SystemResolver
+from services.control_plane.rules.endpoint import EndpointPolicy
+from services.control_plane.rules.integration import KEEP
+from services.control_plane.secrets.port import SecretWriter
+from services.control_plane.settings import ControlPlaneSettings
+from services.control_plane.store.database import Database
+from shared.clock import unix_now
+from shared.config_feed import Snapshot
+from shared.providers import ProviderName
+from shared.secret import Secret
+from shared.secret_document import SecretDocument
+
+POINTS: Final = ("before the secret", "after the secret", "after the commit", "after the publication")
+
+
+def die() -> NoReturn:
+    """End this process as a power cut would: nothing is flushed, closed or rolled back by it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
+
+
+class DyingSecretWriter:
+    """A `SecretWriter` that dies before or after the write."""
+
+    def __init__(self, real: SecretWriter, point: str) -> None:
+        self._real = real
+        self._point = point
+
+    def write(self, document: SecretDocument, version: int) -> None:
+        """See `SecretWriter`."""
+        if self._point == "before the secret":
+            die()
+        self._real.write(document, version)
+        if self._point == "after the secret":
+            die()
+
+    def destroy(self, org: str, provider: ProviderName, through: int) -> None:
+        """See `SecretWriter`."""
+        self._real.destroy(org, provider, through)
+
+    def stored(self, org: str, provider: ProviderName) -> Mapping[int, float]:
+        """See `SecretWriter`."""
+        return self._real.stored(org, provider)
+
+    def destroy_versions(self, org: str, provider: ProviderName, versions: Collection[int]) -> None:
+        """See `SecretWriter`."""
+        self._real.destroy_versions(org, provider, versions)
+
+    def close(self) -> None:
+        """See `SecretWriter`."""
+        self._real.close()
+
+
+class DyingBus:
+    """A `Bus` that dies once an event has arrived, so that nobody marks it."""
+
+    def __init__(self, real: Bus) -> None:
+        self._real = real
+
+    async def publish(self, revision: int, event: bytes) -> None:
+        """See `Bus`."""
+        await self._real.publish(revision, event)
+        die()
+
+    async def heartbeat(self, epoch: str, revision: int) -> None:
+        """See `Bus`."""
+        await self._real.heartbeat(epoch, revision)
+
+    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+        """See `Bus`."""
+        await self._real.keep_snapshot(take)
+
+    async def aclose(self) -> None:
+        """See `Bus`."""
+        await self._real.aclose()
+
+
+def write(settings: ControlPlaneSettings, database: Database, point: str, org: str, key: Secret) -> None:
+    """Give the org another key."""
+    real, pepper = bootstrap._secret_store(settings)
+    policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
+    writer = DyingSecretWriter(real, point)
+    writes = IntegrationWrites(database, writer, pepper, policy, SystemResolver(), unix_now)
+    writes.patch(Target(org, "openai", OWNER, "*"), Asked(key, KEEP, KEEP))
+
+
+async def relay(settings: ControlPlaneSettings, database: Database) -> None:
+    """Publish what is committed, and die of it."""
+    bus = DyingBus(bootstrap._bus(settings, None))
+    await OutboxRelay(database, bus, bootstrap._signal_of(database), unix_now).relay_batch()
+
+
+def main() -> None:
+    """Make the change of stdin, as far as the point in the arguments."""
+    point = sys.argv[1]
+    assert point in POINTS, f"the point is one of {POINTS}"
+    asked = json.load(sys.stdin)
+    settings = ControlPlaneSettings()
+    database = bootstrap._open_database(settings.database_url)
+    write(settings, database, point, asked["org"], Secret(asked["key"]))
+    if point == "after the commit":
+        die()
+    asyncio.run(relay(settings, database))
+
+
+if __name__ == "__main__":
+    main()
