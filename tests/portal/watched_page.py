@@ -29,7 +29,6 @@ class WatchedPage:
     page: Page
     canaries: Sequence[Canary]
     faults: list[str] = field(default_factory=list)
-    downloaded_bytes: int = 0
     _reading: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,7 +48,6 @@ class WatchedPage:
             body = await response.body()
         except Error:  # a redirect or a 204 has none
             body = b""
-        self.downloaded_bytes += len(body)
         seen = body + json.dumps(response.headers).encode() + response.url.encode()
         for canary in self.canaries:
             self.faults.extend(canary.found_in(seen, f"answer of {response.url}"))

@@ -14,6 +14,7 @@ from services.control_plane.rules.membership import Role, require_reader
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.store import orgs
 from services.control_plane.store.orgs import OrgView
+from shared.providers import ProviderName
 
 router = APIRouter(tags=["orgs"])
 
@@ -33,6 +34,7 @@ class Org(BaseModel):
     name: str
     role: Role = Field(description="The caller's own: owners edit, members read.")
     owners: list[str] = Field(description="Who may change its settings.")
+    enabled: list[ProviderName] = Field(description="The providers that are switched on.")
 
 
 class OrgList(BaseModel):
@@ -77,8 +79,12 @@ def get_org(org: OrgId, person: SignedIn, context: InContext) -> Org:
         row = orgs.live_org(session, org)
         if row is None:
             raise ProblemError(Problem.NOT_FOUND, "There is no such organization among yours.")
-        return _org(OrgView(row.org, row.name, role, orgs.owners_of(session, org)))
+        return _org(
+            OrgView(row.org, row.name, role, orgs.owners_of(session, org), orgs.enabled_in(session, org))
+        )
 
 
 def _org(view: OrgView) -> Org:
-    return Org(org=view.org, name=view.name, role=view.role, owners=list(view.owners))
+    return Org(
+        org=view.org, name=view.name, role=view.role, owners=list(view.owners), enabled=list(view.enabled)
+    )

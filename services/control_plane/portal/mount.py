@@ -80,12 +80,16 @@ class _Portal:
         """The sign-in page."""
         return self._page(request, "sign-in")
 
-    async def static(self, version: str, name: str) -> Response:
+    async def static(self, request: Request, version: str, name: str) -> Response:
         """A static file."""
         file = self.static_files.by_name.get(name)
         if file is None or version != self.static_files.version:
             raise ProblemError(Problem.NOT_FOUND, "There is no such file.")
-        return Response(file.content, media_type=file.media_type, headers=static_headers())
+        headers = {**static_headers(), "vary": "accept-encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            return Response(file.gzipped, media_type=file.media_type, headers=headers)
+        return Response(file.content, media_type=file.media_type, headers=headers)
 
     # -- signing in and out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +21,7 @@ class StaticFile:
     """One file as it is sent."""
 
     content: bytes
+    gzipped: bytes
     media_type: str
 
 
@@ -34,7 +36,7 @@ class StaticFiles:
     def read(cls) -> StaticFiles:
         """Read them from the package."""
         by_name = {
-            entry.name: StaticFile(entry.read_bytes(), media_type)
+            entry.name: StaticFile(content := entry.read_bytes(), gzip.compress(content), media_type)
             for entry in sorted((files(__package__) / "static").iterdir(), key=lambda entry: entry.name)
             for ending, media_type in MEDIA_TYPES.items()
             if entry.name.endswith(ending)

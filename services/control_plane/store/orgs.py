@@ -8,8 +8,9 @@ from sqlmodel import Session, col, select
 
 from services.control_plane.rules.membership import Role
 from services.control_plane.store.changes import AuditNote, Author, next_revision, record
-from services.control_plane.store.tables import MemberTable, OrgTable
+from services.control_plane.store.tables import IntegrationTable, MemberTable, OrgTable
 from shared.config_feed import OrgRow
+from shared.providers import ProviderName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class OrgView:
     name: str
     role: Role
     owners: tuple[str, ...]
+    enabled: tuple[ProviderName, ...]
 
 
 def live_org(session: Session, org: str) -> OrgTable | None:
@@ -42,6 +44,16 @@ def owners_of(session: Session, org: str) -> tuple[str, ...]:
     return tuple(session.exec(statement.order_by(col(MemberTable.email))))
 
 
+def enabled_in(session: Session, org: str) -> tuple[ProviderName, ...]:
+    """The providers that are switched on, sorted."""
+    rows = session.exec(
+        select(IntegrationTable).where(
+            col(IntegrationTable.org) == org, col(IntegrationTable.state) == "enabled"
+        )
+    )
+    return tuple(sorted(row.provider for row in rows))
+
+
 def members_of(session: Session, org: str, *, after: str, limit: int) -> list[MemberTable]:
     """The people of an org whose address is above `after`, by address, at most `limit`."""
     statement = select(MemberTable).where(col(MemberTable.org) == org, col(MemberTable.email) > after)
@@ -58,7 +70,7 @@ def orgs_of(session: Session, email: str, *, after: str, limit: int) -> list[Org
         .limit(limit)
     )
     return [
-        OrgView(org.org, org.name, member.role, owners_of(session, org.org))
+        OrgView(org.org, org.name, member.role, owners_of(session, org.org), enabled_in(session, org.org))
         for org, member in session.exec(statement)
     ]
 

@@ -2,10 +2,8 @@
 
 import { h } from "./dom.js";
 import { heading } from "./frame.js";
-import { all, orgPath, rest } from "./rest.js";
+import { all } from "./rest.js";
 import { onCount } from "./words.js";
-
-const AT_ONCE = 6;
 
 /** Fill the page. */
 export async function showOrgs(main, me) {
@@ -22,39 +20,17 @@ export async function showOrgs(main, me) {
     );
     return;
   }
-  const rows = orgs.map(row);
-  main.append(h("ul", { class: "orgs" }, rows.map(([element]) => element)));
-  await fill(rows.map(([, load]) => load));
+  main.append(h("ul", { class: "orgs" }, orgs.map(row)));
 }
 
 function row(org) {
-  const state = h("span", { class: "org-state" }, "…");
   const settings = `/orgs/${encodeURIComponent(org.org)}/ai-integrations`;
-  const element = h(
+  return h(
     "li",
     { class: "org" },
     h("div", { class: "org-title" }, h("h2", {}, org.name), h("span", { class: "org-id" }, org.org)),
     h("span", { class: `role ${org.role}` }, org.role === "owner" ? "Owner" : "Member"),
-    state,
+    h("span", { class: org.enabled.length ? "org-state some" : "org-state" }, onCount(org.enabled)),
     h("a", { class: "button", href: settings, "aria-label": `Settings of ${org.name}` }, "Settings"),
   );
-  const load = async () => {
-    try {
-      const { data } = await rest("GET", `${orgPath(org.org)}/ai-integrations`);
-      state.textContent = onCount(data.items);
-      state.classList.toggle("some", data.items.some((one) => one.state === "enabled"));
-    } catch {
-      state.textContent = "state unknown";
-    }
-  };
-  return [element, load];
-}
-
-/** Run the loads, a few at a time. */
-async function fill(loads) {
-  const queue = [...loads];
-  const worker = async () => {
-    while (queue.length) await queue.shift()();
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }

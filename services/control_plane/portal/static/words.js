@@ -68,8 +68,8 @@ export function status(saved, traffic, now = new Date()) {
 }
 
 /** How many providers are on, of all: "1 of 2 on". */
-export function onCount(integrations) {
-  return `${integrations.filter((one) => one.state === "enabled").length} of ${integrations.length} on`;
+export function onCount(enabled) {
+  return `${enabled.length} of ${Object.keys(PROVIDERS).length} on`;
 }
 
 /** What somebody else changed meanwhile, as a list of parts. */

@@ -17,7 +17,7 @@ async def test_me_is_the_canonical_address_of_the_token(world: World) -> None:
 async def test_the_list_of_orgs_holds_only_the_callers_own(world: World) -> None:
     async with world.person(MEMBER) as client:
         body = (await client.get("/api/v1/orgs")).json()
-    org = {"org": "acme", "name": "Acme", "role": "member", "owners": [OWNER]}
+    org = {"org": "acme", "name": "Acme", "role": "member", "owners": [OWNER], "enabled": []}
     assert body == {"items": [org], "next_cursor": None}
     async with world.person(STRANGER) as client:
         assert (await client.get("/api/v1/orgs")).json()["items"] == []

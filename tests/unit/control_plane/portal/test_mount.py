@@ -66,6 +66,10 @@ async def test_static_files_are_kept_for_ever_under_an_address_of_their_content(
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-encoding"] == "gzip"
+        plain = await client.get(address, headers={"accept-encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == answer.content
         for other in ("/static/0000000000000000/main.js", address.replace("main.js", "__init__.py")):
             assert (await client.get(other)).status_code == 404
 
