@@ -142,7 +142,8 @@ class Stage:
 
 
 def _rows_lost(rows: Sequence[AnyRow], row: AnyRow, subject: Subject) -> list[AnyRow]:
-    """Tell what cannot be measured after a subject did not start for `row`; a trial starts its own."""
+    """Tell what cannot be measured after a subject did not start for `row`; each trial starts its own."""
     if isinstance(row, Trial):
         return [row]
-    return [other for other in rows if other.tls == row.tls and does(subject, other)]
+    alike = [other for other in rows if other.tls == row.tls and does(subject, other)]
+    return [other for other in alike if not isinstance(other, Trial)]

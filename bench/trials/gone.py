@@ -30,7 +30,8 @@ PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 NEVER_SECONDS: Final = 2.0
 """An end that is not seen by then is counted as this long, and in `never_seen`."""
-_BEGIN_SECONDS: Final = 10.0
+BEGIN_SECONDS: Final = 10.0
+"""A request that is not under way by then has failed."""
 _ATTEMPTS: Final = 25
 _WARM_UPS: Final = 2
 _BODY_BYTES: Final = 1024
@@ -48,12 +49,19 @@ class Departure:
     seconds: float | None
 
 
-def depart(running: Running, provider: Provider, attempt: int, phase: Phase, way: Way) -> Departure:
+def depart(
+    running: Running,
+    provider: Provider,
+    attempt: int,
+    phase: Phase,
+    way: Way,
+    *,
+    begin_seconds: float = BEGIN_SECONDS,
+) -> Departure:
     """Bring a request into `phase` and leave it; raises `WrongAnswerError` when it gets no further."""
-    with failures_as_wrong_answers(phase):
-        connection = connect(running)
+    with failures_as_wrong_answers(phase), connect(running) as connection:
         _bring_into(connection, running, attempt, phase)
-        if _wait_for(provider, attempt, "began", _BEGIN_SECONDS) is None:
+        if _wait_for(provider, attempt, "began", begin_seconds) is None:
             raise WrongAnswerError(f"{phase}: the request did not reach the provider")
         answer = answer_on(connection) if phase == "streaming" else None
         if answer is not None:

@@ -31,7 +31,7 @@ from shared.secret_document import SecretDocument
 _EPOCH: Final = "bench"
 _REVISION: Final = 1
 _ETAG: Final = snapshot_etag(_EPOCH, _REVISION)
-_PORTS: Final = re.compile(r"boxes on port (\d+), admin on port (\d+)")
+_PORTS: Final = re.compile(r"boxes on port (\d+), admin on (\d+)")
 _ADMIN_SECONDS: Final = 5.0
 _SHUTDOWN_POLL_SECONDS: Final = 0.05
 

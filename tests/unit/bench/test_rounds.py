@@ -1,10 +1,20 @@
-"""Tests of `bench/rounds.py`: how rounds are shuffled and repeated."""
+"""Tests of `bench/rounds.py`: how rounds are shuffled and repeated, and what a failure takes with it."""
 
 from collections import Counter
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 from bench.listing import ROWS
-from bench.rounds import Plan, does
+from bench.machine import Cores
+from bench.measure import Load
+from bench.processes import StartError
+from bench.rounds import Plan, Played, Stage, does
+from bench.rows import Row
 from bench.subjects.listing import NO_PROXY, SUBJECTS, YARDSTICK
+from bench.subjects.subject import Running, Subject, Surroundings
+from bench.trials.trial import Scene, Trial
+from bench.upstream import Upstream
+from bench.workload import Work
 
 
 def _plan(*, most_rounds: int, seed: int = 1) -> Plan:
@@ -31,3 +41,42 @@ def test_names_are_unique_and_the_yardsticks_exist() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
     assert {YARDSTICK, NO_PROXY} <= set(names)
     assert all(row.left_out <= set(names) for row in ROWS)
+
+
+def _does_not_start(_: Surroundings) -> AbstractContextManager[Running]:
+    raise StartError("no port")
+
+
+def _trial_that_starts_nothing(scene: Scene, _subject: Subject) -> dict[str, float]:
+    assert scene.folder.is_dir()
+    return {"cpu": scene.seconds_factor}
+
+
+def _trial_that_does_not_start(_scene: Scene, _subject: Subject) -> dict[str, float]:
+    raise StartError("no ports")
+
+
+_LOADS = [Row(name, name, Work("json"), 1, ()) for name in ("json", "more")]
+_FINE = Trial("fine", "fine", (), _trial_that_starts_nothing)
+_BROKEN = Trial("broken", "broken", (), _trial_that_does_not_start)
+
+
+def _played(rows: list[Row | Trial], folder: Path) -> Played:
+    subject = Subject("gateway", "gateway", lambda: None, _does_not_start, lambda: "")
+    upstream = Upstream(port=1, tls_port=0, ca_file=folder / "ca", key_file=folder / "key")
+    load = Load(folder / "load", [], folder)
+    plan = Plan(rows, [subject], most_rounds=1, seconds_factor=0.5, seed=1)
+    with closing(Stage(folder, Cores(0, 0), upstream, load)) as stage:
+        return stage.play(plan)
+
+
+def test_a_subject_that_does_not_start_fails_every_row_of_load_but_no_trial(tmp_path: Path) -> None:
+    played = _played([*_LOADS, _FINE], tmp_path)
+    assert set(played.failures) == {("json", "gateway"), ("more", "gateway")}
+    assert [(sample.row, sample.figures) for sample in played.samples] == [("fine", {"cpu": 0.5})]
+
+
+def test_a_trial_that_does_not_start_fails_alone(tmp_path: Path) -> None:
+    played = _played([_BROKEN, _FINE], tmp_path)
+    assert played.failures == {("broken", "gateway"): "no ports"}
+    assert [sample.row for sample in played.samples] == ["fine"]

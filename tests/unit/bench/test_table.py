@@ -50,6 +50,14 @@ def test_cells_hold_median_spread_and_ratio_and_unmeasured_rows_are_left_out() -
     assert lines[4] == ""
 
 
+def test_a_figure_that_may_be_near_zero_has_no_ratio() -> None:
+    row = Row("json", "JSON", Work("json"), 1, (Figure("cpu", "CPU", compared=False),))
+    text = markdown(
+        Summary(_SAMPLES), [row], _SUBJECTS, machine={"cpu": "Z80"}, yardstick="nginx", no_proxy="direct"
+    )
+    assert "| 33.0 |" in text
+
+
 def test_a_failure_is_shown_and_never_a_number_from_an_earlier_round() -> None:
     assert "| failed |" in _table(_SAMPLES, [("json", "gateway")])[2]
 
