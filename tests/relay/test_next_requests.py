@@ -288,7 +288,12 @@ async def test_the_application_answers_once_whatever_is_pipelined_behind_its_req
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.body)) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
-        for behind in (request("GET", "/v1/models"), STATUS_PAGE, b"\x00\xff garbage\r\n\r\n"):
+        for behind in (
+            request("GET", "/v1/models"),
+            STATUS_PAGE,
+            b"\x00\xff garbage\r\n\r\n",
+            b"rubbish\r\n\r\n",
+        ):
             answer = await gateway.ask(STATUS_PAGE + behind)
             assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
             assert answer.endswith(b'{"served_by":"the application"}')
@@ -369,3 +374,15 @@ async def test_a_hand_over_behind_a_lot_of_pipelined_bytes_is_read_to_its_end(ru
         hold.set()
         assert (await client.read_answer())[1] == b"ok"
         assert (await client.read_head()).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_an_unknown_method_outside_the_providers_paths_is_refused_and_keeps_the_connection(
+    run_relay: RunRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await run_relay()
+    client = await gateway.connect()
+    client.send(b"BREW" + STATUS_PAGE[3:] + STATUS_PAGE)
+    head, _ = await client.read_answer()
+    assert b"x-run9-error: method_not_allowed\r\n" in head
+    assert (await client.read_all()).endswith(b'{"served_by":"the application"}')
+    assert caplog.records == []

@@ -170,9 +170,9 @@ class BoxConnection(asyncio.Protocol):
         route = find_route(path)
         check_admission(head, relay.authorities, relay.limits.max_body_bytes)
         if route is None:
-            self._forget()
             self.transport.resume_reading()
-            hand_over(self.transport.raw, self._uvicorn, raw, rest)
+            hand_over(self.transport.raw, self._uvicorn, raw, self._framing, rest)
+            self._forget()
         else:
             self._memo = memo = HeadMemo(raw, head, route, query)
             length = b"" if head.content_length is None else b"%d" % head.content_length

@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.data_plane.core.framing import NOT_ENDED, BadFraming
+from services.data_plane.core.refused import Refused
+from shared.rejections import Rejection
+
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+    from services.data_plane.core.framing import Framing
+
+_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _THIS_CONNECTION_ONLY: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"http2-settings"}
 )
@@ -32,27 +39,45 @@ class UvicornParts:
 
 
 class _LastRequest(HttpToolsProtocol):
-    """Uvicorn's protocol for one request: what comes after it is thrown away, as its answer says."""
+    """Uvicorn's protocol for one request. What comes after it is thrown away, or it would be answered too."""
 
-    _whole = False
+    framing: Framing | None = None
+
+    def begin(self, head: bytes, framing: Framing | None) -> None:
+        """Take the head; `framing` counts the body that follows, if any."""
+        self.framing = framing
+        super().data_received(head)
 
     def data_received(self, data: bytes) -> None:
-        """Take more of the request."""
-        if not self._whole:
-            super().data_received(data)
+        """Take what belongs to the request's body."""
+        if self.framing is None:
+            return
+        try:
+            end = self.framing.feed(data)
+        except BadFraming:
+            self.transport.close()
+            return
+        if end != NOT_ENDED:
+            data, self.framing = data[:end], None
+        super().data_received(data)
 
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        self._whole = True
-        super().on_message_complete()
 
+def hand_over(
+    transport: asyncio.Transport, parts: UvicornParts, raw_head: bytes, framing: Framing | None, rest: bytes
+) -> None:
+    """Let uvicorn's protocol take over `transport`, beginning with a head that was already read.
 
-def hand_over(transport: asyncio.Transport, parts: UvicornParts, raw_head: bytes, rest: bytes) -> None:
-    """Let uvicorn's protocol take over `transport`, beginning with a head that was already read."""
+    Raises:
+        Refused: the method is none that uvicorn's parser knows, so it would not see a request at all.
+    """
+    if raw_head.partition(b" ")[0] not in _METHODS:
+        raise Refused(Rejection.METHOD_NOT_ALLOWED, "it is unknown here")
     protocol = _LastRequest(parts.config, parts.server_state, parts.app_state, parts._loop)  # noqa: SLF001  # uvicorn's name for it
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
-    protocol.data_received(_last_request(raw_head) + rest)
+    protocol.begin(_last_request(raw_head), framing)
+    if rest:
+        protocol.data_received(rest)
 
 
 def _last_request(raw_head: bytes) -> bytes:
