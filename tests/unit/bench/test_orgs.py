@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from bench.measure import WrongAnswerError
 from bench.trials.many_orgs import org_used, snapshot_of, snapshot_server
 from bench.trials.orgs import figures_of
 from shared.config_feed import decode_snapshot, snapshot_etag
@@ -17,6 +18,11 @@ def test_turns_are_compared_in_pairs_so_that_a_slow_while_counts_for_both() -> N
     assert figures["many_over_few"] == pytest.approx(1.01)
     assert figures["few_cpu_us_per_request"] == 31
     assert figures["many_cpu_us_per_request"] == 60.6
+
+
+def test_a_turn_without_any_cpu_is_a_failed_measurement() -> None:
+    with pytest.raises(WrongAnswerError, match="too busy"):
+        figures_of([_turn(0)], [_turn(30)])
 
 
 def test_a_snapshot_holds_both_providers_of_every_org_and_the_one_that_calls() -> None:
