@@ -17,12 +17,19 @@ const SECTIONS = {
 async function begin() {
   const { page, signIn } = document.body.dataset;
   if (page === "sign-in") return showSignIn(signIn);
-  const me = (await rest("GET", "/me")).data.email;
-  if (page === "orgs") return showOrgs(frame({ me, org: null }), me);
-  const id = decodeURIComponent(location.pathname.split("/")[2]);
+  const asked = rest("GET", "/me");
+  if (page === "orgs") {
+    const me = (await asked).data.email;
+    return showOrgs(frame({ me, org: null }), me);
+  }
   const [section, show] = SECTIONS[page];
+  const id = decodeURIComponent(location.pathname.split("/")[2]);
+  const [who, found] = await Promise.allSettled([asked, rest("GET", orgPath(id))]);
+  if (who.status === "rejected") throw who.reason;
+  const me = who.value.data.email;
   try {
-    const org = (await rest("GET", orgPath(id))).data;
+    if (found.status === "rejected") throw found.reason;
+    const org = found.value.data;
     document.title = `${org.name} · ${document.title}`;
     return await show(frame({ me, org, section }), org, me);
   } catch (error) {
