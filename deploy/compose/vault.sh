@@ -3,13 +3,13 @@
 # leaves a secret id for each plane. Needed again after each start of Vault: `docker compose up vault-setup`.
 #
 #   VAULT_ADDR     where Vault is
-#   AIGW_RUN       the folder of the demo's credentials       (default: /run/aigw)
+#   RUN_FOLDER       the folder of the demo's credentials       (default: /run/aigw)
 #   SETUP_SCRIPT   the set-up of engine, policies and roles   (default: /deploy/vault/setup.sh)
 #
-# Whoever reads $AIGW_RUN/vault can open everything. A production Vault gives its keys to people.
+# Whoever reads $RUN_FOLDER/vault can open everything. A production Vault gives its keys to people.
 set -eu
 
-run=${AIGW_RUN:-/run/aigw}
+run=${RUN_FOLDER:-/run/aigw}
 cli=${VAULT_CLI:-vault}
 setup=${SETUP_SCRIPT:-/deploy/vault/setup.sh}
 patience_seconds=60

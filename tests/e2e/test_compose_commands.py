@@ -111,7 +111,7 @@ class Composed:
                 "VAULT_CLI": str(self.vault._program),
                 "VAULT_ADDR": self.vault.address,
                 "VAULT_CACERT": str(self.vault.ca_file),
-                "AIGW_RUN": str(self.run),
+                "RUN_FOLDER": str(self.run),
                 "SETUP_SCRIPT": str(REPOSITORY / "deploy/vault/setup.sh"),
             },
             capture_output=True,

@@ -20,7 +20,7 @@ _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTIL
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]*)\b")
 _COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b")
 _SETTING = re.compile(r"\bAIGW_[A-Z][A-Z0-9_]*\b")
-_NOT_A_COMMAND = {"config"}
+_NOT_A_COMMAND = {"config", "db", "demo"}
 
 
 def _prose(path: str) -> str:

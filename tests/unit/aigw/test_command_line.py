@@ -40,6 +40,7 @@ def test_config_show_tells_values_and_sources_and_hides_secrets(tmp_path: Path) 
         AIGW_INTERNAL_TOKEN_FILE=str(tmp_path / "token"),
         AIGW_PLATFORM_TOKEN="a-secret-platform-token",
         AIGW_ADMIN_PORT="9999",
+        AIGW_DATABASE_URL="postgresql+psycopg://aigw:a-secret-pass/word@db.example:5432/aigw",
     )
     assert found.returncode == 0, found.stderr
     rows = [line.split() for line in found.stdout.splitlines() if line.startswith("  AIGW_")]
@@ -47,6 +48,7 @@ def test_config_show_tells_values_and_sources_and_hides_secrets(tmp_path: Path) 
     assert ["AIGW_BOX_PORT", "1000", "default"] in rows
     assert ["AIGW_PLATFORM_TOKEN", "(set,", "hidden)", "AIGW_PLATFORM_TOKEN"] in rows
     assert ["AIGW_INTERNAL_TOKEN", "(set,", "hidden)", "AIGW_INTERNAL_TOKEN_FILE"] in rows
+    assert "postgresql+psycopg://aigw:(hidden)@db.example:5432/aigw" in found.stdout
     assert "a-secret" not in found.stdout + found.stderr
 
 
