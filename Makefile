@@ -26,6 +26,9 @@ test: $(DEV_STAMP) ## run every test (ARGS='-k name')
 portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' under node (after make test-tools)
 	$(BIN)/pytest -n auto --dist loadgroup tests/portal tests/unit/control_plane/portal $(ARGS)
 
+faults: $(DEV_STAMP) ## run the fault tests in full (25 minutes) and write docs/reliability.md
+	$(BIN)/pytest tests/faults --ignore tests/faults/relay --faults full --faults-page docs/reliability.md $(ARGS)
+
 test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh
 

@@ -23,6 +23,7 @@ class Form:
     toggles: int
     redis_down_seconds: float
     redis_down_changes: int
+    redis_silent_seconds: float
     down_seconds: float
     concurrent_writes: int
     kills: int
@@ -36,6 +37,7 @@ SHORT: Final = Form(
     toggles=50,
     redis_down_seconds=5,
     redis_down_changes=5,
+    redis_silent_seconds=5,
     down_seconds=2,
     concurrent_writes=60,
     kills=1,
@@ -48,9 +50,10 @@ FULL: Final = Form(
     toggles=1_000,
     redis_down_seconds=60,
     redis_down_changes=20,
-    down_seconds=20,
+    redis_silent_seconds=30,
+    down_seconds=15,
     concurrent_writes=400,
-    kills=5,
+    kills=3,
     token_ttl_seconds=60,
     restored_changes=100,
     cold_orgs=5_000,

@@ -6,6 +6,7 @@ Made once for all fault tests; each leaves it healed. Redis and Vault are reache
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +40,12 @@ CONTROL_PLANES: Final = 2
 ANSWER_SECONDS: Final = 5.0
 CAUGHT_UP_SECONDS: Final = 90.0
 DATA_PLANES: Final = 3
+OUTAGE_EXCEPTIONS: Final = {
+    "psycopg.OperationalError",
+    "psycopg.errors.AdminShutdown",
+    "sqlalchemy.exc.OperationalError",
+}
+_EXCEPTION: Final = re.compile(r"^([\w.]+(?:Error|Exception|Timeout))\b", re.MULTILINE)
 OFF: Final = "integration_disabled"
 
 
@@ -200,8 +207,12 @@ class Site:
                 mover.on = integration(session, org, "openai").state == "enabled"
 
     def check_logs(self) -> None:
-        """Raise `AssertionError` when a process's log shows a crash or a secret."""
-        self.fleet.check_logs(*(key.decode() for key in self.keyring.labels))
+        """Raise `AssertionError` when a log shows a key, or an exception that no outage explains."""
+        for plane in self.fleet.planes:
+            log = plane.process.log
+            assert not any(key.decode() in log for key in self.keyring.labels), "a key is in a log"
+            unforeseen = set(_EXCEPTION.findall(log)) - OUTAGE_EXCEPTIONS
+            assert not unforeseen, f"{unforeseen} in:\n{log}"
 
     async def _set_up_orgs(self) -> None:
         async with self.rest(0) as one, self.rest(1) as other:

@@ -28,24 +28,26 @@ async def test_every_toggle_reaches_every_process(site: Site, form: Form) -> Non
 async def test_changes_go_on_while_redis_is_down(site: Site, form: Form) -> None:
     done = f"killed for {form.redis_down_seconds:g} s, {form.redis_down_changes} changes meanwhile"
     async with on_trial(site, "Redis killed", done) as trial:
-        await change_during(redis_stopped, trial, form)
+        await change_during(redis_stopped, trial, form.redis_down_seconds, form.redis_down_changes)
 
 
 @pytest.mark.parametrize("what", ["silent", "half open"])
 async def test_changes_go_on_while_redis_gives_no_answer(site: Site, form: Form, what: str) -> None:
     outage: Outage = redis_silent if what == "silent" else redis_half_open
-    done = f"connections stay, no answer for {form.redis_down_seconds:g} s, {form.redis_down_changes} changes"
+    done = (
+        f"connections stay, no answer for {form.redis_silent_seconds:g} s, {form.redis_down_changes} changes"
+    )
     async with on_trial(site, f"Redis {what}", done) as trial:
-        await change_during(outage, trial, form)
+        await change_during(outage, trial, form.redis_silent_seconds, form.redis_down_changes)
 
 
-async def change_during(outage: Outage, trial: Trial, form: Form) -> None:
+async def change_during(outage: Outage, trial: Trial, seconds: float, changes: int) -> None:
     """Make changes at a steady pace; each waits for its effect, during the outage or after it."""
     trial.look_seconds = PATIENT_LOOK_SECONDS
     async with asyncio.TaskGroup() as waiting, outage(trial.site):
-        for org in trial.orgs[: form.redis_down_changes]:
+        for org in trial.orgs[:changes]:
             waiting.create_task(trial.toggle(org))
-            await asyncio.sleep(form.redis_down_seconds / form.redis_down_changes)
+            await asyncio.sleep(seconds / changes)
 
 
 async def test_a_flushed_redis_loses_nothing(site: Site) -> None:

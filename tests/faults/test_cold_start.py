@@ -1,4 +1,4 @@
-"""A data plane that starts while others are down, and one that starts with nothing: never a wrong "missing"."""
+"""A data plane that starts while others are down, or with nothing at all: never a wrong "missing"."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ UNAVAILABLE = "config_unavailable"
 
 
 @asynccontextmanager
-async def started(site: Site, **environment: str) -> AsyncIterator[Plane]:
-    """One more data plane, which ends with the context."""
+async def stopped_data_plane(site: Site, **environment: str) -> AsyncIterator[Plane]:
+    """One more data plane, made and stopped: a test starts it again in the middle of an outage."""
     plane = await asyncio.to_thread(site.fleet.data_plane, site.control_planes[0], **environment)
+    await asyncio.to_thread(plane.process.stop)
     try:
         yield plane
     finally:
@@ -47,43 +48,47 @@ async def test_a_process_starts_while_one_source_of_configuration_is_down(site: 
     outage = {"Redis": redis_stopped, "Postgres": postgres_stopped, "control planes": control_planes_stopped}
     async with on_trial(site, f"cold start without {down}", "a data plane starts meanwhile") as trial:
         await copied(site)
-        async with outage[down](site), started(site) as plane:
+        async with stopped_data_plane(site) as plane, outage[down](site):
+            await asyncio.to_thread(plane.start)
             await site.fleet.ready(plane)
             await expect_every_key(trial, plane)
 
 
 async def test_a_process_starts_without_vault_and_serves_once_it_is_back(site: Site) -> None:
-    async with on_trial(
-        site, "cold start without Vault", "503 meanwhile; served once it is unsealed"
-    ) as trial:
+    async with (
+        on_trial(site, "cold start without Vault", "503 meanwhile; served once it is unsealed") as trial,
+        stopped_data_plane(site) as plane,
+    ):
         async with vault_sealed(site):
-            plane = await asyncio.to_thread(site.fleet.data_plane, site.control_planes[0])
+            await asyncio.to_thread(plane.start)
             await site.fleet.ready(plane)
             for org in site.labels:
                 assert await site.boxes.ask(plane, org) == UNAVAILABLE
         await expect_every_key(trial, plane)
-        await asyncio.to_thread(plane.process.stop)
 
 
 async def test_a_process_that_finds_nothing_says_so_and_catches_up(site: Site) -> None:
     done = "a data plane starts with all down; 503, not ready; served once all is back"
-    async with on_trial(site, "cold start without anything", done) as trial:
+    async with (
+        on_trial(site, "cold start without anything", done) as trial,
+        stopped_data_plane(site) as plane,
+    ):
         async with everything_stopped(site):
-            plane = await asyncio.to_thread(site.fleet.data_plane, site.control_planes[0])
+            await asyncio.to_thread(plane.start)
             for org in list(site.labels)[:5]:
                 assert await site.boxes.ask(plane, org) == UNAVAILABLE
             ready = await site.boxes.client.get(f"http://127.0.0.1:{plane.inner_port}/readyz")
             assert ready.status_code == httpx.codes.SERVICE_UNAVAILABLE
         await expect_every_key(trial, plane)
-        await asyncio.to_thread(plane.process.stop)
 
 
 async def test_many_first_requests_of_an_org_are_one_read(site: Site) -> None:
     done = f"{FIRST_REQUESTS} requests at once for one org, to a data plane without prefetch"
     async with (
         on_trial(site, "cold org", done) as trial,
-        started(site, AIGW_PREFETCH_SECRETS="false") as plane,
+        stopped_data_plane(site, AIGW_PREFETCH_SECRETS="false") as plane,
     ):
+        await asyncio.to_thread(plane.start)
         await site.fleet.ready(plane)
         org, label = next(iter(site.labels.items()))
         before = reads_of(site, org)

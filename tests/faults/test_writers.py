@@ -94,7 +94,7 @@ class Write:
 
 
 async def test_concurrent_writers_make_one_history(site: Site, form: Form) -> None:
-    done = f"{form.concurrent_writes} writes to {CONTENDED_ORGS} orgs, {WRITERS} at a time, by both control planes"
+    done = f"{form.concurrent_writes} writes to {CONTENDED_ORGS} orgs, {WRITERS} at a time, by both of them"
     async with on_trial(site, "concurrent writers", done) as trial:
         orgs = trial.orgs[:CONTENDED_ORGS]
         each = form.concurrent_writes // WRITERS
