@@ -149,3 +149,17 @@ async def test_an_idle_splice_is_bounded(run_relay: RunRelay) -> None:
             await ws.recv()
             await ws.wait_closed()
         assert ws.close_code == 1006
+
+
+async def test_bytes_behind_a_refused_handshake_are_not_read_as_a_request(run_relay: RunRelay) -> None:
+    gateway = await run_relay()
+    async with ScriptedUpstream(keys=frozenset({KEY.encode()})) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        upstream.queue(whole(b"no", status="403 Forbidden"))
+        client = await gateway.connect()
+        client.send(request("GET", "/v1/responses", *HANDSHAKE) + b"frames")
+        head, _ = await client.read_answer()
+        assert head.startswith(b"HTTP/1.1 426 ")
+        client.send(request())
+        assert await client.read_all() == b""
+    assert len(upstream.requests) == 1

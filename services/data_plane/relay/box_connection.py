@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _SWITCHING: Final = 101
 
-
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
 _IDLE, _HEAD, _BODY, _ANSWER, _SPLICED, _DISCARD, _LINGER, _ENDING, _GONE = Phase
 
@@ -273,9 +272,10 @@ class BoxConnection(asyncio.Protocol):
         self._answer_rejection(refused, provider, record, rest)
 
     def reject(self, refused: Refused, exchange: Exchange) -> None:
-        """Answer for an exchange that has ended."""
+        """Answer for an exchange that has ended. What came behind a refused handshake is no request."""
         self._exchange = None
-        self._close_after_answer = self._close_after_answer or refused.unreadable
+        frames = exchange.head.websocket and bool(self._next)
+        self._close_after_answer = self._close_after_answer or refused.unreadable or frames
         self._answer_rejection(refused, exchange.memo.route.provider, exchange.record, b"")
 
     def _answer_rejection(

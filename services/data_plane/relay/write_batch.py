@@ -8,7 +8,10 @@ that it was written in.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final
+
+logger = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES: Final = 1024 * 1024
 
@@ -38,4 +41,9 @@ class WriteBatch:
         writes, self._writes, self._bytes = self._writes, [], 0
         for transport, data in writes:
             if not transport.is_closing():
-                transport.write(data)
+                try:
+                    transport.write(data)
+                except Exception:
+                    # One connection's failure must not take the others' bytes with it.
+                    logger.exception("a write failed")
+                    transport.abort()
