@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -90,4 +92,32 @@ async def test_a_data_plane_starts_from_the_copy_when_no_control_plane_answers(f
     await fleet.ready(late)
     async with box(fleet, late, org) as client:
         assert await error_of(client) in {"integration_missing", "box_identity_required"}
+    fleet.check_logs()
+
+
+def say_that_it_was_restored(control_plane: Plane) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "aigw", "db", "restored"],
+        env=control_plane.environment,
+        capture_output=True,
+        text=True,
+        timeout=GENEROUS_SECONDS * 2,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_a_database_that_was_restored_sends_a_running_data_plane_to_a_snapshot(fleet: Fleet) -> None:
+    control_plane = fleet.control_plane()
+    data_plane = fleet.data_plane(control_plane)
+    await fleet.ready(data_plane)
+    said = say_that_it_was_restored(control_plane)
+    async with httpx.AsyncClient(trust_env=False, timeout=GENEROUS_SECONDS) as client:
+
+        async def is_in_the_new_epoch() -> bool:
+            shown = await client.get(f"http://127.0.0.1:{data_plane.inner_port}/debug/config")
+            return str(shown.json()["epoch"]) in said
+
+        await eventually(is_in_the_new_epoch, "the data plane has taken a snapshot of the new epoch")
     fleet.check_logs()
