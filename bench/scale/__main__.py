@@ -1,0 +1,27 @@
+"""`python -m bench.scale [--orgs N] [--processes N] [--page FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.scale.measure import measure
+from bench.scale.page import page
+
+
+def main() -> None:
+    """Measure, and write the page to a file or to stdout."""
+    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser.add_argument("--orgs", type=int, default=100_000)
+    parser.add_argument("--processes", type=int, default=1_000)
+    parser.add_argument("--page", type=Path)
+    options = parser.parse_args()
+    text = page(measure(options.orgs, options.processes))
+    if options.page is None:
+        print(text)
+    else:
+        options.page.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

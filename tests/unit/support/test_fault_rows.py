@@ -1,0 +1,24 @@
+"""The table of faults: what the numbers of a row become."""
+
+from __future__ import annotations
+
+from tests.faults.page import page
+from tests.faults.row import Row, as_line, percentile
+
+
+def test_percentiles_are_of_values_that_were_measured() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert [percentile(values, part) for part in (0.5, 0.99, 1)] == [50, 99, 100]
+    assert percentile([7.0], 0.99) == 7
+
+
+def test_a_row_shows_counts_and_times() -> None:
+    row = Row("Redis killed", "for 5 s", requests=10, changes=2, seconds=[0.02, 1.25])
+    assert as_line(row) == "| Redis killed | for 5 s | 10 | 0 | 2 | 0 | 0 | 0 | 20 ms / 1.2 s / 1.2 s |  |"
+
+
+def test_a_missed_bar_is_told() -> None:
+    rows = [Row("none", "toggles", seconds=[0.3]), Row("Redis killed", "long", failed=1, seconds=[16.0])]
+    text = page(rows, "short")
+    assert text.count("**missed**") == 3
+    assert "| Redis down, worst | ≤ 15 s | 16.000 s | **missed** |" in text
