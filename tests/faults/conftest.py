@@ -12,13 +12,21 @@ import pytest
 import pytest_asyncio
 
 from tests.faults import page
-from tests.faults.form import FULL, SHORT, Form
+from tests.faults.form import FULL, FULL_ONLY, SHORT, Form
 from tests.faults.site import Backends, Site
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=["short", "full"], default="short", help="length of the fault tests")
     parser.addoption("--faults-page", default="", metavar="FILE", help="write the table of faults there")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--faults", "short") == "full":
+        return
+    left_out = [item for item in items if item.get_closest_marker(FULL_ONLY.name)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ MARKS: Final = [
     pytest.mark.timeout(900),
 ]
 """The tests of this folder share one site, hence one worker and one loop."""
+FULL_ONLY: Final = pytest.mark.full_faults
+"""For what takes long and resembles another fault: left out of the short form."""
 
 
 @dataclass(frozen=True, slots=True)

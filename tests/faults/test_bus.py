@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from shared.config_feed import STREAM_KEY
-from tests.faults.form import MARKS, Form
+from tests.faults.form import FULL_ONLY, MARKS, Form
 from tests.faults.outages import Outage, redis_half_open, redis_silent, redis_stopped
 from tests.faults.site import Site
 from tests.faults.trial import Trial, on_trial
@@ -31,7 +31,7 @@ async def test_changes_go_on_while_redis_is_down(site: Site, form: Form) -> None
         await change_during(redis_stopped, trial, form.redis_down_seconds, form.redis_down_changes)
 
 
-@pytest.mark.parametrize("what", ["silent", "half open"])
+@pytest.mark.parametrize("what", ["silent", pytest.param("half open", marks=FULL_ONLY)])
 async def test_changes_go_on_while_redis_gives_no_answer(site: Site, form: Form, what: str) -> None:
     outage: Outage = redis_silent if what == "silent" else redis_half_open
     done = (

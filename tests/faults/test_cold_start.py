@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from shared.config_feed import SNAPSHOT_KEY, decode_snapshot
-from tests.faults.form import MARKS
+from tests.faults.form import FULL_ONLY, MARKS
 from tests.faults.outages import (
     control_planes_stopped,
     everything_stopped,
@@ -43,7 +43,7 @@ async def stopped_data_plane(site: Site, **environment: str) -> AsyncIterator[Pl
         await asyncio.to_thread(plane.process.stop)
 
 
-@pytest.mark.parametrize("down", ["Redis", "Postgres", "control planes"])
+@pytest.mark.parametrize("down", ["Redis", "control planes", pytest.param("Postgres", marks=FULL_ONLY)])
 async def test_a_process_starts_while_one_source_of_configuration_is_down(site: Site, down: str) -> None:
     outage = {"Redis": redis_stopped, "Postgres": postgres_stopped, "control planes": control_planes_stopped}
     async with on_trial(site, f"cold start without {down}", "a data plane starts meanwhile") as trial:

@@ -15,7 +15,7 @@ from services.control_plane.store.tables import OrgTable
 from shared.secret import Secret
 from shared.secret_document import SecretDocument, to_fields
 from tests.faults.boxes import Boxes
-from tests.faults.form import MARKS, Form
+from tests.faults.form import FULL_ONLY, MARKS, Form
 from tests.faults.site import Site
 from tests.faults.trial import on_trial
 from tests.support.servers.fleet import Fleet, Plane
@@ -28,6 +28,7 @@ SERVED_SECONDS = 300.0
 MAX_READS_PER_ORG = 1.1
 
 
+@FULL_ONLY
 async def test_a_process_starts_cold_before_a_crowd_of_orgs(site: Site, form: Form, tmp_path: Path) -> None:
     done = f"a data plane of another fleet starts with {form.cold_orgs} orgs, and all of them call at once"
     async with on_trial(site, "cold start, many orgs", done) as trial:

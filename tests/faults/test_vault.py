@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.faults.form import MARKS, Form
+from tests.faults.form import FULL_ONLY, MARKS, Form
 from tests.faults.outages import Outage, audit_blocked, vault_sealed, vault_silent, vault_stopped
 from tests.faults.site import Site
 from tests.faults.trial import Trial, on_trial
@@ -23,7 +23,10 @@ OUTAGES = {
 }
 
 
-@pytest.mark.parametrize("name", OUTAGES)
+@pytest.mark.parametrize(
+    "name",
+    ["sealed", "silent", *(pytest.param(name, marks=FULL_ONLY) for name in ("stopped", "audit blocked"))],
+)
 async def test_without_vault_loaded_keys_serve_and_switches_work(site: Site, form: Form, name: str) -> None:
     outage, done = OUTAGES[name]
     await refuse_keys_during(outage, site, form, f"Vault {name}", done)
@@ -64,6 +67,7 @@ async def test_a_revoked_token_is_replaced_without_a_failure(site: Site) -> None
             await trial.rotate(on[number], via=number)
 
 
+@FULL_ONLY
 async def test_tokens_of_a_short_life_are_renewed_and_replaced(site: Site, form: Form) -> None:
     ttl = form.token_ttl_seconds
     done = f"TTL {ttl} s, longest life {2 * ttl} s; a new key every {ttl / 2:g} s for {2.5 * ttl:g} s"

@@ -14,7 +14,7 @@ from itertools import pairwise
 import pytest
 
 from tests.faults.dying_writer import POINTS
-from tests.faults.form import MARKS, Form
+from tests.faults.form import FULL_ONLY, MARKS, Form
 from tests.faults.site import Site
 from tests.faults.trial import Trial, on_trial
 
@@ -25,7 +25,7 @@ CONTENDED_ORGS = 4
 WRITE_SECONDS = 60
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [pytest.param(POINTS[0], marks=FULL_ONLY), *POINTS[1:]])
 async def test_a_writer_that_dies_leaves_all_of_its_change_or_nothing(
     site: Site, form: Form, point: str
 ) -> None:
