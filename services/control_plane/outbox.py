@@ -31,7 +31,7 @@ BACKOFF_LAST_SECONDS: Final = 5.0
 KEEP_PUBLISHED_SECONDS: Final = 24 * 3600
 PRUNE_EVERY_SECONDS: Final = 3600
 COPY_EVERY_SECONDS: Final = 30
-"""How often the copy of the snapshot is renewed while things change."""
+"""How often the copy of the snapshot is renewed, where it is not there or things have changed."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,6 @@ class OutboxRelay:
         self._pruned_at = 0.0
         self._beat_at = 0.0
         self._copied_at = 0.0
-        self._copied: Counter | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -105,9 +104,10 @@ class OutboxRelay:
         if now - self._beat_at >= HEARTBEAT_SECONDS:
             await self._bus.heartbeat(end.epoch, end.revision)
             self._beat_at = now
-        if self._copied != end and now - self._copied_at >= COPY_EVERY_SECONDS:
-            await self._bus.keep_snapshot(self._snapshot)
-            self._copied, self._copied_at = end, now
+        if now - self._copied_at >= COPY_EVERY_SECONDS:
+            if not await self._bus.has_snapshot(end.epoch, end.revision):
+                await self._bus.keep_snapshot(self._snapshot)
+            self._copied_at = now
 
     def _snapshot(self) -> Snapshot:
         with self._database.read() as session:

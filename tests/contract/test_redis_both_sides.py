@@ -281,6 +281,16 @@ async def test_the_copy_is_read_back_once_for_each_revision(sides: Sides, copy: 
     assert await copy.fetch(Position(A, 6)) == truth(7)
 
 
+async def test_a_copy_that_was_flushed_is_known_to_be_gone(sides: Sides, valkey: ValkeyServer) -> None:
+    await sides.bus.keep_snapshot(lambda: truth(7))
+    assert await sides.bus.has_snapshot(A, 7)
+    assert not await sides.bus.has_snapshot(A, 8)
+    assert not await sides.bus.has_snapshot(B, 7)
+    with valkey.client() as client:
+        client.flushall()
+    assert not await sides.bus.has_snapshot(A, 7)
+
+
 async def test_a_copy_that_is_too_large_or_damaged_is_refused(
     sides: Sides, copy: RedisSnapshotCopy, valkey: ValkeyServer
 ) -> None:

@@ -88,6 +88,10 @@ class DyingBus:
         """See `Bus`."""
         await self._real.heartbeat(epoch, revision)
 
+    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+        """See `Bus`."""
+        return await self._real.has_snapshot(epoch, revision)
+
     async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """See `Bus`."""
         await self._real.keep_snapshot(take)

@@ -31,6 +31,14 @@ class Bus(Protocol):
         """
         ...
 
+    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+        """Whether the copy that lies beside the stream is of this revision; True for a bus that keeps none.
+
+        Raises:
+            BusError: the bus is unreachable or refused.
+        """
+        ...
+
     async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
 

@@ -33,6 +33,8 @@ from shared.config_feed import (
 from shared.redis_link import FAILURES, close, why
 
 MAX_STREAM_ENTRIES: Final = 10_000
+_SNAPSHOT_TAG_KEY: Final = f"{SNAPSHOT_KEY}:tag"
+"""Which revision the copy is of, where the writer may read it: its user has no right to read hashes."""
 _HEARTBEAT_TURN_KEY: Final = f"{HEARTBEAT_KEY}:turn"
 _HEARTBEAT_TURN_MILLISECONDS: Final = int(HEARTBEAT_SECONDS * 1000 * 0.75)
 # What Redis and Valkey answer to an explicit id that is not above the stream's last one.
@@ -69,11 +71,20 @@ class RedisBus:
         except FAILURES as error:
             raise BusError(why(error)) from None
 
+    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+        """See `Bus`. Asked each time: Redis may have been flushed, or restored from long ago."""
+        try:
+            found: Any = await self._client.get(_SNAPSHOT_TAG_KEY)
+        except FAILURES as error:
+            raise BusError(why(error)) from None
+        return found == snapshot_etag(epoch, revision).encode()
+
     async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """See `Bus`."""
         etag, body = await asyncio.to_thread(_encoded, take)
         try:
             await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": body})
+            await self._client.set(_SNAPSHOT_TAG_KEY, etag)
         except FAILURES as error:
             raise BusError(why(error)) from None
 

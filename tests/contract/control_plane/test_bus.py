@@ -67,4 +67,5 @@ async def test_a_heartbeat_and_a_copy_of_the_snapshot_are_no_entries(side: Side)
     for _ in range(3):
         await side.bus.heartbeat("epoch-1", 1)
         await side.bus.keep_snapshot(lambda: Snapshot("epoch-1", 1, (), (), ()))
+    assert await side.bus.has_snapshot("epoch-1", 1)
     assert [revision for revision, _ in await side.entries()] == [1]

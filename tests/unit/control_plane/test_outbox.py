@@ -53,6 +53,9 @@ class ScriptedBus:
     async def heartbeat(self, epoch: str, revision: int) -> None:
         self.beats.append((epoch, revision))
 
+    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+        return bool(self.copies) and (self.copies[-1].epoch, self.copies[-1].revision) == (epoch, revision)
+
     async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         self.copies.append(await asyncio.to_thread(take))
 
@@ -184,6 +187,18 @@ async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: Worl
     await relay.relay_batch()
     assert [copy.revision for copy in bus.copies] == [3, 4]
     assert len(bus.beats) == 4
+
+
+async def test_a_copy_that_the_bus_has_lost_is_made_again_without_a_change(world: World) -> None:
+    bus = ScriptedBus()
+    relay = relay_of(world, bus)
+    await relay.relay_batch()
+    bus.copies.clear()
+    await relay.relay_batch()
+    assert bus.copies == [], "it is not asked about all the time"
+    world.clock.now += COPY_EVERY_SECONDS
+    await relay.relay_batch()
+    assert bus.copies == [world.snapshot()]
 
 
 @pytest.mark.parametrize("world", ["postgres"], indirect=True)
