@@ -200,11 +200,14 @@ class Site:
         told = [decode_event(fields[EVENT_FIELD.encode()]).revision for _, fields in entries]
         return len(audited) - len(set(audited)) + len(told) - len(set(told))
 
-    def read_switches(self) -> None:
-        """Learn from the database what is on: a test that failed may have left it otherwise."""
+    async def switch_all_on(self) -> None:
+        """Switch on whatever an earlier test left off, by the database's word."""
         with self.database() as database, database.read() as session:
-            for org, mover in self.movers.items():
-                mover.on = integration(session, org, "openai").state == "enabled"
+            off = [org for org in self.movers if integration(session, org, "openai").state != "enabled"]
+        async with self.rest() as client:
+            await asyncio.gather(*(client.switch(org, "openai", enabled=True) for org in off))
+        for mover in self.movers.values():
+            mover.on = True
 
     def check_logs(self) -> None:
         """Raise `AssertionError` when a log shows a key, or an exception that no outage explains."""

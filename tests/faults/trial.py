@@ -177,7 +177,7 @@ async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True)
     load = Load(site.boxes, site.labels if with_load else {}, list(site.data_planes))
     trial = Trial(site, row, load, list(site.data_planes))
     site.upstream.requests.clear()
-    site.read_switches()
+    await site.switch_all_on()
     await trial.settle()
     try:
         async with Witness(site) as witness, load:

@@ -77,7 +77,7 @@ class RedisBus:
             found: Any = await self._client.get(_SNAPSHOT_TAG_KEY)
         except FAILURES as error:
             raise BusError(why(error)) from None
-        return found == snapshot_etag(epoch, revision).encode()
+        return bool(found == snapshot_etag(epoch, revision).encode())
 
     async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
         """See `Bus`."""
