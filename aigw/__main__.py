@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import warnings
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,6 +41,8 @@ KeyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file with 
 
 def main() -> None:
     """Run the command line. An expected failure is told in a line and exits with 2, never a traceback."""
+    # Authlib announces at import that its httpx client will move; that is news for us, not for users.
+    warnings.filterwarnings("ignore", message="The httpx module is deprecated")
     try:
         app()
     except EXPECTED as error:

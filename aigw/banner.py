@@ -21,7 +21,7 @@ def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
 
     `notes` say what stands behind each provider; `command` is how this shell calls `aigw`.
     """
-    return "\n".join(["", *_warning(), "", *_links(ready), *notes, "", *_try_it(ready, command), ""])
+    return "\n".join(["", *_warning(), "", *_links(ready, command), *notes, "", *_try_it(ready, command), ""])
 
 
 def _warning() -> Iterator[str]:
@@ -32,9 +32,9 @@ def _warning() -> Iterator[str]:
     yield "=" * _WIDTH
 
 
-def _links(ready: Ready) -> Iterator[str]:
+def _links(ready: Ready, command: str) -> Iterator[str]:
     yield f"Portal         {ready.portal_sign_in_url}"
-    yield "               signs you in as the owner, once, within 30 minutes; then: aigw sign-in-link"
+    yield f"               signs you in as the owner, once, within 30 minutes; then: {command} sign-in-link"
     yield f"REST API       {ready.control_plane_url}/api/v1"
     yield f"Health         {ready.admin_url}/readyz"
     yield f"Org            {ready.org}, owner {OWNER}, member {MEMBER}"

@@ -14,6 +14,7 @@ from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.pages import PageQuery, bad_cursor, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import require_reader
+from services.control_plane.rules.names import NO_CONTROLS
 from services.control_plane.rules.problems import Problem
 from services.control_plane.store.audit import audit_page
 from services.control_plane.store.orgs import role_of
@@ -27,8 +28,12 @@ _MAX_ID = 2**63 - 1
 class AuditQuery(PageQuery):
     """Which changes."""
 
-    actor: str | None = Field(default=None, max_length=254, description="Only those of this person.")
-    target: str | None = Field(default=None, max_length=254, description="Only those of this target.")
+    actor: str | None = Field(
+        default=None, max_length=254, pattern=NO_CONTROLS, description="Only those of this person."
+    )
+    target: str | None = Field(
+        default=None, max_length=254, pattern=NO_CONTROLS, description="Only those of this target."
+    )
 
 
 class AuditEntry(BaseModel):

@@ -11,6 +11,7 @@ from services.control_plane.api.context import InContext, SignedIn
 from services.control_plane.api.pages import Page, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import Role, require_reader
+from services.control_plane.rules.names import NO_CONTROLS
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.store import orgs
 from services.control_plane.store.orgs import OrgView
@@ -18,7 +19,9 @@ from shared.providers import ProviderName
 
 router = APIRouter(tags=["orgs"])
 
-OrgId = Annotated[str, Path(description="The platform's id of the organization.", max_length=128)]
+OrgId = Annotated[
+    str, Path(description="The platform's id of the organization.", max_length=128, pattern=NO_CONTROLS)
+]
 
 
 class Me(BaseModel):

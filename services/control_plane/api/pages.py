@@ -46,7 +46,7 @@ def read_cursor(cursor: str) -> str:
         last = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
         raise bad_cursor() from None
-    if not last or write_cursor(last) != cursor:
+    if not last.isprintable() or not last or write_cursor(last) != cursor:
         raise bad_cursor()
     return last
 

@@ -18,6 +18,7 @@ from services.control_plane.rules.membership import Role
 from services.control_plane.rules.names import (
     ID_PATTERN,
     MAX_EMAIL_CHARS,
+    NO_CONTROLS,
     checked_email,
     checked_id,
     checked_org_name,
@@ -44,7 +45,9 @@ _DELETE = problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem
 Email = Annotated[
     str, Path(description="The member's address, matched without case.", max_length=MAX_EMAIL_CHARS)
 ]
-NodeId = Annotated[str, Path(description="The platform's id of the node.", max_length=128)]
+NodeId = Annotated[
+    str, Path(description="The platform's id of the node.", max_length=128, pattern=NO_CONTROLS)
+]
 
 
 class _Body(BaseModel):

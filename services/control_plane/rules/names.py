@@ -13,6 +13,8 @@ from services.control_plane.rules.problems import Problem, ProblemError, refused
 
 ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"
 """Ids of orgs, nodes and node keys. The first character keeps `.` and `..` out of folder names."""
+NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f]*$"
+"""Text to search by: Postgres takes no NUL in a text, and nothing stored holds a control character."""
 MAX_EMAIL_CHARS: Final = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
 MAX_ORG_NAME_CHARS: Final = 200
 

@@ -115,7 +115,7 @@ class Acknowledger:
     def _look(self) -> bool:
         """Tell whether something has changed, and note since when it is so."""
         table = self._table
-        state = (table.position, len(table.wanted()), len(table.nacks), self._ready())
+        state = (table.position, table.wanted_count, len(table.nacks), self._ready())
         if state == self._state:
             return False
         self._state, self._since = state, self._clock()

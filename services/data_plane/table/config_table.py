@@ -53,8 +53,12 @@ class _Slot:
     @property
     def wants_secret(self) -> bool:
         """Whether the pinned version still has to be read."""
-        version = self.row.secret_version
-        return self.row.enabled and (self.compiled is None or self.compiled.secret_version != version)
+        return self.row.enabled and (self.compiled is None or self.wants_another_than_it_has)
+
+    @property
+    def wants_another_than_it_has(self) -> bool:
+        """Whether what is compiled is of another version than the pinned one."""
+        return self.compiled is not None and self.compiled.secret_version != self.row.secret_version
 
 
 class ConfigTable:
@@ -163,6 +167,11 @@ class ConfigTable:
         """
         self._subscribers.append(cut)
 
+    @property
+    def wanted_count(self) -> int:
+        """How many secrets are still to be read; asked many times a second, so nothing is copied."""
+        return len(self._wanted)
+
     def wanted(self) -> list[Key]:
         """List the integrations whose pinned secret should be loaded, oldest wish first."""
         return list(self._wanted)
@@ -251,6 +260,10 @@ class ConfigTable:
             slot = by_org[row.org] = _Slot(row)
         elif slot.row != row:
             was_enabled, slot.row = slot.row.enabled, row
+            if not (was_enabled and row.enabled) and slot.wants_another_than_it_has:
+                # The last good version serves on across a change of what is running. What was switched off
+                # in between was switched off to be replaced: it must not come back.
+                slot.compiled = None
             slot.settle()
             if was_enabled and not row.enabled:
                 self._cut(row.org, row.provider)
