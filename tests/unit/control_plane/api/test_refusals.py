@@ -165,3 +165,19 @@ async def test_ready_means_that_the_database_answers(world: World) -> None:
 async def test_readiness_is_served_on_the_internal_listener_too(world: World) -> None:
     async with world.fleet(None) as client:
         assert (await client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/orgs/%00", 404),
+        ("/api/v1/orgs/a%00b/ai-integrations", 404),
+        ("/api/v1/orgs?cursor=AA", 400),
+        ("/api/v1/orgs/acme/members?cursor=AA", 400),
+        ("/api/v1/orgs/acme/audit?actor=%00", 422),
+        ("/api/v1/orgs/acme/audit?target=a%00", 422),
+    ],
+)
+async def test_a_control_character_in_a_name_reaches_no_database(world: World, path: str, status: int) -> None:
+    async with world.person(OWNER) as client:
+        assert (await client.get(path)).status_code == status
