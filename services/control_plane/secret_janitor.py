@@ -18,7 +18,7 @@ from shared.clock import Clock
 
 BATCH_ORGS: Final = 20
 PAUSE_SECONDS: Final = 10.0
-"""Between two batches: with two providers an org, four questions a second for the whole control plane."""
+"""Between two batches: with two providers an org, four questions a second from each replica."""
 ROUND_SECONDS: Final = 6 * 3_600.0
 
 _log = logging.getLogger(__name__)
