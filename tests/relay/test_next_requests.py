@@ -181,7 +181,6 @@ async def _gateway_with_echo(run_relay: RunRelay, upstream: ScriptedUpstream) ->
         ("method_not_allowed", request("TRACE")),
         ("browser_request_refused", request("POST", "/v1/x", "Origin: https://evil.example", body=b"a=b")),
         ("body_too_large", request("POST", "/v1/files", body=b"x" * 100_001)),
-        ("upstream_upgrade_refused", request("GET", "/v1/realtime", *HANDSHAKE)),
         ("", request("HEAD", "")),
     ],
 )
