@@ -112,7 +112,13 @@ class SecretLoader:
         if flight is None:
             flight = self._tasks.start(self._fly(wanted), f"read secret version {version}")
             self._flights[wanted] = flight
-        result = await asyncio.shield(flight)
+        try:
+            result = await asyncio.shield(flight)
+        finally:
+            # Only now, when a caller has the document in hand: a flight that were forgotten as it lands would
+            # leave a moment in which another caller starts a second one.
+            if flight.done():
+                self._flights.pop(wanted, None)
         if isinstance(result, SecretUnavailable):
             raise SecretUnavailable(str(result))
         return result
@@ -147,8 +153,6 @@ class SecretLoader:
         except Exception:  # a task's boundary: those who wait need an answer, and the log the cause
             logger.exception("reading a secret failed in an unforeseen way")
             return self._remember(wanted, SecretUnavailable("the secret store's adapter failed"))
-        finally:
-            del self._flights[wanted]
 
     def _remember(self, wanted: Wanted, failure: SecretUnavailable) -> SecretUnavailable:
         self._failures[wanted] = (self._monotonic() + self._negative_seconds, failure)

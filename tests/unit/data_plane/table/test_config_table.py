@@ -98,28 +98,6 @@ async def test_disabling_applies_at_once_and_enabling_needs_no_new_read() -> Non
     assert bench.found() is before
 
 
-async def test_what_was_replaced_while_switched_off_does_not_come_back() -> None:
-    bench = Bench()
-    await bench.loaded()
-    bench.truth.put(row(enabled=False))
-    bench.follow()
-    bench.truth.put(row(enabled=False, version=2))
-    bench.follow()
-    bench.truth.put(row(version=2))
-    bench.follow()
-    assert bench.found() is NotReady.LOADING
-
-
-async def test_what_is_replaced_as_it_is_switched_on_does_not_serve_the_old_key() -> None:
-    bench = Bench()
-    await bench.loaded()
-    bench.truth.put(row(enabled=False))
-    bench.follow()
-    bench.truth.put(row(version=2))
-    bench.follow()
-    assert bench.found() is NotReady.LOADING
-
-
 async def test_disabling_and_clearing_cut_running_streams() -> None:
     bench = Bench()
     await bench.loaded()

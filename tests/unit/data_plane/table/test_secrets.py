@@ -124,3 +124,16 @@ async def test_closing_ends_reads_that_are_under_way() -> None:
     await bench.loader.aclose()
     assert isinstance((await waiting)[0], asyncio.CancelledError)
     assert bench.reader.at_once == 0
+
+
+async def test_a_caller_that_comes_as_the_read_lands_starts_no_second_one() -> None:
+    bench = Bench()
+    bench.reader.put(1, document())
+    first = asyncio.gather(bench.loader.get("acme", "openai", 1))
+    await asyncio.sleep(0)
+    while not all(flight.done() for flight in bench.loader._flights.values()):  # noqa: ASYNC110  # one turn at a time
+        await asyncio.sleep(0)
+    assert (await bench.loader.get("acme", "openai", 1)).org == "acme"
+    await first
+    assert len(bench.reader.reads) == 1
+    assert not bench.loader._flights

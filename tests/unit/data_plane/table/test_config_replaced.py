@@ -1,0 +1,29 @@
+"""What the table serves when an integration was switched off to be replaced: never what it was before."""
+
+from __future__ import annotations
+
+from services.data_plane.core.integration import NotReady
+from tests.support.config_truth import row
+from tests.unit.data_plane.table.test_config_table import Bench
+
+
+async def test_what_was_replaced_while_switched_off_does_not_come_back() -> None:
+    bench = Bench()
+    await bench.loaded()
+    bench.truth.put(row(enabled=False))
+    bench.follow()
+    bench.truth.put(row(enabled=False, version=2))
+    bench.follow()
+    bench.truth.put(row(version=2))
+    bench.follow()
+    assert bench.found() is NotReady.LOADING
+
+
+async def test_what_is_replaced_as_it_is_switched_on_does_not_serve_the_old_key() -> None:
+    bench = Bench()
+    await bench.loaded()
+    bench.truth.put(row(enabled=False))
+    bench.follow()
+    bench.truth.put(row(version=2))
+    bench.follow()
+    assert bench.found() is NotReady.LOADING
