@@ -44,6 +44,15 @@ class BoxTransport:
         self._stalled_at = 0.0
         self._stalled_bytes = 0
 
+    def write_now(self, data: bytes) -> None:
+        """Write without waiting for the turn's end: a stream's next piece, which nothing follows soon.
+
+        A turn with one event would otherwise cost another round of the loop.
+        """
+        self._batch.flush()
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     @property
     def raw(self) -> asyncio.Transport:
         """The transport itself, for handing it over, with everything written."""

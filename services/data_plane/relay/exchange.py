@@ -246,7 +246,10 @@ class Exchange:
             except KeyFound:
                 self._break_off("upstream_broke")
                 return
-        self._box_connection.write(head + data if head else data)
+        if head:
+            self._box_connection.write(head + data)
+        else:
+            self._box_connection.transport.write_now(data)
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""

@@ -38,6 +38,8 @@ class WriteBatch:
 
     def flush(self) -> None:
         """Write now. Whoever ends a connection cleanly calls this first."""
+        if not self._writes:
+            return
         writes, self._writes, self._bytes = self._writes, [], 0
         for transport, data in writes:
             if not transport.is_closing():
