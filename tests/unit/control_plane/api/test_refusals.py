@@ -178,6 +178,8 @@ async def test_readiness_is_served_on_the_internal_listener_too(world: World) ->
         ("/api/v1/orgs/acme/audit?target=a%00", 422),
     ],
 )
-async def test_a_control_character_in_a_name_reaches_no_database(world: World, path: str, status: int) -> None:
+async def test_a_control_character_in_a_name_reaches_no_database(
+    world: World, path: str, status: int
+) -> None:
     async with world.person(OWNER) as client:
         assert (await client.get(path)).status_code == status
