@@ -67,7 +67,8 @@ def test_the_key_never_leaves_in_chunks_however_the_wire_is_cut(
     wire = _chunked(before + KEY + after, sizes)
     out, found = _passed_in_chunks(data.draw(splits(wire)))
     assert found
-    payload = b"".join(part for index, part in enumerate(out.split(b"\r\n")) if index % 2)
+    # What left may end between the CR and the LF behind a chunk.
+    payload = b"".join(part.rstrip(b"\r") for index, part in enumerate(out.split(b"\r\n")) if index % 2)
     assert len(payload) <= (before + KEY + after).index(KEY)
 
 
