@@ -81,8 +81,3 @@ class AddressPolicy:
         if isinstance(address, IPv6Address) and address.scope_id is not None:
             return False
         return is_public(address) or any(address in network for network in self._exceptions)
-
-    @property
-    def allows_anything_private(self) -> bool:
-        """Whether the operator has opened any range that is not public."""
-        return bool(self._exceptions)

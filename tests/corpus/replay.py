@@ -110,8 +110,8 @@ class Replay:
         return rest
 
     def _take_head(self, head: RequestHead) -> None:
-        self.closed = not head.keep_alive and not head.has_body
         self._framing, self._current = head.framing(), None
+        self.closed = not head.keep_alive and self._framing is None
         path, query = split_target(head.target)
         route = find_route(path)
         check_admission(head, AUTHORITIES, LIMITS.max_body_bytes)

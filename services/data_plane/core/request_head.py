@@ -86,11 +86,6 @@ class RequestHead:
             return ChunkedFraming(forbids=_not_a_trailer)
         return LengthFraming(content_length) if content_length else None
 
-    @property
-    def has_body(self) -> bool:
-        """Whether body bytes follow the head."""
-        return self.chunked or bool(self.content_length)
-
 
 def _not_a_trailer(name: bytes) -> bool:
     """What would not have passed in the head may not come after the body either."""

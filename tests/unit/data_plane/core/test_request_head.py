@@ -47,7 +47,6 @@ def test_the_framing_is_a_length_or_chunks_or_none(
 ) -> None:
     head = cut(*lines, method=method)
     assert (head.content_length, head.chunked) == (length, chunked)
-    assert head.has_body == (bool(length) or chunked)
     kind = ChunkedFraming if chunked else LengthFraming if length else type(None)
     assert isinstance(head.framing(), kind)
 
