@@ -209,6 +209,16 @@ BAD_ANSWERS: Final = (
     BadAnswer("a folded header line", _OK + b"A: b\r\n c\r\n\r\n", _INVALID),
     BadAnswer("a NUL in a header", _OK + b"A: b\0\r\n\r\n", _INVALID),
     BadAnswer("headers over 64 KiB", _OK + b"A: " + b"b" * 66_000, _INVALID),
+    BadAnswer(
+        "more than 128 header lines",
+        _OK + b"".join(b"X-%d: 1\r\n" % number for number in range(129)) + b"\r\n",
+        _INVALID,
+    ),
+    BadAnswer(
+        "more than 128 header lines in an interim answer",
+        b"HTTP/1.1 103 Early Hints\r\n" + b"Link: a\r\n" * 129 + b"\r\n" + _OK + b"\r\n",
+        _INVALID,
+    ),
     BadAnswer("two different lengths", _OK + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", _INVALID),
     BadAnswer(
         "a length and a transfer coding",

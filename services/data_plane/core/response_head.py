@@ -68,12 +68,14 @@ def check_incomplete_response(data: bytearray, seen: int) -> None:
         raise BadResponse("a line does not end in CRLF")
 
 
-def cut_response_head(raw: bytes, request_method: bytes, memo: LayoutMemo | None = None) -> ResponseHead:
+def cut_response_head(
+    raw: bytes, request_method: bytes, max_fields: int, memo: LayoutMemo | None = None
+) -> ResponseHead:
     """Cut a head that ends with its empty line; raises `BadResponse`. `memo` is the connection's, if any."""
     match = _STATUS_LINE.match(raw)
     if match is None:
         raise BadResponse("a malformed status line")
-    kept, noted = _cut(raw, match.end(), memo)
+    kept, noted = _cut(raw, match.end(), max_fields, memo)
     minor, status_text, reason = match.groups()
     status = int(status_text)
     if b"connection" in noted:
@@ -96,8 +98,13 @@ def cut_response_head(raw: bytes, request_method: bytes, memo: LayoutMemo | None
     return head
 
 
-def _cut(raw: bytes, start: int, memo: LayoutMemo | None) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
-    """Cut by the layout of the connection's answers, or line by line."""
+def _cut(
+    raw: bytes, start: int, max_fields: int, memo: LayoutMemo | None
+) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
+    """Cut by the layout of the connection's answers, or line by line.
+
+    Only a head that was within `max_fields` is learned, so what a layout reads needs no count.
+    """
     if memo is not None and memo.layout is not None:
         found = memo.layout.read(raw, start)
         if found is not None and found[1].get(b"connection", _KEEP_ALIVE) == _KEEP_ALIVE:
@@ -106,6 +113,8 @@ def _cut(raw: bytes, start: int, memo: LayoutMemo | None) -> tuple[list[bytes], 
         lines, kept, noted = cut_fields(raw, start, RESPONSE_FIELDS)
     except BadFields as bad:
         raise BadResponse(str(bad)) from None
+    if len(lines) > max_fields:
+        raise BadResponse(f"more than {max_fields} header lines")
     if memo is not None:
         memo.learn(lines)
     return kept, noted

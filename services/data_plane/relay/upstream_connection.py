@@ -186,7 +186,9 @@ class UpstreamConnection(asyncio.Protocol):
                 if found is None:
                     return
                 raw, data = found
-                head = cut_response_head(raw, exchange.head.method, self._layout)
+                head = cut_response_head(
+                    raw, exchange.head.method, self._limits.max_head_fields, self._layout
+                )
             except HeadTooLarge:
                 self._fail(exchange, "its headers are too large")
                 return

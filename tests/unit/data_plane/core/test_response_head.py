@@ -11,10 +11,11 @@ from services.data_plane.core.response_head import (
     check_incomplete_response,
     cut_response_head,
 )
+from tests.corpus.replay import LIMITS
 
 
 def cut(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"POST") -> ResponseHead:
-    return cut_response_head(b"\r\n".join((start, *lines, b"", b"")), method)
+    return cut_response_head(b"\r\n".join((start, *lines, b"", b"")), method, LIMITS.max_head_fields)
 
 
 def test_lines_pass_byte_for_byte_and_those_of_the_connection_fall_out() -> None:
@@ -81,7 +82,14 @@ def test_the_connection_is_kept_only_when_both_framing_and_provider_allow_it(
 )  # fmt: skip
 def test_a_malformed_head_is_refused(raw: bytes) -> None:
     with pytest.raises(BadResponse):
-        cut_response_head(raw, b"GET")
+        cut_response_head(raw, b"GET", LIMITS.max_head_fields)
+
+
+def test_a_head_of_more_lines_than_the_limit_is_refused() -> None:
+    lines = [b"X-%d: 1" % number for number in range(LIMITS.max_head_fields)]
+    assert len(cut(*lines).kept) == LIMITS.max_head_fields
+    with pytest.raises(BadResponse, match="more than 128 header lines"):
+        cut(*lines, b"X: 1")
 
 
 @pytest.mark.parametrize(

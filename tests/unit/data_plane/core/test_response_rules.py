@@ -8,7 +8,7 @@ from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import cut_response_head
 from services.data_plane.core.response_rules import check_response, local_location, prepare_response
 from shared.rejections import Rejection
-from tests.corpus.replay import OPENAI_KEY, integration_of
+from tests.corpus.replay import LIMITS, OPENAI_KEY, integration_of
 from tests.unit.data_plane.core.test_request_head import HANDSHAKE, cut
 
 OPENAI = integration_of("openai")
@@ -21,7 +21,7 @@ SWITCH = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Accept:
 
 def answer(status: int, *lines: bytes, request: tuple[bytes, ...] = (), version: bytes = b"1.1") -> bytes:
     raw = b"\r\n".join((b"HTTP/1.1 %d Why" % status, *lines, b"", b""))
-    head = cut_response_head(raw, b"GET")
+    head = cut_response_head(raw, b"GET", LIMITS.max_head_fields)
     check_response(head, raw, OPENAI, cut(*request, version=version))
     return prepare_response(head, OPENAI, close=False)
 
@@ -160,6 +160,6 @@ def test_an_http_10_client_gets_no_chunks() -> None:
 
 @pytest.mark.parametrize(("reason", "line"), [(b"", b"HTTP/1.1 200 "), (b" Fine", b"HTTP/1.1 200 Fine")])
 def test_a_missing_reason_keeps_its_space_and_close_is_said(reason: bytes, line: bytes) -> None:
-    head = cut_response_head(b"HTTP/1.0 200%b\r\n\r\n" % reason, b"GET")
+    head = cut_response_head(b"HTTP/1.0 200%b\r\n\r\n" % reason, b"GET", LIMITS.max_head_fields)
     assert prepare_response(head, OPENAI, close=False) == line + b"\r\n\r\n"
     assert prepare_response(head, OPENAI, close=True) == line + b"\r\nConnection: close\r\n\r\n"
