@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 
 import pytest
 
@@ -124,6 +125,28 @@ async def test_the_key_is_not_sent_back_to_the_box(run_relay: RunRelay, place: s
         client.send(request(close=True))
         assert canary.found_in(await _everything(client), place) == []
     assert len(gateway.books.records) == 1
+
+
+@pytest.mark.parametrize("trailer", ["X-Key: {}", "{}: 1", "X-Other: 1\r\nX-Key: Bearer {}, again {}"])
+async def test_the_key_is_not_sent_back_in_the_trailers_of_an_error_wherever_they_are_cut(
+    run_relay: RunRelay, trailer: str
+) -> None:
+    gateway = await run_relay()
+    canary = Canary(f"sk-{secrets.token_hex(20)}")  # without the slash, which no name may hold
+    lines = trailer.format(canary.text, canary.text).encode()
+    begun = head_bytes("500 Oops", [("Transfer-Encoding", "chunked")]) + chunk_bytes(b"bad") + b"0\r\n"
+    async with ScriptedUpstream(keys=frozenset({canary.text.encode()})) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1", key=canary.text)
+        cuts = range(1, len(lines))
+        for cut in cuts:
+            upstream.queue((Send(begun + lines[:cut]), Pause(0.01), Send(lines[cut:] + b"\r\n\r\n")))
+        clients = [await gateway.connect() for _ in cuts]
+        for client in clients:
+            client.send(request())
+        for told in await asyncio.gather(*map(_everything, clients)):
+            assert canary.found_in(told, "the answer") == []
+    # The answers had begun, and none of them ended.
+    assert {record.outcome for record in gateway.books.records} == {"upstream_broke"}
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden", "500 Internal Server Error"])
