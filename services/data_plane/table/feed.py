@@ -62,7 +62,7 @@ class BusReader(Protocol):
     """The event bus, read side: Redis `XREAD` semantics."""
 
     async def read(self, here: Position, block_seconds: float) -> Heard:
-        """Give what is above `here`, or a beat; nothing of both after `block_seconds` without either.
+        """Give what is above `here`, or a beat; nothing of both after `block_seconds` at most without either.
 
         Raises `BusUnavailable`.
         """

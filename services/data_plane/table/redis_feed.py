@@ -15,6 +15,7 @@ from shared.config_feed import (
     EVENT_FIELD,
     HEARTBEAT_FIELD,
     HEARTBEAT_KEY,
+    HEARTBEAT_SECONDS,
     MAX_SNAPSHOT_BYTES,
     SNAPSHOT_KEY,
     STREAM_KEY,
@@ -24,7 +25,7 @@ from shared.config_feed import (
     decode_snapshot,
     snapshot_etag,
 )
-from shared.redis_link import COMMAND_SECONDS, FAILURES, close, why
+from shared.redis_link import FAILURES, close, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_BLOCK_SECONDS: Final = 5.0
-COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + COMMAND_SECONDS
+MAX_BLOCK_SECONDS: Final = 3.0
+"""Longer than the pause between two heartbeats, so that a healthy bus answers before."""
+LATE_SECONDS: Final = 2.0
+COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + LATE_SECONDS
 """A blocked `XREAD` is silent for as long as it blocks; the client's time-out must be longer."""
-SILENCE_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 3 * HEARTBEAT_SECONDS
+"""How long a Redis that answers may tell nothing new before it is not to be relied on."""
 MAX_ENTRIES_PER_READ: Final = 1_000
 
 _BEGINNING: Final = "0"
@@ -59,32 +63,35 @@ class RedisBusReader:
         self._monotonic = monotonic
         self._silence_seconds = silence_seconds
         self._heard_at = monotonic()
-        self._last_beat = _BEGINNING
+        self._beat_place = _BEGINNING
+        self._newest_beat = ""
 
     async def read(self, here: Position, block_seconds: float) -> Heard:
         """See `BusReader.read`."""
-        places: dict[Any, Any] = {STREAM_KEY: f"{here.revision}-0", HEARTBEAT_KEY: self._last_beat}
-        # At least 1: for Redis, 0 means for ever.
-        block = max(1, int(min(block_seconds, MAX_BLOCK_SECONDS) * 1000))
+        places: dict[Any, Any] = {STREAM_KEY: f"{here.revision}-0", HEARTBEAT_KEY: self._beat_place}
+        # No longer than until the silence is too long. At least 1: for Redis, 0 means for ever.
+        patience = self._silence_seconds - (self._monotonic() - self._heard_at)
+        block = max(1, int(min(block_seconds, MAX_BLOCK_SECONDS, patience) * 1000))
         try:
             reply: Any = await self._client.xread(places, count=MAX_ENTRIES_PER_READ, block=block) or []
         except FAILURES as error:
-            self._last_beat = _BEGINNING
+            self._beat_place = _BEGINNING
             raise BusUnavailable(why(error)) from None
-        if not reply:
+        heard = self._heard({key.decode(): entries for key, entries in reply})
+        if heard == Heard():
             self._check_silence()
-            return Heard()
-        self._heard_at = self._monotonic()
-        return self._heard({key.decode(): entries for key, entries in reply})
+        else:
+            self._heard_at = self._monotonic()
+        return heard
 
     async def aclose(self) -> None:
         """See `BusReader.aclose`."""
         await close(self._client)
 
     def _check_silence(self) -> None:
-        if self._monotonic() - self._heard_at > self._silence_seconds:
+        if self._monotonic() - self._heard_at >= self._silence_seconds:
             # A failover may have set the clock back that numbers the beats: begin with the newest again.
-            self._last_beat = _BEGINNING
+            self._beat_place = _BEGINNING
             raise BusUnavailable(f"nothing was heard of the control plane for {self._silence_seconds:g} s")
 
     def _heard(self, reply: dict[str, _Entries]) -> Heard:
@@ -94,8 +101,11 @@ class RedisBusReader:
         )
         beat = None
         for place, fields in reply.get(HEARTBEAT_KEY, [])[-1:]:
-            self._last_beat = place.decode()
-            beat = _beat_of(fields.get(HEARTBEAT_FIELD.encode(), b""))
+            self._beat_place = place.decode()
+            if self._beat_place != self._newest_beat:
+                # One that was heard before, because reading began anew, tells nothing of who writes.
+                beat = _beat_of(fields.get(HEARTBEAT_FIELD.encode(), b""))
+            self._newest_beat = self._beat_place
         # Both streams are read at one moment, so with entries here the beat may only be older than they.
         return Heard(entries, beat=None if entries else beat)
 

@@ -37,10 +37,14 @@ MAX_URGENT_READS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class SyncTimes:
-    """How long the loops wait, in seconds."""
+    """How long the loops wait, in seconds.
+
+    `spread_seconds`: the bus fails for a whole fleet at once; each process polls at some moment within it.
+    """
 
     poll_seconds: float = 60
     poll_without_bus_seconds: float = 10
+    spread_seconds: float = 3
     block_seconds: float = 5
     first_retry_seconds: float = 0.2
     max_retry_seconds: float = 10
@@ -113,7 +117,8 @@ class ConfigSync:
                 self._bus_failed.set()
                 await asyncio.sleep(self._retry_delay(fruitless := fruitless + 1))
                 continue
-            self._bus_failed.clear()
+            if heard.entries or heard.beat is not None:
+                self._bus_failed.clear()  # a Redis that merely answers is no working bus
             if await self._take(heard):
                 fruitless = 0
             else:
@@ -164,14 +169,22 @@ class ConfigSync:
                 logger.warning("no snapshot at the poll: %s", error)
 
     async def _poll_wait(self) -> None:
-        """Wait for the next poll: long while the bus works, short from the moment that it does not."""
-        if not self._bus_failed.is_set():
-            try:
-                async with asyncio.timeout(self._jittered(self._times.poll_seconds)):
-                    await self._bus_failed.wait()
-            except TimeoutError:
-                return
-        await asyncio.sleep(self._jittered(self._times.poll_without_bus_seconds))
+        """Wait for the next poll: long while the bus works, short once it does not.
+
+        A bus that fails is a poll soon, but never sooner after the last one than while it is down: one that
+        comes and goes must not make a storm of polls.
+        """
+        shortest = self._jittered(self._times.poll_without_bus_seconds)
+        longest = self._jittered(self._times.poll_seconds)
+        await asyncio.sleep(min(shortest, longest))
+        if self._bus_failed.is_set() or longest <= shortest:
+            return
+        try:
+            async with asyncio.timeout(longest - shortest):
+                await self._bus_failed.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(self._times.spread_seconds * self._random())
 
     async def _refresh_until_done(self) -> None:
         attempt = 0

@@ -7,18 +7,25 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.feed import BusUnavailable, Heard, MemoryBusReader
+from services.data_plane.table.feed import (
+    SNAPSHOT_CONNECT_SECONDS,
+    BusUnavailable,
+    Heard,
+    MemoryBusReader,
+)
 from services.data_plane.table.position import Position
+from services.data_plane.table.redis_feed import COMMAND_SECONDS_OF_A_READER, SILENCE_SECONDS
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.table.sync import FULL_EVERY_POLLS, ConfigSync, SyncTimes
+from services.data_plane.table.sync import FULL_EVERY_POLLS, JITTER, ConfigSync, SyncTimes
 from shared.config_feed import Event, encode_event
 from shared.memory_stream import MemoryStream
+from shared.redis_link import CONNECT_SECONDS
 from shared.tasks import TaskSet
 from tests.support.config_truth import FakeSecretReader, FakeSnapshotSource, Truth, document, row
 
@@ -26,6 +33,7 @@ LONG = 3_600.0
 QUICK = SyncTimes(
     poll_seconds=LONG,
     poll_without_bus_seconds=0.01,
+    spread_seconds=0.01,
     block_seconds=0.05,
     first_retry_seconds=0.001,
     max_retry_seconds=0.02,
@@ -42,6 +50,8 @@ class FaultyBus:
         self.stream = MemoryStream()
         self.inner = MemoryBusReader(self.stream)
         self.down = False
+        self.mute = False
+        self.mute_reads = 0
         self.beat: Position | None = None
         self.through: Callable[[tuple[int, bytes]], list[tuple[int, bytes]]] = lambda entry: [entry]
 
@@ -52,6 +62,10 @@ class FaultyBus:
     async def read(self, here: Position, block_seconds: float) -> Heard:
         if self.down:
             raise BusUnavailable("the test said so")
+        if self.mute:
+            await asyncio.sleep(block_seconds)
+            self.mute_reads += 1
+            return Heard()
         if self.beat is not None:
             beat, self.beat = self.beat, None
             return Heard(beat=beat)
@@ -207,6 +221,49 @@ async def test_while_the_bus_is_down_changes_come_by_polling() -> None:
         await bench.caught_up()
 
 
+async def test_a_bus_that_comes_and_goes_makes_no_storm_of_polls() -> None:
+    bench = Bench(replace(QUICK, poll_without_bus_seconds=LONG))
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        for number in range(20):
+            bench.bus.down = True
+            await bench.until(bench.sync._bus_failed.is_set)
+            bench.bus.down = False
+            bench.bus.publish(bench.truth.put(row(f"org-{number}")))
+            await bench.caught_up()
+        assert len(bench.snapshots.asked) == 1
+
+
+async def test_a_bus_that_fails_is_a_poll_soon() -> None:
+    bench = Bench(SyncTimes(LONG, 0.2, 0.01, 0.01, first_retry_seconds=LONG))
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        await asyncio.sleep(0.3)
+        assert len(bench.snapshots.asked) == 1
+        bench.bus.down = True
+        bench.truth.put(row())
+        await bench.caught_up()
+
+
+async def test_a_bus_that_answers_and_tells_nothing_has_still_failed() -> None:
+    bench = Bench()
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        bench.bus.down = True
+        await bench.until(bench.sync._bus_failed.is_set)
+        bench.bus.down, bench.bus.mute = False, True
+        await bench.until(lambda: bench.bus.mute_reads > 1)
+        bench.truth.put(row())
+        await bench.caught_up()
+
+
+def test_on_paper_a_change_without_redis_is_enforced_within_15_seconds() -> None:
+    times = SyncTimes()
+    noticed = max(COMMAND_SECONDS_OF_A_READER, SILENCE_SECONDS, CONNECT_SECONDS)
+    polled = max(noticed + times.spread_seconds, times.poll_without_bus_seconds * (1 + JITTER))
+    assert polled + SNAPSHOT_CONNECT_SECONDS <= 15
+
+
 async def test_with_everything_down_the_last_configuration_keeps_serving() -> None:
     bench = Bench()
     bench.reader.put(1, document())
@@ -290,7 +347,7 @@ async def test_a_loop_that_fails_starts_again(caplog: pytest.LogCaptureFixture) 
 @pytest.mark.parametrize("seed", range(5))
 async def test_over_a_bus_that_loses_and_alters_entries_the_table_still_ends_true(seed: int) -> None:
     dice = random.Random(seed)
-    bench = Bench(SyncTimes(0.02, 0.01, 0.01, 0.001, 0.01, 0.01, 1))
+    bench = Bench(SyncTimes(0.02, 0.01, 0.01, 0.01, 0.001, 0.01, 0.01, 1))
 
     def badly(entry: tuple[int, bytes]) -> list[tuple[int, bytes]]:
         match dice.randrange(5):

@@ -1,0 +1,43 @@
+"""How long the reader of the Redis bus lets itself be blocked."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+
+from services.data_plane.table.feed import BusUnavailable
+from services.data_plane.table.position import Position
+from services.data_plane.table.redis_feed import MAX_BLOCK_SECONDS, SILENCE_SECONDS, RedisBusReader
+from shared.config_feed import HEARTBEAT_SECONDS
+
+HERE = Position("epoch-1", 0)
+
+
+class QuietRedis:
+    """Answers every `XREAD` with nothing, after the time that it asked for."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.blocks: list[float] = []
+
+    async def xread(self, streams: Any, count: int, block: int) -> list[Any]:  # noqa: ARG002  # redis-py's
+        self.blocks.append(block / 1000)
+        self.now += block / 1000
+        return []
+
+
+async def test_silence_is_noticed_as_soon_as_it_is_too_long() -> None:
+    redis = QuietRedis()
+    reader = RedisBusReader(cast("Redis", redis), monotonic=lambda: redis.now)
+    with pytest.raises(BusUnavailable):  # noqa: PT012  # the reads before it must not raise
+        while True:
+            await reader.read(HERE, 60)
+            assert len(redis.blocks) < 10
+    assert sum(redis.blocks) == pytest.approx(SILENCE_SECONDS)
+    assert max(redis.blocks) <= MAX_BLOCK_SECONDS
+
+
+def test_a_healthy_bus_always_answers_before_a_read_gives_up() -> None:
+    assert HEARTBEAT_SECONDS < MAX_BLOCK_SECONDS
