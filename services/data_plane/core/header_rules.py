@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
-from services.data_plane.core.head_layout import LayoutShelf
 
 CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
 """Where clients put a key. Whatever stands there is thrown away."""
@@ -90,4 +89,3 @@ def response_rule(lower: bytes) -> int:
 
 REQUEST_FIELDS: Final = FieldRules(request_rule)
 RESPONSE_FIELDS: Final = FieldRules(response_rule)
-RESPONSE_LAYOUTS: Final = LayoutShelf(response_rule)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.field_lines import BadFields, cut_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
-from services.data_plane.core.head_layout import LayoutMemo
 from services.data_plane.core.header_rules import RESPONSE_FIELDS
+
+if TYPE_CHECKING:
+    from services.data_plane.core.answer_layout import LayoutMemo
+
+MAX_REQUEST_ID_BYTES: Final = 128
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})( [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _BEGINNING = b"HTTP/1."
@@ -71,18 +76,43 @@ def check_incomplete_response(data: bytearray, seen: int) -> None:
 def cut_response_head(
     raw: bytes, request_method: bytes, max_fields: int, memo: LayoutMemo | None = None
 ) -> ResponseHead:
-    """Cut a head that ends with its empty line; raises `BadResponse`. `memo` is the connection's, if any."""
+    """Cut a head that ends with its empty line; raises `BadResponse`.
+
+    Args:
+        raw: the head.
+        request_method: what it answers.
+        max_fields: a head may have so many lines. A layout is learned only from one that has no more.
+        memo: the connection's, if any.
+    """
+    if memo is not None and memo.layout is not None:
+        found = memo.layout.read(raw, request_method)
+        if found is not None:
+            return found
     match = _STATUS_LINE.match(raw)
     if match is None:
         raise BadResponse("a malformed status line")
-    kept, noted = _cut(raw, match.end(), max_fields, memo)
-    minor, status_text, reason = match.groups()
+    try:
+        lines, kept, noted = cut_fields(raw, match.end(), RESPONSE_FIELDS)
+    except BadFields as bad:
+        raise BadResponse(str(bad)) from None
+    if len(lines) > max_fields:
+        raise BadResponse(f"more than {max_fields} header lines")
+    head = _judge_head(match, kept, noted, request_method)
+    if memo is not None:
+        memo.learn(match[0], lines, head)
+    return head
+
+
+def _judge_head(
+    status_line: re.Match[bytes], kept: list[bytes], noted: dict[bytes, list[bytes]], request_method: bytes
+) -> ResponseHead:
+    minor, status_text, reason = status_line.groups()
     status = int(status_text)
+    keep_alive = minor == b"1"
     if b"connection" in noted:
-        keep_alive, kept = _read_connection(noted[b"connection"], kept, minor == b"1")
-    else:
-        keep_alive = minor == b"1"
+        keep_alive, kept = _read_connection(noted[b"connection"], kept, keep_alive)
     framing = _framing_of(status, noted, request_method)
+    ids = noted.get(b"x-request-id") or noted.get(b"request-id")
     head = ResponseHead(
         status=status,
         reason=reason or b"",
@@ -90,34 +120,12 @@ def cut_response_head(
         framing=framing,
         keep_alive=keep_alive and not isinstance(framing, UntilCloseFraming),
         location=noted[b"location"][0] if b"location" in noted else None,
-        request_id=_request_id(noted),
+        request_id=request_id_text(ids[0]) if ids else "",
     )
     if status == _SWITCHING:
         head.upgrades = noted.get(b"upgrade", ())
         head.ws_protocols = noted.get(b"sec-websocket-protocol", ())
     return head
-
-
-def _cut(
-    raw: bytes, start: int, max_fields: int, memo: LayoutMemo | None
-) -> tuple[list[bytes], dict[bytes, list[bytes]]]:
-    """Cut by the layout of the connection's answers, or line by line.
-
-    Only a head that was within `max_fields` is learned, so what a layout reads needs no count.
-    """
-    if memo is not None and memo.layout is not None:
-        found = memo.layout.read(raw, start)
-        if found is not None and found[1].get(b"connection", _KEEP_ALIVE) == _KEEP_ALIVE:
-            return found
-    try:
-        lines, kept, noted = cut_fields(raw, start, RESPONSE_FIELDS)
-    except BadFields as bad:
-        raise BadResponse(str(bad)) from None
-    if len(lines) > max_fields:
-        raise BadResponse(f"more than {max_fields} header lines")
-    if memo is not None:
-        memo.learn(lines)
-    return kept, noted
 
 
 def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tuple[bool, list[bytes]]:  # noqa: FBT001  # a value read off the wire
@@ -151,6 +159,6 @@ def _framing_of(status: int, noted: dict[bytes, list[bytes]], request_method: by
     return UntilCloseFraming()
 
 
-def _request_id(noted: dict[bytes, list[bytes]]) -> str:
-    ids = noted.get(b"x-request-id") or noted.get(b"request-id")
-    return ids[0][:128].decode("latin-1") if ids else ""
+def request_id_text(value: bytes) -> str:
+    """Give a provider's request id as text, cut to what is worth keeping."""
+    return value.strip(b" \t")[:MAX_REQUEST_ID_BYTES].decode("latin-1")

@@ -41,7 +41,7 @@ def check_response(
         raise Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, f"status {head.status}")
     if not request.minor and isinstance(head.framing, ChunkedFraming):
         raise Refused(Rejection.UPSTREAM_INVALID, "it answered an HTTP/1.0 request in chunks")
-    if head.redirect and local_location(head.location or b"", integration) is None:
+    if head.location is not None and head.redirect and local_location(head.location, integration) is None:
         raise Refused(Rejection.UPSTREAM_REDIRECT)
 
 
@@ -67,8 +67,9 @@ def prepare_response(head: ResponseHead, integration: CompiledIntegration, *, cl
         lines = [*lines, b"Connection: Upgrade", b"Upgrade: websocket"]
     elif close:
         lines = [*lines, b"Connection: close"]
-    status_line = b"HTTP/1.1 %d%b\r\n" % (head.status, head.reason or b" ")
-    return status_line + (b"\r\n".join(lines) + b"\r\n\r\n" if lines else b"\r\n")
+    if not lines:
+        return b"HTTP/1.1 %d%b\r\n\r\n" % (head.status, head.reason or b" ")
+    return b"HTTP/1.1 %d%b\r\n%b\r\n\r\n" % (head.status, head.reason or b" ", b"\r\n".join(lines))
 
 
 def local_location(location: bytes, integration: CompiledIntegration) -> bytes | None:

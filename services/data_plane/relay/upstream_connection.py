@@ -11,10 +11,9 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from services.data_plane.core.answer_layout import ANSWER_LAYOUTS, LayoutMemo
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
-from services.data_plane.core.head_layout import LayoutMemo
-from services.data_plane.core.header_rules import RESPONSE_LAYOUTS
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import (
     BadResponse,
@@ -84,7 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
-        self._layout = LayoutMemo(RESPONSE_LAYOUTS)
+        self._layout = LayoutMemo(ANSWER_LAYOUTS)
         self._framing: Framing | None = None
         self._head: ResponseHead | None = None
         self._interim_heads = 0

@@ -1,0 +1,167 @@
+"""The layout of a provider's answers: status line and field names in their order, as one expression.
+
+A provider sends the same names in the same order in answer after answer; only values differ. An ordinary
+answer of a known layout is then read by one match instead of line by line, with the same strictness and the
+same result. An answer that is not ordinary, or has another layout, is read line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.core.field_lines import KEEP, NOTE
+from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
+from services.data_plane.core.header_rules import response_rule
+from services.data_plane.core.response_head import ResponseHead, request_id_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_LAYOUTS: Final = 128
+MAX_LAYOUT_LINES: Final = 64
+REPEATS_BEFORE_COMPILING: Final = 3
+MAX_COMPILED_PER_CONNECTION: Final = 4
+
+_VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]*+"  # RFC 9110 §5.5
+_BLANK: Final = rb"[ \t]*+"
+# What a noted field says in an ordinary answer. One that is not here (a redirect's, a switch of protocols')
+# makes an answer that is read line by line.
+_ORDINARY: Final = {
+    b"connection": _BLANK + b"(?i:keep-alive)" + _BLANK,
+    b"content-length": _BLANK + b"[0-9]{1,18}+" + _BLANK,
+    b"transfer-encoding": _BLANK + b"(?i:chunked)" + _BLANK,
+    b"x-request-id": _VALUE,
+    b"request-id": _VALUE,
+}
+_READ: Final = frozenset({b"content-length", b"x-request-id", b"request-id"})
+_FRAMED_BY: Final = (b"content-length", b"transfer-encoding")
+
+LayoutKey = tuple[bytes, ...]
+"""The status line, and the names as they are spelled."""
+
+
+class AnswerLayout:
+    """One layout.
+
+    Args:
+        key: what `layout_key` gave for a head of this layout.
+        status, reason: of all its answers, as `ResponseHead` has them.
+    """
+
+    __slots__ = ("_chunked", "_pattern", "_reason", "_status", "_wanted")
+
+    def __init__(self, key: LayoutKey, status: int, reason: bytes) -> None:
+        status_line, *names = key
+        # The first group is empty: it stands for what this layout does not have.
+        pattern, group = [b"()", re.escape(status_line)], 1
+        blocks: list[int] = []
+        read: dict[bytes, int] = {}
+        # Neighbours that are kept are one block: one group of the match, one piece of the head that is sent.
+        for kept, run in groupby(names, key=lambda name: bool(response_rule(name.lower()) & KEEP)):
+            if kept:
+                group += 1
+                blocks.append(group)
+            lines = []
+            for name in run:
+                lower = name.lower()
+                value = _ORDINARY.get(lower, _VALUE)
+                if lower in _READ:
+                    group += 1
+                    read[lower] = group
+                    value = b"(" + value + b")"
+                lines.append(re.escape(name) + b":" + value)
+            text = b"\r\n".join(lines)
+            pattern.append((b"(" + text + b")" if kept else text) + b"\r\n")
+        self._pattern = re.compile(b"".join(pattern) + b"\r\n")
+        request_id = read.get(b"x-request-id", read.get(b"request-id", 1))
+        self._wanted = (read.get(b"content-length", 1), request_id, *blocks)
+        self._chunked = b"content-length" not in read
+        self._status = status
+        self._reason = reason
+
+    def read(self, raw: bytes, request_method: bytes) -> ResponseHead | None:
+        """Read a whole head; None if it is not of this layout."""
+        match = self._pattern.fullmatch(raw)
+        if match is None:
+            return None
+        length, request_id, *kept = match.group(*self._wanted)
+        framing: Framing | None = None
+        if request_method != b"HEAD":
+            if self._chunked:
+                framing = ChunkedFraming(padded=True)
+            elif left := int(length):
+                framing = LengthFraming(left)
+        # By position: this is once per request, and names cost.
+        return ResponseHead(
+            self._status, self._reason, kept, framing, True, None, request_id_text(request_id)
+        )  # fmt: skip
+
+
+def layout_key(status_line: bytes, lines: Sequence[bytes]) -> LayoutKey | None:
+    """Give what identifies the layout of an answer; None if it is not an ordinary one."""
+    names = [line[: line.find(b":")] for line in lines]
+    lower = [name.lower() for name in names]
+    noted = [name for name in lower if response_rule(name) & NOTE]
+    if len(set(noted)) < len(noted) or not _ORDINARY.keys() >= set(noted):
+        return None
+    if sum(name in noted for name in _FRAMED_BY) != 1:
+        return None
+    return (status_line, *names)
+
+
+class LayoutShelf:
+    """Compiled layouts, shared by all connections; the one unused for longest goes first."""
+
+    def __init__(self) -> None:
+        self._layouts: OrderedDict[LayoutKey, AnswerLayout] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._layouts)
+
+    def get(self, key: LayoutKey, status: int, reason: bytes) -> AnswerLayout:
+        """Give the layout of this key, compiled when it is new."""
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._layouts[key] = AnswerLayout(key, status, reason)
+            if len(self._layouts) > MAX_LAYOUTS:
+                self._layouts.popitem(last=False)
+        else:
+            self._layouts.move_to_end(key)
+        return layout
+
+
+class LayoutMemo:
+    """What one connection has learned of its provider's heads.
+
+    Compiling costs as much as reading some hundred heads, so it waits for a layout to repeat, and a provider
+    whose layouts keep changing is read line by line after a few.
+    """
+
+    __slots__ = ("_compiled", "_key", "_repeats", "_shelf", "layout")
+
+    def __init__(self, shelf: LayoutShelf) -> None:
+        self.layout: AnswerLayout | None = None
+        self._shelf = shelf
+        self._key: LayoutKey | None = None
+        self._repeats = 0
+        self._compiled = 0
+
+    def learn(self, status_line: bytes, lines: Sequence[bytes], head: ResponseHead) -> None:
+        """Take a final head that was read line by line."""
+        if self._compiled >= MAX_COMPILED_PER_CONNECTION or not 0 < len(lines) <= MAX_LAYOUT_LINES:
+            return
+        if head.framing is None or not head.keep_alive:
+            return
+        key = layout_key(status_line, lines)
+        self._repeats = self._repeats + 1 if key == self._key else 1
+        self._key = key
+        if key is not None and self._repeats >= REPEATS_BEFORE_COMPILING:
+            self.layout = self._shelf.get(key, head.status, head.reason)
+            self._compiled += 1
+            self._repeats = 0
+
+
+ANSWER_LAYOUTS: Final = LayoutShelf()

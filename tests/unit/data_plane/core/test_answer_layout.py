@@ -1,0 +1,199 @@
+"""Reading an answer by its layout gives what reading it line by line gives, and is learned with care."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.data_plane.core.answer_layout import (
+    MAX_COMPILED_PER_CONNECTION,
+    MAX_LAYOUTS,
+    REPEATS_BEFORE_COMPILING,
+    AnswerLayout,
+    LayoutMemo,
+    LayoutShelf,
+    layout_key,
+)
+from services.data_plane.core.framing import ChunkedFraming, LengthFraming
+from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.data_plane.core.framing import Framing
+
+LIMITS = RelayLimits()
+STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
+NAMES = st.lists(
+    st.sampled_from((b"Date", b"content-type", b"Set-Cookie", b"Connection", b"X-A.b+c*d", b"request-id")),
+    max_size=6,
+)
+FRAMED = st.sampled_from((b"Content-Length", b"content-length", b"Transfer-Encoding"))
+VALUES = st.binary(max_size=12) | st.sampled_from(
+    (b" 1", b"\t", b" a: b\t", b"x\r", b"x\n", b"\x00", b"\xff", b" keep-alive", b"chunked ", b"0", b" 007\t")
+)
+
+
+def _head(names: Sequence[bytes], values: Sequence[bytes]) -> bytes:
+    lines = [name + b":" + value for name, value in zip(names, values, strict=True)]
+    return STATUS_LINE + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+def _described(head: ResponseHead) -> dict[str, object]:
+    """Everything that a head says, in a form that can be compared."""
+    said = {field.name: getattr(head, field.name) for field in fields(head)}
+    return said | {"kept": b"\r\n".join(head.kept), "framing": _framing(head.framing)}
+
+
+def _framing(framing: Framing | None) -> object:
+    return framing.left if isinstance(framing, LengthFraming) else type(framing)
+
+
+@given(
+    names=NAMES,
+    framed=FRAMED,
+    at=st.integers(0, 6),
+    method=st.sampled_from((b"POST", b"HEAD")),
+    data=st.data(),
+)
+def test_a_layout_reads_what_line_by_line_reads_or_nothing(
+    names: list[bytes], framed: bytes, at: int, method: bytes, data: st.DataObject
+) -> None:
+    names.insert(at, framed)
+    key = layout_key(STATUS_LINE, [name + b":" for name in names])
+    assume(key is not None)
+    assert key is not None
+    raw = _head(names, [data.draw(VALUES) for _ in names])
+    by_layout = AnswerLayout(key, 200, b" OK").read(raw, method)
+    if by_layout is not None:
+        by_line = cut_response_head(raw, method, LIMITS.max_head_fields)
+        assert _described(by_layout) == _described(by_line)
+
+
+@given(
+    names=NAMES, at=st.integers(0, 6), length=st.integers(0, 10**18 - 1), text=st.text("ab :\t", max_size=8)
+)
+def test_a_layout_reads_every_ordinary_answer_that_has_it(
+    names: list[bytes], at: int, length: int, text: str
+) -> None:
+    names.insert(at, b"Content-Length")
+    key = layout_key(STATUS_LINE, [name + b":" for name in names])
+    assume(key is not None)
+    assert key is not None
+    ordinary = {b"Content-Length": b" %d" % length, b"Connection": b"keep-alive"}
+    raw = _head(names, [ordinary.get(name, text.encode()) for name in names])
+    assert AnswerLayout(key, 200, b" OK").read(raw, b"POST") is not None
+
+
+def test_a_chunked_answer_gets_a_framing_of_its_own_each_time() -> None:
+    key = layout_key(STATUS_LINE, [b"transfer-encoding: chunked"])
+    assert key is not None
+    layout = AnswerLayout(key, 200, b" OK")
+    raw = _head([b"transfer-encoding"], [b" Chunked"])
+    first, second = layout.read(raw, b"GET"), layout.read(raw, b"GET")
+    assert first is not None
+    assert second is not None
+    assert isinstance(first.framing, ChunkedFraming)
+    assert first.framing is not second.framing
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (b"Content-Length", b"Location"),
+        (b"Content-Length", b"Upgrade"),
+        (b"Content-Length", b"Sec-WebSocket-Protocol"),
+        (b"Content-Length", b"content-length"),
+        (b"Content-Length", b"Transfer-Encoding"),
+        (b"Date",),
+        (),
+    ],
+)
+def test_an_answer_that_is_not_ordinary_has_no_layout(names: tuple[bytes, ...]) -> None:
+    assert layout_key(STATUS_LINE, [name + b": 1" for name in names]) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"HTTP/1.1 201 OK\r\nDate: 1\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nDate: 1\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nDate: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: 1\r\nContent-Length: 1\r\nDate: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDATE: 1\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: 1\r\nContent-Length: +1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: 1\r\nContent-Length: 1, 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate : 1\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: 1\r\n folded\r\nContent-Length: 1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: 1\nContent-Length: 1\r\n\r\n",
+    ],
+)
+def test_a_layout_reads_no_head_of_another_layout(other: bytes) -> None:
+    key = layout_key(STATUS_LINE, [b"Date: 1", b"Content-Length: 1"])
+    assert key is not None
+    assert AnswerLayout(key, 200, b" OK").read(other, b"POST") is None
+
+
+def _answer(memo: LayoutMemo, raw: bytes) -> None:
+    cut_response_head(raw, b"POST", LIMITS.max_head_fields, memo)
+
+
+def test_a_layout_is_compiled_only_when_it_repeats() -> None:
+    memo = LayoutMemo(LayoutShelf())
+    for number in range(REPEATS_BEFORE_COMPILING):
+        assert memo.layout is None
+        _answer(memo, STATUS_LINE + b"A: %d\r\nContent-Length: 5\r\n\r\n" % number)
+    assert memo.layout is not None
+    head = memo.layout.read(STATUS_LINE + b"A: 9\r\nContent-Length: 6\r\n\r\n", b"POST")
+    assert head is not None
+    assert head.kept == [b"A: 9\r\nContent-Length: 6"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 307 Go\r\nContent-Length: 5\r\nLocation: /x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nDate: now\r\n\r\n",
+    ],
+)
+def test_no_layout_is_learned_from_an_answer_that_is_not_ordinary(raw: bytes) -> None:
+    memo = LayoutMemo(LayoutShelf())
+    for _ in range(REPEATS_BEFORE_COMPILING + 1):
+        _answer(memo, raw)
+    assert memo.layout is None
+
+
+def test_a_head_with_too_many_lines_is_refused_and_not_learned() -> None:
+    memo = LayoutMemo(LayoutShelf())
+    raw = STATUS_LINE + b"Content-Length: 1\r\n" + b"A: 1\r\n" * LIMITS.max_head_fields + b"\r\n"
+    for _ in range(REPEATS_BEFORE_COMPILING + 1):
+        with pytest.raises(BadResponse):
+            _answer(memo, raw)
+    assert memo.layout is None
+
+
+def test_a_provider_that_keeps_changing_is_read_line_by_line_after_a_few() -> None:
+    shelf = LayoutShelf()
+    memo = LayoutMemo(shelf)
+    for number in range(3 * MAX_COMPILED_PER_CONNECTION):
+        for _ in range(REPEATS_BEFORE_COMPILING):
+            _answer(memo, STATUS_LINE + b"X-%d: 1\r\nContent-Length: 5\r\n\r\n" % number)
+    assert len(shelf) == MAX_COMPILED_PER_CONNECTION
+
+
+def test_layouts_are_shared_and_bounded() -> None:
+    shelf = LayoutShelf()
+    key = (STATUS_LINE, b"Content-Length")
+    assert shelf.get(key, 200, b" OK") is shelf.get(key, 200, b" OK")
+    for number in range(2 * MAX_LAYOUTS):
+        shelf.get((STATUS_LINE, b"X-%d" % number, b"Content-Length"), 200, b" OK")
+    assert len(shelf) == MAX_LAYOUTS
