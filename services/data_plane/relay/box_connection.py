@@ -7,7 +7,6 @@ The phases are those of the *request* side; what becomes of the answer is the ex
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.record import ExchangeRecord
@@ -20,6 +19,7 @@ from services.data_plane.core.head_memo import HeadMemo
 from services.data_plane.core.refused import Refused, bad_request
 from services.data_plane.core.request_head import check_incomplete, cut_request_head
 from services.data_plane.core.route import find_route, provider_hint, split_target
+from services.data_plane.relay.box_endings import BoxEndings
 from services.data_plane.relay.box_phase import Phase, phase_seconds
 from services.data_plane.relay.box_transport import BoxTransport
 from services.data_plane.relay.exchange import Exchange
@@ -27,6 +27,8 @@ from services.data_plane.relay.hand_over import hand_over
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
+    import asyncio
+
     from services.data_plane.core.response_head import ResponseHead
     from services.data_plane.relay.hand_over import UvicornParts
     from services.data_plane.relay.relay import Relay
@@ -36,28 +38,23 @@ if TYPE_CHECKING:
 _SWITCHING: Final = 101
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
-_IDLE, _HEAD, _BODY, _ANSWER, _SPLICED, _DISCARD, _LINGER, _ENDING, _GONE = Phase
+_IDLE, _HEAD, _BODY, _ANSWER, _SPLICED, _DISCARD, *_, _GONE = Phase
 
 
-class BoxConnection(asyncio.Protocol):
+class BoxConnection(BoxEndings):
     """A box's connection."""
 
     __slots__ = (
-        *("_awaits_continue", "_close_after_answer", "_exchange", "_framing", "_head_buffer", "_memo"),
-        *("_next", "_phase", "_relay", "_since", "_uvicorn", "load", "transport", "write"),
+        *("_awaits_continue", "_close_after_answer", "_framing", "_head_buffer", "_memo", "_next"),
+        *("_uvicorn", "load", "write"),
     )
 
-    transport: BoxTransport
-
     def __init__(self, relay: Relay, uvicorn: UvicornParts) -> None:
-        self._relay = relay
+        super().__init__(relay, _IDLE)
         self._uvicorn = uvicorn
-        self._phase = _IDLE
-        self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
         self._head_buffer = HeadBuffer(relay.limits.max_head_bytes, check_incomplete)
         self._next = b""  # what came after the current request
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
-        self._exchange: Exchange | None = None
         self._close_after_answer = self._awaits_continue = False
         self._memo: HeadMemo | None = None
         self.load: BoxLoad | None = None
@@ -86,39 +83,16 @@ class BoxConnection(asyncio.Protocol):
         elif phase is _DISCARD:
             self._discard_body(data)
 
-    def eof_received(self) -> bool:
-        """The box sends no more: it has left (docs/adr/0005). The transport closes itself."""
-        self._box_left()
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # how it left changes nothing
         """The box has left."""
         self._box_left()
         self._forget()
-
-    def pause_writing(self) -> None:
-        """The box takes no more for now."""
-        self.transport.stalled(self._relay.loop.time())
-        if self._exchange is not None:
-            self._exchange.box_stalled()
-
-    def resume_writing(self) -> None:
-        """The box takes bytes again."""
-        self.transport.drained()
-        if self._exchange is not None:
-            self._exchange.box_drained()
 
     def shutdown(self) -> None:
         """Uvicorn's word that the process drains: end after the answer that is under way."""
         self._close_after_answer = True
         if self._phase is _IDLE:
             self.transport.close()
-
-    def _box_left(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            self._phase = _ENDING
-            exchange.box_gone()
 
     def _forget(self) -> None:
         self._phase = _GONE
@@ -357,31 +331,7 @@ class BoxConnection(asyncio.Protocol):
                 self.transport.resume_reading()  # `_hold_next` may have paused it
             self._gather_head(data)
 
-    def close(self) -> None:
-        """End cleanly once the last bytes have left."""
-        self._exchange = None
-        self._enter(_ENDING)
-        self.transport.close()
-
-    def break_off(self) -> None:
-        """End visibly: a clean end would let clients take half an answer for a whole one."""
-        self._exchange = None
-        if self._phase is not _GONE:
-            self._enter(_ENDING)
-            self.transport.reset_once_drained(self._since)
-
-    def _linger(self) -> None:
-        """Close, but let the box read the answer first."""
-        self._exchange = None
-        self._enter(_LINGER)
-        self.transport.resume_reading()
-        self.transport.close_writing()
-
     # Deadlines.
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._since = self._relay.loop.time()
 
     def check_deadline(self, now: float) -> None:
         """End what has taken too long. Called for every connection about twice a second."""

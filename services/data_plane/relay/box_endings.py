@@ -1,0 +1,86 @@
+"""What becomes of a box connection when one side stalls, leaves or breaks, and the ways in which it ends.
+
+What it reads is `BoxConnection`'s business; this knows only that there may be an exchange, which hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from services.data_plane.relay.box_phase import Phase
+
+if TYPE_CHECKING:
+    from services.data_plane.relay.box_transport import BoxTransport
+    from services.data_plane.relay.exchange import Exchange
+    from services.data_plane.relay.relay import Relay
+
+# Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_LINGER, _ENDING, _GONE = Phase.LINGER, Phase.ENDING, Phase.GONE
+
+
+class BoxEndings(asyncio.Protocol):
+    """The half of a box connection that reads nothing."""
+
+    __slots__ = ("_exchange", "_phase", "_relay", "_since", "transport")
+
+    transport: BoxTransport
+
+    def __init__(self, relay: Relay, phase: Phase) -> None:
+        self._relay = relay
+        self._phase = phase
+        self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
+        self._exchange: Exchange | None = None
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._since = self._relay.loop.time()
+
+    # A side that takes no more for now.
+
+    def pause_writing(self) -> None:
+        """The box takes no more for now."""
+        self.transport.stalled(self._relay.loop.time())
+        if self._exchange is not None:
+            self._exchange.box_stalled()
+
+    def resume_writing(self) -> None:
+        """The box takes bytes again."""
+        self.transport.drained()
+        if self._exchange is not None:
+            self._exchange.box_drained()
+
+    # The box's ending.
+
+    def eof_received(self) -> bool:
+        """The box sends no more: it has left (docs/adr/0005). The transport closes itself."""
+        self._box_left()
+        return False
+
+    def _box_left(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._phase = _ENDING
+            exchange.box_gone()
+
+    # The gateway's endings.
+
+    def close(self) -> None:
+        """End cleanly once the last bytes have left."""
+        self._exchange = None
+        self._enter(_ENDING)
+        self.transport.close()
+
+    def break_off(self) -> None:
+        """End visibly: a clean end would let clients take half an answer for a whole one."""
+        self._exchange = None
+        if self._phase is not _GONE:
+            self._enter(_ENDING)
+            self.transport.reset_once_drained(self._since)
+
+    def _linger(self) -> None:
+        """Close, but let the box read the answer first."""
+        self._exchange = None
+        self._enter(_LINGER)
+        self.transport.resume_reading()
+        self.transport.close_writing()
