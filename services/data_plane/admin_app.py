@@ -1,31 +1,48 @@
-"""The operator's listener: liveness, readiness, metrics, what this process knows. Boxes never reach it."""
+"""The operator's listener: liveness, readiness, metrics, what this process knows. Boxes never reach it.
+
+One route is the control plane's: it asks for the trial of a stored key, and shows the fleet's token for it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from services.data_plane.account.metrics import CONTENT_TYPE_LATEST
+from shared.key_trial import (
+    MAX_TRIAL_BYTES,
+    TRIALS_PATH,
+    TrialError,
+    decode_trial_request,
+    encode_trial_answer,
+)
+from shared.secret import Secret
 
 if TYPE_CHECKING:
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.table.config_table import ConfigTable
+    from services.data_plane.trial.stored_keys import StoredKeyTrials
 
-MAX_SHOWN_NACKS = 1_000
+MAX_SHOWN_NACKS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAppParts:
-    """What the application needs. `ready` tells whether boxes should be sent here."""
+    """What the application needs. `ready` tells whether boxes should be sent here.
+
+    Without an `internal_token` nobody can ask for a trial.
+    """
 
     table: ConfigTable
     metrics: Metrics
     ready: Callable[[], bool]
+    trials: StoredKeyTrials
+    internal_token: Secret
 
 
 def admin_app(parts: AdminAppParts) -> FastAPI:
@@ -51,7 +68,39 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
     async def debug_config() -> dict[str, Any]:
         return _describe(parts.table)
 
+    @app.post(TRIALS_PATH)
+    async def trial(request: Request) -> Response:
+        """Try a stored key; for the control plane alone."""
+        if not _shows(request.headers.get("authorization", ""), parts.internal_token):
+            head = {"www-authenticate": "Bearer"}
+            return PlainTextResponse("this needs the fleet's token\n", status_code=401, headers=head)
+        body = await _read(request)
+        if body is None:
+            return PlainTextResponse("too large\n", status_code=413)
+        try:
+            asked = decode_trial_request(body)
+        except TrialError as error:
+            return PlainTextResponse(f"{error}\n", status_code=400)
+        answer = encode_trial_answer(await parts.trials.answer(asked))
+        return Response(answer, media_type="application/json", headers={"cache-control": "no-store"})
+
     return app
+
+
+def _shows(authorization: str, token: Secret) -> bool:
+    """Whether the header carries the token; compared in constant time."""
+    scheme, _, text = authorization.partition(" ")
+    return bool(token) and scheme.lower() == "bearer" and Secret(text) == token
+
+
+async def _read(request: Request) -> bytes | None:
+    """Read a body; None when it is too large for a trial's request."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_TRIAL_BYTES:
+            return None
+    return bytes(body)
 
 
 def _describe(table: ConfigTable) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from services.data_plane.table.redis_feed import (
 from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
 from services.data_plane.table.vault_reader import VaultSecretReader
+from services.data_plane.trial.stored_keys import StoredKeyTrials, WayOut
 from shared.clock import unix_now
 from shared.listener import bind, port_of, serve
 from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url
@@ -73,7 +74,7 @@ class _Parts:
     last_errors: LastErrors
     key_verdicts: KeyVerdicts
     access_log: AccessLog | None
-    tls_context: ssl.SSLContext
+    way_out: WayOut
 
 
 class DataPlane:
@@ -124,10 +125,10 @@ class DataPlane:
             table=parts.table,
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
-            egress=_egress(settings),
+            egress=parts.way_out.egress,
             allow_plain_http=settings.allow_plain_http_endpoints,
             box_authorities=settings.authorities(self.box_port),
-            tls_context=parts.tls_context,
+            tls_context=parts.way_out.tls,
             clock=unix_now,
         )
         parts.table.subscribe(relay.config_changed)
@@ -198,7 +199,16 @@ class DataPlane:
         )
 
     def _admin_app(self) -> FastAPI:
-        return admin_app(AdminAppParts(self._parts.table, self._parts.metrics, self._is_ready))
+        parts = self._parts
+        return admin_app(
+            AdminAppParts(
+                parts.table,
+                parts.metrics,
+                self._is_ready,
+                StoredKeyTrials(parts.table, parts.loader, parts.way_out),
+                self._settings.internal_token,
+            )
+        )
 
     def _is_ready(self) -> bool:
         return self.ready.is_set() and not self._stopping
@@ -252,7 +262,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         last_errors=LastErrors(),
         key_verdicts=KeyVerdicts(),
         access_log=access_log,
-        tls_context=_upstream_tls(settings.upstream_ca_file),
+        way_out=_way_out(settings),
     )
 
 
@@ -331,11 +341,23 @@ def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
     return metrics
 
 
-def _egress(settings: DataPlaneSettings) -> Egress:
-    proxy = settings.egress_proxy_address()
+def _way_out(settings: DataPlaneSettings) -> WayOut:
+    """Say how endpoints are reached: by boxes' requests and by trials alike."""
+    proxy, policy = settings.egress_proxy_address(), settings.address_policy()
+    egress: Egress
     if proxy is None:
-        return DirectEgress(Resolver(settings.address_policy()))
-    return ProxyEgress(*proxy, settings.egress_proxy_credentials, settings.address_policy())
+        resolver = Resolver(policy)
+        egress = DirectEgress(resolver)
+    else:
+        resolver = None
+        egress = ProxyEgress(*proxy, settings.egress_proxy_credentials, policy)
+    return WayOut(
+        egress=egress,
+        resolver=resolver,
+        tls=_upstream_tls(settings.upstream_ca_file),
+        limits=settings.relay_limits(),
+        allow_plain_http=settings.allow_plain_http_endpoints,
+    )
 
 
 def _upstream_tls(ca_file: Path | None) -> ssl.SSLContext:

@@ -142,6 +142,11 @@ class ConfigTable:
         """Why a pinned secret is not in use, by (org, provider)."""
         return self._nacks
 
+    def row(self, org: str, provider: ProviderName) -> IntegrationRow | None:
+        """Give what the feed says of an integration, on or off."""
+        slot = self._slots[provider].get(org)
+        return None if slot is None else slot.row
+
     def org(self, org: str) -> OrgRow | None:
         """Give the org's name and owners."""
         return self._orgs.get(org)

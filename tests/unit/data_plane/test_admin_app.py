@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -11,23 +13,55 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
+from services.data_plane.core.limits import RelayLimits
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
-from tests.support.config_truth import FakeSecretReader, Truth, document, row
+from services.data_plane.trial.stored_keys import StoredKeyTrials, WayOut
+from shared.endpoint import Endpoint
+from shared.key_trial import (
+    MAX_TRIAL_BYTES,
+    TRIALS_PATH,
+    TrialRequest,
+    decode_trial_answer,
+    encode_trial_request,
+)
+from shared.secret import Secret
+from tests.support.config_truth import EPOCH, FakeSecretReader, Truth, document, row
+
+TOKEN = "the-token-of-the-fleet"
+REQUEST = encode_trial_request(TrialRequest("acme", "openai", EPOCH, 1))
+
+
+class NoWayOut:
+    """No endpoint can be reached."""
+
+    async def open(self, endpoint: Endpoint) -> socket.socket:
+        raise ConnectionRefusedError(111, endpoint.host)
 
 
 @dataclass
 class Bench:
     now: float = 0.0
     ready: bool = False
+    token: str = TOKEN
     reader: FakeSecretReader = field(default_factory=FakeSecretReader)
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
         loader = SecretLoader(self.reader, monotonic=lambda: self.now)
         self.table = ConfigTable(loader, clock=lambda: self.now, max_age_seconds=9, allow_plain_http=False)
-        app = admin_app(AdminAppParts(self.table, self.metrics, lambda: self.ready))
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin")
+        way_out = WayOut(
+            NoWayOut(), None, ssl.create_default_context(), RelayLimits(), allow_plain_http=False
+        )
+        trials = StoredKeyTrials(self.table, loader, way_out)
+        parts = AdminAppParts(self.table, self.metrics, lambda: self.ready, trials, Secret(self.token))
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(admin_app(parts)), base_url="http://admin"
+        )
+
+    async def try_key(self, body: bytes, authorization: str | None) -> httpx.Response:
+        head = {} if authorization is None else {"authorization": authorization}
+        return await self.client.post(TRIALS_PATH, content=body, headers=head)
 
 
 @pytest.fixture
@@ -86,3 +120,38 @@ async def test_the_configuration_is_described_with_its_nacks_and_without_any_sec
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/redoc"])
 async def test_nothing_else_is_served(bench: Bench, path: str) -> None:
     assert (await bench.client.get(path)).status_code == 404
+
+
+async def test_the_fleets_token_opens_the_trial_of_a_stored_key(bench: Bench) -> None:
+    truth = Truth()
+    truth.put(row(enabled=False))
+    bench.reader.put(1, document())
+    bench.table.apply_snapshot(truth.now)
+    answer = await bench.try_key(REQUEST, f"Bearer {TOKEN}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    found = decode_trial_answer(answer.content)
+    assert [step.status for step in found.steps] == ["skipped", "failed", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", "Bearer x", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN} "]
+)
+async def test_without_the_token_nothing_is_tried(bench: Bench, authorization: str | None) -> None:
+    truth = Truth()
+    truth.put(row())
+    bench.table.apply_snapshot(truth.now)
+    answer = await bench.try_key(REQUEST, authorization)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert bench.reader.reads == []
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer ", "Bearer"])
+async def test_a_process_without_a_token_takes_none(authorization: str | None) -> None:
+    bench = Bench(token="")
+    async with bench.client:
+        assert (await bench.try_key(REQUEST, authorization)).status_code == 401
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"x" * (MAX_TRIAL_BYTES + 1), 413)])
+async def test_what_is_no_request_for_a_trial_is_refused(bench: Bench, body: bytes, status: int) -> None:
+    assert (await bench.try_key(body, f"Bearer {TOKEN}")).status_code == status

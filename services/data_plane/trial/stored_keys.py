@@ -1,0 +1,206 @@
+"""Tries the key that is stored for an integration the way a box's request would use it.
+
+The key comes from the table, or from the secret store by the version that the table pins, and goes only to
+the endpoint stored beside it: by the production resolver, address policy, way out, TLS and header rules, over
+a connection of its own. Nothing of it is booked as a box's request, and no byte of the provider's is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.refused import Refused
+from services.data_plane.core.request_head import cut_request_head
+from services.data_plane.core.request_rules import prepare_head
+from services.data_plane.core.route import find_route, split_target
+from services.data_plane.relay.dial import Dialer
+from services.data_plane.table.compile import CompileError, compile_integration
+from services.data_plane.table.secrets import SecretUnavailable
+from services.data_plane.trial.models_connection import Broken, ModelsConnection
+from shared.key_trial import ANTHROPIC_VERSION, MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
+from shared.providers import LOCAL_ORIGIN, ProviderName
+from shared.trial_notes import TrialNotes
+
+if TYPE_CHECKING:
+    import ssl
+
+    from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.egress import Egress
+    from services.data_plane.relay.resolver import Resolver
+    from services.data_plane.relay.upstream_connection import UpstreamConnection
+    from services.data_plane.table.config_table import ConfigTable
+    from services.data_plane.table.secrets import SecretLoader
+    from shared.config_feed import IntegrationRow
+
+logger = logging.getLogger(__name__)
+
+MAX_TRIALS: Final = 8
+"""At once in this process; one more is told that it is busy."""
+MAX_TRIALS_PER_ORG: Final = 2
+ANSWER_SECONDS: Final = 10.0
+"""For the answer's head, and again for its body."""
+_AUTHORITY: Final = LOCAL_ORIGIN.removeprefix("http://")
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """How production reaches an endpoint. `resolver` is None where a proxy looks the names up."""
+
+    egress: Egress
+    resolver: Resolver | None
+    tls: ssl.SSLContext
+    limits: RelayLimits
+    allow_plain_http: bool
+
+
+class StoredKeyTrials:
+    """Makes trials, a few at a time."""
+
+    def __init__(
+        self,
+        table: ConfigTable,
+        secrets: SecretLoader,
+        way_out: WayOut,
+        *,
+        total_seconds: float = TOTAL_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._table = table
+        self._secrets = secrets
+        self._way_out = way_out
+        self._total_seconds = total_seconds
+        self._answer_seconds = answer_seconds
+        self._running: Counter[str] = Counter()
+
+    async def answer(self, request: TrialRequest) -> TrialAnswer:
+        """Try the stored key. Takes at most about `total_seconds`."""
+        if self._running.total() >= MAX_TRIALS or self._running[request.org] >= MAX_TRIALS_PER_ORG:
+            return TrialAnswer("busy")
+        self._running[request.org] += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._running[request.org] -= 1
+            if not self._running[request.org]:
+                del self._running[request.org]
+
+    async def _answer(self, request: TrialRequest) -> TrialAnswer:
+        org, provider = request.org, request.provider
+        if not self._has_revision(request) or self._table.look_up(org, provider) is NotReady.UNKNOWN:
+            return TrialAnswer("not_yet")
+        row = self._table.row(org, provider)
+        if row is None:
+            return TrialAnswer("not_set_up")
+        notes = TrialNotes(provider, asyncio.get_running_loop().time)
+        integration: CompiledIntegration | None = None
+        try:
+            async with asyncio.timeout(self._total_seconds):
+                integration = await self._integration(row)
+                await self._try(notes, integration)
+        except (SecretUnavailable, CompileError) as error:
+            return TrialAnswer("key_unavailable", detail=str(error)[:MAX_DETAIL_CHARS])
+        except TimeoutError:
+            if integration is None:
+                return TrialAnswer("key_unavailable", detail="the secret store did not answer in time")
+            notes.too_late()
+        steps = notes.steps()
+        found = ", ".join(f"{step.step} {step.status}" for step in steps)
+        logger.info("the stored %s key of org %s was tried: %s", provider, org, found)
+        return TrialAnswer("tried", endpoint=str(integration.endpoint), steps=steps)
+
+    def _has_revision(self, request: TrialRequest) -> bool:
+        position = self._table.position
+        return (
+            position is not None and position.epoch == request.epoch and position.revision >= request.revision
+        )
+
+    async def _integration(self, row: IntegrationRow) -> CompiledIntegration:
+        """Give what requests use if it is of the pinned version; else read that version, on or off."""
+        found = self._table.look_up(row.org, row.provider)
+        if isinstance(found, CompiledIntegration) and found.secret_version == row.secret_version:
+            return found
+        document = await self._secrets.get(row.org, row.provider, row.secret_version)
+        return compile_integration(row, document, allow_plain_http=self._way_out.allow_plain_http)
+
+    async def _try(self, notes: TrialNotes, integration: CompiledIntegration) -> None:
+        connection = await self._connect(notes, integration)
+        if connection is None:
+            return
+        try:
+            connection.send(models_request(integration))
+            await self._read(notes, connection)
+        finally:
+            connection.abort()
+
+    async def _connect(self, notes: TrialNotes, integration: CompiledIntegration) -> ModelsConnection | None:
+        """Look the name up, then dial; a failure is noted."""
+        out, endpoint = self._way_out, integration.endpoint
+        if out.resolver is None:
+            notes.looked_up_by_proxy()
+        else:
+            try:
+                infos = await out.resolver.resolve(endpoint.host, endpoint.port)
+            except Refused as refused:
+                notes.note("dns", "failed", _sentence(refused.detail))
+                return None
+            notes.addresses(len(infos))
+        # A dialer of its own remembers no TLS session, so that the certificate is looked at each time.
+        dialer = Dialer(
+            out.egress, out.tls, out.limits.connect_seconds, allow_plain_http=out.allow_plain_http
+        )
+        connection = ModelsConnection(integration.pool_key, out.limits)
+        try:
+            # The dialer asks no more of what it connects than a protocol and its pool key.
+            await dialer.dial(endpoint, lambda: cast("UpstreamConnection", connection))
+        except Refused as refused:
+            notes.note("tls", "failed", _sentence(refused.detail))
+            return None
+        notes.connected(tls=endpoint.tls)
+        return connection
+
+    async def _read(self, notes: TrialNotes, connection: ModelsConnection) -> None:
+        # `wait` leaves the futures alone when time is up; they are the connection's to fill.
+        await asyncio.wait({connection.head}, timeout=self._answer_seconds)
+        if not connection.head.done():
+            notes.note("authentication", "unknown", "The answer came too late.")
+            return
+        head = connection.head.result()
+        if isinstance(head, Broken):
+            notes.note("authentication", "unknown", head.detail)
+            return
+        if not notes.status(head.status):
+            return
+        await asyncio.wait({connection.body}, timeout=self._answer_seconds)
+        body = connection.body.result() if connection.body.done() else Broken("The answer came too late.")
+        if isinstance(body, Broken):
+            notes.note("model_list", "unknown", body.detail)
+        else:
+            notes.models(body)
+
+
+def models_request(integration: CompiledIntegration) -> bytes:
+    """Write the request for the model list: what a box would send, prepared as the relay prepares it.
+
+    **Holds the key in clear.**
+    """
+    name: ProviderName = integration.provider.name
+    version = f"anthropic-version: {ANTHROPIC_VERSION}\r\n" if name == "anthropic" else ""
+    asked = (
+        f"GET /run9/ai/{name}/v1/models HTTP/1.1\r\nHost: {_AUTHORITY}\r\nAccept: application/json\r\n"
+        f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{version}\r\n"
+    )
+    head = cut_request_head(asked.encode(), asked.count("\r\n"))
+    path, query = split_target(head.target)
+    route = find_route(path)
+    assert route is not None, "the path above is the relay's"
+    return prepare_head(head, route, query, integration)
+
+
+def _sentence(detail: str) -> str:
+    """Make a refusal's detail a sentence."""
+    return f"{detail[:1].upper()}{detail[1:].rstrip('.')}."

@@ -1,0 +1,127 @@
+"""The trial of a key, as both planes speak of it: its steps, and what they ask of each other over the wire.
+
+A typed key is tried by the control plane, a stored one by a data plane, which alone can read it:
+`POST /internal/v1/trials` on its admin listener takes a `TrialRequest` and gives a `TrialAnswer`, both as
+JSON and secret-free by construction. What a finding is called is in `shared/trial_notes.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from shared.endpoint import MAX_ENDPOINT_CHARS
+from shared.providers import ProviderName
+
+SCHEMA: Final = 1
+TRIALS_PATH: Final = "/internal/v1/trials"
+MAX_TRIAL_BYTES: Final = 16 * 1024
+"""Of a request and of an answer, either way."""
+MAX_DETAIL_CHARS: Final = 400
+TOTAL_SECONDS: Final = 20.0
+"""How long one trial may take; who waits for a data plane waits a little longer."""
+ANTHROPIC_VERSION: Final = "2023-06-01"
+"""What a trial sends as `anthropic-version`; Anthropic answers no request without one."""
+
+StepName = Literal["dns", "tls", "authentication", "model_list"]
+StepStatus = Literal["ok", "failed", "skipped", "unknown"]
+Verdict = Literal["valid", "invalid", "unknown"]
+Outcome = Literal["tried", "not_yet", "not_set_up", "key_unavailable", "busy"]
+STEPS: Final[tuple[StepName, ...]] = ("dns", "tls", "authentication", "model_list")
+
+_Id = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStep:
+    """One step: its outcome, a sentence about it, and how long it took; None where nothing was done."""
+
+    step: StepName
+    status: StepStatus
+    detail: Annotated[str, Field(max_length=MAX_DETAIL_CHARS)]
+    seconds: Annotated[float, Field(ge=0)] | None = None
+
+
+def verdict_of(steps: tuple[TrialStep, ...]) -> Verdict:
+    """Say what the steps tell about the key: only the provider itself can make it invalid."""
+    for step in steps:
+        if step.step == "authentication" and step.status == "ok":
+            return "valid"
+        if step.step == "authentication" and step.status == "failed":
+            return "invalid"
+    return "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """Try the stored key of this integration, as it was at `revision` of `epoch` or later."""
+
+    org: _Id
+    provider: ProviderName
+    epoch: Annotated[str, Field(max_length=64)]
+    revision: Annotated[int, Field(ge=0)]
+    schema: Literal[1] = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class TrialAnswer:
+    """What became of it.
+
+    Attributes:
+        outcome: `tried`: see the steps. `not_yet`: this process has not that revision. `not_set_up`: there is
+            no such integration any more. `key_unavailable`: the key cannot be read here; `detail` says why.
+            `busy`: too many trials run here.
+        detail: a sentence for the operator; empty but for `key_unavailable`.
+        endpoint: where the key was sent; the secret's own, whatever the database says.
+        steps: all of `STEPS` in order when it was tried, else none.
+    """
+
+    outcome: Outcome
+    detail: Annotated[str, Field(max_length=MAX_DETAIL_CHARS)] = ""
+    endpoint: Annotated[str, Field(max_length=MAX_ENDPOINT_CHARS)] = ""
+    steps: tuple[TrialStep, ...] = ()
+    schema: Literal[1] = SCHEMA
+
+
+class TrialError(ValueError):
+    """Bytes that are no trial request or answer of a schema this process knows."""
+
+
+_REQUEST: TypeAdapter[TrialRequest] = TypeAdapter(TrialRequest)
+_ANSWER: TypeAdapter[TrialAnswer] = TypeAdapter(TrialAnswer)
+
+
+def encode_trial_request(request: TrialRequest) -> bytes:
+    """Write a request as JSON."""
+    return _REQUEST.dump_json(request)
+
+
+def decode_trial_request(data: bytes) -> TrialRequest:
+    """Read a request; raises `TrialError`."""
+    try:
+        return _REQUEST.validate_json(data, strict=True)
+    except ValidationError as error:
+        raise _not_a("request", error) from None
+
+
+def encode_trial_answer(answer: TrialAnswer) -> bytes:
+    """Write an answer as JSON."""
+    return _ANSWER.dump_json(answer)
+
+
+def decode_trial_answer(data: bytes) -> TrialAnswer:
+    """Read an answer; raises `TrialError`, also when its steps are not those of its outcome."""
+    try:
+        answer = _ANSWER.validate_json(data, strict=True)
+    except ValidationError as error:
+        raise _not_a("answer", error) from None
+    expected = STEPS if answer.outcome == "tried" else ()
+    if tuple(step.step for step in answer.steps) != expected:
+        raise TrialError(f"the steps of a trial that is {answer.outcome} are {', '.join(expected) or 'none'}")
+    return answer
+
+
+def _not_a(what: str, error: ValidationError) -> TrialError:
+    return TrialError(f"not a trial {what} of schema {SCHEMA}: {error.error_count()} faults")

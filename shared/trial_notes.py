@@ -1,0 +1,101 @@
+"""What a trial found, step by step, in the same words whichever plane tried the key.
+
+Judges a provider's answer: 401 and 403 alone speak about the key; a time-out, 429 or 5xx says nothing of it.
+Keeps no byte that the provider sent.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from shared.key_trial import MAX_DETAIL_CHARS, STEPS, StepName, StepStatus, TrialStep
+from shared.providers import PROVIDERS, ProviderName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SKIPPED: Final = "Not tried, because of the step before."
+_FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_ERROR, _NOT_FOUND = 200, 300, 400, 404
+_REFUSALS: Final = frozenset({401, 403})
+
+
+class TrialNotes:
+    """The steps of one trial so far. `clock` gives seconds that never go back."""
+
+    def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
+        self._title = PROVIDERS[provider].title
+        self._clock = clock
+        self._since = clock()
+        self._steps: dict[StepName, TrialStep] = {}
+
+    def note(self, step: StepName, status: StepStatus, detail: str) -> None:
+        """Note what became of a step; it took the time since the one before."""
+        now = self._clock()
+        seconds = None if status == "skipped" else round(max(0.0, now - self._since), 3)
+        self._since = now
+        self._steps[step] = TrialStep(step, status, detail[:MAX_DETAIL_CHARS], seconds)
+
+    def note_next(self, status: StepStatus, detail: str) -> None:
+        """Note what became of the first step that has no outcome yet."""
+        for step in STEPS:
+            if step not in self._steps:
+                self.note(step, status, detail)
+                return
+
+    def addresses(self, count: int) -> None:
+        """The host's name was looked up, and every address may be connected to."""
+        self.note("dns", "ok", f"The host has {count} address{'es' * (count != 1)}.")
+
+    def looked_up_by_proxy(self) -> None:
+        """The operator's proxy looks names up; this process does not."""
+        self.note("dns", "skipped", "The operator's egress proxy looks the name up.")
+
+    def connected(self, *, tls: bool) -> None:
+        """There is a connection, encrypted or not."""
+        if tls:
+            self.note("tls", "ok", "The certificate is valid for the host.")
+        else:
+            self.note("tls", "skipped", "The endpoint uses plain http.")
+
+    def too_late(self) -> None:
+        """The time of the trial is over."""
+        self.note_next("unknown", "The endpoint took too long to answer.")
+
+    def status(self, status: int) -> bool:
+        """Read the status of the provider's answer; give whether the key was accepted."""
+        accepted = _FIRST_SUCCESS <= status < _FIRST_REDIRECT
+        if accepted:
+            self.note("authentication", "ok", f"{self._title} accepted the key.")
+        elif status in _REFUSALS:
+            self.note("authentication", "failed", f"The endpoint refused the key (status {status}).")
+        elif _FIRST_REDIRECT <= status < _FIRST_ERROR:
+            self.note(
+                "authentication", "unknown", "The endpoint redirects elsewhere; that is never followed."
+            )
+        elif status == _NOT_FOUND:
+            self.note("authentication", "unknown", "The endpoint has no model list; check its path.")
+        else:
+            self.note("authentication", "unknown", f"The endpoint answered with status {status}; try later.")
+        return accepted
+
+    def models(self, body: bytes | None) -> None:
+        """Count the models in the body of a good answer; None is one that was too long to read."""
+        count = _count_models(body)
+        if count is None:
+            self.note("model_list", "unknown", "The answer is not a list of models.")
+        else:
+            self.note("model_list", "ok", f"The first page lists {count} model{'s' * (count != 1)}.")
+
+    def steps(self) -> tuple[TrialStep, ...]:
+        """Give every step, in order."""
+        return tuple(self._steps.get(step) or TrialStep(step, "skipped", _SKIPPED) for step in STEPS)
+
+
+def _count_models(body: bytes | None) -> int | None:
+    try:
+        answer = json.loads(body or b"")
+    except (ValueError, RecursionError):
+        return None
+    models = answer.get("data") if isinstance(answer, dict) else None
+    return len(models) if isinstance(models, list) else None

@@ -1,0 +1,456 @@
+"""The trial of a stored key on a data plane: which key, to where, what is told, and what bounds it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trustme
+
+from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.refused import Refused
+from services.data_plane.relay.egress import DirectEgress
+from services.data_plane.relay.resolver import AddressInfo, Resolver
+from services.data_plane.table.config_table import ConfigTable
+from services.data_plane.table.secrets import SecretLoader
+from services.data_plane.trial.models_connection import MAX_BODY_BYTES
+from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials, WayOut
+from shared.addresses import AddressPolicy
+from shared.endpoint import Endpoint
+from shared.key_trial import STEPS, TrialAnswer, TrialRequest, verdict_of
+from shared.providers import ProviderName
+from shared.rejections import Rejection
+from shared.tasks import TaskSet
+from tests.support.answers import chunked, head_bytes, json_answer, whole
+from tests.support.canary import Canary
+from tests.support.config_truth import EPOCH, FakeSecretReader, Truth, document, row
+from tests.support.scripted_upstream import Answer, Close, Pause, ScriptedUpstream, Send
+
+KEY = "sk-org-key-0123456789abcdef"
+KEYS = frozenset({KEY.encode()})
+MODELS = {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}
+LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
+OK = ["ok", "skipped", "ok", "ok"]  # TLS is skipped at a plain-http endpoint
+UNTRUSTED = ["ok", "failed", "skipped", "skipped"]
+
+
+@dataclass
+class Names:
+    """A name server: every name is at these addresses, and one that has none does not exist."""
+
+    addresses: Sequence[str] = ("127.0.0.1",)
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(self, host: str, port: int) -> list[AddressInfo]:
+        self.asked.append(host)
+        if not self.addresses:
+            raise OSError
+        return [(2, 1, 6, "", (address, port)) for address in self.addresses]
+
+
+@dataclass
+class Bench:
+    """A table with a feed, a secret store and the way out of production."""
+
+    truth: Truth = field(default_factory=Truth)
+    reader: FakeSecretReader = field(default_factory=FakeSecretReader)
+    names: Names = field(default_factory=Names)
+    policy: AddressPolicy = LOOPBACK
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    now: float = 0.0
+    total_seconds: float = 5
+    answer_seconds: float = 5
+    connect_seconds: float = 5
+    allow_plain_http: bool = True
+
+    def __post_init__(self) -> None:
+        self.loader = SecretLoader(self.reader, monotonic=time.monotonic)
+        self.table = ConfigTable(
+            self.loader,
+            clock=lambda: self.now,
+            max_age_seconds=9,
+            allow_plain_http=self.allow_plain_http,
+        )
+        resolver = Resolver(self.policy, look_up=self.names)
+        self.way_out = WayOut(
+            egress=DirectEgress(resolver),
+            resolver=resolver,
+            tls=self.tls,
+            limits=RelayLimits(connect_seconds=self.connect_seconds),
+            allow_plain_http=self.allow_plain_http,
+        )
+        self.trials = StoredKeyTrials(
+            self.table,
+            self.loader,
+            self.way_out,
+            total_seconds=self.total_seconds,
+            answer_seconds=self.answer_seconds,
+        )
+
+    def store(
+        self,
+        endpoint: str,
+        *,
+        key: str = KEY,
+        provider: ProviderName = "openai",
+        enabled: bool = True,
+        version: int = 1,
+    ) -> None:
+        self.reader.put(version, document(provider=provider, endpoint=endpoint, key=key))
+        self.truth.put(row(provider=provider, enabled=enabled, version=version))
+        self.table.apply_snapshot(self.truth.now)
+
+    async def ask(
+        self,
+        *,
+        org: str = "acme",
+        provider: ProviderName = "openai",
+        epoch: str = EPOCH,
+        revision: int | None = None,
+    ) -> TrialAnswer:
+        at = self.truth.now.revision if revision is None else revision
+        return await self.trials.answer(TrialRequest(org, provider, epoch, at))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with made() as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def made(**parts: Any) -> AsyncIterator[Bench]:
+    bench = Bench(**parts)
+    yield bench
+    await bench.loader.aclose()
+
+
+def statuses(answer: TrialAnswer) -> list[str]:
+    assert answer.outcome == "tried"
+    assert [step.step for step in answer.steps] == list(STEPS)
+    assert all(step.detail.endswith(".") for step in answer.steps)
+    return [step.status for step in answer.steps]
+
+
+def bytewise(answer: Answer) -> Answer:
+    whole_answer = b"".join(step.data for step in answer if isinstance(step, Send))
+    return [Send(bytes([byte])) for byte in whole_answer]
+
+
+def queued(*answers: Answer, keys: frozenset[bytes] | None = KEYS) -> ScriptedUpstream:
+    upstream = ScriptedUpstream(keys=keys)
+    upstream.queue(*answers)
+    return upstream
+
+
+async def test_a_good_key_passes_every_step_with_its_time(bench: Bench) -> None:
+    async with queued(json_answer(MODELS)) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        answer = await bench.ask()
+        assert answer.endpoint == f"{upstream.origin}/v1"
+        authority = upstream.origin.removeprefix("http://").encode()
+    assert (statuses(answer), verdict_of(answer.steps)) == (OK, "valid")
+    assert "2 models" in answer.steps[3].detail
+    assert [step.seconds is None for step in answer.steps] == [False, True, False, False]
+    (request,) = upstream.requests
+    assert (request.method, request.target) == (b"GET", b"/v1/models")
+    assert request.values("host") == [authority]
+    assert request.values("authorization") == [b"Bearer " + KEY.encode()]
+    assert request.values("accept-encoding") == [b"identity"]
+
+
+@pytest.mark.parametrize("base", ["", "/v1", "/gateway", "/gateway/v1"])
+async def test_anthropic_is_asked_with_its_own_headers_below_any_base_path(bench: Bench, base: str) -> None:
+    path = base.removesuffix("/v1") + "/v1/models"
+    for version, key in enumerate(("sk-ant-api03-0123", "sk-ant-oat01-0123"), 1):
+        async with queued(json_answer(MODELS), keys=frozenset({key.encode()})) as upstream:
+            bench.store(f"{upstream.origin}{base}", key=key, provider="anthropic", version=version)
+            assert statuses(await bench.ask(provider="anthropic")) == OK
+        (request,) = upstream.requests
+        assert request.target.decode() == path
+        assert request.values("anthropic-version") == [b"2023-06-01"]
+        is_token = "oat" in key
+        assert request.values("anthropic-beta") == [b"oauth-2025-04-20"] * is_token
+        assert request.values("x-api-key") == [key.encode()] * (not is_token)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_an_integration_is_tried_whether_it_is_on_or_off(bench: Bench, *, enabled: bool) -> None:
+    async with queued(json_answer(MODELS)) as upstream:
+        bench.store(f"{upstream.origin}/v1", enabled=enabled)
+        assert statuses(await bench.ask()) == OK
+    assert bench.reader.reads == [("acme", "openai", 1)]
+
+
+async def test_the_key_that_serves_requests_is_not_read_again(bench: Bench) -> None:
+    async with queued(json_answer(MODELS)) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        await bench.table.load("acme", "openai")
+        assert statuses(await bench.ask()) == OK
+    assert len(bench.reader.reads) == 1
+
+
+async def test_a_new_version_is_tried_while_the_old_one_still_serves(bench: Bench) -> None:
+    new = "sk-new-key-0123456789abcdef"
+    async with queued(json_answer(MODELS), keys=frozenset({new.encode()})) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        await bench.table.load("acme", "openai")
+        bench.store(f"{upstream.origin}/v1", key=new, version=2)
+        assert statuses(await bench.ask()) == OK
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(401, "invalid"), (403, "invalid"), (429, "unknown")])
+async def test_only_401_and_403_make_the_key_invalid(bench: Bench, status: int, verdict: str) -> None:
+    async with queued(json_answer({"error": "no"}, status=f"{status} Said")) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        answer = await bench.ask()
+    assert verdict_of(answer.steps) == verdict
+    assert statuses(answer)[3] == "skipped"
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 500, 503, 529])
+async def test_any_other_status_says_nothing_about_the_key(bench: Bench, status: int) -> None:
+    head = [("location", "https://elsewhere.test/")] if status == 301 else []
+    async with queued(json_answer({}, status=f"{status} Said", head=head)) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        assert statuses(await bench.ask()) == ["ok", "skipped", "unknown", "skipped"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chunked([b'{"da', b'ta": [', b"{}, {}]}"]),
+        (Send(head_bytes("200 OK", []) + b'{"data": [{}, {}]}'), Close()),
+        (Send(b"HTTP/1.1 103 Early Hints\r\n\r\n"), *json_answer(MODELS)),
+        bytewise(json_answer(MODELS)),
+    ],
+    ids=["chunks", "until close", "interim head", "single bytes"],
+)  # fmt: skip
+async def test_a_list_is_read_however_it_is_framed(bench: Bench, answer: Answer) -> None:
+    async with queued(answer) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        found = await bench.ask()
+    assert statuses(found) == OK
+    assert "2 models" in found.steps[3].detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole(b"<html>"),
+        whole(b"", status="204 No Content"),
+        whole(b" " * (MAX_BODY_BYTES + 1)),
+        (Send(head_bytes("200 OK", [("content-length", "9")])), Close()),
+        (Send(head_bytes("200 OK", [("transfer-encoding", "chunked")]) + b"nonsense"),),
+    ],
+    ids=["no JSON", "nothing", "too long", "cut off", "broken chunks"],
+)
+async def test_an_accepted_key_with_no_list_of_models_is_still_valid(bench: Bench, answer: Answer) -> None:
+    async with queued(answer) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        found = await bench.ask()
+    assert (statuses(found), verdict_of(found.steps)) == ([*OK[:3], "unknown"], "valid")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (Close(),),
+        (Send(b"SSH-2.0-nothing\r\n"),),
+        (Send(b"HTTP/1.1 200 OK\r\nx: " + b"x" * 70_000),),
+        tuple(Send(b"HTTP/1.1 103 Early Hints\r\n\r\n") for _ in range(20)),
+        (Send(b"HTTP/1.1 200 OK\r\n"), Close()),
+    ],
+    ids=["nothing", "no HTTP", "a head too large", "interim heads without end", "half a head"],
+)
+async def test_a_broken_answer_says_nothing_about_the_key(bench: Bench, answer: Answer) -> None:
+    async with queued(answer) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        assert statuses(await bench.ask()) == ["ok", "skipped", "unknown", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((Pause(30),), ["ok", "skipped", "unknown", "skipped"]),
+        ((Send(head_bytes("200 OK", [("content-length", "9")])), Pause(30)), [*OK[:3], "unknown"]),
+    ],
+    ids=["no head", "no body"],
+)
+@pytest.mark.parametrize("limit", ["total_seconds", "answer_seconds"])
+async def test_silence_is_waited_for_a_bounded_time(limit: str, answer: Answer, expected: list[str]) -> None:
+    async with made(**{limit: 0.3}) as bench, queued(answer) as upstream:
+        bench.store(f"{upstream.origin}/v1")
+        assert statuses(await bench.ask()) == expected
+
+
+async def test_a_name_that_does_not_exist_fails_at_dns(bench: Bench) -> None:
+    bench.names.addresses = ()
+    bench.store("http://provider.test:1/v1")
+    assert statuses(await bench.ask()) == ["failed", "skipped", "skipped", "skipped"]
+
+
+async def test_a_name_with_any_internal_address_is_never_connected_to() -> None:
+    async with ScriptedUpstream() as upstream, made(policy=AddressPolicy()) as bench:
+        bench.names.addresses = ("93.184.216.34", "127.0.0.1")
+        bench.store(f"http://provider.test:{upstream.port}/v1")
+        answer = await bench.ask()
+    assert statuses(answer) == ["failed", "skipped", "skipped", "skipped"]
+    assert "not public" in answer.steps[0].detail
+    assert upstream.accepted == 0
+
+
+async def test_nothing_listening_fails_the_connection(bench: Bench) -> None:
+    async with ScriptedUpstream() as upstream:
+        url = f"{upstream.origin}/v1"
+    bench.store(url)
+    answer = await bench.ask()
+    assert statuses(answer) == UNTRUSTED
+    assert answer.steps[1].detail == "The connection was refused."
+
+
+async def test_plain_http_is_used_only_where_the_operator_allows_it() -> None:
+    async with made(allow_plain_http=False) as bench:
+        bench.store("http://provider.test/v1")
+        answer = await bench.ask()
+    assert (answer.outcome, bench.names.asked) == ("key_unavailable", [])
+    assert "plain http" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("certified", "expected"), [("provider.test", ["ok"] * 4), ("other.test", UNTRUSTED), ("", UNTRUSTED)]
+)
+async def test_the_certificate_is_verified_before_the_key_leaves(certified: str, expected: list[str]) -> None:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (authority if certified else trustme.CA()).issue_cert(certified or "provider.test").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    upstream = ScriptedUpstream(keys=KEYS, tls=server, respond=lambda _: json_answer(MODELS))
+    async with upstream, made(tls=client) as bench:
+        bench.store(f"https://provider.test:{upstream.port}/v1")
+        answers = [await bench.ask() for _ in range(2)]
+    assert [statuses(answer) for answer in answers] == [expected] * 2
+    assert len(upstream.requests) == 2 * (expected[3] == "ok")
+    if expected == UNTRUSTED:
+        assert "certificate" in answers[0].steps[1].detail
+
+
+async def test_what_speaks_no_tls_fails_at_tls(bench: Bench) -> None:
+    def speak_first(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(speak_first, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        bench.store(f"https://provider.test:{port}/v1")
+        answer = await bench.ask()
+    assert statuses(answer) == UNTRUSTED
+    assert answer.steps[1].detail == "The TLS handshake failed."
+
+
+@pytest.mark.parametrize("change", [{"epoch": "another"}, {"revision": 2}])
+async def test_a_process_that_has_not_heard_of_the_change_says_not_yet(
+    bench: Bench, change: dict[str, Any]
+) -> None:
+    bench.store("http://provider.test/v1")
+    assert await bench.ask(**change) == TrialAnswer("not_yet")
+    assert (bench.names.asked, bench.reader.reads) == ([], [])
+
+
+async def test_a_process_without_a_configuration_or_with_an_old_one_says_not_yet(bench: Bench) -> None:
+    assert await bench.ask(revision=0) == TrialAnswer("not_yet")
+    bench.store("http://provider.test/v1")
+    bench.now += 10
+    assert await bench.ask() == TrialAnswer("not_yet")
+
+
+async def test_what_is_not_set_up_is_never_tried(bench: Bench) -> None:
+    bench.store("http://provider.test/v1")
+    assert await bench.ask(org="other") == TrialAnswer("not_set_up")
+    bench.truth.clear("acme", "openai")
+    bench.table.apply_snapshot(bench.truth.now)
+    assert await bench.ask() == TrialAnswer("not_set_up")
+    assert bench.reader.reads == []
+
+
+async def test_a_key_that_cannot_be_read_says_why_and_whose_it_is(bench: Bench) -> None:
+    bench.store("http://provider.test/v1")
+    bench.reader.documents.clear()
+    assert await bench.ask() == TrialAnswer("key_unavailable", detail="there is no such version")
+
+
+async def test_a_secret_store_that_does_not_answer_is_not_the_endpoints_fault() -> None:
+    async with made(total_seconds=0.2) as bench:
+        bench.store("http://provider.test/v1")
+        bench.reader.gate = asyncio.Event()
+        answer = await bench.ask()
+    assert answer == TrialAnswer("key_unavailable", detail="the secret store did not answer in time")
+
+
+async def test_the_secret_of_another_integration_is_never_used(bench: Bench) -> None:
+    bench.store("http://provider.test/v1")
+    bench.reader.documents["acme", "openai", 1] = document(org="other")
+    answer = await bench.ask()
+    assert answer.outcome == "key_unavailable"
+    assert bench.names.asked == []
+
+
+async def test_trials_are_bounded_by_org_and_in_all(bench: Bench) -> None:
+    bench.reader.gate = asyncio.Event()
+    for org in (f"org-{number}" for number in range(MAX_TRIALS)):
+        bench.truth.put(row(org))
+    bench.table.apply_snapshot(bench.truth.now)
+    tasks = TaskSet()
+    running = [tasks.start(bench.ask(org="org-0"), "trial") for _ in range(MAX_TRIALS_PER_ORG)]
+    await asyncio.sleep(0)
+    assert await bench.ask(org="org-0") == TrialAnswer("busy")
+    others = [f"org-{number}" for number in range(1, MAX_TRIALS - MAX_TRIALS_PER_ORG + 1)]
+    running += [tasks.start(bench.ask(org=org), "trial") for org in others]
+    await asyncio.sleep(0)
+    assert await bench.ask(org=f"org-{MAX_TRIALS - 1}") == TrialAnswer("busy")
+    bench.reader.gate.set()
+    answers = await asyncio.gather(*running)
+    assert {answer.outcome for answer in answers} == {"key_unavailable"}
+    assert (await bench.ask(org="org-0")).outcome == "key_unavailable"
+
+
+async def test_behind_a_proxy_the_name_is_not_looked_up_here(bench: Bench) -> None:
+    class Refusing:
+        """A way out whose proxy refuses every tunnel."""
+
+        async def open(self, endpoint: Endpoint) -> Any:
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, f"no tunnel to port {endpoint.port}")
+
+    bench.store("http://provider.test:7/v1")
+    way_out = WayOut(Refusing(), None, bench.tls, RelayLimits(), allow_plain_http=True)
+    bench.trials = StoredKeyTrials(bench.table, bench.loader, way_out)
+    answer = await bench.ask()
+    assert statuses(answer) == ["skipped", "failed", "skipped", "skipped"]
+    assert answer.steps[1].detail == "No tunnel to port 7."
+    assert bench.names.asked == []
+
+
+async def test_the_key_is_in_no_answer_and_no_log_whatever_the_provider_reflects(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    canary = Canary()
+    said = json.dumps({"error": canary.text, "data": [{"id": canary.text}]}).encode()
+    for version, status in enumerate((f"401 {canary.text}", "200 OK", "500 Oops"), 1):
+        answer = whole(said, status=status, head=[("x-key", canary.text)])
+        async with queued(answer, keys=frozenset({canary.text.encode()})) as upstream:
+            bench.store(f"{upstream.origin}/v1", key=canary.text, version=version)
+            found = await bench.ask()
+        assert canary.found_in(repr(found).encode(), "answer") == []
+    assert "was tried" in caplog.text
+    assert canary.found_in(caplog.text.encode(), "log") == []
