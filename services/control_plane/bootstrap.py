@@ -227,7 +227,10 @@ def _signal_of(database: Database) -> CommitSignal:
 
 
 def _sign_in(settings: ControlPlaneSettings) -> SignIn:
-    trusted = {entry.issuer: TrustedIssuer(entry.audience, _keys(entry)) for entry in settings.issuers}
+    trusted = {
+        entry.issuer: TrustedIssuer(entry.audience, _keys(entry), entry.assume_email_verified)
+        for entry in settings.issuers
+    }
     return SignIn(trusted, settings.platform_token)
 
 
@@ -240,6 +243,7 @@ def _oidc(settings: ControlPlaneSettings) -> OidcSignIn | None:
             client_id=settings.oidc_client_id,
             secret=settings.oidc_client_secret,
             portal_origin=settings.portal_origin,
+            assume_email_verified=settings.oidc_assume_email_verified,
         )
     )
 

@@ -37,6 +37,10 @@ class Issuer(BaseModel):
     audience: str = Field(min_length=1, description="The `aud` that names this control plane.")
     jwks_url: str | None = Field(default=None, description="Where its JWK Set is fetched from, by https.")
     jwks_file: Path | None = Field(default=None, description="A file that holds its JWK Set.")
+    assume_email_verified: bool = Field(
+        default=False,
+        description="Whether its tokens need not say email_verified: it verifies every address.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -81,7 +85,8 @@ class ControlPlaneSettings(BackendSettings):
     )
     issuers: tuple[Issuer, ...] = Field(
         default=(),
-        description="Who may sign people in: a JSON list of {issuer, audience, jwks_url|jwks_file}.",
+        description="Who may sign people in: a JSON list of {issuer, audience, jwks_url|jwks_file}, with "
+        '"assume_email_verified": true for one that verifies every address but never says so.',
     )
     portal_origin: str = Field(
         default="",
@@ -93,6 +98,11 @@ class ControlPlaneSettings(BackendSettings):
     oidc_client_id: str = Field(default="", description="How the Portal is registered there.")
     oidc_client_secret: Secret | None = Field(
         default=None, description="Its secret there; without one it is a public client, by PKCE alone."
+    )
+    oidc_assume_email_verified: bool = Field(
+        default=False,
+        description="Whether the issuer's people need no email_verified: it verifies every address but never "
+        "says so. An address that it calls unverified is refused all the same.",
     )
     endpoint_address_exceptions: Texts = Field(
         default=(), description="Networks (CIDR) that endpoints may be in although they are not public."

@@ -35,10 +35,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """An issuer's tokens are taken when they are for `audience` and signed by one of its `keys`."""
+    """An issuer's tokens are taken when they are for `audience` and signed by one of its `keys`.
+
+    `assume_email_verified`: the operator knows that it verifies every address, though it never says so.
+    """
 
     audience: str
     keys: KeySource
+    assume_email_verified: bool = False
 
 
 class SignIn:
@@ -51,12 +55,11 @@ class SignIn:
     def person(self, authorization: str | None) -> Person:
         """Give the person; raises `ProblemError` (401, or 503 when the issuer's keys cannot be had)."""
         token = bearer_token(authorization)
-        claims = self._verified_claims(token)
-        email = claims.get("email")
-        canonical = canonical_email(email) if isinstance(email, str) else None
-        if canonical is None or claims.get("email_verified", True) is not True:
+        issuer, claims = self._verified_claims(token)
+        email = verified_email(claims, assume_verified=issuer.assume_email_verified)
+        if email is None:
             raise unauthorized("The token names no verified email address.")
-        return Person(canonical)
+        return Person(email)
 
     def require_platform(self, authorization: str | None) -> None:
         """Refuse everybody but the platform, by its token, compared in constant time."""
@@ -64,7 +67,7 @@ class SignIn:
         if self._platform_token is None or presented != self._platform_token:
             raise unauthorized("Provisioning needs the platform's token.")
 
-    def _verified_claims(self, token: str) -> dict[str, Any]:
+    def _verified_claims(self, token: str) -> tuple[TrustedIssuer, dict[str, Any]]:
         try:
             header = jwt.get_unverified_header(token)
             claimed = jwt.decode(token, options={"verify_signature": False})
@@ -75,7 +78,7 @@ class SignIn:
             key = issuer.keys.key(kid)
             if key is None:
                 raise unauthorized("The token's key is not known.")
-            return jwt.decode(
+            return issuer, jwt.decode(
                 token,
                 key,
                 algorithms=ALGORITHMS,
@@ -93,6 +96,18 @@ class SignIn:
             raise ProblemError(
                 Problem.SIGN_IN_UNAVAILABLE, "The keys of the token's issuer cannot be had at this moment."
             ) from None
+
+
+def verified_email(claims: Mapping[str, Any], *, assume_verified: bool) -> str | None:
+    """Give the canonical address that these claims of an issuer vouch for; None when they do not.
+
+    An issuer that lets people type any address says so by `email_verified` (OpenID Connect Core §5.1), or
+    says nothing: silence counts only where the operator vouches for the issuer (`assume_verified`).
+    """
+    email = claims.get("email")
+    if not isinstance(email, str) or claims.get("email_verified", assume_verified) is not True:
+        return None
+    return canonical_email(email)
 
 
 def bearer_token(authorization: str | None) -> str:

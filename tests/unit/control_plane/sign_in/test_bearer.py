@@ -17,6 +17,8 @@ from services.control_plane.sign_in.keys import KeysUnavailable
 from shared.secret import Secret
 from tests.unit.control_plane.world import AUDIENCE, ISSUER, OWNER, PLATFORM_TOKEN, Issuer
 
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "email_verified": True, "exp": 2**33}
+
 
 class OneKey:
     """A `KeySource` of one key, or one that is out of order."""
@@ -70,10 +72,21 @@ def test_a_good_token_names_a_person(issuer: Issuer) -> None:
         {"email": "a@b.test\n"},
         {"email_verified": False},
         {"email_verified": "false"},
+        {"email_verified": None},
+        {"email_verified": "true"},
+        {"email_verified": 1},
     ],
 )
 def test_a_token_with_a_wrong_or_missing_claim_is_401(issuer: Issuer, changes: dict[str, Any]) -> None:
     assert problem_of(sign_in(issuer), issuer.token(**changes)) is Problem.SIGN_IN_REQUIRED
+
+
+def test_an_operator_may_vouch_for_an_issuer_that_never_says_email_verified(issuer: Issuer) -> None:
+    trusted = TrustedIssuer(AUDIENCE, issuer, assume_email_verified=True)
+    signs = SignIn({ISSUER: trusted}, None)
+    assert signs.person(f"Bearer {issuer.token(email_verified=None)}").email == OWNER
+    for verified in (False, "false", "true", 0):
+        assert problem_of(signs, issuer.token(email_verified=verified)) is Problem.SIGN_IN_REQUIRED
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"7", b"{", b"[" * 5000, b"\xff", b'{"iss": {}}'])
@@ -87,7 +100,7 @@ def test_a_token_signed_by_another_key_is_401(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 def test_an_unsigned_or_symmetric_token_is_401(issuer: Issuer, algorithm: str) -> None:
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "exp": 2**33}
+    claims = CLAIMS
     key = "" if algorithm == "none" else "0123456789abcdef0123456789abcdef"
     token = jwt.encode(claims, key, algorithm=algorithm, headers={"kid": "key-1"})
     assert problem_of(sign_in(issuer), token) is Problem.SIGN_IN_REQUIRED
@@ -97,13 +110,13 @@ def test_an_algorithm_outside_the_list_is_401_even_with_the_issuers_key() -> Non
     private = ec.generate_private_key(ec.SECP384R1())
     jwk = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     signs = SignIn({ISSUER: TrustedIssuer(AUDIENCE, OneKey({**jwk, "kid": "key-1"}))}, None)
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "exp": 2**33}
+    claims = CLAIMS
     token = jwt.encode(claims, private, algorithm="ES384", headers={"kid": "key-1"})
     assert problem_of(signs, token) is Problem.SIGN_IN_REQUIRED
 
 
 def test_rs256_and_eddsa_are_taken_too() -> None:
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "exp": int(time.time()) + 60}  # noqa: TID251  # PyJWT reads the real clock
+    claims = CLAIMS | {"exp": int(time.time()) + 60}  # noqa: TID251  # PyJWT reads the real clock
     rsa_key = rsa.generate_private_key(65537, 2048)
     okp_key = Ed25519PrivateKey.generate()
     for algorithm, private, jwk in (
@@ -118,7 +131,7 @@ def test_rs256_and_eddsa_are_taken_too() -> None:
 
 
 def test_a_token_without_a_known_key_id_is_401(issuer: Issuer) -> None:
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "exp": 2**33}
+    claims = CLAIMS
     for headers in ({}, {"kid": "key-2"}):
         token = jwt.encode(claims, issuer.private, algorithm="ES256", headers=headers)
         assert problem_of(sign_in(issuer), token) is Problem.SIGN_IN_REQUIRED
