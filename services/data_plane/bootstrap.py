@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.ports import Identity
+    from services.data_plane.relay.warm import Warmer
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
     from services.data_plane.table.secrets import SecretReader
@@ -133,6 +134,7 @@ class DataPlane:
         )
         parts.table.subscribe(relay.config_changed)
         parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)
+        _count_warm_connections(parts.metrics, relay.warmer)
         return relay
 
     def _start_background(self, tasks: TaskSet) -> None:
@@ -339,6 +341,24 @@ def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
             "aigw_dropped_log_lines", "Access log lines given up.", lambda: access_log.dropped_lines
         )
     return metrics
+
+
+def _count_warm_connections(metrics: Metrics, warmer: Warmer) -> None:
+    metrics.watch_count(
+        "aigw_warm_connections_opened",
+        "Connections to providers opened ahead of a request.",
+        lambda: warmer.opened,
+    )
+    metrics.watch_count(
+        "aigw_warm_connections_used",
+        "Those of them that have carried a request; counted at their end.",
+        lambda: warmer.used,
+    )
+    metrics.watch_count(
+        "aigw_warm_connections_failed",
+        "Connections that could not be opened ahead.",
+        lambda: warmer.failed,
+    )
 
 
 def _way_out(settings: DataPlaneSettings) -> WayOut:

@@ -114,6 +114,8 @@ class DataPlaneSettings(BackendSettings):
     max_idle_upstreams: PositiveCount = _LIMITS.max_idle_upstreams
     upstream_idle_seconds: PositiveSeconds = _LIMITS.upstream_idle_seconds
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
+    warm_upstreams_per_endpoint: int = Field(_LIMITS.warm_upstreams_per_endpoint, ge=0)
+    warm_upstream_seconds: PositiveSeconds = _LIMITS.warm_upstream_seconds
 
     @field_validator("egress_proxy")
     @classmethod

@@ -33,6 +33,8 @@ class RelayLimits:
         max_idle_upstreams_per_endpoint, max_idle_upstreams: pooled per (org, endpoint), and in all.
         upstream_idle_seconds: how long an unused upstream connection is kept; below common servers' 60 s.
         upstream_life_seconds: after which a connection is not used again, so that DNS changes are followed.
+        warm_upstreams_per_endpoint: opened ahead of a request where the last idle ones were lost; 0 is off.
+        warm_upstream_seconds: how long after its last request an (org, endpoint) is kept warm.
     """
 
     head_seconds: float = 10
@@ -53,3 +55,5 @@ class RelayLimits:
     max_idle_upstreams: int = 2_048
     upstream_idle_seconds: float = 50
     upstream_life_seconds: float = 600
+    warm_upstreams_per_endpoint: int = 1
+    warm_upstream_seconds: float = 300

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from services.data_plane.relay.upstream_connection import UpstreamConnection
@@ -22,18 +23,27 @@ PoolKey = tuple[str, str]
 
 
 class Pool:
-    """Keeps idle connections, the most recently used on top, within the limits."""
+    """Keeps idle connections, the most recently used on top, within the limits.
+
+    Attributes:
+        on_lost: is told of every connection that has ended, idle or not.
+    """
 
     def __init__(self, dialer: Dialer, limits: RelayLimits, batch: WriteBatch) -> None:
         self._dialer = dialer
         self._limits = limits
         self._batch = batch
+        self.on_lost: Callable[[UpstreamConnection], None] | None = None
         self._idle: dict[PoolKey, deque[UpstreamConnection]] = {}
         # Every idle connection in the order in which it became idle: the first is the first to go.
         self._by_age: OrderedDict[UpstreamConnection, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_age)
+
+    def idle_count(self, key: PoolKey) -> int:
+        """How many idle connections there are to an endpoint."""
+        return len(self._idle.get(key, ()))
 
     def take(self, integration: CompiledIntegration) -> UpstreamConnection | None:
         """Give an idle connection that may still be used, or None."""
@@ -64,14 +74,21 @@ class Pool:
         if len(stack) >= self._limits.max_idle_upstreams_per_endpoint:
             connection.close()
             return
+        connection.used = True
         connection.idle_since = now
         stack.append(connection)
         self._by_age[connection] = None
         if len(self._by_age) > self._limits.max_idle_upstreams:
             self._close_idle(next(iter(self._by_age)))
 
+    def lost(self, connection: UpstreamConnection) -> None:
+        """Take note of a connection that has ended. Called once for each."""
+        self.discard(connection)
+        if self.on_lost is not None:
+            self.on_lost(connection)
+
     def discard(self, connection: UpstreamConnection) -> None:
-        """Forget a connection that was lost; harmless for one that was not idle."""
+        """Forget a connection that is of no more use; harmless for one that was not idle."""
         if connection in self._by_age:
             del self._by_age[connection]
             stack = self._idle[connection.pool_key]

@@ -16,7 +16,9 @@ from services.data_plane.relay.dial import Dialer
 from services.data_plane.relay.hand_over import UvicornParts
 from services.data_plane.relay.pool import Pool
 from services.data_plane.relay.room import Room
+from services.data_plane.relay.warm import Warmer
 from services.data_plane.relay.write_batch import WriteBatch
+from shared.providers import PROVIDERS
 from shared.rejections import Rejection
 from shared.tasks import TaskSet
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
     from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.exchange import Exchange
+    from services.data_plane.relay.pool import PoolKey
     from services.data_plane.relay.ports import Account, Identity, Table
     from shared.clock import Clock
     from shared.listener import ProtocolFactory
@@ -72,6 +75,8 @@ class Relay:
             limits,
             self.batch,
         )
+        self.warmer = Warmer(self.pool, self._integration_of, limits)
+        self.pool.on_lost = self.warmer.lost
         self.room = Room(limits)
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -130,10 +135,15 @@ class Relay:
             for exchange in self.room.exchanges_of(org):
                 if exchange.record.provider == provider:
                     self._cut(exchange, refused)
-        providers: tuple[ProviderName, ...] = ("openai", "anthropic")
-        current = [self.table.look_up(org, name) for name in providers]
-        keep = frozenset(one.pool_key for one in current if isinstance(one, CompiledIntegration))
-        self.pool.drain(org, keep=keep)
+        self.pool.drain(org, keep=frozenset(one.pool_key for one in self._integrations_of(org)))
+
+    def _integrations_of(self, org: str) -> list[CompiledIntegration]:
+        found = [self.table.look_up(org, name) for name in PROVIDERS]
+        return [one for one in found if isinstance(one, CompiledIntegration)]
+
+    def _integration_of(self, key: PoolKey) -> CompiledIntegration | None:
+        """Whose connections are pooled under `key` now; None when nothing may be sent there any more."""
+        return next((one for one in self._integrations_of(key[0]) if one.pool_key == key), None)
 
     def _cut(self, exchange: Exchange, refused: Refused) -> None:
         """One exchange that cannot be ended must not keep the others, nor whoever brought the change."""
@@ -153,6 +163,7 @@ class Relay:
             except Exception:
                 logger.exception("a deadline could not be enforced")
         self.pool.close_unused(now)
+        self.warmer.open_due(now)
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def aclose(self) -> None:
@@ -165,6 +176,7 @@ class Relay:
         for connection in list(self.connections):
             connection.break_off()
         await self.tasks.aclose()
+        await self.warmer.aclose()
         self.pool.close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # one turn of the loop, in which the transports close

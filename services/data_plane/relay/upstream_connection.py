@@ -46,7 +46,12 @@ _IDLE, _HEAD, _BODY, _SPLICED, _CLOSED = _Phase
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time."""
+    """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time.
+
+    Attributes:
+        used: whether it has been idle in the pool, and so may have been closed unseen.
+        idle_since: when its last exchange was over, or when it was pooled unused; 0 before.
+    """
 
     __slots__ = (
         "_batch",
@@ -118,6 +123,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Leave at once, whatever the phase; the exchange hears no more."""
+        if self._exchange is not None:
+            self.idle_since = asyncio.get_running_loop().time()  # in use until now
         self._exchange = None
         self._phase = _CLOSED
         self._transport.abort()
@@ -157,7 +164,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange, phase = self._exchange, self._phase
         self._exchange = None
         self._phase = _CLOSED
-        self._pool.discard(self)
+        self._pool.lost(self)
         if exchange is None:
             return
         if phase is _BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
@@ -244,7 +251,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._framing = None
         self._head = None
         self._phase = _IDLE
-        self.used = True
         exchange.answered(reusable=reusable)
 
     def _fail(self, exchange: Exchange, detail: str) -> None:
