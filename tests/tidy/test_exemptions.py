@@ -22,7 +22,7 @@ REVEALS: dict[str, str] = {
     "services/data_plane/relay/egress.py ProxyEgress._request": "the proxy is shown its password",
     "services/data_plane/table/compile.py compile_integration": "the credential line of the hot path is made",
     "services/data_plane/table/acknowledge.py Acknowledger.__init__": "the fleet's token is sent",
-    "services/control_plane/sign_in/oidc.py OidcSignIn._oauth": "the issuer is shown the client's secret",
+    "services/control_plane/sign_in/oidc.py OidcSignIn._exchange": "the issuer is shown the client's secret",
     "services/data_plane/table/feed.py HttpSnapshotSource.__init__": "the fleet's token is sent",
     "aigw/demo_provider/app.py _Gate.openai.checked": "the demo provider compares the key that it was sent",
     "aigw/demo_provider/app.py _Gate.anthropic.checked": "same, for the other provider",

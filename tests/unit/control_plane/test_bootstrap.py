@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from services.control_plane.bootstrap import ControlPlane
+from services.control_plane.rules.problems import ProblemError
 from services.control_plane.settings import ControlPlaneSettings
 from shared.config_feed import decode_event, decode_snapshot
 from shared.listener import ListenError
@@ -124,3 +125,28 @@ async def test_a_typed_fingerprint_key_is_used(tmp_path: Path) -> None:
         async with running(plane):
             prints.append((await set_up(plane, issuer)).json()["key"]["fingerprint"])
     assert prints[0] == prints[2] != prints[1]
+
+
+@pytest.mark.parametrize("vouches", [True, False])
+def test_an_operator_vouches_for_an_issuer_that_never_says_email_verified(
+    tmp_path: Path, *, vouches: bool
+) -> None:
+    issuer = Issuer()
+    sign_in = {
+        "oidc_issuer": "http://login.test",
+        "oidc_client_id": "portal",
+        "portal_origin": "http://portal.test",
+        "oidc_assume_email_verified": vouches,
+    }
+    chosen = settings(tmp_path, issuer, **sign_in)
+    entry = chosen.issuers[0].model_copy(update={"assume_email_verified": vouches})
+    plane = ControlPlane.build(chosen.model_copy(update={"issuers": (entry,)}))
+    silent = f"Bearer {issuer.token(email_verified=None)}"
+    if vouches:
+        assert plane.context.sign_in.person(silent).email == OWNER
+    else:
+        with pytest.raises(ProblemError):
+            plane.context.sign_in.person(silent)
+    assert plane.context.oidc is not None
+    assert plane.context.oidc._client.assume_email_verified is vouches
+    plane.close()
