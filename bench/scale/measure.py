@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,13 @@ def _applied(table: ConfigTable, snapshot: Snapshot) -> float:
 
 def _table() -> ConfigTable:
     loader = SecretLoader(EveryKey(), monotonic=time.monotonic)
-    return ConfigTable(loader, clock=time.monotonic, max_age_seconds=86_400, allow_plain_http=False)
+    return ConfigTable(
+        loader,
+        clock=time.monotonic,
+        max_age_seconds=86_400,
+        allow_plain_http=False,
+        prefetch_max_orgs=sys.maxsize,
+    )
 
 
 def _apply_all(table: ConfigTable, events: list[bytes]) -> None:

@@ -6,6 +6,7 @@ import os
 import platform
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from services.data_plane.table.secrets import MAX_CONCURRENT_READS
 from services.data_plane.table.sync import FULL_EVERY_POLLS, SyncTimes
 
@@ -38,10 +39,10 @@ owners and a 120-character key. {processes:,} processes are simulated by as many
 
 {_table(_paper(scale))}
 
-Prefetch reads every enabled integration when a process starts; that is right for thousands of orgs and not
-for {orgs:,}: there, `AIGW_PREFETCH_SECRETS=false`, and a process reads the keys of the orgs that call it,
-once each. A key that is in use and changes is read at once in either case. Nothing on the request path is
-shared between processes, so request capacity grows with their number.
+Prefetch reads the keys of {PREFETCH_MAX_ORGS:,} orgs at most (`AIGW_PREFETCH_MAX_ORGS`) when a process
+starts, and none with `AIGW_PREFETCH_SECRETS=false`; the keys of all others are read when they call, once
+each. A key that is in use and changes is read at once in either case. Nothing on the request path is shared
+between processes, so request capacity grows with their number.
 """
 
 

@@ -247,7 +247,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         clock=time.monotonic,
         max_age_seconds=settings.max_config_age_seconds,
         allow_plain_http=settings.allow_plain_http_endpoints,
-        prefetch=settings.prefetch_secrets,
+        prefetch_max_orgs=settings.prefetch_max_orgs if settings.prefetch_secrets else 0,
     )
     snapshots, bus = _feed(settings, stream)
     poll = settings.snapshot_poll_seconds

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
 from shared.secret import Secret
@@ -91,6 +92,10 @@ class DataPlaneSettings(BackendSettings):
     )
     prefetch_secrets: bool = Field(
         default=True, description="Whether a key is fetched when its integration changes, not at first use."
+    )
+    prefetch_max_orgs: PositiveCount = Field(
+        PREFETCH_MAX_ORGS,
+        description="For how many orgs at most; the keys of all others are fetched at first use.",
     )
     access_log: Literal["stderr", "stdout", "off"] = Field(
         "stderr", description="Where the line per request goes."

@@ -18,7 +18,6 @@ from services.data_plane.table.feed import BusUnavailable, Heard, SnapshotUnavai
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import (
     COMMAND_SECONDS_OF_A_READER,
-    SILENCE_SECONDS,
     RedisBusReader,
     RedisSnapshotCopy,
     SnapshotOrCopy,
@@ -157,12 +156,10 @@ async def test_silence_of_the_writer_means_that_the_bus_is_not_to_be_relied_on(s
 async def test_a_beat_that_was_heard_before_does_not_end_the_silence(sides: Sides) -> None:
     await sides.bus.heartbeat(A, 0)
     assert await sides.hear(0) == Heard(beat=Position(A, 0))
-    sides.clock.now += SILENCE_SECONDS
+    sides.clock.now += 60
     for _ in range(3):
         with pytest.raises(BusUnavailable, match="nothing was heard"):
             await sides.read(0)
-    await sides.bus.heartbeat(A, 1)
-    assert await sides.hear(0) == Heard(beat=Position(A, 1))
 
 
 # -- what happens to Redis

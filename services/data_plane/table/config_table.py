@@ -9,64 +9,37 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.integration import NotReady
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.node_keys import NodeKeys
 from services.data_plane.table.position import Position, Verdict, judge_beat, judge_event, judge_snapshot
+from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS, Prefetch
+from services.data_plane.table.replacement import SLICE_ROWS, Replacement, Slots, sliced
 from services.data_plane.table.secrets import SecretLoader, SecretUnavailable
+from services.data_plane.table.slots import Key, Slot
 from shared.providers import PROVIDERS, ProviderName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    from services.data_plane.core.integration import CompiledIntegration
     from shared.config_feed import Event, IntegrationRow, OrgRow, Snapshot
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[str, ProviderName]
-"""(org, provider)."""
 NEVER: Final = float("-inf")
 STALE_SECONDS: Final = 60.0
 """After which silence of the control plane is worth an alarm; it is served from for much longer."""
-
-
-class _Slot:
-    """One integration: the row, what was last compiled for it, and what a look-up answers."""
-
-    __slots__ = ("answer", "compiled", "row")
-
-    def __init__(self, row: IntegrationRow) -> None:
-        self.row = row
-        self.compiled: CompiledIntegration | None = None
-        self.answer: CompiledIntegration | NotReady = NotReady.LOADING
-        self.settle()
-
-    def settle(self) -> None:
-        """Work out the answer after the row or the compiled integration has changed."""
-        if not self.row.enabled:
-            self.answer = NotReady.DISABLED
-        else:
-            self.answer = self.compiled or NotReady.LOADING
-
-    @property
-    def wants_secret(self) -> bool:
-        """Whether the pinned version still has to be read."""
-        return self.row.enabled and (self.compiled is None or self.wants_another_than_it_has)
-
-    @property
-    def wants_another_than_it_has(self) -> bool:
-        """Whether what is compiled is of another version than the pinned one."""
-        return self.compiled is not None and self.compiled.secret_version != self.row.secret_version
 
 
 class ConfigTable:
     """Implements the relay's `Table`.
 
     `clock` gives seconds that never go back; after `max_age_seconds` without word from the control plane
-    every look-up is `UNKNOWN`. With `prefetch` every enabled integration counts as wanted; without it, only
-    those whose older version is in use.
+    every look-up is `UNKNOWN`. What is enabled of the first `prefetch_max_orgs` orgs counts as wanted; of the
+    others, only what is in use in an older version.
     """
 
     def __init__(
@@ -76,18 +49,19 @@ class ConfigTable:
         clock: Callable[[], float],
         max_age_seconds: float,
         allow_plain_http: bool,
-        prefetch: bool = True,
+        prefetch_max_orgs: int = PREFETCH_MAX_ORGS,
     ) -> None:
         self._loader = loader
         self._clock = clock
         self._max_age_seconds = max_age_seconds
         self._allow_plain_http = allow_plain_http
-        self._prefetch = prefetch
-        self._slots: dict[ProviderName, dict[str, _Slot]] = {name: {} for name in PROVIDERS}
+        self._prefetch = Prefetch(prefetch_max_orgs)
+        self._slots: Slots = {name: {} for name in PROVIDERS}
         self._orgs: dict[str, OrgRow] = {}
         self._nodes = NodeKeys()
         self._wanted: dict[Key, None] = {}  # ordered, so that the oldest wish is served first
         self._nacks: dict[Key, str] = {}
+        self._becoming: Replacement | None = None
         self._position: Position | None = None
         self._confirmed_at = NEVER
         self._subscribers: list[Callable[[str, ProviderName], None]] = []
@@ -190,16 +164,34 @@ class ConfigTable:
         self._confirmed_at = self._clock()
 
     def apply_snapshot(self, snapshot: Snapshot) -> Verdict:
-        """Become exactly the snapshot, unless events have already told more."""
-        here = Position(snapshot.epoch, snapshot.revision)
-        verdict = judge_snapshot(self._position, here)
-        if verdict is Verdict.ACCEPT:
-            self.confirm()  # first: subscribers look up, and must not find a table that is too old
-            self._replace_integrations(snapshot)
-            self._orgs = {row.org: row for row in snapshot.orgs}
-            self._nodes.replace(snapshot.nodes)
-            self._position = here
+        """Become exactly the snapshot, unless events have already told more; all at once, however large."""
+        verdict = judge_snapshot(self._position, Position(snapshot.epoch, snapshot.revision))
+        for _ in self.apply_in_slices(snapshot):
+            pass
         return verdict
+
+    def apply_in_slices(self, snapshot: Snapshot, rows_per_slice: int = SLICE_ROWS) -> Iterator[None]:
+        """Do as `apply_snapshot`, with pauses in which others may run; of two at a time, the last counts.
+
+        Look-ups see the table as it was until it changes in one step; events and secrets may come meanwhile.
+        """
+        here = Position(snapshot.epoch, snapshot.revision)
+        if judge_snapshot(self._position, here) is not Verdict.ACCEPT:
+            return
+        self._becoming = becoming = self._replacement(snapshot)
+        try:
+            yield from becoming.slices(rows_per_slice)
+            # Meanwhile events may have told more, or a whole other snapshot may have come.
+            if self._becoming is not becoming or judge_snapshot(self._position, here) is not Verdict.ACCEPT:
+                return
+            self._take_over(becoming, here)
+        finally:
+            if self._becoming is becoming:
+                self._becoming = None
+        for keys in sliced(tuple(becoming.cuts), rows_per_slice):
+            for key in keys:
+                self._cut(*key)
+            yield
 
     def apply_event(self, event: Event) -> Verdict:
         """Apply the event if it is the next one; else say what it means."""
@@ -237,59 +229,64 @@ class ConfigTable:
             case _:  # decode_event has refused it
                 raise AssertionError(f"a {event.op} event without its row")
 
-    def _replace_integrations(self, snapshot: Snapshot) -> None:
-        # Nearly always nothing has changed, and there may be 200,000 rows: the loop must not stop for long.
-        for row in snapshot.integrations:
-            slot = self._slots[row.provider].get(row.org)
-            if slot is None or not _says_the_same(slot.row, row):
-                self._put(row)
-        if sum(map(len, self._slots.values())) != len(snapshot.integrations):
-            self._clear_all_but(snapshot)
+    def _replacement(self, snapshot: Snapshot) -> Replacement:
+        return Replacement(
+            snapshot,
+            slots=self._slots,
+            orgs=self._orgs,
+            nodes=self._nodes,
+            prefetch=self._prefetch,
+            pending=(self._wanted, self._nacks),
+            forget_failure=self._forget_failure,
+        )
 
-    def _clear_all_but(self, snapshot: Snapshot) -> None:
-        kept = {(row.org, row.provider) for row in snapshot.integrations}
-        gone = [
-            (org, provider)
-            for provider, by_org in self._slots.items()
-            for org in by_org
-            if (org, provider) not in kept
-        ]
-        for org, provider in gone:
-            self._clear(org, provider)
+    def _take_over(self, becoming: Replacement, here: Position) -> None:
+        becoming.reconsider()
+        self.confirm()  # first: subscribers look up, and must not find a table that is too old
+        self._slots, self._orgs = becoming.slots, becoming.orgs
+        self._nodes, self._prefetch = becoming.nodes, becoming.prefetch
+        for key in becoming.settled:
+            self._wanted.pop(key, None)
+            self._nacks.pop(key, None)
+        self._wanted |= becoming.wishes
+        self._position = here
 
     def _put(self, row: IntegrationRow) -> None:
-        self._loader.forget_failure(row.org, row.provider, row.secret_version)
+        self._forget_failure(row)
         by_org = self._slots[row.provider]
-        slot = by_org.get(row.org)
-        if slot is None:
-            slot = by_org[row.org] = _Slot(row)
-        elif slot.row != row:
-            was_enabled, slot.row = slot.row.enabled, row
-            if not (was_enabled and row.enabled) and slot.wants_another_than_it_has:
-                # The last good version serves on across a change of what is running. What was switched off
-                # in between was switched off to be replaced: it must not come back.
-                slot.compiled = None
-            slot.settle()
-            if was_enabled and not row.enabled:
-                self._cut(row.org, row.provider)
-        else:
+        old = by_org.get(row.org)
+        if old is not None and old.says(row):
             return
+        slot = by_org[row.org] = Slot(row) if old is None else old.follow(row)
+        if old is not None and old.row.enabled and not row.enabled:
+            self._cut(*slot.key)
         self._note_wish(slot)
 
     def _clear(self, org: str, provider: ProviderName) -> None:
         if self._slots[provider].pop(org, None) is None:
             return
+        self._touch((org, provider))
         self._wanted.pop((org, provider), None)
         self._nacks.pop((org, provider), None)
+        if not any(org in by_org for by_org in self._slots.values()):
+            self._prefetch.leave(org)
         self._cut(org, provider)
 
-    def _note_wish(self, slot: _Slot) -> None:
-        key = (slot.row.org, slot.row.provider)
-        self._nacks.pop(key, None)
-        if slot.wants_secret and (self._prefetch or slot.compiled is not None):
-            self._wanted[key] = None
+    def _note_wish(self, slot: Slot) -> None:
+        self._touch(slot.key)
+        self._nacks.pop(slot.key, None)
+        if self._prefetch.wishes(slot):
+            self._wanted[slot.key] = None
         else:
-            self._wanted.pop(key, None)
+            self._wanted.pop(slot.key, None)
+
+    def _touch(self, key: Key) -> None:
+        """Tell whoever builds another table that this one has changed here."""
+        if self._becoming is not None:
+            self._becoming.touch(key)
+
+    def _forget_failure(self, row: IntegrationRow) -> None:
+        self._loader.forget_failure(row.org, row.provider, row.secret_version)
 
     # -- secrets
 
@@ -317,12 +314,8 @@ class ConfigTable:
                 why,
             )
         self._nacks[key] = why
+        self._touch(key)
 
     def _cut(self, org: str, provider: ProviderName) -> None:
         for cut in self._subscribers:
             cut(org, provider)
-
-
-def _says_the_same(known: IntegrationRow, row: IntegrationRow) -> bool:
-    """Compare two rows of the same integration; a fifth of the price of comparing dataclasses."""
-    return known.enabled is row.enabled and known.secret_version == row.secret_version

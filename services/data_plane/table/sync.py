@@ -20,8 +20,9 @@ from shared.tasks import TaskSet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from services.data_plane.table.config_table import ConfigTable, Key
+    from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.feed import BusReader, Heard, SnapshotSource
+    from services.data_plane.table.slots import Key
 
 logger = logging.getLogger(__name__)
 
@@ -204,8 +205,10 @@ class ConfigSync:
             snapshot = await self._snapshots.fetch(known)
             if snapshot is None:
                 self._table.confirm()
-            elif self._table.apply_snapshot(snapshot) is Verdict.ACCEPT:
-                self._secrets_changed.set()
+                return
+            for _ in self._table.apply_in_slices(snapshot):
+                await asyncio.sleep(0)
+            self._secrets_changed.set()
 
     # -- secrets
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import STALE_SECONDS, ConfigTable
 from services.data_plane.table.position import Position, Verdict
+from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from services.data_plane.table.secrets import SecretLoader
 from shared.box_token import public_key_text
 from shared.config_feed import NodeRow, OrgRow, Snapshot
@@ -40,7 +41,7 @@ class Bench:
             clock=lambda: self.now,
             max_age_seconds=MAX_AGE_SECONDS,
             allow_plain_http=False,
-            prefetch=self.prefetch,
+            prefetch_max_orgs=PREFETCH_MAX_ORGS if self.prefetch else 0,
         )
         self.table.subscribe(lambda org, provider: self.cuts.append((org, provider)))
 

@@ -18,12 +18,14 @@ def node(name: str) -> NodeRow:
 
 
 def test_an_unchanged_node_keeps_its_key_object_over_a_snapshot() -> None:
-    nodes, one, two = NodeKeys(), node("1"), node("2")
-    nodes.replace([one, two])
-    before = dict(nodes.keys)
-    nodes.replace([one])
-    assert nodes.keys["kid-1"] is before["kid-1"]
-    assert "kid-2" not in nodes.keys
+    before, after, one, two = NodeKeys(), NodeKeys(), node("1"), node("2")
+    before.put(one)
+    before.put(two)
+    after.add(one, before)
+    assert not after.keys
+    after.publish()
+    assert after.keys["kid-1"] is before.keys["kid-1"]
+    assert "kid-2" not in after.keys
 
 
 def test_a_node_with_a_new_key_loses_the_old_one() -> None:
@@ -44,7 +46,8 @@ def test_a_removed_node_is_forgotten_and_an_unknown_one_is_no_fault() -> None:
 def test_a_malformed_key_is_reported_and_trusts_nobody(caplog: pytest.LogCaptureFixture) -> None:
     nodes = NodeKeys()
     with caplog.at_level(logging.WARNING):
-        nodes.replace([node("1"), NodeRow("2", "kid-2", "AAAA")])
+        nodes.put(node("1"))
+        nodes.put(NodeRow("2", "kid-2", "AAAA"))
     assert list(nodes.keys) == ["kid-1"]
     assert "node 2" in caplog.text
 

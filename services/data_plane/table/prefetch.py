@@ -1,0 +1,42 @@
+"""Which secrets are read before anybody asks for them: those of a bounded number of orgs. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from services.data_plane.table.slots import Slot
+
+PREFETCH_MAX_ORGS: Final = 5_000
+
+
+class Prefetch:
+    """The first `max_orgs` orgs that have something switched on have a place here."""
+
+    def __init__(self, max_orgs: int) -> None:
+        self._max_orgs = max_orgs
+        self._orgs: set[str] = set()
+
+    def emptied(self) -> Prefetch:
+        """Give another one with the same bound, and nobody in it."""
+        return Prefetch(self._max_orgs)
+
+    def wishes(self, slot: Slot) -> bool:
+        """Whether the secret of `slot` should be read now, giving its org a place if one is free.
+
+        A version that is in use and was replaced is read whoever has a place.
+        """
+        has_place = slot.row.enabled and self._has_place(slot.row.org)
+        return slot.wants_secret and (has_place or slot.compiled is not None)
+
+    def leave(self, org: str) -> None:
+        """Free the place of an org that is gone."""
+        self._orgs.discard(org)
+
+    def _has_place(self, org: str) -> bool:
+        if org in self._orgs:
+            return True
+        if len(self._orgs) >= self._max_orgs:
+            return False
+        self._orgs.add(org)
+        return True
