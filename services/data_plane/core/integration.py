@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from shared.endpoint import Endpoint
-    from shared.providers import Provider
+from shared.endpoint import Endpoint
+from shared.providers import Provider
 
 
 class NotReady(Enum):
