@@ -87,6 +87,7 @@ class _Part(Enum):
     DATA = auto()
     DATA_END = auto()
     TRAILER = auto()
+    ENDED = auto()
 
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
@@ -94,6 +95,7 @@ _LINE: Final = _Part.LINE
 _DATA: Final = _Part.DATA
 _DATA_END: Final = _Part.DATA_END
 _TRAILER: Final = _Part.TRAILER
+_ENDED: Final = _Part.ENDED
 
 
 class ChunkedFraming:
@@ -137,40 +139,42 @@ class ChunkedFraming:
     def _walk(self, data: bytes, at: int) -> int:
         size = len(data)
         while at < size:
-            part = self._part
-            if part is _DATA:
-                end = at + self._left
-                if self.spans is not None:
-                    self.spans.append((at, min(end, size)))
-                if size < end:
-                    self._left = end - size
-                    return NOT_ENDED
-                at = end
-                self._part = _DATA_END
-            elif part is _LINE:
-                match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
-                if match is None:
-                    return self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
-                at = match.end()
-                left = int(match[1], 16)
-                if left and data.startswith(b"\r\n", at + left):
-                    # Nearly always the whole chunk is here: past it at once, and on to the next line.
-                    if self.spans is not None:
-                        self.spans.append((at, at + left))
-                    at += left + 2
-                else:
-                    self._left = left
-                    self._part = _DATA if left else _TRAILER
-            elif data.startswith(b"\r\n", at):
-                at += 2
-                if part is _TRAILER:
+            if self._part is not _LINE:
+                at = self._go_on(data, at)
+                if self._part is _ENDED:
                     return at
-                self._part = _LINE
-            elif part is _DATA_END:
-                return self._hold_data_end(data, at)
+                continue
+            match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
+            if match is None:
+                self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
+                break
+            at = match.end()
+            left = int(match[1], 16)
+            if left and data.startswith(b"\r\n", at + left):
+                # Nearly always the whole chunk is here: past it at once, and on to the next line.
+                if self.spans is not None:
+                    self.spans.append((at, at + left))
+                at += left + 2
             else:
-                at = self._take_trailer(data, at)
+                self._left = left
+                self._part = _DATA if left else _TRAILER
         return NOT_ENDED
+
+    def _go_on(self, data: bytes, at: int) -> int:
+        """Go on within a chunk or the trailers; give how far that went."""
+        part = self._part
+        if part is _DATA:
+            end = min(at + self._left, len(data))
+            if self.spans is not None:
+                self.spans.append((at, end))
+            self._left -= end - at
+            if not self._left:
+                self._part = _DATA_END
+            return end
+        if data.startswith(b"\r\n", at):
+            self._part = _LINE if part is _DATA_END else _ENDED
+            return at + 2
+        return self._hold_data_end(data, at) if part is _DATA_END else self._take_trailer(data, at)
 
     def _match_extended(self, data: bytes, at: int) -> re.Match[bytes] | None:
         match = self._extended_line.match(data, at)
@@ -183,15 +187,14 @@ class ChunkedFraming:
         if data[at:] != b"\r":
             raise BadFraming("a chunk is longer than its size says")
         self._carry = b"\r"
-        return NOT_ENDED
+        return len(data)
 
-    def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes], limit: int) -> int:
+    def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes], limit: int) -> None:
         """Keep the beginning of a line for the next piece, unless it can never become one."""
         rest = data[at:]
         if len(rest) >= limit or not beginning.fullmatch(rest):
             raise BadFraming("a chunk's size line or a trailer is malformed")
         self._carry = rest
-        return NOT_ENDED
 
     def _take_trailer(self, data: bytes, at: int) -> int:
         match = _TRAILER_LINE.match(data, at)
