@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _SWITCHING: Final = 101
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
-_IDLE, _HEAD, _BODY, _ANSWER, _SPLICED, _DISCARD, *_, _GONE = Phase
+_IDLE, _HEAD, _BODY, _ANSWER, _LAST_ANSWER, _SPLICED, _DISCARD, *_, _GONE = Phase
 
 
 class BoxConnection(BoxEndings):
@@ -176,15 +176,17 @@ class BoxConnection(BoxEndings):
 
     def _begin(self, exchange: Exchange, rest: bytes) -> None:
         self._exchange = exchange
+        body = b""
         if self._framing is None:
             self._enter(_ANSWER)
-            self._next = rest
-            exchange.start(b"")
+            if rest:
+                self._hold_next(rest)
         else:
             self._enter(_BODY)
-            body = self._body_part(rest) if rest else b""
-            if self._exchange is exchange:
-                exchange.start(body)
+            if rest:
+                body = self._body_part(rest)
+        if self._exchange is exchange:
+            exchange.start(body)
 
     def _body_part(self, data: bytes) -> bytes:
         """Give what of `data` belongs to the body; what follows it is the next request's."""
@@ -197,9 +199,10 @@ class BoxConnection(BoxEndings):
         if end == NOT_ENDED:
             return data
         self._framing = None
-        self._next = data[end:]
         if self._phase is _BODY:
             self._enter(_ANSWER)
+        if end < len(data):
+            self._hold_next(data[end:])
         return data[:end]
 
     def _take_body(self, data: bytes) -> None:
@@ -208,7 +211,6 @@ class BoxConnection(BoxEndings):
         if exchange is None:
             return
         exchange.send_body(part)
-        # A box whose request is whole is always read, or nobody would see it leave.
         if self._framing is not None and exchange.unsent_bytes >= self._relay.limits.write_buffer_bytes:
             self.transport.pause_reading()
 
@@ -226,10 +228,24 @@ class BoxConnection(BoxEndings):
             self._linger()
 
     def _hold_next(self, data: bytes) -> None:
-        """Keep the beginning of the next request until this one is answered (RFC 9112 §9.3.2)."""
+        """Keep the beginning of the next request until this one is answered (RFC 9112 §9.3.2).
+
+        A box whose request is whole is always read, or nobody would see it leave. So what comes before the
+        answer and is more than a head is not kept: the connection ends with this answer. A server may end it
+        after any, and who pipelines must be ready to send the rest again.
+        """
         self._next += data
-        if len(self._next) > self._relay.limits.max_head_bytes:
-            self.transport.pause_reading()
+        if len(self._next) <= self._relay.limits.max_head_bytes:
+            return
+        exchange = self._exchange
+        if exchange is None:
+            self.transport.pause_reading()  # until `_begin_next` has read some of it
+        elif exchange.head.websocket:
+            exchange.cut(bad_request("frames came before the handshake was answered"))
+        else:
+            self._close_after_answer = True
+            self._next = b""
+            self._phase = _LAST_ANSWER
 
     # Answers of the gateway.
 
@@ -288,6 +304,11 @@ class BoxConnection(BoxEndings):
         if self._phase is _BODY:
             self.transport.resume_reading()
 
+    def provider_stalled(self) -> None:
+        """The provider takes no more for now. A whole request has nothing that could be read too soon."""
+        if self._framing is not None or self._phase is _SPLICED:
+            self.transport.pause_reading()
+
     def answering(self, head: ResponseHead) -> bool:
         """The answer begins. Tells whether the connection ends after it."""
         if head.status == _SWITCHING:
@@ -311,8 +332,8 @@ class BoxConnection(BoxEndings):
         self._exchange = None
         if not self._close_after_answer:
             self._next_request()
-        elif self._framing is not None:
-            self._linger()
+        elif self._framing is not None or self._phase is _LAST_ANSWER:
+            self._linger()  # the box is still sending
         else:
             self.close()
 
@@ -330,6 +351,8 @@ class BoxConnection(BoxEndings):
             if len(data) <= self._relay.limits.max_head_bytes:
                 self.transport.resume_reading()  # `_hold_next` may have paused it
             self._gather_head(data)
+            if self._exchange is not None and self._framing is None:
+                self.transport.resume_reading()
 
     # Deadlines.
 

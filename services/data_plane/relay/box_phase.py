@@ -18,6 +18,7 @@ class Phase(Enum):
     HEAD = auto()  # more of a head
     BODY = auto()  # more of a request's body
     ANSWER = auto()  # early bytes of the next request: this one is whole, and its answer is under way
+    LAST_ANSWER = auto()  # thrown away: too much of it came before the answer; the connection ends with that
     SPLICED = auto()  # a WebSocket's
     DISCARD = auto()  # the rest of a body that was answered by the gateway: thrown away
     LINGER = auto()  # thrown away: the connection closes, but the box shall still read its answer

@@ -291,7 +291,7 @@ class Exchange:
 
     def upstream_stalled(self) -> None:
         """The provider takes no more of the body for now."""
-        self._box_connection.transport.pause_reading()
+        self._box_connection.provider_stalled()
 
     def upstream_drained(self) -> None:
         """The provider takes bytes again."""
