@@ -32,8 +32,8 @@ apart. Where the request's end is known, the connection stays.
 """
 _MIDDLE: Final = """
 A box may send further requests before its answer is there. They are kept up to 64 KiB; when more comes, it is
-thrown away, and the connection ends with the answer that is under way. Frames that come in such numbers before
-a WebSocket's handshake is answered are refused: 400 [`bad_request`](errors.md#bad_request).
+thrown away, and the connection ends with the answer that is under way. Frames that come in such numbers
+before a WebSocket's handshake is answered are refused: 400 [`bad_request`](errors.md#bad_request).
 
 ## From a provider's endpoint
 
