@@ -1,7 +1,8 @@
 """Destroys versions of secrets that no row pins: left by writes that never committed, or replaced long ago.
 
 Slow on purpose: it asks the store about every integration, and nothing waits for it. What a cleared
-integration leaves is not its business: `secret_sweep` destroys that at once.
+integration leaves is not its business: `secret_sweep` destroys that at once. Sign-ins that have expired are:
+a sign-in forgets them too, but not where nobody signs in any more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from services.control_plane.rules.secret_versions import superfluous
 from services.control_plane.secrets.port import SecretStoreError, SecretWriter
-from services.control_plane.store import janitor
+from services.control_plane.store import janitor, sessions
 from services.control_plane.store.database import Database
 from shared.clock import Clock
 
@@ -20,6 +21,7 @@ BATCH_ORGS: Final = 20
 PAUSE_SECONDS: Final = 10.0
 """Between two batches: with two providers an org, four questions a second from each replica."""
 ROUND_SECONDS: Final = 6 * 3_600.0
+EXPIRED_EVERY_SECONDS: Final = 600.0
 
 _log = logging.getLogger(__name__)
 
@@ -31,15 +33,28 @@ class SecretJanitor:
         self._database = database
         self._writer = writer
         self._clock = clock
+        self._forgot_at = 0.0
 
     async def run(self) -> None:
         """Go round until cancelled; no failure ends it."""
         while True:
-            try:
-                await asyncio.to_thread(self.tidy_batch)
-            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
-                _log.exception("stored secrets cannot be tidied now, trying again")
+            for tidy in (self.forget_expired, self.tidy_batch):
+                try:
+                    await asyncio.to_thread(tidy)
+                except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
+                    _log.exception("stored secrets cannot be tidied now, trying again")
             await asyncio.sleep(PAUSE_SECONDS)
+
+    def forget_expired(self) -> int:
+        """Forget a batch of expired sign-ins when it is time; give how many there were."""
+        now = self._clock()
+        if now - self._forgot_at < EXPIRED_EVERY_SECONDS:
+            return 0
+        with self._database.quiet_write() as session:
+            gone = sessions.forget_expired(session, now=now)
+        if gone == 0:  # else there may be more, and the next batch follows soon
+            self._forgot_at = now
+        return gone
 
     def tidy_batch(self) -> int:
         """Tidy the next orgs; give how many versions were destroyed.

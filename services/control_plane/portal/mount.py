@@ -108,8 +108,10 @@ class _Portal:
         return response
 
     async def arrive(self, request: Request) -> Response:
-        """Take the browser back from the issuer, and open its session."""
-        self._count_attempt(request)
+        """Take the browser back from the issuer, and open its session.
+
+        Its departure was counted. One that never left has no ticket, and learns nothing by trying.
+        """
         memory = await run_in_threadpool(self.browser.resume, request)
         if self.oidc is None or memory is None:
             return self._redirect(request, f"{SIGN_IN_PATH}?failed=expired")
@@ -127,8 +129,9 @@ class _Portal:
 
     async def use_link(self, request: Request, body: LinkToken) -> Response:
         """Open a session by a one-time link. Only our own page may ask: no one is signed in unawares."""
-        self._count_attempt(request)
+        # Before it counts: a page elsewhere must not use up its visitors' attempts.
         self.browser.require_same_origin(request)
+        self._count_attempt(request)
         person = await run_in_threadpool(self.browser.use_link_token, body.token)
         if person is None:
             raise ProblemError(Problem.SIGN_IN_REQUIRED, "This link was used already, or is too old.")

@@ -138,6 +138,10 @@ class BrowserSignIn:
         return token
 
     def _use_ticket(self, kind: TicketKind, token: str) -> dict[str, Any] | None:
+        # Anybody may come with a token of their own making: that must not cost everybody the write lock.
+        with self._database.read() as session:
+            if not sessions.has_ticket(session, _hash(token)):
+                return None
         with self._database.quiet_write() as session:
             return sessions.use_ticket(session, _hash(token), kind, now=self._clock())
 

@@ -1,22 +1,27 @@
-"""Sessions of browsers and single-use tickets, both found only by the hash of what the browser holds."""
+"""Sessions of browsers and single-use tickets, both found only by the hash of what the browser holds.
+
+What has expired counts as gone wherever it is looked for; `forget_expired` only keeps the tables small.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import delete
-from sqlmodel import Session, col
+from sqlalchemy import CursorResult, delete
+from sqlmodel import Session, col, select
 
 from services.control_plane.store.tables import SessionTable, TicketTable
 
 TicketKind = Literal["link", "oidc"]
+MAX_FORGOTTEN_ROWS: Final = 500
+"""Of each table in one transaction: a sign-in after a long pause must not work off all of it."""
 
 
 def add_session(session: Session, id_hash: str, email: str, *, now: float, expires_at: float) -> None:
-    """Note a new session, and forget those that have expired."""
-    session.execute(delete(SessionTable).where(col(SessionTable.expires_at) <= now))
+    """Note a new session, and forget some that have expired."""
+    forget_expired(session, now=now)
     session.add(SessionTable(id_hash=id_hash, email=email, created_at=now, expires_at=expires_at))
 
 
@@ -34,11 +39,16 @@ def end_session(session: Session, id_hash: str) -> None:
 def add_ticket(
     session: Session, id_hash: str, kind: TicketKind, payload: Mapping[str, str], *, now: float, life: float
 ) -> None:
-    """Note a ticket that lives for `life` seconds, and forget those that have expired."""
-    session.execute(delete(TicketTable).where(col(TicketTable.expires_at) <= now))
+    """Note a ticket that lives for `life` seconds, and forget some that have expired."""
+    forget_expired(session, now=now)
     session.add(
         TicketTable(id_hash=id_hash, kind=kind, payload=json.dumps(dict(payload)), expires_at=now + life)
     )
+
+
+def has_ticket(session: Session, id_hash: str) -> bool:
+    """Whether there is such a ticket, without the lock that using it takes."""
+    return session.get(TicketTable, id_hash) is not None
 
 
 def use_ticket(session: Session, id_hash: str, kind: TicketKind, *, now: float) -> dict[str, Any] | None:
@@ -52,3 +62,14 @@ def use_ticket(session: Session, id_hash: str, kind: TicketKind, *, now: float) 
         return None
     payload: dict[str, Any] = json.loads(taken[0])
     return payload
+
+
+def forget_expired(session: Session, *, now: float) -> int:
+    """Forget sessions and tickets that have expired, at most `MAX_FORGOTTEN_ROWS` of each; give how many."""
+    gone = 0
+    for table in (SessionTable, TicketTable):
+        expired = select(table.id_hash).where(col(table.expires_at) <= now).limit(MAX_FORGOTTEN_ROWS)
+        result = session.execute(delete(table).where(col(table.id_hash).in_(expired)))
+        assert isinstance(result, CursorResult), "a DELETE without RETURNING"
+        gone += result.rowcount
+    return gone

@@ -1,0 +1,76 @@
+"""What counts as an attempt to sign in, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.control_plane.app import public_app
+from services.control_plane.portal.attempt_limit import MAX_ATTEMPTS
+from services.control_plane.sign_in.browser import OIDC_COOKIE, BrowserSignIn
+from tests.unit.control_plane.sign_in.provider import Provider
+from tests.unit.control_plane.world import OWNER, World
+
+ORIGIN = "https://portal.test"
+OWN = {"origin": ORIGIN, "sec-fetch-site": "same-origin"}
+FOREIGN = {"origin": "https://evil.test", "sec-fetch-site": "cross-site"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def client(world: World, provider: Provider) -> httpx.AsyncClient:
+    """A browser at a Portal where people sign in at `provider`."""
+    browser = BrowserSignIn(world.database, world.clock, ORIGIN)
+    app = public_app(replace(world.context, browser=browser, oidc=provider.client()))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN)
+
+
+async def test_coming_back_from_the_issuer_is_no_further_attempt(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    async with client:
+        for _ in range(MAX_ATTEMPTS - 1):
+            assert (await client.get("/sign-in/start")).status_code == 303
+        left = await client.get("/sign-in/start", params={"to": "/orgs/acme/members"})
+        assert left.headers["location"].startswith("https://login.test/auth?")
+        assert (await client.get("/sign-in/start")).status_code == 429
+        back = await client.get("/sign-in/callback", params=provider.authorize(left.headers["location"]))
+        assert (back.status_code, back.headers["location"]) == (303, "/orgs/acme/members")
+        assert (await client.get("/api/v1/me")).json() == {"email": OWNER}
+
+
+async def test_who_never_left_comes_back_to_nothing_and_uses_up_no_attempt(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    async with client:
+        for number in range(MAX_ATTEMPTS + 1):
+            made_up = {"cookie": f"__Host-{OIDC_COOKIE}=made-up-{number}"}
+            back = await client.get("/sign-in/callback?code=x&state=y", headers=made_up)
+            assert back.headers["location"] == "/sign-in?failed=expired"
+        assert (await client.get("/sign-in/start")).status_code == 303
+    assert "/token" not in provider.asked
+
+
+async def test_a_page_elsewhere_uses_up_nobodys_attempts(world: World, client: httpx.AsyncClient) -> None:
+    token = world.context.browser.new_link_token(OWNER)
+    async with client:
+        for _ in range(MAX_ATTEMPTS + 1):
+            answer = await client.post("/sign-in/link", json={"token": "guess"}, headers=FOREIGN)
+            assert answer.status_code == 403
+        answer = await client.post("/sign-in/link", json={"token": token}, headers=OWN)
+        assert answer.status_code == 204
