@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from aigw.failures import UserError
-from aigw.process import settle_memory
+from aigw.process import settle_memory, settle_tables
 from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
@@ -106,11 +106,12 @@ async def run_data_plane(stop: asyncio.Event) -> None:
 
     async def settle() -> None:
         await plane.ready.wait()
-        settle_memory()
+        settle_tables()
 
     def started() -> None:
         sys.stderr.write(f"Data plane for boxes on port {plane.box_port}, admin on {plane.admin_port}\n")
-        tasks.start(settle(), "settle memory")
+        settle_memory()
+        tasks.start(settle(), "settle tables")
 
     try:
         await plane.run(started=started, stop=stop)

@@ -31,7 +31,7 @@ HEARTBEAT_SECONDS: Final = 2.0
 SNAPSHOT_KEY: Final = "aigw:snapshot"
 """A hash with the fields `etag` and `body`: a copy of the snapshot, for when the control plane is down."""
 MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
-ROWS_PER_LINE: Final = 1_000
+ROWS_PER_LINE: Final = 250
 SNAPSHOT_MEDIA_TYPE: Final = "application/x-ndjson"
 
 _Row = TypeVar("_Row")
@@ -156,13 +156,13 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 def decode_snapshot(data: bytes) -> Snapshot:
     """Read a snapshot; raises `FeedError`, also when rows are missing."""
-    first, *rest = data.rstrip(b"\n").split(b"\n")
+    lines = _lines(data)
     integrations: list[IntegrationRow] = []
     orgs: list[OrgRow] = []
     nodes: list[NodeRow] = []
     try:
-        head = _HEAD.validate_json(first, strict=True)
-        for line in rest:
+        head = _HEAD.validate_json(next(lines, b""), strict=True)
+        for line in lines:
             rows = _ROWS.validate_json(line, strict=True)
             integrations += rows.integrations
             orgs += rows.orgs
@@ -172,6 +172,16 @@ def decode_snapshot(data: bytes) -> Snapshot:
     if (len(integrations), len(orgs), len(nodes)) != (head.integrations, head.orgs, head.nodes):
         raise FeedError("not a whole snapshot: it has other rows than its head says")
     return Snapshot(head.epoch, head.revision, tuple(integrations), tuple(orgs), tuple(nodes))
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    """Cut one line after the other: cutting all at once would stop other threads for as long as it takes."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        yield data[start:end]
+        start = end + 1
+    if start < len(data):
+        yield data[start:]
 
 
 def _parts(rows: tuple[_Row, ...]) -> Iterator[tuple[_Row, ...]]:

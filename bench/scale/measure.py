@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from aigw.process import settle_memory
 from bench.scale.crowd import EveryKey, crowd, toggles
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.position import Verdict
 from services.data_plane.table.secrets import SecretLoader
 from shared.config_feed import Snapshot, decode_event, decode_snapshot, encode_event, encode_snapshot
 from shared.memory_stream import MemoryStream
+from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ FAN_OUT_EVENTS: Final = 20
 FAN_OUT_ORGS: Final = 100
 FAN_OUT_PAUSE_SECONDS: Final = 0.3
 READ_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.001
 _Result = TypeVar("_Result")
 
 
@@ -40,6 +43,7 @@ class Scale:
     decode_seconds: float
     apply_seconds: float
     apply_again_seconds: float
+    hold_seconds: float
     event_bytes: int
     event_seconds: float
     fan_out_seconds: float
@@ -51,6 +55,7 @@ def measure(
     orgs: int, processes: int, *, events: int = EVENTS, fan_out_events: int = FAN_OUT_EVENTS
 ) -> Scale:
     """Measure it all; needs a process of its own, because memory is what the process has."""
+    settle_memory()  # as a process does
     body, encode_seconds = _encoded(orgs)
     before = _resident_bytes()
     snapshot, decode_seconds = _timed(lambda: decode_snapshot(body))
@@ -72,6 +77,7 @@ def measure(
         decode_seconds=decode_seconds,
         apply_seconds=apply_seconds,
         apply_again_seconds=apply_again_seconds,
+        hold_seconds=asyncio.run(_longest_hold(body)),
         event_bytes=sum(map(len, encoded)) // len(encoded),
         event_seconds=event_seconds / len(encoded),
         fan_out_seconds=asyncio.run(_fan_out(processes, fan_out_events)),
@@ -98,6 +104,29 @@ def _table() -> ConfigTable:
         allow_plain_http=False,
         prefetch_max_orgs=sys.maxsize,
     )
+
+
+async def _longest_hold(body: bytes) -> float:
+    """Seconds for which nothing else could run at the most, while a process took its first snapshot in."""
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        before = time.perf_counter()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = time.perf_counter()
+            longest, before = max(longest, now - before - LOOK_SECONDS), now
+
+    settle_memory()  # what was measured before is no part of this
+    tasks = TaskSet()
+    tasks.start(watch(), "watch")
+    await asyncio.sleep(LOOK_SECONDS)
+    snapshot = await asyncio.to_thread(decode_snapshot, body)
+    for _ in _table().apply_in_slices(snapshot):
+        await asyncio.sleep(0)
+    await tasks.aclose()
+    return longest
 
 
 def _apply_all(table: ConfigTable, events: list[bytes]) -> None:

@@ -54,7 +54,8 @@ def _measured(scale: Scale) -> list[tuple[str, str]]:
         ("snapshot", f"{scale.snapshot_bytes / MIB:.1f} MiB, {each:.0f} B per integration"),
         ("encode it (control plane)", f"{scale.encode_seconds:.2f} s"),
         ("decode it (data plane, in a thread)", f"{scale.decode_seconds:.2f} s"),
-        ("apply the first one", f"{scale.apply_seconds:.2f} s"),
+        ("apply the first one, in slices", f"{scale.apply_seconds:.2f} s"),
+        ("longest hold of the event loop by both of these", f"{scale.hold_seconds * 1000:.0f} ms"),
         ("apply one that says the same", f"{scale.apply_again_seconds * 1000:.0f} ms"),
         ("an event", event),
         (together, f"{scale.fan_out_seconds * 1000:.0f} ms"),
@@ -68,7 +69,8 @@ def _memory(size: int, scale: Scale) -> str:
 
 
 def _paper(scale: Scale) -> list[tuple[str, str]]:
-    polls = scale.processes / SyncTimes().poll_seconds
+    times = SyncTimes()
+    polls = scale.processes / times.poll_seconds
     full = polls / FULL_EVERY_POLLS
     key_reads = scale.orgs * KEY_CHANGES_PER_ORG_AND_YEAR * scale.processes / (365 * 24)
     egress = CHANGES_PER_HOUR * scale.event_bytes * scale.processes / HOUR / 1024
@@ -78,6 +80,8 @@ def _paper(scale: Scale) -> list[tuple[str, str]]:
     return [
         (f"Redis out, at {CHANGES_PER_HOUR:,} changes an hour", f"{egress:.0f} KiB/s in all"),
         ("conditional polls at the control planes (304)", f"{polls:.1f} a second"),
+        ("these while Redis is down", f"{scale.processes / times.poll_without_bus_seconds:.0f} a second"),
+        ("these as Redis fails, once", f"{scale.processes / times.spread_seconds:.0f} a second"),
         ("whole snapshots by the hourly full poll", f"{full:.2f} a second, {mebibytes:.1f} MiB/s"),
         ("cores to encode those", f"{full * scale.encode_seconds:.2f}"),
         ("a fleet that restarts at once", f"{scale.processes * scale.snapshot_bytes / MIB / 1024:.1f} GiB"),

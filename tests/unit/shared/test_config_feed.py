@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config_feed import (
+    ROWS_PER_LINE,
     Event,
     FeedError,
     IntegrationRow,
@@ -121,11 +122,17 @@ def test_the_written_form_is_the_documented_one() -> None:
 
 def test_a_large_snapshot_is_many_lines_and_reads_back() -> None:
     rows = tuple(
-        IntegrationRow(f"org-{number}", "openai", enabled=True, secret_version=1) for number in range(2_500)
+        IntegrationRow(f"org-{number}", "openai", enabled=True, secret_version=1)
+        for number in range(2 * ROWS_PER_LINE + 7)
     )
     snapshot = Snapshot("e1", 7, rows, (), ())
     data = encode_snapshot(snapshot)
-    assert [line.count(b"secret_version") for line in data.splitlines()] == [0, 1_000, 1_000, 500]
+    assert [line.count(b"secret_version") for line in data.splitlines()] == [
+        0,
+        ROWS_PER_LINE,
+        ROWS_PER_LINE,
+        7,
+    ]
     assert decode_snapshot(data) == decode_snapshot(data + b"\n") == snapshot
 
 
