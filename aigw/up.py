@@ -125,6 +125,7 @@ class _Embedded:
         await parts.start("control plane", lambda up, stop: control_plane.run(started=up, stop=stop))
         data_plane = build_data_plane(self._data_plane_settings(control_plane.internal_port), self._stream)
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
+        control_plane.reach_data_plane(f"http://{HOST}:{data_plane.admin_port}")
         ready = self._ready(control_plane, data_plane)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
         cards = await seeder.seed(self._wanted(demo_origin), self._node())

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from random import SystemRandom
 from typing import Final, Self
 
+import httpx
+
 from services.control_plane.api.context import Context
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
@@ -19,6 +21,7 @@ from services.control_plane.bus.redis import RedisBus
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
+from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
@@ -105,7 +108,8 @@ class ControlPlane:
             database=database,
             sign_in=_sign_in(settings),
             writes=IntegrationWrites(database, secrets, pepper, policy, resolver, clock),
-            probe=ProviderProbe(resolver, policy.addresses, _tls(settings)),
+            probe=ProviderProbe(resolver, policy.addresses, _tls(settings), proxy=_egress_proxy(settings)),
+            stored_keys=StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token),
             endpoint_policy=policy,
             clock=clock,
             box_origin=settings.box_origin,
@@ -160,6 +164,7 @@ class ControlPlane:
             await tasks.aclose()
             await self._relay_the_last()
             await self._bus.aclose()
+            await self.context.stored_keys.aclose()
             self.close()
 
     def close(self) -> None:
@@ -167,6 +172,10 @@ class ControlPlane:
         self._resolver.close()
         self._secrets.close()
         self.context.database.close()
+
+    def reach_data_plane(self, admin_url: str) -> None:
+        """Have stored keys tested there, whatever the settings say; for a data plane of the same process."""
+        self.context.stored_keys.reach(admin_url)
 
     def sign_in_url(self, email: str) -> str:
         """Make a link that signs a person in to the Portal once; its fragment, the token, reaches no log."""
@@ -253,6 +262,15 @@ def _keys(issuer: Issuer) -> KeySource:
         return FileKeys(issuer.jwks_file)
     assert issuer.jwks_url is not None, "settings check that there is one of the two"
     return UrlKeys(issuer.jwks_url)
+
+
+def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
+    address, credentials = settings.egress_proxy_address(), settings.egress_proxy_credentials
+    if address is None:
+        return None
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    user, _, password = ("" if credentials is None else credentials.reveal()).partition(":")
+    return httpx.Proxy(f"http://{host}:{address[1]}", auth=(user, password) if credentials else None)
 
 
 def _tls(settings: ControlPlaneSettings) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode
 
 from shared.addresses import AddressPolicy, Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
+from shared.egress_settings import EgressSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
 from shared.vault_target import is_vault_url
@@ -49,7 +50,7 @@ class Issuer(BaseModel):
         return self
 
 
-class ControlPlaneSettings(BackendSettings):
+class ControlPlaneSettings(BackendSettings, EgressSettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
@@ -74,6 +75,11 @@ class ControlPlaneSettings(BackendSettings):
     internal_host: str = Field(default="127.0.0.1", description="Where the fleet's interface listens.")
     internal_port: int = Field(default=9902, ge=0, le=65_535, description="Its port; 0 picks a free one.")
     drain_seconds: int = Field(default=10, ge=0, le=3_600, description="How long a stop waits for requests.")
+    data_plane_admin_url: str = Field(
+        default="",
+        description="Where data planes' admin listeners are, as http://HOST:PORT; one of them tests a saved "
+        "key. Empty: only typed keys can be tested.",
+    )
     internal_token: Secret = Field(description="The bearer token of the fleet, for /internal/v1.")
     platform_token: Secret | None = Field(
         default=None,
@@ -144,6 +150,13 @@ class ControlPlaneSettings(BackendSettings):
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
         return value
+
+    @field_validator("data_plane_admin_url")
+    @classmethod
+    def _check_data_plane_admin_url(cls, value: str) -> str:
+        if value and not _ORIGIN.fullmatch(value.rstrip("/")):
+            raise ValueError("the admin listener of the data planes is http://HOST:PORT, without a path")
+        return value.rstrip("/")
 
     @field_validator("portal_origin")
     @classmethod

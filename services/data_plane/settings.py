@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -18,9 +17,9 @@ from services.data_plane.core.limits import RelayLimits
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
+from shared.egress_settings import EgressSettings
 from shared.secret import Secret
 
-_HOST_AND_PORT: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _LIMITS: Final = RelayLimits()
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
 """How a box addresses the gateway, whatever port it listens on behind the node agent."""
@@ -31,7 +30,7 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 """Several values in one variable, separated by commas."""
 
 
-class DataPlaneSettings(BackendSettings):
+class DataPlaneSettings(BackendSettings, EgressSettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
@@ -78,11 +77,6 @@ class DataPlaneSettings(BackendSettings):
         None, description="Certificates (PEM) that endpoints are verified by, in place of the system's."
     )
 
-    egress_proxy: str | None = Field(
-        None, description="host:port of an HTTP proxy that tunnels (CONNECT) every connection to an endpoint."
-    )
-    egress_proxy_credentials: Secret | None = Field(None, description="user:password for the egress proxy.")
-
     max_config_age_seconds: float = Field(
         86_400, gt=0, description="How long the last configuration is served when no source of it answers."
     )
@@ -121,13 +115,6 @@ class DataPlaneSettings(BackendSettings):
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
     warm_upstreams_per_endpoint: int = Field(_LIMITS.warm_upstreams_per_endpoint, ge=0)
     warm_upstream_seconds: PositiveSeconds = _LIMITS.warm_upstream_seconds
-
-    @field_validator("egress_proxy")
-    @classmethod
-    def _check_egress_proxy(cls, text: str | None) -> str | None:
-        if text is not None and not _HOST_AND_PORT.fullmatch(text):
-            raise ValueError("the egress proxy is written as host:port")
-        return text
 
     @field_validator("identity_mode", mode="before")
     @classmethod
@@ -175,15 +162,6 @@ class DataPlaneSettings(BackendSettings):
     def relay_limits(self) -> RelayLimits:
         """Give the relay's limits with the operator's values."""
         return RelayLimits(**{field.name: getattr(self, field.name) for field in fields(RelayLimits)})
-
-    def egress_proxy_address(self) -> tuple[str, int] | None:
-        """Give the egress proxy's host and port; None when connections are made directly."""
-        if self.egress_proxy is None:
-            return None
-        parts = urlsplit(f"//{self.egress_proxy}")
-        assert parts.hostname is not None
-        assert parts.port is not None
-        return parts.hostname, parts.port
 
     def address_policy(self) -> AddressPolicy:
         """Give the judge of endpoint addresses with the operator's exceptions."""

@@ -13,9 +13,11 @@ from tests.tidy.tree import Source, listing, named_nodes, sources
 REVEALS: dict[str, str] = {
     "shared/secret_document.py to_fields": "the secret store keeps the text",
     "services/control_plane/bootstrap.py _secret_store": "the operator's pepper becomes an HMAC key",
+    "services/control_plane/bootstrap.py _egress_proxy": "the proxy is shown its password",
     "services/control_plane/rules/key.py judge_key": "a typed key is judged by its characters",
     "services/control_plane/rules/key.py label_key": "the last four characters and the fingerprint are made",
     "services/control_plane/provider_probe/credential.py credential_headers": "a test call has it",
+    "services/control_plane/provider_probe/stored_key.py StoredKeyProbe.__init__": "same token",
     "shared/redis_link.py connect": "the passwords of Redis and its sentinels are sent",
     "shared/vault_session.py VaultSession._attempt": "the token goes with each call to Vault",
     "shared/vault_session.py VaultSession._proof": "the secret id or JWT of a login is sent",

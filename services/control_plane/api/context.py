@@ -10,6 +10,7 @@ from fastapi.security import HTTPBearer
 
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.provider_probe.probe import ProviderProbe
+from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.sign_in.bearer import Person, SignIn
 from services.control_plane.sign_in.browser import BrowserSignIn
@@ -34,6 +35,7 @@ class Context:
     sign_in: SignIn
     writes: IntegrationWrites
     probe: ProviderProbe
+    stored_keys: StoredKeyProbe
     endpoint_policy: EndpointPolicy
     clock: Clock
     box_origin: str

@@ -12,6 +12,7 @@ from services.control_plane.rules.key import MAX_KEY_CHARS, MIN_KEY_CHARS
 from services.control_plane.store.tables import IntegrationTable
 from shared.clock import rfc3339
 from shared.endpoint import MAX_ENDPOINT_CHARS
+from shared.key_trial import StepName, StepStatus, Verdict
 from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
 from shared.secret import Secret
 
@@ -99,20 +100,25 @@ class PatchIntegration(_Body):
 
 
 class TryKey(_Body):
-    """A trial of a key before it is saved."""
+    """A trial of a key: of a typed one before it is saved, or of the stored one."""
 
-    api_key: TypedKey | None = Field(default=None, description="The key to try.")
+    api_key: TypedKey | None = Field(
+        default=None, description="The key to try. Left out or null: the stored key, by a gateway process."
+    )
     endpoint: TypedEndpoint | None = Field(
-        default=None, description="Where; left out or null: the stored endpoint, else the provider's own."
+        default=None,
+        description="Where; left out or null: the stored endpoint, else the provider's own. A stored key is "
+        "only ever tried at its stored endpoint.",
     )
 
 
 class TrialStep(BaseModel):
     """One step of a trial."""
 
-    step: Literal["dns", "tls", "authentication", "model_list"]
-    status: Literal["ok", "failed", "skipped", "unknown"]
+    step: StepName
+    status: StepStatus
     detail: str
+    seconds: float | None = Field(description="How long it took; null where nothing was done.")
 
 
 class TrialResult(BaseModel):
@@ -120,9 +126,9 @@ class TrialResult(BaseModel):
 
     provider: ProviderName
     endpoint: str
-    verdict: Literal["valid", "invalid", "unknown"] = Field(
-        description="Invalid only when the provider refused the key with 401 or 403."
-    )
+    tested: Literal["typed", "stored"] = Field(description="Which key was tried.")
+    key_last4: str | None = Field(description="The last four of a stored key; null for a typed one.")
+    verdict: Verdict = Field(description="Invalid only when the provider refused the key with 401 or 403.")
     steps: list[TrialStep]
 
 

@@ -1,4 +1,4 @@
-"""`POST …/ai-integrations/{provider}/test`: tries a key before it is saved."""
+"""`POST …/ai-integrations/{provider}/test`: tries a typed key, or has a data plane try the stored one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from services.control_plane.api.integration_schemas import TrialResult, TrialSte
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
-from services.control_plane.rules.endpoint import default_endpoint, judge_endpoint
+from services.control_plane.provider_probe.stored_key import NotTried
+from services.control_plane.rules.endpoint import ENDPOINT_POINTER, default_endpoint, judge_endpoint
 from services.control_plane.rules.key import KEY_POINTER, judge_key
 from services.control_plane.rules.membership import require_owner
-from services.control_plane.rules.problems import Problem, refused
+from services.control_plane.rules.problems import Fault, Problem, ProblemError, refused
 from services.control_plane.sign_in.bearer import Person
+from services.control_plane.store.changes import counter
 from services.control_plane.store.integrations import integration
 from services.control_plane.store.orgs import owners_of, role_of
+from services.control_plane.store.tables import IntegrationTable
+from shared.endpoint import Endpoint
+from shared.key_trial import TrialRequest, verdict_of
+from shared.key_trial import TrialStep as Step
 from shared.providers import ProviderName
+from shared.secret import Secret
 
 router = APIRouter(tags=["ai-integrations"])
 
@@ -32,6 +39,7 @@ router = APIRouter(tags=["ai-integrations"])
         Problem.BODY_TOO_LARGE,
         Problem.INVALID,
         Problem.KEY_REFUSED,
+        Problem.KEY_REQUIRED,
         Problem.ENDPOINT_REFUSED,
         Problem.STORED_KEY_TEST_UNAVAILABLE,
     ),
@@ -39,24 +47,84 @@ router = APIRouter(tags=["ai-integrations"])
 async def try_key(
     org: OrgId, provider: ProviderName, body: TryKey, person: SignedIn, context: InContext
 ) -> TrialResult:
-    """Try a typed key at its provider, step by step. Owners only; nothing is stored."""
-    stored_endpoint = await run_in_threadpool(_stored_endpoint, context, org, provider, person)
+    """Try a typed key, else the stored one, at its provider, step by step. Owners only; nothing is stored."""
+    row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
     if body.api_key is None:
-        raise refused(
-            Problem.STORED_KEY_TEST_UNAVAILABLE,
-            KEY_POINTER,
-            "The control plane cannot read the stored key. Type the key to test it.",
-        )
-    own = default_endpoint(provider)
-    typed = body.endpoint or stored_endpoint
-    endpoint = judge_endpoint(typed, context.endpoint_policy) if typed and typed != str(own) else own
-    judged = judge_key(provider, body.api_key, custom_endpoint=endpoint != own)
-    found = await context.probe.probe(provider, endpoint, judged.key)
-    steps = [TrialStep(step=step.step, status=step.status, detail=step.detail) for step in found.steps]
-    return TrialResult(provider=provider, endpoint=str(endpoint), verdict=found.verdict, steps=steps)
+        _require_stored(row, _judged(context, provider, body.endpoint))
+        return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
+    endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
+    return await _try_typed(context, provider, endpoint, body.api_key)
 
 
-def _stored_endpoint(context: Context, org: str, provider: ProviderName, person: Person) -> str:
+def _stored(
+    context: Context, org: str, provider: ProviderName, person: Person
+) -> tuple[IntegrationTable, str]:
+    """Give the row, and the epoch that its revision is of."""
     with context.database.read() as session:
         require_owner(role_of(session, org, person.email), owners_of(session, org))
-        return integration(session, org, provider).endpoint
+        return integration(session, org, provider), counter(session).epoch
+
+
+def _judged(context: Context, provider: ProviderName, text: str | None) -> Endpoint | None:
+    """Judge an endpoint as for a write; the provider's own is always good."""
+    if not text:
+        return None
+    own = default_endpoint(provider)
+    return own if text == str(own) else judge_endpoint(text, context.endpoint_policy)
+
+
+async def _try_typed(
+    context: Context, provider: ProviderName, endpoint: Endpoint, key: Secret
+) -> TrialResult:
+    judged = judge_key(provider, key, custom_endpoint=endpoint != default_endpoint(provider))
+    steps = await context.probe.probe(provider, endpoint, judged.key)
+    return TrialResult(
+        provider=provider,
+        endpoint=str(endpoint),
+        tested="typed",
+        key_last4=None,
+        verdict=verdict_of(steps),
+        steps=list(map(_shown, steps)),
+    )
+
+
+def _require_stored(row: IntegrationTable, endpoint: Endpoint | None) -> None:
+    """Refuse where there is no stored key, or one that would have to go to another place than its own."""
+    if row.state == "not_set_up":
+        raise _nothing_stored()
+    if endpoint is not None and str(endpoint) != row.endpoint:
+        detail = "A saved key is only ever sent to its saved endpoint. Type the key to test it at this one."
+        faults = (
+            Fault(detail, pointer=KEY_POINTER),
+            Fault("This differs from the saved one.", ENDPOINT_POINTER),
+        )
+        raise ProblemError(Problem.KEY_REQUIRED, detail, faults)
+
+
+async def _try_stored(context: Context, row: IntegrationTable, request: TrialRequest) -> TrialResult:
+    try:
+        answer = await context.stored_keys.probe(request)
+    except NotTried as error:
+        raise ProblemError(
+            Problem.STORED_KEY_TEST_UNAVAILABLE, str(error), extensions={"reason": error.reason}
+        ) from None
+    if answer.outcome == "not_set_up":
+        raise _nothing_stored()
+    return TrialResult(
+        provider=row.provider,
+        endpoint=answer.endpoint,
+        tested="stored",
+        key_last4=row.key_last4,
+        verdict=verdict_of(answer.steps),
+        steps=list(map(_shown, answer.steps)),
+    )
+
+
+def _nothing_stored() -> ProblemError:
+    return refused(
+        Problem.KEY_REQUIRED, KEY_POINTER, "There is no saved key to test. Type the key to test it."
+    )
+
+
+def _shown(step: Step) -> TrialStep:
+    return TrialStep(step=step.step, status=step.status, detail=step.detail, seconds=step.seconds)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from shared.key_trial import ANTHROPIC_VERSION
 from shared.providers import ProviderName, kind_of_key
 from shared.secret import Secret
 
-ANTHROPIC_VERSION: Final = "2023-06-01"
 OAUTH_BETA: Final = "oauth-2025-04-20"
 
 

@@ -37,11 +37,11 @@ class Problem(Enum):
     KEY_REFUSED = _Entry(422, "The API key cannot be used")
     KEY_REQUIRED = _Entry(422, "The API key is needed")
     ENDPOINT_REFUSED = _Entry(422, "The endpoint cannot be used")
-    STORED_KEY_TEST_UNAVAILABLE = _Entry(422, "Only a typed key can be tested here")
     PRECONDITION_REQUIRED = _Entry(428, "If-Match is needed")
     TOO_MANY_SIGN_INS = _Entry(429, "Too many attempts to sign in")
     INTERNAL = _Entry(500, "The control plane failed")
     SECRET_STORE_UNAVAILABLE = _Entry(503, "The secret store did not take the key")
+    STORED_KEY_TEST_UNAVAILABLE = _Entry(503, "The saved key could not be tested now")
     SIGN_IN_UNAVAILABLE = _Entry(503, "The sign-in service cannot be reached")
     NOT_READY = _Entry(503, "The control plane is not ready")
 

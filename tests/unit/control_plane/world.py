@@ -22,6 +22,7 @@ from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import ResolveError
+from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.secrets.port import SecretWriter
@@ -109,6 +110,7 @@ class World:
         exceptions: Sequence[str] = (),
         database_url: str = "",
         browser: BrowserSignIn | None = None,
+        stored_keys: StoredKeyProbe | None = None,
     ) -> None:
         self.folder = folder
         self.database_url = database_url or f"sqlite:///{folder / 'control-plane.db'}"
@@ -130,6 +132,7 @@ class World:
             sign_in=sign_in,
             writes=self.writes,
             probe=ProviderProbe(self.resolver, self.policy.addresses, ssl.create_default_context()),
+            stored_keys=stored_keys or StoredKeyProbe("", Secret(INTERNAL_TOKEN)),
             endpoint_policy=self.policy,
             clock=self.clock,
             box_origin="http://10.0.2.2:1000",

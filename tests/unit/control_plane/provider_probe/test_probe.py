@@ -10,13 +10,15 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 import trustme
 
-from services.control_plane.provider_probe.probe import MAX_ANSWER_BYTES, ProbeResult, ProviderProbe
+from services.control_plane.provider_probe.probe import MAX_ANSWER_BYTES, MAX_PROBES, ProviderProbe
 from services.control_plane.provider_probe.resolve import ResolveError, SystemResolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import parse_endpoint
+from shared.key_trial import TrialStep, verdict_of
 from shared.providers import ProviderName
 from shared.secret import Secret
 from tests.support.canary import Canary
@@ -25,6 +27,7 @@ from tests.unit.control_plane.world import FakeResolver
 NAME = "provider.test"
 MODELS = json.dumps({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}).encode()
 LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
+Steps = tuple[TrialStep, ...]
 
 
 @dataclass
@@ -85,24 +88,24 @@ async def probe(
     addresses: Sequence[str] = ("127.0.0.1",),
     policy: AddressPolicy = LOOPBACK,
     provider_name: ProviderName = "openai",
-) -> ProbeResult:
+) -> Steps:
     tls = ssl.create_default_context()
     authority.configure_trust(tls)
     trial = ProviderProbe(FakeResolver({NAME: addresses}), policy, tls, read_seconds=0.5)
     return await trial.probe(provider_name, parse_endpoint(url), Secret(key))
 
 
-def statuses(result: ProbeResult) -> list[str]:
-    assert [step.step for step in result.steps] == ["dns", "tls", "authentication", "model_list"]
-    assert all(step.detail.endswith(".") for step in result.steps)
-    return [step.status for step in result.steps]
+def statuses(result: Steps) -> list[str]:
+    assert [step.step for step in result] == ["dns", "tls", "authentication", "model_list"]
+    assert all(step.detail.endswith(".") for step in result)
+    return [step.status for step in result]
 
 
 async def test_a_good_key_passes_every_step(authority: trustme.CA) -> None:
     async with provider(authority, response("200 OK", MODELS)) as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), result.verdict) == (["ok"] * 4, "valid")
-    assert "2 models" in result.steps[3].detail
+    assert (statuses(result), verdict_of(result)) == (["ok"] * 4, "valid")
+    assert "2 models" in result[3].detail
     head = there.heads[0].lower()
     assert head.startswith("get /v1/models http/1.1\r\n")
     assert f"host: {NAME}:{there.port}\r\n" in head
@@ -133,7 +136,7 @@ async def test_anthropic_is_asked_with_its_own_headers_below_any_base_path(
 async def test_only_401_and_403_make_a_key_invalid(authority: trustme.CA, status: str) -> None:
     async with provider(authority, response(status, b"{}")) as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), result.verdict) == (["ok", "ok", "failed", "skipped"], "invalid")
+    assert (statuses(result), verdict_of(result)) == (["ok", "ok", "failed", "skipped"], "invalid")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ async def test_only_401_and_403_make_a_key_invalid(authority: trustme.CA, status
 async def test_any_other_status_says_nothing_about_the_key(authority: trustme.CA, status: str) -> None:
     async with provider(authority, response(status, b"{}")) as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), result.verdict) == (["ok", "ok", "unknown", "skipped"], "unknown")
+    assert (statuses(result), verdict_of(result)) == (["ok", "ok", "unknown", "skipped"], "unknown")
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"])
@@ -152,8 +155,8 @@ async def test_a_redirect_is_never_followed(authority: trustme.CA, status: str) 
         location = f"location: https://{NAME}:{elsewhere.port}/v1/models"
         async with provider(authority, response(status, b"", location)) as there:
             result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (result.verdict, elsewhere.connections) == ("unknown", 0)
-    assert "redirect" in result.steps[2].detail
+    assert (verdict_of(result), elsewhere.connections) == ("unknown", 0)
+    assert "redirect" in result[2].detail
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ async def test_an_accepted_key_with_no_list_of_models_is_still_valid(
 ) -> None:
     async with provider(authority, response("200 OK", body)) as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), result.verdict) == (["ok", "ok", "ok", "unknown"], "valid")
+    assert (statuses(result), verdict_of(result)) == (["ok", "ok", "ok", "unknown"], "valid")
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", b"\0\1\2"])
@@ -178,8 +181,8 @@ async def test_silence_a_broken_answer_and_noise_are_unknown(authority: trustme.
 async def test_a_certificate_for_another_name_is_refused_before_the_key_leaves(authority: trustme.CA) -> None:
     async with provider(authority, response("200 OK", MODELS), name="other.test") as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), result.verdict) == (["ok", "failed", "skipped", "skipped"], "unknown")
-    assert "certificate" in result.steps[1].detail
+    assert (statuses(result), verdict_of(result)) == (["ok", "failed", "skipped", "skipped"], "unknown")
+    assert "certificate" in result[1].detail
     assert there.heads == []
 
 
@@ -200,6 +203,7 @@ async def test_plain_http_skips_tls(authority: trustme.CA) -> None:
         result = await probe(authority, f"http://{NAME}:{there.port}/v1")
         literal = await probe(authority, f"http://127.0.0.1:{there.port}/v1")
     assert statuses(result) == ["ok", "skipped", "ok", "ok"]
+    assert [step.seconds is None for step in result] == [False, True, False, False]
     assert statuses(literal) == ["ok", "skipped", "ok", "ok"]
 
 
@@ -211,7 +215,7 @@ async def test_a_name_with_any_internal_address_is_never_connected_to(
         result = await probe(
             authority, f"https://{NAME}:{there.port}/v1", addresses=addresses, policy=AddressPolicy()
         )
-    assert (statuses(result), result.verdict) == (["failed", "skipped", "skipped", "skipped"], "unknown")
+    assert (statuses(result), verdict_of(result)) == (["failed", "skipped", "skipped", "skipped"], "unknown")
     assert there.connections == 0
 
 
@@ -230,14 +234,14 @@ async def test_the_name_is_looked_up_once_and_the_checked_address_is_used(author
         trial = ProviderProbe(resolver, LOOPBACK, tls)
         url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
         result = await trial.probe("openai", url, Secret("sk-0123456789"))
-    assert (result.verdict, resolver.asked) == ("valid", [NAME])
+    assert (verdict_of(result), resolver.asked) == ("valid", [NAME])
 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(authority: trustme.CA) -> None:
     async with provider(authority, response("200 OK", MODELS)) as there:
         url = f"https://{NAME}:{there.port}/v1"
         result = await probe(authority, url, addresses=["127.0.0.9", "127.0.0.1"])
-    assert result.verdict == "valid"
+    assert verdict_of(result) == "valid"
 
 
 async def test_nothing_listening_fails_the_connection(authority: trustme.CA) -> None:
@@ -266,6 +270,90 @@ async def test_the_key_is_in_no_result_and_no_log_whatever_the_provider_reflects
             assert canary.text in there.heads[0]
         assert canary.found_in(repr(result).encode(), "result") == []
     assert canary.found_in(caplog.text.encode(), "log") == []
+
+
+async def test_waiting_for_a_turn_is_part_of_the_time(authority: trustme.CA) -> None:
+    async with provider(authority, b"") as there:
+        url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
+        tls = ssl.create_default_context()
+        authority.configure_trust(tls)
+        trial = ProviderProbe(FakeResolver({NAME: ["127.0.0.1"]}), LOOPBACK, tls, total_seconds=0.5)
+        running = (trial.probe("openai", url, Secret("sk-0123456789")) for _ in range(2 * MAX_PROBES))
+        results = await asyncio.gather(*running)
+    first, last = results[0], results[-1]
+    assert statuses(first) == ["ok", "ok", "unknown", "skipped"]
+    assert statuses(last) == ["unknown", "skipped", "skipped", "skipped"]
+    assert "Too many tests" in last[0].detail
+
+
+@dataclass
+class Proxy:
+    """The operator's proxy: tunnels to one port, whatever name is asked for, or refuses."""
+
+    port: int
+    refuses: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        if self.refuses:
+            writer.write(b"HTTP/1.1 403 No\r\ncontent-length: 0\r\n\r\n")
+            writer.close()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"HTTP/1.1 200 Established\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(pipe(reader, back), pipe(there, writer))
+
+
+async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(65_536):
+            sink.write(data)
+    finally:
+        sink.close()
+
+
+async def by_proxy(authority: trustme.CA, proxy: Proxy, url: str) -> tuple[Steps, FakeResolver]:
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tls = ssl.create_default_context()
+    authority.configure_trust(tls)
+    resolver = FakeResolver()
+    way = httpx.Proxy(f"http://127.0.0.1:{port}", auth=("operator", "word"))
+    trial = ProviderProbe(resolver, AddressPolicy(), tls, proxy=way, read_seconds=0.5)
+    async with server:
+        result = await trial.probe("openai", parse_endpoint(url), Secret("sk-0123456789"))
+    return result, resolver
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [(NAME, ["skipped", "ok", "ok", "ok"]), ("other.test", ["skipped", "failed", "skipped", "skipped"])],
+)
+async def test_by_the_operators_proxy_the_name_is_verified_and_no_key_shown(
+    authority: trustme.CA, name: str, expected: list[str]
+) -> None:
+    async with provider(authority, response("200 OK", MODELS), name=name) as there:
+        proxy = Proxy(there.port)
+        result, resolver = await by_proxy(authority, proxy, f"https://{NAME}/v1")
+    assert statuses(result) == expected
+    assert proxy.asked[0].startswith(f"CONNECT {NAME}:443 HTTP/1.1\r\n")
+    assert "proxy-authorization: basic" in proxy.asked[0].lower()
+    assert "sk-0123456789" not in proxy.asked[0]
+    assert resolver.asked == []
+
+
+async def test_a_proxy_that_refuses_is_named(authority: trustme.CA) -> None:
+    result, _ = await by_proxy(authority, Proxy(0, refuses=True), f"https://{NAME}/v1")
+    assert statuses(result) == ["skipped", "failed", "skipped", "skipped"]
+    assert result[1].detail == "The operator's egress proxy did not connect to it."
+
+
+async def test_no_proxy_is_asked_for_an_internal_address(authority: trustme.CA) -> None:
+    proxy = Proxy(0)
+    result, _ = await by_proxy(authority, proxy, "https://10.0.0.1/v1")
+    assert (statuses(result)[0], proxy.asked) == ("failed", [])
 
 
 def test_the_systems_resolver_knows_this_machine_and_no_invented_name() -> None:

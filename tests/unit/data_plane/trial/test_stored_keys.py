@@ -6,10 +6,7 @@ import asyncio
 import json
 import logging
 import ssl
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,120 +14,29 @@ import trustme
 
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
-from services.data_plane.relay.egress import DirectEgress
-from services.data_plane.relay.resolver import AddressInfo, Resolver
-from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.trial.models_connection import MAX_BODY_BYTES
 from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials, WayOut
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
-from shared.key_trial import STEPS, TrialAnswer, TrialRequest, verdict_of
-from shared.providers import ProviderName
+from shared.key_trial import STEPS, TrialAnswer, verdict_of
 from shared.rejections import Rejection
 from shared.tasks import TaskSet
 from tests.support.answers import chunked, head_bytes, json_answer, whole
 from tests.support.canary import Canary
-from tests.support.config_truth import EPOCH, FakeSecretReader, Truth, document, row
+from tests.support.config_truth import document, row
 from tests.support.scripted_upstream import Answer, Close, Pause, ScriptedUpstream, Send
+from tests.unit.data_plane.trial.bench import KEY, Bench, made
 
-KEY = "sk-org-key-0123456789abcdef"
 KEYS = frozenset({KEY.encode()})
 MODELS = {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}
-LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
 OK = ["ok", "skipped", "ok", "ok"]  # TLS is skipped at a plain-http endpoint
 UNTRUSTED = ["ok", "failed", "skipped", "skipped"]
-
-
-@dataclass
-class Names:
-    """A name server: every name is at these addresses, and one that has none does not exist."""
-
-    addresses: Sequence[str] = ("127.0.0.1",)
-    asked: list[str] = field(default_factory=list)
-
-    async def __call__(self, host: str, port: int) -> list[AddressInfo]:
-        self.asked.append(host)
-        if not self.addresses:
-            raise OSError
-        return [(2, 1, 6, "", (address, port)) for address in self.addresses]
-
-
-@dataclass
-class Bench:
-    """A table with a feed, a secret store and the way out of production."""
-
-    truth: Truth = field(default_factory=Truth)
-    reader: FakeSecretReader = field(default_factory=FakeSecretReader)
-    names: Names = field(default_factory=Names)
-    policy: AddressPolicy = LOOPBACK
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
-    now: float = 0.0
-    total_seconds: float = 5
-    answer_seconds: float = 5
-    connect_seconds: float = 5
-    allow_plain_http: bool = True
-
-    def __post_init__(self) -> None:
-        self.loader = SecretLoader(self.reader, monotonic=time.monotonic)
-        self.table = ConfigTable(
-            self.loader,
-            clock=lambda: self.now,
-            max_age_seconds=9,
-            allow_plain_http=self.allow_plain_http,
-        )
-        resolver = Resolver(self.policy, look_up=self.names)
-        self.way_out = WayOut(
-            egress=DirectEgress(resolver),
-            resolver=resolver,
-            tls=self.tls,
-            limits=RelayLimits(connect_seconds=self.connect_seconds),
-            allow_plain_http=self.allow_plain_http,
-        )
-        self.trials = StoredKeyTrials(
-            self.table,
-            self.loader,
-            self.way_out,
-            total_seconds=self.total_seconds,
-            answer_seconds=self.answer_seconds,
-        )
-
-    def store(
-        self,
-        endpoint: str,
-        *,
-        key: str = KEY,
-        provider: ProviderName = "openai",
-        enabled: bool = True,
-        version: int = 1,
-    ) -> None:
-        self.reader.put(version, document(provider=provider, endpoint=endpoint, key=key))
-        self.truth.put(row(provider=provider, enabled=enabled, version=version))
-        self.table.apply_snapshot(self.truth.now)
-
-    async def ask(
-        self,
-        *,
-        org: str = "acme",
-        provider: ProviderName = "openai",
-        epoch: str = EPOCH,
-        revision: int | None = None,
-    ) -> TrialAnswer:
-        at = self.truth.now.revision if revision is None else revision
-        return await self.trials.answer(TrialRequest(org, provider, epoch, at))
 
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     async with made() as bench:
         yield bench
-
-
-@asynccontextmanager
-async def made(**parts: Any) -> AsyncIterator[Bench]:
-    bench = Bench(**parts)
-    yield bench
-    await bench.loader.aclose()
 
 
 def statuses(answer: TrialAnswer) -> list[str]:
