@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -129,8 +130,9 @@ class NarrowDialer(Dialer):
         narrow.setblocking(False)
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
         await loop.sock_connect(narrow, ("127.0.0.1", self._port))
-        _, protocol = await loop.create_connection(factory, sock=narrow)
-        return protocol
+        connection = factory()
+        await loop.create_connection(lambda: cast("asyncio.Protocol", connection), sock=narrow)
+        return connection
 
 
 async def test_a_provider_that_stalls_at_once_keeps_the_box_paused(run_relay: RunRelay) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from services.data_plane.core.refused import Refused
 from services.data_plane.relay.tls import SessionCache, TlsConnection
@@ -56,22 +56,22 @@ class Dialer:
     ) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         connected = await self._egress.open(endpoint)
+        inner = factory()
+        tls = TlsConnection(inner, self._tls, endpoint.host, self._sessions) if endpoint.tls else None
+        # A protocol by its methods, which is all that event loops ask for (docs/adr/0012).
+        protocol = cast("asyncio.Protocol", tls or inner)
         try:
-            if not endpoint.tls:
-                _, plain = await loop.create_connection(factory, sock=connected)
-                return plain
-            _, tls = await loop.create_connection(
-                lambda: TlsConnection(factory(), self._tls, endpoint.host, self._sessions), sock=connected
-            )
+            await loop.create_connection(lambda: protocol, sock=connected)
         except BaseException:
             connected.close()
             raise
-        try:
-            await tls.ready
-        except BaseException:
-            tls.raw.abort()
-            raise
-        return tls.inner
+        if tls is not None:
+            try:
+                await tls.ready
+            except BaseException:
+                tls.raw.abort()
+                raise
+        return inner
 
 
 def _explain(error: OSError) -> str:

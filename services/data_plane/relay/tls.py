@@ -40,7 +40,7 @@ class SessionCache:
             self._sessions.popitem(last=False)
 
 
-class TlsConnection(asyncio.Protocol):
+class TlsConnection:
     """Carries one upstream connection over TLS. `ready` is done when the handshake is.
 
     Raises through `ready`:

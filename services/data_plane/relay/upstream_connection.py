@@ -42,10 +42,14 @@ class _Phase(Enum):
 
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
-_IDLE, _HEAD, _BODY, _SPLICED, _CLOSED = _Phase
+_IDLE: Final = _Phase.IDLE
+_HEAD: Final = _Phase.HEAD
+_BODY: Final = _Phase.BODY
+_SPLICED: Final = _Phase.SPLICED
+_CLOSED: Final = _Phase.CLOSED
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection:
     """A pooled connection; made by `Pool.connect`, used by one `Exchange` at a time.
 
     Attributes:
