@@ -21,6 +21,7 @@ from services.data_plane.table.feed import (
 )
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import COMMAND_SECONDS_OF_A_READER, SILENCE_SECONDS
+from services.data_plane.table.replacement import SLICE_ROWS
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.sync import FULL_EVERY_POLLS, JITTER, ConfigSync, SyncTimes
 from shared.config_feed import Event, encode_event
@@ -296,6 +297,31 @@ async def test_every_so_many_polls_the_whole_snapshot_is_taken() -> None:
         await bench.until(lambda: bench.table.look_up("real", "openai") is NotReady.LOADING)
         await bench.until(lambda: len(bench.snapshots.asked) > FULL_EVERY_POLLS)
         assert None in bench.snapshots.asked[1:]
+
+
+async def test_a_poll_at_the_same_revision_takes_nothing_in() -> None:
+    bench = Bench(SyncTimes(poll_seconds=0.001, block_seconds=0.01))
+    bench.truth.put(row())
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        slots = bench.table._slots
+        await bench.until(lambda: len(bench.snapshots.asked) > FULL_EVERY_POLLS // 2)
+        assert bench.table._slots is slots
+        await bench.until(lambda: bench.table._slots is not slots)
+        assert None in bench.snapshots.asked[1:]
+
+
+async def test_others_have_their_turns_while_a_large_snapshot_is_taken_in() -> None:
+    bench = Bench()
+    number = 4 * SLICE_ROWS
+    rows = tuple(row(f"org-{index}") for index in range(number))
+    bench.truth.snapshots.append(replace(bench.truth.now, revision=1, integrations=rows))
+    turns = 0
+    async with bench.running():
+        while not bench.sync.loaded.is_set():
+            turns += bench.table._becoming is not None
+            await asyncio.sleep(0)
+    assert turns >= number / SLICE_ROWS
 
 
 async def test_a_secret_that_failed_is_tried_again_until_it_is_there() -> None:
