@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from pathlib import Path
 
@@ -226,6 +227,40 @@ async def test_a_box_that_does_not_read_pauses_the_upstream(run_relay: RunRelay)
             assert _resident_bytes() - before < 16 * MIB
         finally:
             slow.close()
+
+
+async def test_a_box_with_many_stalled_streams_has_little_buffered_for_each_and_loses_no_byte(
+    run_relay: RunRelay,
+) -> None:
+    full = 256 * 1024
+    gateway = await run_relay(write_buffer_bytes=full, stalled_bytes_per_box=4 * full)
+    body = random.Random(17).randbytes(12 * MIB)
+    async with ScriptedUpstream(keys=KEYS, respond=lambda _: whole(body)) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        clients = [await gateway.connect() for _ in range(24)]
+        for client in clients:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
+            client.send(request())
+        stalled = [connection.transport for connection in gateway.relay.connections]
+        await gateway.settled(lambda: all(transport.write_paused for transport in stalled))
+        waiting = sorted(transport.raw.get_write_buffer_size() for transport in stalled)
+        assert waiting[-5] <= full, "more than four kept a full buffer and a piece"
+        load = next(iter(gateway.relay.connections)).load
+        assert load is not None
+        assert load.narrow
+
+        other = await gateway.connect()
+        other.send(request("GET", "/v1/models", close=True))
+        assert (await other.read_answer())[1] == body, "another stream of the box does not come through"
+
+        for client in clients:
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]  # it is a socket's
+        assert [(await client.read_answer())[1] == body for client in clients] == [True] * len(clients)
+        await gateway.settled(lambda: not load.stalled and not load.narrow)
+        for client in clients:
+            client.close()
+        await gateway.settled(lambda: not gateway.relay.connections)
+        assert not load.connections
 
 
 async def test_an_upstream_that_does_not_read_pauses_the_box(run_relay: RunRelay) -> None:

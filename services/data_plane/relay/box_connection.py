@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from services.data_plane.core.response_head import ResponseHead
     from services.data_plane.relay.hand_over import UvicornParts
     from services.data_plane.relay.relay import Relay
-    from services.data_plane.relay.room import BoxLoad
     from shared.providers import Provider
 
 _SWITCHING: Final = 101
@@ -46,7 +45,7 @@ class BoxConnection(BoxEndings):
 
     __slots__ = (
         *("_awaits_continue", "_close_after_answer", "_framing", "_head_buffer", "_memo", "_next"),
-        *("_uvicorn", "load", "write"),
+        *("_uvicorn", "write"),
     )
 
     def __init__(self, relay: Relay, uvicorn: UvicornParts) -> None:
@@ -57,7 +56,6 @@ class BoxConnection(BoxEndings):
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
         self._close_after_answer = self._awaits_continue = False
         self._memo: HeadMemo | None = None
-        self.load: BoxLoad | None = None
 
     # The event loop's side.
 
@@ -166,7 +164,7 @@ class BoxConnection(BoxEndings):
         except Unidentified as unknown:
             raise Refused(*unknown.rejection) from None
         record.org, record.box = box.org, box.box
-        self.load = load = relay.room.book_connection(box, self.load)
+        self.load = load = relay.room.book_connection(box, self.load, self.transport)
         relay.room.check(load)
         exchange = Exchange(relay, self, load, memo, length, record)
         relay.room.enter(load, exchange)

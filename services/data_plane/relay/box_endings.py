@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.relay import Relay
+    from services.data_plane.relay.room import BoxLoad
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
 _LINGER, _ENDING, _GONE = Phase.LINGER, Phase.ENDING, Phase.GONE
@@ -22,7 +23,7 @@ _LINGER, _ENDING, _GONE = Phase.LINGER, Phase.ENDING, Phase.GONE
 class BoxEndings(asyncio.Protocol):
     """The half of a box connection that reads nothing."""
 
-    __slots__ = ("_exchange", "_phase", "_relay", "_since", "transport")
+    __slots__ = ("_exchange", "_phase", "_relay", "_since", "load", "transport")
 
     transport: BoxTransport
 
@@ -31,6 +32,7 @@ class BoxEndings(asyncio.Protocol):
         self._phase = phase
         self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
         self._exchange: Exchange | None = None
+        self.load: BoxLoad | None = None  # of its box; None until a request has said which that is
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -41,12 +43,16 @@ class BoxEndings(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The box takes no more for now."""
         self.transport.stalled(self._relay.loop.time())
+        if self.load is not None:
+            self._relay.room.stalled(self.load, self.transport)
         if self._exchange is not None:
             self._exchange.box_stalled()
 
     def resume_writing(self) -> None:
         """The box takes bytes again."""
         self.transport.drained()
+        if self.load is not None:
+            self._relay.room.drained(self.load, self.transport)
         if self._exchange is not None:
             self._exchange.box_drained()
 

@@ -14,8 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from services.data_plane.relay.write_batch import WriteBatch
 
+SLICE_BYTES: Final = 32 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: the kernel sends RST
 
 
@@ -24,6 +27,7 @@ class BoxTransport:
 
     __slots__ = (
         "_batch",
+        "_put",
         "_reset_when_drained",
         "_stalled_at",
         "_stalled_bytes",
@@ -38,6 +42,7 @@ class BoxTransport:
         self._transport.set_write_buffer_limits(high=write_buffer_bytes)
         self._batch = batch
         self.write = partial(batch.put, self._transport)
+        self._put: Callable[[bytes], None] = self._transport.write
         self.write_paused = False
         self.reading_paused = False
         self._reset_when_drained = False
@@ -51,7 +56,12 @@ class BoxTransport:
         """
         self._batch.flush()
         if not self._transport.is_closing():
-            self._transport.write(data)
+            self._put(data)
+
+    def _put_in_slices(self, data: bytes) -> None:
+        """Write so that what has left is freed: the loop keeps the whole of a piece of which a byte waits."""
+        for start in range(0, len(data), SLICE_BYTES):
+            self._transport.write(data[start : start + SLICE_BYTES])
 
     @property
     def raw(self) -> asyncio.Transport:
@@ -75,6 +85,12 @@ class BoxTransport:
         if self.reading_paused and not self._transport.is_closing():
             self.reading_paused = False
             self._transport.resume_reading()
+
+    def hold_at_most(self, write_buffer_bytes: int) -> None:
+        """Call the box stalled once more than this waits for it. It is said at once if it is so already."""
+        self._put = self._transport.write if write_buffer_bytes else self._put_in_slices
+        if not self._reset_when_drained and not self._transport.is_closing():
+            self._transport.set_write_buffer_limits(high=write_buffer_bytes)
 
     def stalled(self, now: float) -> None:
         """The event loop's word that the box takes no more for now."""

@@ -117,7 +117,7 @@ class Relay:
         """A box connection is gone."""
         self.connections.discard(connection)
         if connection.load is not None:
-            self.room.release_connection(connection.load)
+            self.room.release_connection(connection.load, connection.transport)
             connection.load = None
 
     def new_request_id(self) -> str:

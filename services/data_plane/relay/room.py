@@ -12,6 +12,7 @@ from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.exchange import Exchange
     from shared.box_token import Box
 
@@ -28,14 +29,22 @@ class OrgLoad:
 
 
 class BoxLoad:
-    """What one box has open in this process. Kept while it has a connection."""
+    """What one box has open in this process. Kept while it has a connection.
 
-    __slots__ = ("connections", "exchanges", "name", "org")
+    Attributes:
+        connections: its connections.
+        stalled: those of them that take nothing of what waits for them.
+        narrow: whether so many are stalled that none may keep more than one piece of an answer.
+    """
+
+    __slots__ = ("connections", "exchanges", "name", "narrow", "org", "stalled")
 
     def __init__(self, name: str, org: OrgLoad) -> None:
         self.name = name
         self.org = org
-        self.connections = 0
+        self.connections: set[BoxTransport] = set()
+        self.stalled: set[BoxTransport] = set()
+        self.narrow = False
         self.exchanges = 0
 
 
@@ -45,13 +54,15 @@ class Room:
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._orgs: dict[str, OrgLoad] = {}
+        # Each may keep a full buffer; and, whatever the settings, one connection may.
+        self._max_stalled_per_box = max(limits.stalled_bytes_per_box // limits.write_buffer_bytes, 1)
 
     @property
     def open_exchanges(self) -> int:
         """How many exchanges are under way, of all orgs."""
         return sum(len(org.exchanges) for org in self._orgs.values())
 
-    def book_connection(self, box: Box, current: BoxLoad | None) -> BoxLoad:
+    def book_connection(self, box: Box, current: BoxLoad | None, transport: BoxTransport) -> BoxLoad:
         """Book a connection on its box, taking it off `current` if that is another's; raises `Refused`.
 
         Behind a trusted proxy one connection may carry one box after another.
@@ -59,11 +70,15 @@ class Room:
         if current is not None and current.name == box.box and current.org.name == box.org:
             return current
         load = self._load_of(box)
-        if load.connections >= self._limits.max_connections_per_box:
+        if len(load.connections) >= self._limits.max_connections_per_box:
             raise _full(self._limits.max_connections_per_box, "connections of one box")
-        load.connections += 1
         if current is not None:
-            self.release_connection(current)
+            self.release_connection(current, transport)
+        load.connections.add(transport)
+        if load.narrow or (current is not None and current.narrow):
+            transport.hold_at_most(0 if load.narrow else self._limits.write_buffer_bytes)
+        if transport.write_paused:
+            self.stalled(load, transport)
         return load
 
     def _load_of(self, box: Box) -> BoxLoad:
@@ -75,10 +90,32 @@ class Room:
             load = org.boxes[box.box] = BoxLoad(box.box, org)
         return load
 
-    def release_connection(self, load: BoxLoad) -> None:
+    def release_connection(self, load: BoxLoad, transport: BoxTransport) -> None:
         """Take a connection off its box."""
-        load.connections -= 1
+        self.drained(load, transport)
+        load.connections.discard(transport)
         self._forget_if_empty(load)
+
+    def stalled(self, load: BoxLoad, transport: BoxTransport) -> None:
+        """A connection's box takes no more of an answer for now.
+
+        One that keeps a full buffer is no harm; hundreds of them are. When their buffers come to
+        `stalled_bytes_per_box`, every connection of the box pauses its provider as soon as anything waits,
+        until half of them have drained. A piece that was already read still has to be kept.
+        """
+        load.stalled.add(transport)
+        if not load.narrow and len(load.stalled) >= self._max_stalled_per_box:
+            load.narrow = True
+            for each in list(load.connections):
+                each.hold_at_most(0)
+
+    def drained(self, load: BoxLoad, transport: BoxTransport) -> None:
+        """A connection's box takes bytes again."""
+        load.stalled.discard(transport)
+        if load.narrow and len(load.stalled) <= self._max_stalled_per_box // 2:
+            load.narrow = False
+            for each in list(load.connections):
+                each.hold_at_most(self._limits.write_buffer_bytes)
 
     def check(self, load: BoxLoad) -> None:
         """Raise `Refused` when the box or its org has too many requests open."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +25,14 @@ OTHER_KEY: Final = "sk-other-org-key-0123456789"
 KEYS: Final = frozenset({KEY.encode(), OTHER_KEY.encode()})
 ATTACK_SECONDS: Final = 8
 CONNECTIONS: Final = 300
-READERS: Final = 60
+READERS: Final = 250
 PIECE: Final = Send(b"x" * 65536)
 BIG: Final = (Send(head_bytes("200 OK", [("Content-Length", str(400 * 65536))])), *(PIECE,) * 400)
 
 ATTACKS: Final[dict[str, list[str]]] = {
     "head": ["-H", "-c", str(CONNECTIONS), "-r", "300", "-i", "1", "-x", "24"],
     "body": ["-B", "-c", str(CONNECTIONS), "-r", "300", "-i", "1", "-s", "8192", "-x", "10"],
-    "read": ["-X", "-c", str(READERS), "-r", "60", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"],
+    "read": ["-X", "-c", str(READERS), "-r", "125", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"],
 }
 
 
@@ -117,6 +122,39 @@ async def test_stalled_readers_cost_little_memory_each(run_relay: RunRelay) -> N
         assert _resident_bytes() - before < 4 * MIB * len(readers)
         for reader in readers:
             reader.abort()
+        await gateway.settled(lambda: gateway.relay.open_exchanges == 0)
+
+
+@asynccontextmanager
+async def _fast_provider() -> AsyncIterator[str]:
+    command = (sys.executable, "-m", "tests.faults.relay.fast_provider")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/v1"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_all_streams_that_a_box_may_have_cost_little_memory_when_it_reads_none(
+    run_relay: RunRelay,
+) -> None:
+    gateway = await run_relay()
+    async with _fast_provider() as endpoint:
+        gateway.set_up(endpoint)
+        gc.collect()
+        before = _resident_bytes()
+        with contextlib.ExitStack() as sockets:
+            for _ in range(READERS):
+                reader = sockets.enter_context(socket.socket())
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+                reader.connect(("127.0.0.1", gateway.port))
+                reader.sendall(request())
+                await asyncio.sleep(0.005)
+            await gateway.settled(lambda: gateway.relay.open_exchanges == READERS)
+            await asyncio.sleep(2)
+            assert _resident_bytes() - before < MAX_GROWTH_BYTES
         await gateway.settled(lambda: gateway.relay.open_exchanges == 0)
 
 
