@@ -131,6 +131,7 @@ class DataPlane:
             box_authorities=settings.authorities(self.box_port),
             tls_context=parts.way_out.tls,
             clock=unix_now,
+            usage_tap=settings.usage_tap,
         )
         parts.table.subscribe(relay.config_changed)
         parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)

@@ -94,6 +94,10 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     access_log: Literal["stderr", "stdout", "off"] = Field(
         "stderr", description="Where the line per request goes."
     )
+    usage_tap: bool = Field(
+        default=True,
+        description="Whether the token counts in providers' answers are read, for metrics and access log.",
+    )
 
     head_seconds: PositiveSeconds = _LIMITS.head_seconds
     body_progress_seconds: PositiveSeconds = _LIMITS.body_progress_seconds

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.usage import UsageTap
 from services.data_plane.relay.egress import DirectEgress, Egress
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
@@ -70,7 +71,9 @@ class HeldBooks:
 
     records: list[ExchangeRecord] = field(default_factory=list)
 
-    def finished(self, record: ExchangeRecord) -> None:
+    def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
+        if tap is not None:
+            record.usage = tap.read()
         self.records.append(record)
 
 
@@ -231,6 +234,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
         policy: tuple[str, ...] = ("127.0.0.0/8", "::1/128"),
         resolver: Resolver | None = None,
         egress: Egress | None = None,
+        usage_tap: bool = True,
         **limits: float,
     ) -> RelayUnderTest:
         table, books, started = HeldTable(), HeldBooks(), asyncio.Event()
@@ -251,6 +255,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
             box_authorities=frozenset({b"10.0.2.2:1000", b"127.0.0.1:%d" % port_of(listener)}),
             tls_context=tls or ssl.create_default_context(),
             clock=unix_now,
+            usage_tap=usage_tap,
         )
         serving = serve(
             app, listener, stop=stop, started=started.set, http=relay.protocol_factory, grace_seconds=1

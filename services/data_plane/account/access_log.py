@@ -12,6 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final, Protocol
 
+from services.data_plane.core.usage import Usage
 from shared.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 0.5
 MAX_PENDING_LINES: Final = 20_000
 MAX_REQUEST_ID_CHARS: Final = 128
+_NO_TOKENS: Final = "".join(f'"{name}":null,' for name in Usage._fields)
 
 
 class TextSink(Protocol):
@@ -94,8 +96,19 @@ def format_line(record: ExchangeRecord) -> str:
         f'"seconds_to_head":{_optional(record.seconds_to_head)},'
         f'"bytes_up":{record.bytes_up},"bytes_down":{record.bytes_down},'
         f'"reused":{"true" if record.reused else "false"},'
-        f'"leaked_key":{"true" if record.leaked_key else "false"},'
+        f'"leaked_key":{"true" if record.leaked_key else "false"},{_tokens(record)}'
         f'"request_id":{quoted(record.request_id[:MAX_REQUEST_ID_CHARS])}}}\n'
+    )
+
+
+def _tokens(record: ExchangeRecord) -> str:
+    usage = record.usage
+    if not isinstance(usage, Usage):
+        return _NO_TOKENS
+    return (
+        f'"input_tokens":{usage.input_tokens},"cached_input_tokens":{usage.cached_input_tokens},'
+        f'"cache_write_tokens":{usage.cache_write_tokens},"output_tokens":{usage.output_tokens},'
+        f'"reasoning_tokens":{usage.reasoning_tokens},'
     )
 
 

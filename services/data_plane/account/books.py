@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
@@ -10,6 +12,12 @@ if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastErrors
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
+    from services.data_plane.core.usage import UsageTap
+
+logger = logging.getLogger(__name__)
+
+MAX_UNREAD: Final = 256
+"""Answers whose usage is read together, at most: each keeps some KiB."""
 
 
 class Books:
@@ -26,9 +34,32 @@ class Books:
         self._last_errors = last_errors
         self._access_log = access_log
         self._key_verdicts = key_verdicts
+        self._unread: list[tuple[ExchangeRecord, UsageTap]] = []
 
-    def finished(self, record: ExchangeRecord) -> None:
-        """Count one finished exchange and log its line. Does not block or raise."""
+    def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
+        """Count one finished exchange and log its line. Does not block or raise.
+
+        What has a tap is booked after this turn of the event loop: its answer has been written by then.
+        """
+        if tap is None:
+            self._book(record)
+            return
+        if not self._unread:
+            asyncio.get_running_loop().call_soon(self._read)
+        self._unread.append((record, tap))
+        if len(self._unread) >= MAX_UNREAD:
+            self._read()
+
+    def _read(self) -> None:
+        unread, self._unread = self._unread, []
+        for record, tap in unread:
+            try:
+                record.usage = tap.read()
+            except Exception:
+                logger.exception("a usage could not be read")
+            self._book(record)
+
+    def _book(self, record: ExchangeRecord) -> None:
         self._metrics.count(record)
         self._last_errors.note(record)
         if self._key_verdicts is not None:

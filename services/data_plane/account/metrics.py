@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from services.data_plane.core.usage import Usage
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
@@ -53,12 +56,18 @@ class _Distribution:
 class _ByProvider:
     """What is counted per provider; the empty name stands for requests that named none."""
 
-    __slots__ = ("bytes_down", "bytes_up", "leaked", "reused", "to_head", "to_send")
+    __slots__ = ("bytes_down", "bytes_up", "leaked", "reused", "to_head", "to_send", "tokens", "usage_found")
 
     def __init__(self) -> None:
         self.bytes_up = self.bytes_down = self.reused = self.leaked = 0
+        self.tokens = [0] * len(Usage._fields)
+        self.usage_found = {"read": 0, "absent": 0, "unreadable": 0}
         self.to_send = _Distribution(SEND_BUCKETS)
         self.to_head = _Distribution(HEAD_BUCKETS)
+
+    def add_usage(self, usage: Usage) -> None:
+        self.usage_found["read"] += 1
+        self.tokens = list(map(add, self.tokens, usage))
 
 
 class Metrics:
@@ -89,6 +98,11 @@ class Metrics:
             sums.reused += 1
         if record.leaked_key:
             sums.leaked += 1
+        usage = record.usage
+        if isinstance(usage, Usage):
+            sums.add_usage(usage)
+        elif usage is not None:
+            sums.usage_found[usage.value] += 1
         if record.seconds_to_send is not None:
             sums.to_send.add(record.seconds_to_send)
         if record.seconds_to_head is not None:
@@ -141,6 +155,7 @@ class Metrics:
             for provider, sums in self._providers.items():
                 counter.add_metric([provider], read(sums))
             yield counter
+        yield from self._usage_families()
         distributions: tuple[tuple[str, str, Callable[[_ByProvider], _Distribution]], ...] = (
             ("aigw_time_to_send_seconds", "From a request's head to its leaving.", lambda sums: sums.to_send),
             (
@@ -155,3 +170,23 @@ class Metrics:
                 chosen = choose(sums)
                 histogram.add_metric([provider], chosen.buckets(), sum_value=chosen.total)
             yield histogram
+
+    def _usage_families(self) -> Iterable[Metric]:
+        tokens = CounterMetricFamily(
+            "aigw_tokens",
+            "Tokens, as the providers' answers say. Cached input and cache writes are parts of input, and "
+            "reasoning is part of output.",
+            labels=["provider", "kind"],
+        )
+        found = CounterMetricFamily(
+            "aigw_usage_reads",
+            "Answers that were looked through for their tokens, by what was found.",
+            labels=["provider", "found"],
+        )
+        for provider, sums in self._providers.items():
+            for kind, count in zip(Usage._fields, sums.tokens, strict=True):
+                tokens.add_metric([provider, kind.removesuffix("_tokens")], count)
+            for what, count in sums.usage_found.items():
+                found.add_metric([provider, what], count)
+        yield tokens
+        yield found

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from services.data_plane.core.usage import NoUsage, Usage
 
 Outcome = Literal[
     "answered",  # the provider's answer reached the box whole
@@ -36,6 +39,7 @@ class ExchangeRecord:
         reused: whether a pooled connection carried it.
         request_id: the provider's request id, or the gateway's own for its own answers.
         leaked_key: whether the placeholder looked like a real provider key.
+        usage: the tokens that the provider says it cost, or why that is unknown; None where nobody looked.
     """
 
     org: str = ""
@@ -56,3 +60,4 @@ class ExchangeRecord:
     reused: bool = False
     request_id: str = ""
     leaked_key: bool = False
+    usage: Usage | NoUsage | None = None

@@ -21,6 +21,7 @@ from services.data_plane.core.response_rules import (
     check_response,
     prepare_response,
 )
+from services.data_plane.core.usage import UsageTap
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 # A request that may be sent again when a pooled connection turns out dead (RFC 9110 §9.2.2, §9.3).
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_OK: Final = 200
 
 
 class Stage(Enum):
@@ -73,6 +75,7 @@ class Exchange:
         "record",
         "stage",
         "started",
+        "tap",
     )
 
     def __init__(
@@ -100,6 +103,7 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
+        self.tap: UsageTap | None = None
         # Where the payload stands in the latest piece of a chunked error.
         self._spans: list[tuple[int, int]] | None = None
 
@@ -234,6 +238,8 @@ class Exchange:
             self._scan = KeyScan(self.integration.key_bytes)
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
+        elif head.status == _OK and self._relay.usage_tap and self.head.method == b"POST":
+            self.tap = UsageTap()
         close = self._box_connection.answering(head)
         return prepare_response(head, self.integration, close=close)
 
@@ -250,6 +256,11 @@ class Exchange:
             self._box_connection.write(head + data)
         else:
             self._box_connection.transport.write_now(data)
+        tap = self.tap
+        if tap is not None:
+            tap.pieces.append(data)
+            if self.record.bytes_down >= tap.trim_at:
+                tap.trim(self.record.bytes_down)
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""

@@ -55,6 +55,7 @@ class Relay:
         box_authorities: frozenset[bytes],
         tls_context: ssl.SSLContext,
         clock: Clock,
+        usage_tap: bool = False,
     ) -> None:
         self.identity = identity
         self.table = table
@@ -62,6 +63,7 @@ class Relay:
         self.limits = limits
         self.authorities = box_authorities
         self.clock = clock
+        self.usage_tap = usage_tap
         self.tasks = TaskSet()
         self.connections: set[BoxConnection] = set()
         self.batch = WriteBatch()
@@ -104,7 +106,7 @@ class Relay:
     def leave(self, exchange: Exchange) -> None:
         """An exchange is over: book it."""
         self.room.leave(exchange.load, exchange)
-        self.account.finished(exchange.record)
+        self.account.finished(exchange.record, exchange.tap)
 
     def book_refusal(self, refused: Refused, provider: Provider | None, record: ExchangeRecord) -> None:
         """Book a request that never became an exchange, and give it the gateway's own id."""

@@ -11,6 +11,7 @@ import pytest
 
 from services.data_plane.account.access_log import MAX_REQUEST_ID_CHARS, AccessLog, format_line
 from services.data_plane.account.record import ExchangeRecord
+from services.data_plane.core.usage import NoUsage, Usage
 from shared.tasks import TaskSet
 
 RECORD = ExchangeRecord(
@@ -29,6 +30,7 @@ RECORD = ExchangeRecord(
     bytes_down=20,
     reused=True,
     request_id="req_1",
+    usage=Usage(70, 20, 10, 50, 30),
 )
 
 
@@ -62,8 +64,19 @@ def test_a_line_is_json_with_every_field_of_the_record() -> None:
         "bytes_down": 20,
         "reused": True,
         "leaked_key": False,
+        "input_tokens": 70,
+        "cached_input_tokens": 20,
+        "cache_write_tokens": 10,
+        "output_tokens": 50,
+        "reasoning_tokens": 30,
         "request_id": "req_1",
     }
+
+
+@pytest.mark.parametrize("usage", [None, *NoUsage])
+def test_tokens_that_are_not_known_are_null(usage: NoUsage | None) -> None:
+    line = json.loads(format_line(ExchangeRecord(usage=usage)))
+    assert {line[name] for name in Usage._fields} == {None}
 
 
 def test_what_a_provider_puts_into_its_request_id_stays_one_bounded_json_text() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
+import pytest
+
 from services.data_plane.account.access_log import AccessLog
-from services.data_plane.account.books import Books
+from services.data_plane.account.books import MAX_UNREAD, Books
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.account.record import ExchangeRecord
+from services.data_plane.core.usage import NoUsage, Usage, UsageTap
 
 FAILED = ExchangeRecord(org="acme", provider="openai", status=500, outcome="answered")
 
@@ -25,3 +29,46 @@ def test_without_an_access_log_the_rest_is_still_booked() -> None:
     metrics = Metrics()
     Books(metrics, LastErrors(), None).finished(FAILED)
     assert b'status="500"' in metrics.exposition()
+
+
+def tapped(body: bytes) -> UsageTap:
+    tap = UsageTap()
+    tap.pieces.append(body)
+    return tap
+
+
+async def test_the_usage_of_an_answer_is_booked_a_turn_later_and_logged_without_a_word_of_it() -> None:
+    metrics, sink = Metrics(), io.StringIO()
+    log = AccessLog(sink)
+    books = Books(metrics, LastErrors(), log)
+    record = ExchangeRecord(org="acme", provider="openai", status=200, outcome="answered")
+    books.finished(record, tapped(b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5}}'))
+    assert (record.usage, log._pending) == (None, [])
+    await asyncio.sleep(0)
+    assert record.usage == Usage(7, 0, 0, 5, 0)
+    assert b'aigw_tokens_total{kind="input",provider="openai"} 7.0' in metrics.exposition()
+    log._write(log._take())
+    assert '"input_tokens":7,' in sink.getvalue()
+    assert "canary" not in sink.getvalue() + metrics.exposition().decode()
+
+
+async def test_so_many_unread_answers_are_read_at_once() -> None:
+    metrics = Metrics()
+    books = Books(metrics, LastErrors(), None)
+    for _ in range(MAX_UNREAD):
+        books.finished(ExchangeRecord(provider="openai"), tapped(b"{}"))
+    assert f'found="absent",provider="openai"}} {MAX_UNREAD}.0'.encode() in metrics.exposition()
+    await asyncio.sleep(0)
+
+
+class FailingTap(UsageTap):
+    def read(self) -> NoUsage:
+        raise ArithmeticError
+
+
+async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureFixture) -> None:
+    metrics = Metrics()
+    Books(metrics, LastErrors(), None).finished(FAILED, FailingTap())
+    await asyncio.sleep(0)
+    assert b'status="500"' in metrics.exposition()
+    assert "a usage could not be read" in caplog.text

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.data_plane.account.metrics import HEAD_BUCKETS, Metrics
 from services.data_plane.account.record import ExchangeRecord
+from services.data_plane.core.usage import NoUsage, Usage
 
 
 def values(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -57,6 +58,22 @@ def test_bytes_reuse_and_leaked_keys_are_summed_by_provider() -> None:
     assert value(metrics, "aigw_reused_connections_total", provider="openai") == 1
     assert value(metrics, "aigw_leaked_keys_total", provider="openai") == 1
     assert value(metrics, "aigw_leaked_keys_total", provider="anthropic") == 0
+
+
+def test_tokens_are_summed_by_provider_and_kind_and_what_is_unknown_is_counted() -> None:
+    metrics = Metrics()
+    metrics.count(answered(usage=Usage(10, 4, 1, 5, 2)))
+    metrics.count(answered(usage=Usage(1, 0, 0, 1, 0)))
+    for unknown in (NoUsage.UNREADABLE, NoUsage.ABSENT, None):
+        metrics.count(answered(usage=unknown))
+    metrics.count(answered(provider="anthropic", usage=NoUsage.UNREADABLE))
+    kinds = {"input": 11, "cached_input": 4, "cache_write": 1, "output": 6, "reasoning": 2}
+    name = "aigw_tokens_total"
+    assert {kind: value(metrics, name, provider="openai", kind=kind) for kind in kinds} == kinds
+    assert value(metrics, name, provider="anthropic", kind="input") == 0
+    found = {"read": 2, "absent": 1, "unreadable": 1}
+    name = "aigw_usage_reads_total"
+    assert {what: value(metrics, name, provider="openai", found=what) for what in found} == found
 
 
 def test_times_fall_into_cumulative_buckets() -> None:
