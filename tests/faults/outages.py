@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from shared.tasks import TaskSet
 from tests.faults.site import Site
 from tests.support.fault_proxy import Weather
 
+PAUSE_MILLISECONDS: Final = 600_000
+DELAY_SECONDS: Final = 0.1
+SLICE_BYTES: Final = 64
+RESET_EVERY_SECONDS: Final = 0.5
 Outage = Callable[[Site], AbstractAsyncContextManager[None]]
 
 
@@ -43,6 +48,41 @@ async def redis_half_open(site: Site) -> AsyncIterator[None]:
         # What was lost leaves the connections out of step, as a real network would end them.
         site.backends.redis_proxy.reset_all()
         site.backends.redis_proxy.set(Weather())
+
+
+@asynccontextmanager
+async def redis_without_writes(site: Site) -> AsyncIterator[None]:
+    """Redis answers whoever reads; whoever writes waits, as if the control planes could not reach it."""
+    with site.backends.valkey.client() as redis:
+        redis.execute_command("CLIENT PAUSE", PAUSE_MILLISECONDS, "WRITE")
+        try:
+            yield
+        finally:
+            redis.client_unpause()
+
+
+@asynccontextmanager
+async def redis_slow(site: Site) -> AsyncIterator[None]:
+    """All that Redis says and hears comes late, and a few bytes at a time."""
+    with site.backends.redis_proxy.under(Weather(delay_seconds=DELAY_SECONDS, slice_bytes=SLICE_BYTES)):
+        yield
+
+
+@asynccontextmanager
+async def redis_reset(site: Site) -> AsyncIterator[None]:
+    """Every connection to Redis is reset again and again."""
+
+    async def reset() -> None:
+        while True:
+            site.backends.redis_proxy.reset_all()
+            await asyncio.sleep(RESET_EVERY_SECONDS)
+
+    tasks = TaskSet()
+    tasks.start(reset(), "resets")
+    try:
+        yield
+    finally:
+        await tasks.aclose()
 
 
 @asynccontextmanager

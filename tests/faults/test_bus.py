@@ -9,11 +9,30 @@ import pytest
 
 from shared.config_feed import STREAM_KEY
 from tests.faults.form import FULL_ONLY, MARKS, Form
-from tests.faults.outages import Outage, redis_half_open, redis_silent, redis_stopped
+from tests.faults.outages import (
+    DELAY_SECONDS,
+    RESET_EVERY_SECONDS,
+    SLICE_BYTES,
+    Outage,
+    redis_half_open,
+    redis_reset,
+    redis_silent,
+    redis_slow,
+    redis_stopped,
+    redis_without_writes,
+)
 from tests.faults.site import Site
 from tests.faults.trial import Trial, on_trial
 
 pytestmark = MARKS
+OUTAGES: dict[str, tuple[Outage, str]] = {
+    "silent": (redis_silent, "connections stay, no answer"),
+    "half open": (redis_half_open, "connections stay, answers get lost"),
+    "without writes": (redis_without_writes, "it answers readers, and takes no event and no heartbeat"),
+    "slow": (redis_slow, f"{DELAY_SECONDS * 1000:g} ms late each way, {SLICE_BYTES} bytes at a time"),
+    "reset": (redis_reset, f"every connection reset every {RESET_EVERY_SECONDS:g} s"),
+}
+REST = [name for name in OUTAGES if name != "silent"]
 PATIENT_LOOK_SECONDS = 0.25
 """Where many changes wait at once, a look at each must not become a load of its own."""
 
@@ -31,13 +50,11 @@ async def test_changes_go_on_while_redis_is_down(site: Site, form: Form) -> None
         await change_during(redis_stopped, trial, form.redis_down_seconds, form.redis_down_changes)
 
 
-@pytest.mark.parametrize("what", ["silent", pytest.param("half open", marks=FULL_ONLY)])
-async def test_changes_go_on_while_redis_gives_no_answer(site: Site, form: Form, what: str) -> None:
-    outage: Outage = redis_silent if what == "silent" else redis_half_open
-    done = (
-        f"connections stay, no answer for {form.redis_silent_seconds:g} s, {form.redis_down_changes} changes"
-    )
-    async with on_trial(site, f"Redis {what}", done) as trial:
+@pytest.mark.parametrize("name", ["silent", *(pytest.param(name, marks=FULL_ONLY) for name in REST)])
+async def test_changes_go_on_while_redis_is_of_no_use(site: Site, form: Form, name: str) -> None:
+    outage, what = OUTAGES[name]
+    done = f"{what} for {form.redis_silent_seconds:g} s, {form.redis_down_changes} changes"
+    async with on_trial(site, f"Redis {name}", done) as trial:
         await change_during(outage, trial, form.redis_silent_seconds, form.redis_down_changes)
 
 

@@ -82,7 +82,6 @@ async def test_a_process_that_finds_nothing_says_so_and_catches_up(site: Site) -
         await expect_every_key(trial, plane)
 
 
-@FULL_ONLY
 async def test_many_first_requests_of_an_org_are_one_read(site: Site) -> None:
     done = f"{FIRST_REQUESTS} requests at once for one org, to a data plane without prefetch"
     async with (
