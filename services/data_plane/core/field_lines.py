@@ -22,9 +22,7 @@ _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}:" % MAX_NAME_BYT
 _CONTROLS: Final = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"  # noqa: PLR2004  # a tab
 
 _Name = tuple[int, bytes]
-"""What a name means: its flags, and the name in lower case."""
-_KEPT: Final[_Name] = (KEEP, b"")
-_DROPPED: Final[_Name] = (DROP, b"")
+"""What a name means: its flags, and the name in lower case where it is noted."""
 
 
 class BadFields(ValueError):  # noqa: N818  # a finding about the peer's bytes
@@ -51,7 +49,7 @@ class FieldRules:
             raise BadFields("a header line is folded" if folded else "a header line is malformed")
         lower = name[:-1].lower()
         flags = self._judge(lower)
-        found = (flags, lower) if flags & NOTE else _KEPT if flags else _DROPPED
+        found = (flags, lower) if flags & NOTE else (flags, b"")
         if len(self.remembered) >= MAX_REMEMBERED_NAMES:
             self.remembered.clear()
         self.remembered[name] = found
@@ -80,11 +78,10 @@ def cut_fields(
     noted: dict[bytes, list[bytes]] = {}
     for line in lines:
         colon = line.find(b":") + 1
-        found = remembered.get(line[:colon]) or rules.read(line)
-        if found is _KEPT:
+        flags, name = remembered.get(line[:colon]) or rules.read(line)
+        if flags == KEEP:
             kept.append(line)
-        elif found is not _DROPPED:
-            flags, name = found
+        elif flags:
             if flags & KEEP:
                 kept.append(line)
             noted.setdefault(name, []).append(line[colon:].strip(b" \t"))

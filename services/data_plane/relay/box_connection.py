@@ -22,7 +22,7 @@ from services.data_plane.core.route import find_route, provider_hint, split_targ
 from services.data_plane.relay.box_endings import BoxEndings
 from services.data_plane.relay.box_phase import Phase, phase_seconds
 from services.data_plane.relay.box_transport import BoxTransport
-from services.data_plane.relay.exchange import Exchange
+from services.data_plane.relay.exchange import Exchange, Stage
 from services.data_plane.relay.hand_over import hand_over
 from shared.rejections import Rejection
 
@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 _SWITCHING: Final = 101
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
-_IDLE, _HEAD, _BODY, _ANSWER, _LAST_ANSWER, _SPLICED, _DISCARD, *_, _GONE = Phase
+_IDLE: Final = Phase.IDLE
+_HEAD: Final = Phase.HEAD
+_BODY: Final = Phase.BODY
+_ANSWER: Final = Phase.ANSWER
+_LAST_ANSWER: Final = Phase.LAST_ANSWER
+_SPLICED: Final = Phase.SPLICED
+_DISCARD: Final = Phase.DISCARD
+_GONE: Final = Phase.GONE
+_PREPARING: Final = Stage.PREPARING
 
 
 class BoxConnection(BoxEndings):
@@ -183,7 +191,7 @@ class BoxConnection(BoxEndings):
             self._enter(_BODY)
             if rest:
                 body = self._body_part(rest)
-        if self._exchange is exchange:
+        if exchange.stage is _PREPARING:  # a body that breaks the rules has ended it
             exchange.start(body)
 
     def _body_part(self, data: bytes) -> bytes:

@@ -5,8 +5,7 @@ What it reads is `BoxConnection`'s business; this knows only that there may be a
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.data_plane.relay.box_phase import Phase
 
@@ -17,10 +16,12 @@ if TYPE_CHECKING:
     from services.data_plane.relay.room import BoxLoad
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
-_LINGER, _ENDING, _GONE = Phase.LINGER, Phase.ENDING, Phase.GONE
+_LINGER: Final = Phase.LINGER
+_ENDING: Final = Phase.ENDING
+_GONE: Final = Phase.GONE
 
 
-class BoxEndings(asyncio.Protocol):
+class BoxEndings:
     """The half of a box connection that reads nothing."""
 
     __slots__ = ("_exchange", "_phase", "_relay", "_since", "load", "transport")

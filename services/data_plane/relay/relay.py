@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.refused import Refused
@@ -41,7 +40,7 @@ SWEEP_SECONDS: Final = 0.5
 
 
 class Relay:
-    """Made once per process; `protocol_factory` is what the box listener serves with."""
+    """Made once per process, in its event loop; `protocol_factory` is what the box listener serves with."""
 
     def __init__(
         self,
@@ -63,6 +62,7 @@ class Relay:
         self.limits = limits
         self.authorities = box_authorities
         self.clock = clock
+        self.loop = asyncio.get_running_loop()
         self.usage_tap = usage_tap
         self.tasks = TaskSet()
         self.connections: set[BoxConnection] = set()
@@ -82,11 +82,6 @@ class Relay:
         self.room = Room(limits)
         self._sweeper: asyncio.TimerHandle | None = None
 
-    @cached_property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that everything of this relay runs on."""
-        return asyncio.get_running_loop()
-
     @property
     def open_exchanges(self) -> int:
         """How many requests are under way."""
@@ -96,10 +91,11 @@ class Relay:
     def protocol_factory(self) -> ProtocolFactory:
         """What uvicorn's `http=` takes."""
 
-        def make(**parts: Any) -> BoxConnection:  # uvicorn's four arguments
+        def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
             if self._sweeper is None:
                 self._sweep()
-            return BoxConnection(self, UvicornParts(**parts))
+            # A protocol by its methods, which is all that event loops ask for (docs/adr/0012).
+            return cast("asyncio.Protocol", BoxConnection(self, UvicornParts(**parts)))
 
         return make
 
