@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 from playwright.async_api import Dialog, Locator, expect
 
 from aigw.banner import MEMBER, OWNER
+from shared.acknowledgement import REPORT_SECONDS
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WatchedPage
 from tests.portal.world import PortalWorld
@@ -171,6 +173,43 @@ async def test_a_key_that_the_provider_rejects_in_traffic_is_shown(
     answer = await portal.control_plane.client.get(f"{base_url}models", headers=head)
     assert answer.headers["x-run9-error"] == "upstream_key_rejected"
     await expect(card.locator(".chip")).to_have_text("Key rejected just now", timeout=15_000)
+
+
+async def test_a_test_of_the_saved_key_is_no_traffic_and_leaves_no_key(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    """The chip is about boxes: neither a good nor a refused test moves it."""
+    await portal.set_up("anthropic", key="sk-ant-api03-of-nobody-0123456789")
+    page, card = await open_set_up(portal, open_page)
+    for provider, words in (("openai", "The saved key works."), ("anthropic", "refuses the saved key")):
+        of_one = page.card(provider)
+        await of_one.get_by_role("button", name=re.compile("^Test ")).click()
+        await expect(of_one.locator(".verdict")).to_contain_text(words)
+        await expect(of_one.locator(".steps li")).to_have_count(4)
+        await expect(of_one.locator(".chip")).to_have_text("On, unverified")
+    await page.settled()
+    assert await page.keys_left() == []
+    await asyncio.sleep(REPORT_SECONDS + 1)  # by then traffic would have been told
+    await page.goto(portal.url())
+    await expect(card.locator(".chip")).to_have_text("On, unverified")
+
+
+async def test_a_saved_key_is_tested_while_switched_off(portal: PortalWorld, open_page: OpenPage) -> None:
+    await portal.set_up("openai", enabled=False)
+    page = await open_page()
+    await page.card("openai").get_by_role("button", name="Test OpenAI").click()
+    await expect(page.card("openai").locator(".verdict")).to_have_text("The saved key works.")
+    await expect(page.card("openai").locator(".chip")).to_have_text("Off")
+
+
+async def test_a_saved_key_is_not_tested_at_a_new_endpoint(portal: PortalWorld, open_page: OpenPage) -> None:
+    page, card = await open_set_up(portal, open_page)
+    await card.get_by_label("Custom Endpoint").fill("https://gateway.example/v1")
+    await expect(card.get_by_role("button", name="Test OpenAI")).to_be_disabled()
+    await card.get_by_role("button", name="Test OpenAI").click(force=True)
+    await expect(key_of(card)).to_be_focused()
+    await expect(card.locator(".trial")).to_have_count(0)
+    assert page.faults == []
 
 
 async def test_the_tabs_of_the_lines_move_by_arrow_keys(portal: PortalWorld, open_page: OpenPage) -> None:

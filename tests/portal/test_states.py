@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from asyncio import TaskGroup
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -9,9 +11,12 @@ import pytest
 from playwright.async_api import expect
 
 from aigw.banner import MEMBER
+from services.data_plane.trial.stored_keys import MAX_TRIALS_PER_ORG
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WIDTHS, WatchedPage
 from tests.portal.world import PortalWorld
+from tests.support.answers import json_answer
+from tests.support.scripted_upstream import Close, ScriptedUpstream, WaitFor
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
 State = Callable[[PortalWorld, OpenPage], Awaitable[WatchedPage]]
@@ -96,6 +101,50 @@ async def a_refused_key(portal: PortalWorld, open_page: OpenPage) -> WatchedPage
     return page
 
 
+async def tested(portal: PortalWorld, open_page: OpenPage, words: str) -> WatchedPage:
+    """Test the saved key, and wait for what is said of it."""
+    page = await open_page()
+    card = page.card("openai")
+    await card.get_by_role("button", name="Test OpenAI").click()
+    await expect(card.locator(".verdict")).to_contain_text(words)
+    last4 = (await portal.state("openai"))["key"]["last4"]
+    await expect(card.locator(".trial")).to_contain_text(f"Tried the saved key, which ends …{last4}, at ")
+    return page
+
+
+async def a_saved_key_that_works(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    await portal.set_up("openai")
+    return await tested(portal, open_page, "The saved key works.")
+
+
+async def a_saved_key_that_is_refused(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    await portal.set_up("openai", key="sk-demo-of-nobody-0123456789")
+    return await tested(portal, open_page, "refuses the saved key")
+
+
+async def a_saved_key_whose_provider_is_down(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    async with ScriptedUpstream(respond=lambda _: json_answer({}, status="500 Oops")) as upstream:
+        await portal.set_up("openai", endpoint=f"{upstream.origin}/v1")
+        return await tested(portal, open_page, "says nothing about the key")
+
+
+async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    released = asyncio.Event()
+    async with (
+        ScriptedUpstream(respond=lambda _: (WaitFor(released), Close())) as upstream,
+        TaskGroup() as group,
+    ):
+        await portal.set_up("openai", endpoint=f"{upstream.origin}/v1")
+        for _ in range(MAX_TRIALS_PER_ORG):
+            group.create_task(portal.test("openai"))
+        await upstream.wait_for(lambda: len(upstream.requests) == MAX_TRIALS_PER_ORG)
+        page = await open_page()
+        await page.card("openai").get_by_role("button", name="Test OpenAI").click()
+        await expect(page.card("openai")).to_contain_text("Not tested. Too many tests are running")
+        released.set()
+    return page
+
+
 async def somebody_was_faster(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await both_on(portal, open_page)
     await portal.set_up("openai", enabled=False)
@@ -159,8 +208,9 @@ async def the_session_has_ended(portal: PortalWorld, open_page: OpenPage) -> Wat
 
 STATES: Final[tuple[State, ...]] = (
     my_orgs, nothing_set_up, both_on, off, about_to_switch_off, snippets_shown, a_key_of_the_other_provider,
-    faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, somebody_was_faster, asked_to_clear,
-    a_member_looks, members, history, not_my_org, signed_out, a_used_link, the_session_has_ended,
+    faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, a_saved_key_that_works,
+    a_saved_key_that_is_refused, a_saved_key_whose_provider_is_down, a_saved_key_that_cannot_be_tested_now,
+    somebody_was_faster, asked_to_clear, a_member_looks, members, history, not_my_org, signed_out, a_used_link, the_session_has_ended,
 )  # fmt: skip
 
 

@@ -71,17 +71,27 @@ class PortalWorld:
         value = answer.cookies[SESSION_COOKIE]
         await context.add_cookies([{"name": SESSION_COOKIE, "value": value, "url": self.origin}])
 
-    async def set_up(self, provider: str, *, enabled: bool = True, key: str | None = None) -> None:
+    async def set_up(
+        self, provider: str, *, enabled: bool = True, key: str | None = None, endpoint: str | None = None
+    ) -> None:
         """Save a provider as somebody else would, by REST."""
         answer = await self.control_plane.change(
             "PUT",
             self.org,
             provider,
             api_key=key or self.keys[provider],
-            endpoint=self.endpoints[provider],
+            endpoint=endpoint or self.endpoints[provider],
             enabled=enabled,
         )
         assert answer.is_success, answer.text
+
+    async def test(self, provider: str) -> dict[str, Any]:
+        """Test the saved key by REST."""
+        path = f"/orgs/{self.org}/ai-integrations/{provider}/test"
+        head = {"authorization": f"Bearer {self.control_plane.owner_token}"}
+        answer = await self.control_plane.client.post(path, json={}, headers=head)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
     async def state(self, provider: str) -> dict[str, Any]:
         """Read a card by REST."""

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { changes, faults, isDirty, requestBody, trialBody, untouched } from "../../../services/control_plane/portal/static/draft.js";
+import { changes, faults, isDirty, requestBody, trialBody, triesSavedKey, untouched } from "../../../services/control_plane/portal/static/draft.js";
 
 const KEY = "sk-proj-0123456789";
 const NEW = { provider: "openai", state: "not_set_up", endpoint: "https://api.openai.com/v1", key: { set: false } };
@@ -41,7 +41,18 @@ test("going back to the provider's own endpoint is a change that says so", () =>
   assert.equal(requestBody(CUSTOM, draft).endpoint, null);
 });
 
-test("a trial without a typed key asks for the stored one", () => {
-  assert.deepEqual(trialBody(untouched(ON)), {});
-  assert.deepEqual(trialBody({ ...untouched(CUSTOM), key: KEY }), { api_key: KEY, endpoint: CUSTOM.endpoint });
+test("a trial without a typed key is of the saved one, where that is saved to go", () => {
+  for (const saved of [ON, CUSTOM]) {
+    assert.equal(triesSavedKey(saved, untouched(saved)), true);
+    assert.deepEqual(trialBody(saved, untouched(saved)), {});
+  }
+  assert.equal(triesSavedKey(NEW, untouched(NEW)), false);
+});
+
+test("a typed key is tried where it is typed to go, also when that is back to the provider's own", () => {
+  const draft = { ...untouched(CUSTOM), key: ` ${KEY}\n` };
+  assert.equal(triesSavedKey(CUSTOM, draft), false);
+  assert.deepEqual(trialBody(CUSTOM, draft), { api_key: KEY, endpoint: CUSTOM.endpoint });
+  assert.deepEqual(trialBody(CUSTOM, { ...draft, endpoint: " " }), { api_key: KEY, endpoint: "https://api.openai.com/v1" });
+  assert.deepEqual(trialBody(NEW, { ...untouched(NEW), key: KEY }), { api_key: KEY, endpoint: "https://api.openai.com/v1" });
 });

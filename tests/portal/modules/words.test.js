@@ -68,6 +68,19 @@ test("only the provider's refusal is called a refusal", () => {
   assert.match(words.trialVerdict(result("unknown", "dns")).text, /nothing about the key. Check the endpoint's host name/);
 });
 
+test("a trial says which key it was of, and what to do about a saved one", () => {
+  const stored = (verdict) => words.trialVerdict({ verdict, tested: "stored", steps: [{ step: "authentication", status: "unknown" }] }).text;
+  assert.equal(words.triedKey("AbCd"), "the saved key, which ends …AbCd");
+  assert.equal(words.triedKey(null), "the key you typed");
+  assert.equal(stored("valid"), "The saved key works.");
+  assert.match(stored("invalid"), /refuses the saved key. Replace it/);
+  assert.equal(stored("unknown"), "This says nothing about the key. Try again in a minute.");
+});
+
+test("a step tells its time where something was done", () => {
+  assert.deepEqual([0.004, 0.25, 12.3, null, undefined].map(words.stepTime), ["0.00 s", "0.25 s", "12 s", "", ""]);
+});
+
 test("a spreadsheet runs nothing of an export", () => {
   assert.equal(cell('=HYPERLINK("x")'), `"'=HYPERLINK(""x"")"`);
   for (const start of "+-@") assert.equal(cell(`${start}1`), `"'${start}1"`);

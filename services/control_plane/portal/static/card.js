@@ -2,7 +2,7 @@
 
 import { askToClear } from "./clear_dialog.js";
 import { attribute, h, newId, say } from "./dom.js";
-import { changes, faults, isDirty, requestBody, trialBody, untouched } from "./draft.js";
+import { changes, faults, isDirty, requestBody, trialBody, triesSavedKey, untouched } from "./draft.js";
 import { endpointHint, requestTarget } from "./endpoint_rules.js";
 import { copyButton, row, textField, toggle } from "./fields.js";
 import { keyHint } from "./key_rules.js";
@@ -10,7 +10,7 @@ import { PROVIDERS } from "./providers.js";
 import { orgPath, rest } from "./rest.js";
 import { watchRollout, watchTraffic } from "./rollout_watch.js";
 import { snippetBox } from "./snippet_box.js";
-import { trialBox } from "./trial_box.js";
+import { trialBegun, trialBox } from "./trial_box.js";
 import { ago, differences, listed, rollout, savedKey, status, who } from "./words.js";
 
 export class Card {
@@ -204,7 +204,7 @@ export class Card {
     this.#renderSwitch(changed, isSetUp);
     const cannotSave = !this.isDirty || Object.keys(found).length > 0 || this.busy;
     attribute(this.save, "aria-disabled", cannotSave ? "true" : null);
-    attribute(this.test, "aria-disabled", this.busy || found.endpoint || (found.key && !changed.endpoint) ? "true" : null);
+    attribute(this.test, "aria-disabled", this.busy || found.endpoint || found.key ? "true" : null);
     say(this.save, this.busy === "save" ? "Saving …" : "Save");
     say(this.test, this.busy === "test" ? "Testing …" : "Test");
     this.discard.hidden = !this.isDirty;
@@ -304,14 +304,14 @@ export class Card {
     try {
       await work();
     } catch (error) {
-      this.#refused(error);
+      this.#refused(error, what);
     } finally {
       this.busy = "";
       this.#render();
     }
   }
 
-  #refused(error) {
+  #refused(error, what) {
     if (error.is?.("state-changed")) return this.#conflict(error);
     const found = { key: error.faultAt?.("#/api_key"), endpoint: error.faultAt?.("#/endpoint") };
     this.serverFaults = Object.fromEntries(Object.entries(found).filter(([, text]) => text));
@@ -320,7 +320,8 @@ export class Card {
       this.#render();
       return this.#focusFirstFault(this.serverFaults);
     }
-    this.#tell("bad", h("p", {}, h("strong", {}, "Nothing was changed. "), error.message, " What you typed is still here."));
+    if (what === "test") this.#tell("warn", h("p", {}, h("strong", {}, "Not tested. "), error.message));
+    else this.#tell("bad", h("p", {}, h("strong", {}, "Nothing was changed. "), error.message, " What you typed is still here."));
   }
 
   #focusFirstFault(found) {
@@ -388,12 +389,14 @@ export class Card {
     if (this.test.getAttribute("aria-disabled") === "true") {
       return this.#focusFirstFault(faults(this.saved, this.draft));
     }
-    this.trial.replaceChildren();
+    this.trial.replaceChildren(trialBegun(triesSavedKey(this.saved, this.draft) ? this.saved.key.last4 : ""));
     this.notice.replaceChildren();
+    let outcome = [];
     await this.#whileBusy("test", async () => {
-      const { data } = await rest("POST", `${this.path}/test`, { body: trialBody(this.draft) });
-      this.trial.replaceChildren(trialBox(data));
+      const { data } = await rest("POST", `${this.path}/test`, { body: trialBody(this.saved, this.draft) });
+      outcome = [trialBox(data)];
     });
+    this.trial.replaceChildren(...outcome);
   }
 
   async #clear() {

@@ -58,10 +58,14 @@ export function requestBody(saved, draft) {
   return body;
 }
 
-/** The body of the trial of this draft; without a typed key the stored one is tried. */
-export function trialBody(draft) {
-  const body = {};
-  if (draft.key.trim()) body.api_key = draft.key.trim();
-  if (draft.endpoint.trim()) body.endpoint = draft.endpoint.trim();
-  return body;
+/** Whether a trial of this draft would be one of the saved key. */
+export function triesSavedKey(saved, draft) {
+  return saved.state !== "not_set_up" && draft.key.trim() === "";
+}
+
+/** The body of the trial of this draft: the saved key is tried where it is saved to go, a typed one as typed. */
+export function trialBody(saved, draft) {
+  if (triesSavedKey(saved, draft)) return {};
+  const endpoint = draft.endpoint.trim() || PROVIDERS[saved.provider].defaultEndpoint;
+  return { api_key: draft.key.trim(), endpoint };
 }

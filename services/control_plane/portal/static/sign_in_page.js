@@ -43,7 +43,7 @@ function byIssuer(query) {
 function byLink() {
   return [
     h("p", {}, "This gateway runs on this machine only. Open the link that ", h("code", {}, "aigw up"), " printed beside ", h("strong", {}, "Portal"), "; it signs you in once."),
-    h("p", { class: "fine" }, "Used already, or older than 30 minutes? ", h("code", {}, "aigw sign-in-link"), " prints a new one."),
+    h("p", { class: "fine" }, "Used already, or older than 30 minutes? In the folder where ", h("code", {}, "make run"), " was called, ", h("code", {}, ".venv/bin/aigw sign-in-link"), " prints a new one; give it the same ", h("code", {}, "--data-dir"), " if the gateway was started with one."),
   ];
 }
 

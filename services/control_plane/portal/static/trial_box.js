@@ -1,7 +1,7 @@
-// The outcome of a trial: a verdict, and each step with what was found.
+// The outcome of a trial: a verdict, each step with what was found, which key it was and where it went.
 
 import { h, icon } from "./dom.js";
-import { stepName, trialVerdict } from "./words.js";
+import { stepName, stepTime, trialVerdict, triedKey } from "./words.js";
 
 const MARKS = {
   ok: ["check", "passed"],
@@ -10,25 +10,37 @@ const MARKS = {
   skipped: ["dash", "not tried"],
 };
 
+/** Say that a trial is under way; `last4` is the saved key's end, "" for a typed key. */
+export function trialBegun(last4) {
+  return h("p", { class: "trial fine" }, `Testing ${triedKey(last4)} …`);
+}
+
 /** Build the list for a trial's result. */
 export function trialBox(result) {
   const verdict = trialVerdict(result);
+  const isSaved = result.tested === "stored";
   return h(
     "div",
     { class: `trial ${verdict.tone}` },
     h("p", { class: "verdict" }, verdict.text),
     h("ol", { class: "steps" }, result.steps.map(step)),
-    h("p", { class: "fine" }, "Tried at ", h("code", {}, result.endpoint)),
+    h(
+      "p",
+      { class: "fine" },
+      `Tried ${triedKey(result.key_last4)}, at `,
+      h("code", {}, result.endpoint),
+      isSaved ? ", by a gateway process, the way boxes use it" : "",
+    ),
   );
 }
 
-function step({ step: name, status, detail }) {
+function step({ step: name, status, detail, seconds }) {
   const [mark, word] = MARKS[status];
   return h(
     "li",
     { "data-status": status },
     icon(mark),
     h("span", { class: "step-name" }, stepName(name), h("span", { class: "unseen" }, ` ${word}: `)),
-    h("span", { class: "step-detail" }, detail),
+    h("span", { class: "step-detail" }, detail, h("span", { class: "step-time" }, stepTime(seconds))),
   );
 }

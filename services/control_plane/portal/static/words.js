@@ -64,7 +64,7 @@ export function status(saved, traffic, now = new Date()) {
   if (accepted >= keySince) {
     return { tone: "good", text: "On", title: `The provider accepted this key ${ago(traffic.accepted_at, now)}.` };
   }
-  return { tone: "good", text: "On, unverified", title: "No request has used this key yet. Test it, or send one." };
+  return { tone: "good", text: "On, unverified", title: "No box has used this key yet. Test asks the provider." };
 }
 
 /** How many providers are on, of all: "1 of 2 on". */
@@ -88,6 +88,11 @@ export function rollout({ live, total, seconds }, withTime = false) {
   if (total === 0) return "No gateway process is running yet; it takes the change when it starts.";
   if (live < total) return `Live on ${live} of ${total} …`;
   return `Live on ${live} of ${total}${withTime && typeof seconds === "number" ? took(seconds) : ""}`;
+}
+
+/** "0.25 s", for a step that took some time; "" for one in which nothing was done. */
+export function stepTime(seconds) {
+  return typeof seconds === "number" ? `${seconds < 10 ? seconds.toFixed(2) : Math.round(seconds)} s` : "";
 }
 
 function took(seconds) {
@@ -143,29 +148,37 @@ export function stepName(step) {
   return STEPS[step] ?? step;
 }
 
+/** Which key a trial is of: "the saved key, which ends …AbCd" or "the key you typed". */
+export function triedKey(last4) {
+  return last4 ? `the saved key, which ends …${last4}` : "the key you typed";
+}
+
 /** What to do about a trial, in one sentence. */
 export function trialVerdict(result) {
+  const isSaved = result.tested === "stored";
   const failed = result.steps.find((step) => step.status === "failed" || step.status === "unknown");
   switch (result.verdict) {
     case "valid":
-      return { tone: "good", text: "The key works." };
+      return { tone: "good", text: isSaved ? "The saved key works." : "The key works." };
     case "invalid":
       return {
         tone: "bad",
-        text: "The provider refuses this key. Check that it was copied whole, is active, and belongs to this provider.",
+        text: isSaved
+          ? "The provider refuses the saved key. Replace it by one that is active and belongs to this provider."
+          : "The provider refuses this key. Check that it was copied whole, is active, and belongs to this provider.",
       };
     default:
-      return { tone: "warn", text: `This says nothing about the key. ${remedy(failed?.step)}` };
+      return { tone: "warn", text: `This says nothing about the key. ${remedy(failed?.step, isSaved)}` };
   }
 }
 
-function remedy(step) {
+function remedy(step, isSaved) {
   switch (step) {
     case "dns":
       return "Check the endpoint's host name.";
     case "tls":
       return "Check the endpoint's host and port, and its certificate.";
     default:
-      return "Try again in a minute; you can save all the same.";
+      return isSaved ? "Try again in a minute." : "Try again in a minute; you can save all the same.";
   }
 }
