@@ -101,7 +101,7 @@ async def a_refused_key(portal: PortalWorld, open_page: OpenPage) -> WatchedPage
     return page
 
 
-async def tested(portal: PortalWorld, open_page: OpenPage, words: str) -> WatchedPage:
+async def with_saved_key_tried(portal: PortalWorld, open_page: OpenPage, words: str) -> WatchedPage:
     """Test the saved key, and wait for what is said of it."""
     page = await open_page()
     card = page.card("openai")
@@ -114,18 +114,18 @@ async def tested(portal: PortalWorld, open_page: OpenPage, words: str) -> Watche
 
 async def a_saved_key_that_works(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     await portal.set_up("openai")
-    return await tested(portal, open_page, "The saved key works.")
+    return await with_saved_key_tried(portal, open_page, "The saved key works.")
 
 
 async def a_saved_key_that_is_refused(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     await portal.set_up("openai", key="sk-demo-of-nobody-0123456789")
-    return await tested(portal, open_page, "refuses the saved key")
+    return await with_saved_key_tried(portal, open_page, "refuses the saved key")
 
 
 async def a_saved_key_whose_provider_is_down(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     async with ScriptedUpstream(respond=lambda _: json_answer({}, status="500 Oops")) as upstream:
         await portal.set_up("openai", endpoint=f"{upstream.origin}/v1")
-        return await tested(portal, open_page, "says nothing about the key")
+        return await with_saved_key_tried(portal, open_page, "says nothing about the key")
 
 
 async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
@@ -210,7 +210,8 @@ STATES: Final[tuple[State, ...]] = (
     my_orgs, nothing_set_up, both_on, off, about_to_switch_off, snippets_shown, a_key_of_the_other_provider,
     faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, a_saved_key_that_works,
     a_saved_key_that_is_refused, a_saved_key_whose_provider_is_down, a_saved_key_that_cannot_be_tested_now,
-    somebody_was_faster, asked_to_clear, a_member_looks, members, history, not_my_org, signed_out, a_used_link, the_session_has_ended,
+    somebody_was_faster, asked_to_clear, a_member_looks, members, history, not_my_org, signed_out,
+    a_used_link, the_session_has_ended,
 )  # fmt: skip
 
 
