@@ -24,10 +24,13 @@ MAX_COMPRESSED_BYTES: Final = 64 * KIB
 MAX_INFLATED_BYTES: Final = 256 * KIB
 MAX_USAGE_BYTES: Final = 2 * KIB
 MAX_TOKENS: Final = 10**12
+TELLING_BYTES: Final = 128
+"""So much of the beginning tells what an answer is: text or not, a stream of Anthropic's or not."""
 MAX_LOOKS: Final = 4
 MAX_BORDERS: Final = 8
 
 _USAGE: Final = b'"usage"'  # a quote inside a JSON string is escaped, so no text of a model reads like this
+_STARTS: Final = b"message_start"
 _OBJECT: Final = re.compile(rb'"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}(?=\{)')
 # OpenAI's chat, compact or indented; anything else is read as JSON.
 _COMMON: Final = re.compile(
@@ -36,9 +39,9 @@ _COMMON: Final = re.compile(
     rb"""(?:,\s*+"audio_tokens":\s?\d{1,12}+)?\s*+})?(?:,\s*+"completion_tokens_details":\s?{\s*+"""
     rb""""reasoning_tokens":\s?(\d{1,12}+)(?:,\s*+"[a-z_]{1,48}+":\s?\d{1,12}+)*+\s*+})?\s*+}"""
 )
-_CHUNK_LINE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*+(?:;[^\r\n]*+)?\r\n")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*+(?:;[^\r\n]*+)?\r\n")
 _CHUNK_BORDER: Final = re.compile(rb"\r\n(?=[0-9A-Fa-f]{1,15}[ \t]*+(?:;[^\r\n]*+)?\r\n)")
-_NO_TEXT: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_CONTROLS: Final = bytes({*range(0x20)} - {*b"\t\r\n\f\v"})
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_OR_ZLIB: Final = 47  # what zlib calls its automatic choice, with the largest window
 _NUMBERS: Final = frozenset({"prompt_tokens", "completion_tokens", "input_tokens", "output_tokens"})
@@ -110,10 +113,11 @@ class UsageTap:
         if self._compressed:
             return NoUsage.UNREADABLE
         head, tail = self._head, kept[-TAIL_BYTES:]
-        if _CHUNK_LINE.match(head):
-            payload = _unchunked(head, 0)
-            if payload is not None:
-                head, tail = payload, _payload_of_end(tail)
+        line = _CHUNK_LINE.match(head)
+        if line is not None:
+            tail = _payload_of_end(tail)
+            if int(line[1], 16) < TELLING_BYTES or _STARTS in head:
+                head = _unchunked(head, 0) or head
         return _usage_of(_last_counts(tail), _counts_at(head, head.find(_USAGE)), head)
 
 
@@ -216,7 +220,8 @@ def _is_count(value: object) -> bool:
 def _usage_of(last: dict[str, Any] | None, first: dict[str, Any] | None, data: bytes) -> Usage | NoUsage:
     """Anthropic's streams say some numbers at the beginning only, and repeat others: what came last holds."""
     if last is None and first is None:
-        return NoUsage.UNREADABLE if _NO_TEXT.search(data, 0, HEAD_BYTES) else _ABSENT
+        beginning = data[:TELLING_BYTES]
+        return _ABSENT if beginning == beginning.translate(None, _CONTROLS) else NoUsage.UNREADABLE
     said = last or {}
     if first is not None and first is not last:
         said = {**first, **{name: value for name, value in said.items() if value is not None}}
