@@ -28,6 +28,12 @@ _STAMP_DIGITS: Final = 20
 _INDEX_MARK: Final = b"I" * _INDEX_DIGITS
 _STAMP_MARK: Final = b"T" * _STAMP_DIGITS
 
+_USAGE: Final = (
+    b'"usage":{"prompt_tokens":212,"completion_tokens":46,"total_tokens":258,"prompt_tokens_details":'
+    b'{"cached_tokens":128,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,'
+    b'"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}'
+)
+
 _REQUEST_HEADERS: Final = (
     # As openai-python 3.54 sends them, in its order; Host, Authorization and Content-Length are filled in.
     ("Host", "{host}"),
@@ -113,7 +119,7 @@ def request_head(path: str, *, key: str, authority: str, body_bytes: int) -> byt
 def answer_body() -> bytes:
     """The JSON document that the upstream answers with."""
     start = b'{"id":"chatcmpl-0123456789","object":"chat.completion","choices":[{"message":{"content":"'
-    return _padded(start, b'"},"finish_reason":"stop"}]}', ANSWER_BODY_BYTES)
+    return _padded(start, b'"},"finish_reason":"stop"}],' + _USAGE + b"}", ANSWER_BODY_BYTES)
 
 
 def answer_bytes() -> bytes:

@@ -8,5 +8,6 @@ from bench.trials.gone import GONE
 from bench.trials.orgs import ORGS
 from bench.trials.slow import SLOW_READER, SLOW_WRITER
 from bench.trials.trial import Trial
+from bench.trials.usage_tap import USAGE_TAP
 
-TRIALS: Final[tuple[Trial, ...]] = (ORGS, SLOW_READER, SLOW_WRITER, GONE)
+TRIALS: Final[tuple[Trial, ...]] = (ORGS, USAGE_TAP, SLOW_READER, SLOW_WRITER, GONE)

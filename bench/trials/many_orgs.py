@@ -58,14 +58,15 @@ def _name(number: int) -> str:
 
 
 @contextmanager
-def running_data_plane(around: Surroundings, orgs: int) -> Iterator[Running]:
-    """Serve the bench's upstream to one of `orgs`; only its secret is ever read."""
+def running_data_plane(around: Surroundings, orgs: int, *more: str) -> Iterator[Running]:
+    """Serve the bench's upstream to one of `orgs`, with `more` settings; only its secret is ever read."""
     org = org_used(orgs)
     secrets = around.folder / "secrets"
     document = SecretDocument(org, "openai", around.endpoint, Secret(around.key()))
     LocalSecretWriter(secrets).write(document, 1)
     with snapshot_server(snapshot_of(orgs)) as control_plane_port:
-        command = ["env", *SETTINGS, *_settings(secrets, org, control_plane_port), str(AIGW), "data-plane"]
+        command = ["env", *SETTINGS, *_settings(secrets, org, control_plane_port), *more]
+        command += [str(AIGW), "data-plane"]
         name = f"data plane with {orgs} orgs"
         with Program(name, command, core=around.core, log=around.folder / "log") as program:
             box_port, admin_port = program.wait_for("ports", lambda: _ports(program.log_text()))
