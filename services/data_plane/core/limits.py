@@ -30,6 +30,7 @@ class RelayLimits:
         max_body_bytes: of a request body; above every provider's own limit.
         write_buffer_bytes: per direction, above which the other side is paused.
         stalled_bytes_per_box: in full write buffers, above which each of its streams keeps one piece at most.
+        max_unidentified_connections: that have not named their box yet; above, the oldest make room.
         max_connections_per_box, max_requests_per_box, max_requests_per_org: open at once in this process.
         max_idle_upstreams_per_endpoint, max_idle_upstreams: pooled per (org, endpoint), and in all.
         upstream_idle_seconds: how long an unused upstream connection is kept; below common servers' 60 s.
@@ -50,6 +51,7 @@ class RelayLimits:
     max_body_bytes: int = GIB
     write_buffer_bytes: int = 256 * KIB
     stalled_bytes_per_box: int = 4 * MIB
+    max_unidentified_connections: int = 1_024
     max_connections_per_box: int = 512
     max_requests_per_box: int = 256
     max_requests_per_org: int = 2_048

@@ -72,6 +72,7 @@ class BoxConnection(BoxEndings):
         self.transport = BoxTransport(transport, self._relay.limits.write_buffer_bytes, self._relay.batch)
         self.write = self.transport.write
         self._relay.connections.add(self)
+        self._relay.room.strangers.came(self, self._since)
         self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
 
     def data_received(self, data: bytes) -> None:
@@ -297,6 +298,14 @@ class BoxConnection(BoxEndings):
             self.transport.resume_reading()
             if rest:
                 self._discard_body(rest)
+
+    def make_room(self) -> None:
+        """End at once for a newer connection: no box has been named on this one."""
+        if self._phase is _HEAD:
+            self._close_after_answer = True
+            limit = self._relay.limits.max_unidentified_connections
+            self._refuse_head(Refused(Rejection.OVERLOADED, f"{limit} connections of unknown boxes"))
+        self.close()
 
     # What the exchange asks for.
 

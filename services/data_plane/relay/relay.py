@@ -114,6 +114,7 @@ class Relay:
     def forget_connection(self, connection: BoxConnection) -> None:
         """A box connection is gone."""
         self.connections.discard(connection)
+        self.room.strangers.known(connection.transport)
         if connection.load is not None:
             self.room.release_connection(connection.load, connection.transport)
             connection.load = None
@@ -160,6 +161,7 @@ class Relay:
                 connection.check_deadline(now)
             except Exception:
                 logger.exception("a deadline could not be enforced")
+        self.room.strangers.make_room(now)
         self.pool.close_unused(now)
         self.warmer.open_due(now)
         self._sweeper = self.loop.call_later(SWEEP_SECONDS, self._sweep)

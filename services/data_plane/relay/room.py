@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.data_plane.core.refused import Refused
+from services.data_plane.relay.strangers import Strangers
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Room:
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._orgs: dict[str, OrgLoad] = {}
+        self.strangers = Strangers(limits.max_unidentified_connections)
         # Each may keep a full buffer; and, whatever the settings, one connection may.
         self._max_stalled_per_box = max(limits.stalled_bytes_per_box // limits.write_buffer_bytes, 1)
 
@@ -74,6 +76,8 @@ class Room:
             raise _full(self._limits.max_connections_per_box, "connections of one box")
         if current is not None:
             self.release_connection(current, transport)
+        else:
+            self.strangers.known(transport)
         load.connections.add(transport)
         if load.narrow or (current is not None and current.narrow):
             transport.hold_at_most(0 if load.narrow else self._limits.write_buffer_bytes)
