@@ -35,9 +35,9 @@ A box may send further requests before its answer is there. They are kept up to 
 thrown away, and the connection ends with the answer that is under way. Frames that come in such numbers
 before a WebSocket's handshake is answered are refused: 400 [`bad_request`](errors.md#bad_request).
 
-A connection that has not named its box holds a place only as long as there are enough. When there are more than
-1,024 of them, those that are older than a second make room, the oldest first: one that has begun a request is
-answered 503 [`overloaded`](errors.md#overloaded), a silent one is closed.
+A connection that has not named its box holds a place only as long as there are enough. When there are more
+than 1,024 of them, those that are older than a second make room, the oldest first: one that has begun a
+request is answered 503 [`overloaded`](errors.md#overloaded), a silent one is closed.
 
 ## From a provider's endpoint
 
