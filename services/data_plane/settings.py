@@ -116,7 +116,6 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     max_requests_per_box: PositiveCount = _LIMITS.max_requests_per_box
     max_requests_per_org: PositiveCount = _LIMITS.max_requests_per_org
     max_idle_upstreams_per_endpoint: PositiveCount = _LIMITS.max_idle_upstreams_per_endpoint
-    stalled_bytes_per_box: PositiveCount = _LIMITS.stalled_bytes_per_box
     max_idle_upstreams: PositiveCount = _LIMITS.max_idle_upstreams
     upstream_idle_seconds: PositiveSeconds = _LIMITS.upstream_idle_seconds
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
