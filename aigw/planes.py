@@ -17,6 +17,7 @@ from services.control_plane.settings import ControlPlaneSettings
 from services.control_plane.store import changes, migrate
 from services.control_plane.store.changes import changing
 from services.control_plane.store.database import Database
+from services.control_plane.store.outage import DatabaseUnavailable
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
 from shared.clock import unix_now
@@ -80,6 +81,8 @@ def _database_failures() -> Iterator[None]:
     except DBAPIError as error:
         # The driver's own words, first line: they name the host or file, never the password.
         raise _unusable_database(str(error.orig).partition("\n")[0]) from None
+    except DatabaseUnavailable as error:
+        raise _unusable_database(str(error)) from None
     except OSError as error:
         raise _unusable_database(str(error.strerror)) from None
 

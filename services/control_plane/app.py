@@ -22,8 +22,9 @@ from services.control_plane.api import (
 )
 from services.control_plane.api.context import Context
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
-from services.control_plane.api.problem_response import ProblemAnswer, answer_problems
+from services.control_plane.api.problem_response import ProblemAnswer, answer_problems, problem_responses
 from services.control_plane.portal.mount import mount_portal
+from services.control_plane.rules.problems import Problem
 
 API_PREFIX: Final = "/api/v1"
 VERSION: Final = "1"
@@ -60,9 +61,10 @@ def openapi() -> dict[str, Any]:
     for unused in _FASTAPI_ERRORS:
         components.pop(unused, None)
     for operations in document["paths"].values():
-        for operation in operations.values():
+        for method, operation in operations.items():
             _require_if_match(operation)
             _forget_fastapi_errors(operation)
+            _add_outages(method, operation)
     return document
 
 
@@ -117,3 +119,16 @@ def _forget_fastapi_errors(operation: dict[str, Any]) -> None:
     answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
     if answer.get("schema", {}).get("$ref", "").endswith(_FASTAPI_ERRORS):
         del operation["responses"]["422"]
+
+
+def _add_outages(method: str, operation: dict[str, Any]) -> None:
+    """Say that whatever needs the database may find it away; `health` has words of its own for that."""
+    if "health" in operation["tags"]:
+        return
+    problems = [Problem.DATABASE_UNAVAILABLE]
+    if method in {"put", "patch", "delete"}:
+        problems.append(Problem.CHANGE_UNCERTAIN)
+    (answer,) = problem_responses(*problems).values()
+    known = operation["responses"].setdefault("503", answer)
+    if known is not answer:
+        known["description"] = f"{answer['description']}; {known['description']}"

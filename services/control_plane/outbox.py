@@ -20,6 +20,7 @@ from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import Counter, counter
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.outage import DatabaseUnavailable
 from services.control_plane.store.snapshot import snapshot
 from shared.clock import Clock
 from shared.config_feed import HEARTBEAT_SECONDS, Snapshot
@@ -134,7 +135,7 @@ class OutboxRelay:
     async def _back_off(self, error: Exception) -> None:
         self._failures += 1
         if self._failures == 1:
-            expected = isinstance(error, BusError)
+            expected = isinstance(error, BusError | DatabaseUnavailable)
             _log.warning(
                 "events cannot be published, trying again: %s", error, exc_info=None if expected else error
             )

@@ -15,6 +15,7 @@ from services.control_plane.rules.secret_versions import superfluous
 from services.control_plane.secrets.port import SecretStoreError, SecretWriter
 from services.control_plane.store import janitor, sessions
 from services.control_plane.store.database import Database
+from services.control_plane.store.outage import DatabaseUnavailable
 from shared.clock import Clock
 
 BATCH_ORGS: Final = 20
@@ -41,6 +42,8 @@ class SecretJanitor:
             for tidy in (self.forget_expired, self.tidy_batch):
                 try:
                     await asyncio.to_thread(tidy)
+                except DatabaseUnavailable as error:
+                    _log.warning("stored secrets cannot be tidied now, trying again: %s", error)
                 except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
                     _log.exception("stored secrets cannot be tidied now, trying again")
             await asyncio.sleep(PAUSE_SECONDS)

@@ -13,6 +13,7 @@ from services.control_plane.secrets.port import SecretStoreError, SecretWriter
 from services.control_plane.store import integrations
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.outage import DatabaseUnavailable
 
 BATCH_SECRETS: Final = 100
 POLL_SECONDS: Final = 10.0
@@ -33,6 +34,8 @@ class SecretSweep:
         while True:
             try:
                 await asyncio.to_thread(self.sweep)
+            except DatabaseUnavailable as error:
+                _log.warning("cleared secrets cannot be destroyed now, trying again: %s", error)
             except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
                 _log.exception("cleared secrets cannot be destroyed now, trying again")
             await self._signal.wait(POLL_SECONDS)

@@ -12,6 +12,7 @@ from services.control_plane.api.context import InContext
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.store.changes import counter
+from services.control_plane.store.outage import DatabaseUnavailable
 
 router = APIRouter(tags=["health"])
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def get_ready(context: InContext) -> Health:
     try:
         with context.database.read() as session:
             counter(session)
-    except SQLAlchemyError as error:
+    except (DatabaseUnavailable, SQLAlchemyError) as error:  # the latter: one that answers, but not as ours
         _log.warning("not ready: the database does not answer (%s)", type(error).__name__)
         raise ProblemError(Problem.NOT_READY, "The database does not answer.") from None
     return Health(status="ready")

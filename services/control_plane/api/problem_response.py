@@ -5,6 +5,7 @@ Never repeats what the caller sent: a mistyped request may have a key in any of 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,6 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from services.control_plane.rules.problems import Fault, Problem, ProblemError
+from services.control_plane.store.database import RETRY_SECONDS
+from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_FAULTS: Final = 20
@@ -38,8 +41,17 @@ _QUOTABLE = {
     "model_attributes_type",
     "dict_type",
 }
+_UNAVAILABLE: Final = (
+    "This is the gateway's fault, not the request's, and nothing was changed. "
+    "Try again in a few seconds; if it stays so, tell the gateway's operator."
+)
+_UNCERTAIN: Final = (
+    "The gateway lost its database while it saved: the change may have been saved, or not. "
+    "Reload to see which, before you make it again."
+)
 _FIELD_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _METHODS = ("GET", "PUT", "PATCH", "DELETE", "POST")
+_log = logging.getLogger(__name__)
 _BY_STATUS = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
 
 
@@ -95,6 +107,7 @@ def problem_response(error: ProblemError) -> Response:
 def answer_problems(app: FastAPI) -> None:
     """Make `app` answer all its refusals this way. Failures are answered by `limits.Boundary`."""
     app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(DatabaseUnavailable, _on_outage)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
@@ -102,6 +115,16 @@ def answer_problems(app: FastAPI) -> None:
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError), "registered for this class only"
     return problem_response(error)
+
+
+async def _on_outage(_: Request, error: Exception) -> Response:
+    _log.warning("the database does not answer: %s", error)
+    retry = {"Retry-After": str(RETRY_SECONDS)}
+    if isinstance(error, CommitUnknown):
+        problem, detail = Problem.CHANGE_UNCERTAIN, _UNCERTAIN
+    else:
+        problem, detail = Problem.DATABASE_UNAVAILABLE, _UNAVAILABLE
+    return problem_response(ProblemError(problem, detail, headers=retry))
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:

@@ -40,6 +40,8 @@ class Problem(Enum):
     PRECONDITION_REQUIRED = _Entry(428, "If-Match is needed")
     TOO_MANY_SIGN_INS = _Entry(429, "Too many attempts to sign in")
     INTERNAL = _Entry(500, "The control plane failed")
+    DATABASE_UNAVAILABLE = _Entry(503, "The gateway's database does not answer")
+    CHANGE_UNCERTAIN = _Entry(503, "It is not known whether the change was saved")
     SECRET_STORE_UNAVAILABLE = _Entry(503, "The secret store did not take the key")
     STORED_KEY_TEST_UNAVAILABLE = _Entry(503, "The saved key could not be tested now")
     SIGN_IN_UNAVAILABLE = _Entry(503, "The sign-in service cannot be reached")

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from services.control_plane.store.database import Database
+from services.control_plane.store.outage import statements_mapped
 
 # Any two numbers that nobody else takes in this database: "aigw" in ASCII, and which lock.
 UPGRADE_LOCK: Final = 0x61696777_0001
@@ -34,16 +35,21 @@ class RelayTurn:
         self._connection: Connection | None = None
 
     def take(self) -> bool:
-        """Wait for the turn; False when another process has it for longer than a batch takes."""
+        """Wait for the turn; False when another process has it for longer than a batch takes.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+        """
         assert self._connection is None, "a turn is taken once"
-        connection = self._database.engine.connect()
-        try:
-            if _has_advisory_locks(connection) and not _locked(connection):
+        with statements_mapped():
+            connection = self._database.engine.connect()
+            try:
+                if _has_advisory_locks(connection) and not _locked(connection):
+                    connection.close()
+                    return False
+            except BaseException:
                 connection.close()
-                return False
-        except BaseException:
-            connection.close()
-            raise
+                raise
         self._connection = connection
         return True
 

@@ -1,7 +1,7 @@
 """The one door to the database: engines, and the two kinds of transaction (`read`, `write`).
 
 Whoever holds a `Session` from here is inside exactly one transaction; a `write` that ends well is committed
-and announced, one that raises is rolled back.
+and announced, one that raises is rolled back. A database that is away is `outage.DatabaseUnavailable`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,22 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, create_engine
 
+from services.control_plane.store.outage import CommitUnknown, commit_mapped, statements_mapped
+
 BUSY_TIMEOUT_SECONDS: Final = 10
 POOL_SIZE: Final = 8
 POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting, and the relay
 POOL_TIMEOUT_SECONDS: Final = 10
+RETRY_SECONDS: Final = 5
+"""How soon to ask again while the database is away."""
+_POSTGRES_PATIENCE: Final = {
+    "connect_timeout": 5,  # seconds
+    "tcp_user_timeout": 10_000,  # milliseconds until what was sent must have been received
+    "keepalives_idle": 10,  # seconds, and so the next
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+"""How long libpq waits for a host that has vanished; its own default is the kernel's, many minutes."""
 
 _BEGIN = "aigw_sqlite_begin"
 
@@ -26,8 +38,8 @@ _BEGIN = "aigw_sqlite_begin"
 class Database:
     """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`)."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine_of(url)
+    def __init__(self, url: str, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
+        self.engine = _engine_of(url, busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
 
@@ -37,13 +49,26 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent view: everything read inside is of the same moment."""
-        with Session(self._reader, expire_on_commit=False) as session, session.begin():
+        """One consistent view: everything read inside is of the same moment.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+        """
+        with (
+            statements_mapped(),
+            Session(self._reader, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction that commits at the end and is announced; rows stay readable afterwards."""
+        """One transaction that commits at the end and is announced; rows stay readable afterwards.
+
+        Raises:
+            DatabaseUnavailable: it does not answer, and nothing was changed.
+            CommitUnknown: it was lost while it committed.
+        """
         with self.quiet_write() as session:
             yield session
         for announce in self._committed:
@@ -52,12 +77,19 @@ class Database:
     @contextmanager
     def quiet_write(self) -> Iterator[Session]:
         """As `write`, for bookkeeping that nobody waits for."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with statements_mapped(), Session(self._writer, expire_on_commit=False) as session:
             yield session
+            session.flush()  # what fails until here has changed nothing
+            try:
+                with commit_mapped():
+                    session.commit()
+            except CommitUnknown:
+                session.invalidate()  # not a word more on that connection, so that nothing hides the finding
+                raise
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """One writing transaction below the ORM, for migrations."""
+        """One writing transaction below the ORM, for migrations; SQLAlchemy's own errors."""
         with self._writer.begin() as connection:
             yield connection
 
@@ -66,7 +98,7 @@ class Database:
         self.engine.dispose()
 
 
-def _engine_of(url: str) -> Engine:
+def _engine_of(url: str, busy_timeout_seconds: float) -> Engine:
     parsed = make_url(url)
     # A parameter may be anything; none belongs into an error message or a log line.
     options: dict[str, Any] = {
@@ -76,12 +108,13 @@ def _engine_of(url: str) -> Engine:
         "pool_timeout": POOL_TIMEOUT_SECONDS,
     }
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, **options)
+        patience = {name: value for name, value in _POSTGRES_PATIENCE.items() if name not in parsed.query}
+        return create_engine(parsed, pool_pre_ping=True, connect_args=patience, **options)
     if not parsed.database or parsed.database == ":memory:":
         raise ValueError("an in-memory SQLite database is lost between connections: name a file")
     Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(
-        parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}, **options
+        parsed, connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False}, **options
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

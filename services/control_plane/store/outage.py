@@ -1,0 +1,81 @@
+"""What a failure of the database means to whoever asked: nothing was changed, or nobody knows.
+
+The one place that reads the drivers' errors. A mistake of ours (a statement that makes no sense, a broken
+constraint) is none of these and stays what it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+# Classes of SQLSTATE by which PostgreSQL itself says that a COMMIT has failed: the transaction is rolled
+# back (40), resources are lacking (53), another state is needed (25, 55). See its manual, appendix A.
+_REFUSED_COMMITS: Final = ("25", "40", "53", "55")
+_REFUSED_COMMITS_SQLITE: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+class DatabaseUnavailable(Exception):  # noqa: N818  # a finding about the database, not a failure of ours
+    """The database cannot be reached, or is too busy; nothing was changed. `str()` says why, for the log."""
+
+
+class CommitUnknown(DatabaseUnavailable):
+    """The connection was lost while it committed: everything was changed, or nothing."""
+
+
+@contextmanager
+def statements_mapped() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` for a statement that was not answered, or a connection not to be had."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        if not _is_outage(error):
+            raise
+        raise DatabaseUnavailable(_reason(error)) from error
+
+
+@contextmanager
+def commit_mapped() -> Iterator[None]:
+    """Raise `DatabaseUnavailable` for a COMMIT that was refused, `CommitUnknown` for an unanswered one."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not _is_outage(error):
+            raise
+        kind = DatabaseUnavailable if _was_refused(error) else CommitUnknown
+        raise kind(_reason(error)) from error
+
+
+def _is_outage(error: DBAPIError | PoolTimeout) -> bool:
+    if isinstance(error, PoolTimeout):  # every connection is in use
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) not in {None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _was_refused(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) in _REFUSED_COMMITS_SQLITE
+    state: str = getattr(error.orig, "sqlstate", None) or ""
+    return state.startswith(_REFUSED_COMMITS)
+
+
+def _sqlite_code(error: sqlite3.Error) -> int | None:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF  # the rest of an extended code tells details
+
+
+def _reason(error: DBAPIError | PoolTimeout) -> str:
+    # The driver's own words, first line: they name the host or file, never the password or a parameter.
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
