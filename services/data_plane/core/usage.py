@@ -17,20 +17,21 @@ from services.data_plane.core.framing import BadFraming, ChunkedFraming
 
 KIB: Final = 1024
 HEAD_BYTES: Final = KIB
-TAIL_BYTES: Final = 2 * KIB
-WHOLE_BYTES: Final = 4 * KIB
+TAIL_BYTES: Final = 1536
+TRIM_BYTES: Final = KIB
+"""So much may come before the tail is cut again."""
+WHOLE_BYTES: Final = 2 * KIB
 """Up to here an answer is kept whole, compressed ones up to the next limit."""
 MAX_COMPRESSED_BYTES: Final = 64 * KIB
 MAX_INFLATED_BYTES: Final = 256 * KIB
 MAX_USAGE_BYTES: Final = 2 * KIB
 MAX_TOKENS: Final = 10**12
 TELLING_BYTES: Final = 128
-"""So much of the beginning tells what an answer is: text or not, a stream of Anthropic's or not."""
+"""So much of the beginning tells whether an answer is text."""
 MAX_LOOKS: Final = 4
 MAX_BORDERS: Final = 8
 
 _USAGE: Final = b'"usage"'  # a quote inside a JSON string is escaped, so no text of a model reads like this
-_STARTS: Final = b"message_start"
 _OBJECT: Final = re.compile(rb'"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}(?=\{)')
 # OpenAI's chat, compact or indented; anything else is read as JSON.
 _COMMON: Final = re.compile(
@@ -101,9 +102,9 @@ class UsageTap:
                 if seen_bytes < MAX_COMPRESSED_BYTES:
                     self.pieces = [kept]
                     return
-            self._head = kept[:HEAD_BYTES]
+            self._head = _telling(kept[:HEAD_BYTES])
         self.pieces = [] if self._compressed else [kept[-TAIL_BYTES:]]
-        self.trim_at = seen_bytes + TAIL_BYTES
+        self.trim_at = seen_bytes + TRIM_BYTES
 
     def read(self) -> Usage | NoUsage:
         """Read what was kept. Does not raise, whatever the provider sent."""
@@ -113,12 +114,18 @@ class UsageTap:
         if self._compressed:
             return NoUsage.UNREADABLE
         head, tail = self._head, kept[-TAIL_BYTES:]
-        line = _CHUNK_LINE.match(head)
-        if line is not None:
+        if _CHUNK_LINE.match(head):
             tail = _payload_of_end(tail)
-            if int(line[1], 16) < TELLING_BYTES or _STARTS in head:
+            if len(head) > TELLING_BYTES:
                 head = _unchunked(head, 0) or head
         return _usage_of(_last_counts(tail), _counts_at(head, head.find(_USAGE)), head)
+
+
+def _telling(head: bytes) -> bytes:
+    """Give the beginning up to where it can say something; chunks that are tiny may hide what it says."""
+    line = _CHUNK_LINE.match(head)
+    is_cut = line is not None and int(line[1], 16) < TELLING_BYTES
+    return head if is_cut or _USAGE in head else head[:TELLING_BYTES]
 
 
 def _read_whole(data: bytes) -> Usage | NoUsage:

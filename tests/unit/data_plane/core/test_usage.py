@@ -19,6 +19,7 @@ from services.data_plane.core.usage import (
     MAX_COMPRESSED_BYTES,
     MAX_INFLATED_BYTES,
     TAIL_BYTES,
+    TRIM_BYTES,
     WHOLE_BYTES,
     NoUsage,
     Usage,
@@ -317,7 +318,7 @@ def test_nothing_that_passes_makes_it_fail_or_grow(pieces: Sequence[bytes]) -> N
         if seen >= tap.trim_at:
             tap.trim(seen)
         held = sum(map(len, tap.pieces)) + len(tap._head or b"")
-        assert held <= (MAX_COMPRESSED_BYTES if tap._compressed else WHOLE_BYTES + HEAD_BYTES)
+        assert held <= (MAX_COMPRESSED_BYTES if tap._compressed else HEAD_BYTES + TAIL_BYTES + TRIM_BYTES)
     found = tap.read()
     assert isinstance(found, NoUsage) or all(type(count) is int and count >= 0 for count in found)
     assert list(pieces) == before
