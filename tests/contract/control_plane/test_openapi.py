@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,10 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.control_plane.app import openapi, openapi_text, public_app
+from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.problems import Problem
+from shared.key_trial import STEPS, TrialAnswer, TrialStep, encode_trial_answer
+from shared.secret import Secret
 from tests.unit.control_plane.world import OWNER, PLATFORM_TOKEN, World
 
 COMMITTED: Final = Path(__file__).parents[3] / "openapi.json"
@@ -51,9 +55,17 @@ schema = load(delegate)
 INTEGRATION = schema.include(path_regex=r"/ai-integrations/\{provider\}")
 
 
+def tried_elsewhere() -> StoredKeyProbe:
+    """A data plane that finds every stored key good: a test without one is a 503, rightly."""
+    steps = tuple(TrialStep(step, "ok", "Fine.") for step in STEPS)
+    found = encode_trial_answer(TrialAnswer("tried", endpoint="https://api.openai.com/v1", steps=steps))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=found))
+    return StoredKeyProbe("http://data-plane.test", Secret("the-fleets-token"), transport=transport)
+
+
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("fuzzed"))
+    world = World(tmp_path_factory.mktemp("fuzzed"), stored_keys=tried_elsewhere())
     delegate.app = public_app(world.context)
     yield world
     world.close()
