@@ -296,6 +296,35 @@ async def test_an_upstream_that_does_not_read_pauses_the_box(run_relay: RunRelay
     assert received == 64 * MIB
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request("GET", "/v1/organization/x"),
+        request("POST", "/v1/organization/x", body=b"x" * 500),
+    ],
+    ids=["without a body", "with a body"],
+)
+async def test_answers_of_the_gateway_do_not_pile_up_for_a_box_that_reads_none(
+    run_relay: RunRelay, asked: bytes
+) -> None:
+    gateway, count = await run_relay(), 40_000
+    client = await gateway.connect()
+    client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
+    client.send(asked * count)
+    connection = next(iter(gateway.relay.connections))
+    await gateway.settled(lambda: connection.transport.reading_paused)
+    answered = -1
+    while answered != len(gateway.books.records):
+        answered = len(gateway.books.records)
+        await asyncio.sleep(0.1)
+    assert answered < count
+    assert connection.transport.raw.get_write_buffer_size() < MIB
+    client.writer.transport.resume_reading()  # type: ignore[attr-defined]  # it is a socket's
+    for _ in range(count):
+        await client.read_until(b"}}")
+    await gateway.settled(lambda: len(gateway.books.records) == count)
+
+
 async def test_a_box_that_never_reads_is_reset(run_relay: RunRelay) -> None:
     gateway = await run_relay(write_stall_seconds=0.5)
     async with ScriptedUpstream(keys=KEYS) as upstream:

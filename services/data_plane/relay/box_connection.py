@@ -290,7 +290,8 @@ class BoxConnection(BoxEndings):
     def _after_own_answer(self, rest: bytes) -> None:
         if self._close_after_answer:
             self._linger()
-        elif self._framing is None:
+            return
+        if self._framing is None:
             self._next += rest
             self._next_request()
         else:
@@ -298,6 +299,13 @@ class BoxConnection(BoxEndings):
             self.transport.resume_reading()
             if rest:
                 self._discard_body(rest)
+        if self.transport.write_paused:
+            self.transport.pause_reading()  # what it asks next may again be for the gateway to answer
+
+    def _read_on(self) -> None:
+        """The box takes bytes again: go on with what it has asked meanwhile."""
+        super()._read_on()
+        self._begin_next()
 
     def make_room(self) -> None:
         """End at once for a newer connection: no box has been named on this one."""
@@ -361,7 +369,7 @@ class BoxConnection(BoxEndings):
             self.transport.resume_reading()
 
     def _begin_next(self) -> None:
-        if self._phase is _IDLE and self._next:
+        if self._phase is _IDLE and self._next and not self.transport.write_paused:
             data, self._next = self._next, b""
             if len(data) <= self._relay.limits.max_head_bytes:
                 self.transport.resume_reading()  # `_hold_next` may have paused it

@@ -48,6 +48,8 @@ class BoxEndings:
             self._relay.room.stalled(self.load, self.transport)
         if self._exchange is not None:
             self._exchange.box_stalled()
+        else:
+            self.transport.pause_reading()  # or answers of the gateway's own would pile up
 
     def resume_writing(self) -> None:
         """The box takes bytes again."""
@@ -56,6 +58,11 @@ class BoxEndings:
             self._relay.room.drained(self.load, self.transport)
         if self._exchange is not None:
             self._exchange.box_drained()
+        else:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        self.transport.resume_reading()
 
     # The box's ending.
 
