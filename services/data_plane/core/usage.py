@@ -220,10 +220,6 @@ def _counts_at(data: bytes, at: int) -> dict[str, Any] | None:
     return None if _NUMBERS.isdisjoint(found) else found
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value <= MAX_TOKENS
-
-
 def _usage_of(last: dict[str, Any] | None, first: dict[str, Any] | None, data: bytes) -> Usage | NoUsage:
     """Anthropic's streams say some numbers at the beginning only, and repeat others: what came last holds."""
     if last is None and first is None:
@@ -245,7 +241,7 @@ def _usage_of(last: dict[str, Any] | None, first: dict[str, Any] | None, data: b
 def _number(said: dict[str, Any], *names: str) -> int:
     for name in names:
         value = said.get(name)
-        if isinstance(value, int) and _is_count(value):
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
             return value
     return 0
 
