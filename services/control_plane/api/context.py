@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -17,6 +17,7 @@ from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.sign_in.oidc import OidcSignIn
 from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
+from services.control_plane.store.rollout_times import RolloutTimes
 from shared.clock import Clock
 from shared.secret import Secret
 
@@ -42,6 +43,7 @@ class Context:
     internal_token: Secret
     browser: BrowserSignIn
     oidc: OidcSignIn | None = None
+    rollout_times: RolloutTimes = field(default_factory=RolloutTimes)
 
 
 # Only for the OpenAPI document: the header itself is read by `sign_in`, which refuses in our own words.

@@ -33,7 +33,9 @@ class RolloutAnswer(BaseModel):
     revision: int
     live: int = Field(description="How many processes enforce it.")
     total: int = Field(description="How many processes take traffic.")
-    seconds: float | None = Field(description="From the save to the last of them; null while not known.")
+    seconds: float | None = Field(
+        description="From the save to the last of them; null while it is not everywhere, or not known."
+    )
     traffic: Traffic
 
 
@@ -43,7 +45,7 @@ def get_rollout(org: OrgId, provider: ProviderName, person: SignedIn, context: I
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         row = integration(session, org, provider)
-        found = rollout_of(session, row, now=context.clock())
+        found = rollout_of(session, row, context.rollout_times, now=context.clock())
     return RolloutAnswer(
         revision=row.revision,
         live=found.live,

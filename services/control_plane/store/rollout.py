@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from services.control_plane.store.changes import counter
+from services.control_plane.store.rollout_times import RolloutTimes
 from services.control_plane.store.tables import DataPlaneTable, IntegrationTable, TrafficTable
 from shared.acknowledgement import (
     EXPIRY_SECONDS,
@@ -25,7 +26,7 @@ class Rollout:
     """Of `total` processes that take traffic, `live` enforce the integration as it is at its revision.
 
     Attributes:
-        seconds: from the commit to the last of them; None while it is not known.
+        seconds: from the commit to the last of them; None while it is not everywhere, or not known.
         accepted_at, rejected_at: what the provider last said to the org's key; None: nothing yet.
     """
 
@@ -61,8 +62,8 @@ def note_report(session: Session, report: Acknowledgement, *, now: float) -> Non
         _note_seen(session, seen, now)
 
 
-def rollout_of(session: Session, row: IntegrationTable, *, now: float) -> Rollout:
-    """Say how far the integration's last change has got."""
+def rollout_of(session: Session, row: IntegrationTable, times: RolloutTimes, *, now: float) -> Rollout:
+    """Say how far the integration's last change has got; `times` remembers how long that took."""
     epoch = counter(session).epoch
     fleet = session.exec(
         select(DataPlaneTable).where(
@@ -73,7 +74,14 @@ def rollout_of(session: Session, row: IntegrationTable, *, now: float) -> Rollou
     traffic = session.get(TrafficTable, (row.org, row.provider)) or TrafficTable(
         org=row.org, provider=row.provider, accepted_at=None, rejected_at=None
     )
-    return Rollout(len(live), len(fleet), _seconds(live, row), traffic.accepted_at, traffic.rejected_at)
+    seconds = times.seconds(
+        (epoch, row.org, row.provider, row.revision),
+        row.updated_at,
+        # A later change has moved a process on, and with it what its report says.
+        {one.process: one.applied_at if one.applied_revision == row.revision else None for one in live},
+        everywhere=len(live) == len(fleet),
+    )
+    return Rollout(len(live), len(fleet), seconds, traffic.accepted_at, traffic.rejected_at)
 
 
 def _enforces(process: DataPlaneTable, row: IntegrationTable) -> bool:
@@ -82,13 +90,6 @@ def _enforces(process: DataPlaneTable, row: IntegrationTable) -> bool:
     if row.state != "enabled":
         return True  # switching off and clearing need no secret
     return process.is_all_pending and Pending(row.org, row.provider) not in decode_pending(process.pending)
-
-
-def _seconds(live: list[DataPlaneTable], row: IntegrationTable) -> float | None:
-    """How long it took, known as long as no later change has moved a process on."""
-    if not live or any(process.applied_revision != row.revision for process in live):
-        return None
-    return max(0.0, max(process.applied_at for process in live) - row.updated_at)
 
 
 def _note_seen(session: Session, seen: Seen, now: float) -> None:

@@ -80,13 +80,25 @@ async def test_switching_off_needs_no_secret_to_be_live(world: World) -> None:
     assert (await rollout(world))["live"] == 1
 
 
-async def test_the_time_is_told_until_a_later_change_hides_it(world: World) -> None:
+async def test_the_time_is_told_and_stays_when_a_later_change_moves_the_fleet_on(world: World) -> None:
     await set_up(world)
-    await send(world, report_of(world))
-    assert 0 < (await rollout(world))["seconds"] < 10
+    first = report_of(world, "first")
+    await send(world, first, report_of(world, "second", applied_revision=0))
+    assert (await rollout(world))["seconds"] is None
+    await send(world, report_of(world, "second"))
+    seconds = (await rollout(world))["seconds"]
+    assert 0 < seconds < 20
+    moved_on = first.applied_revision + 1
+    await send(world, *(report_of(world, name, applied_revision=moved_on) for name in ("first", "second")))
+    assert (await rollout(world))["seconds"] == seconds
+
+
+async def test_a_time_that_nobody_saw_is_not_told(world: World) -> None:
+    await set_up(world)
     later = report_of(world)
     await send(world, replace(later, applied_revision=later.applied_revision + 1))
-    assert (await rollout(world))["seconds"] is None
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["seconds"]) == (1, 1, None)
 
 
 async def test_processes_that_are_gone_not_ready_or_of_another_epoch_do_not_enforce(world: World) -> None:
