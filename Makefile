@@ -10,9 +10,11 @@ LOCKED_SETS := $(addprefix requirements/,runtime build dev fuzz) tests/clients/p
 
 # In CI, what fails beside everything else is run once more by itself. Passing only then is a fault to report.
 ONCE_MORE = { echo "Once more, by itself: what failed."; $(BIN)/pytest --last-failed; }
+COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
+  PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test portal test-tools check fmt bench docs lock openapi clean nightly
+.PHONY: help run test compiled portal test-tools check fmt bench docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,6 +24,12 @@ run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000'
 
 test: $(DEV_STAMP) ## run every test (ARGS='-k name')
 	$(BIN)/pytest -n auto --dist loadgroup --durations=15 $(ARGS) $(if $(CI),|| $(ONCE_MORE))
+
+compiled: $(DEV_STAMP) ## compile the relay into .tools/accelerated, and run the relay's tests on that
+	$(BIN)/python -m tools.accelerate .tools/accelerated
+	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/aigw version | grep compiled
+	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest -n auto --dist loadgroup \
+	  tests/relay tests/unit/data_plane/core $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
 
 portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' under node (after make test-tools)
 	$(BIN)/pytest -n auto --dist loadgroup tests/portal tests/unit/control_plane/portal $(ARGS)

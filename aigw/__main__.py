@@ -8,7 +8,9 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import version as version_of
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -242,8 +244,10 @@ def doctor(
 
 @app.command()
 def version() -> None:
-    """Print the version."""
-    typer.echo(version_of("run9-ai-gateway"))
+    """Print the version, and whether the relay is compiled."""
+    core = find_spec("services.data_plane.core.framing")
+    compiled = core is not None and str(core.origin).endswith(tuple(EXTENSION_SUFFIXES))
+    typer.echo(version_of("run9-ai-gateway") + (" (compiled relay)" if compiled else ""))
 
 
 @app.command()

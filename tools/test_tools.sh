@@ -12,6 +12,7 @@ PROGRAMS=(
   nginx=nginx              # bench; smuggling corpus behind a proxy
   haproxy=haproxy          # bench; smuggling corpus behind a proxy
   wrk=wrk                  # bench: load
+  cc=gcc                   # the compiled relay; bench: load
   slowhttptest=slowhttptest # slow heads, bodies and readers
   shellcheck=shellcheck    # the set-up script of a box
   ip=iproute2              # network namespaces
@@ -34,6 +35,18 @@ install_programs() {
   for program in "${PROGRAMS[@]}"; do
     has "${program%%=*}" || missing+=("${program%%=*}: apt-get install ${program##*=} (as root)")
   done
+}
+
+# -- Python's headers, to compile the relay.
+install_python_headers() {
+  local there='import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'
+  "${PYTHON:-python3}" -c "$there" && return
+  if [ "$(id -u)" -eq 0 ] && has apt-get; then
+    echo "installing python3-dev …"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-dev libc6-dev; } \
+      >"$TOOLS/apt-headers.log" 2>&1 || echo "apt-get failed; $TOOLS/apt-headers.log says why"
+  fi
+  "${PYTHON:-python3}" -c "$there" || missing+=("Python's headers: apt-get install python3-dev (as root)")
 }
 
 # -- Vault, from its Go module. BUSL: it is run by tests here, never shipped.
@@ -108,6 +121,7 @@ install_python_frameworks() {
 
 mkdir -p "$TOOLS"
 install_programs
+install_python_headers
 install_node_clients
 install_portal_tools
 install_python_frameworks

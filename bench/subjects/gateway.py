@@ -1,20 +1,26 @@
-"""The gateway itself: `aigw up`, so control plane and admin listener idle in the measured process as well."""
+"""The gateway itself: `aigw up`, so control plane and admin listener idle in the measured process as well.
+
+Once as it is, once with its relay compiled (tools/accelerate.py), which the container image has.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bench.processes import Program
 from bench.subjects.subject import Running, Subject, Surroundings
+from tools.accelerate import PROJECT, accelerate
+from tools.accelerate import missing as missing_for_compiling
 
 AIGW: Final = Path(sys.executable).with_name("aigw")
+COMPILED: Final = PROJECT / ".tools" / "accelerated"
 SETTINGS: Final = (
     "AIGW_ACCESS_LOG=off",  # as with nginx
     # One box opens more streams here than a real one may.
@@ -24,10 +30,19 @@ SETTINGS: Final = (
 )
 
 
+def _start(around: Surroundings) -> AbstractContextManager[Running]:
+    return _serve(around, SETTINGS)
+
+
+def _start_compiled(around: Surroundings) -> AbstractContextManager[Running]:
+    accelerate(COMPILED)
+    return _serve(around, (*SETTINGS, f"PYTHONPATH={COMPILED}"))
+
+
 @contextmanager
-def _start(around: Surroundings) -> Iterator[Running]:
+def _serve(around: Surroundings, variables: Iterable[str]) -> Iterator[Running]:
     ready_file = around.folder / "ready.json"
-    settings = [*SETTINGS]
+    settings = [*variables]
     if around.ca_file is not None:
         settings.append(f"AIGW_UPSTREAM_CA_FILE={around.ca_file}")
     command = ["env", *settings, str(AIGW), "up", "--port-base", "0"]
@@ -57,4 +72,11 @@ def _version() -> str:
     return f"gateway {told.stdout.strip()}"
 
 
+def _missing_compiled() -> str | None:
+    return _missing() or missing_for_compiling()
+
+
 GATEWAY: Final = Subject("gateway", "gateway", _missing, _start, _version)
+GATEWAY_COMPILED: Final = Subject(
+    "gateway_compiled", "gateway, compiled", _missing_compiled, _start_compiled, _version, in_quick=False
+)

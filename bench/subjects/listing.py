@@ -6,12 +6,12 @@ from typing import Final
 
 from bench.subjects.direct import DIRECT
 from bench.subjects.fastapi_httpx import FASTAPI_HTTPX
-from bench.subjects.gateway import GATEWAY
+from bench.subjects.gateway import GATEWAY, GATEWAY_COMPILED
 from bench.subjects.haproxy import SPLICE
 from bench.subjects.nginx import NGINX
 from bench.subjects.subject import Subject
 
-SUBJECTS: Final[tuple[Subject, ...]] = (DIRECT, SPLICE, NGINX, GATEWAY, FASTAPI_HTTPX)
+SUBJECTS: Final[tuple[Subject, ...]] = (DIRECT, SPLICE, NGINX, GATEWAY, GATEWAY_COMPILED, FASTAPI_HTTPX)
 YARDSTICK: Final = NGINX.name
 """What ratios are taken against."""
 NO_PROXY: Final = DIRECT.name

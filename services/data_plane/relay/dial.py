@@ -58,7 +58,7 @@ class Dialer:
         connected = await self._egress.open(endpoint)
         inner = factory()
         tls = TlsConnection(inner, self._tls, endpoint.host, self._sessions) if endpoint.tls else None
-        # A protocol by its methods, which is all that event loops ask for (docs/adr/0012).
+        # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
         protocol = cast("asyncio.Protocol", tls or inner)
         try:
             await loop.create_connection(lambda: protocol, sock=connected)
