@@ -1,6 +1,7 @@
 """How long roll-outs took, as far as this process has seen: a report tells it only until a later change.
 
-In memory and bounded. Another control plane, or this one after a restart, may not know a time; then none is told.
+In memory and bounded. Another control plane, or this one after a restart, may not know a time; then none is
+told.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class RolloutTimes:
                 for process, since in live.items():
                     if since is not None:
                         times.by_process.setdefault(process, since)
-                if everywhere and live and live.keys() <= times.by_process.keys():
-                    times.seconds = max(0.0, max(times.by_process[process] for process in live) - saved_at)
+                if everywhere:
+                    if live and live.keys() <= times.by_process.keys():
+                        last = max(times.by_process[process] for process in live)
+                        times.seconds = max(0.0, last - saved_at)
                     times.by_process = {}
             return times.seconds if everywhere else None
