@@ -5,8 +5,9 @@ Wire types only, secret-free by construction. `POST /internal/v1/acknowledgement
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -18,6 +19,10 @@ EXPIRY_SECONDS: Final = 15.0
 """A process that has not reported for this long counts as gone."""
 MAX_PENDING: Final = 200
 MAX_SEEN: Final = 200
+MAX_REPORT_BYTES: Final = 60 * 1024
+"""Below what the control plane takes as a body (64 KiB), which would refuse the whole report."""
+SEEN_RESERVE_BYTES: Final = 8 * 1024
+"""Kept for `seen` however many are pending, so that it moves on: an entry has 800 bytes at most."""
 
 _Id = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -49,8 +54,8 @@ class Acknowledgement:
         epoch, applied_revision: where its configuration stands; "" and 0 before the first.
         applied_at: since when (Unix seconds).
         ready: whether it takes traffic.
-        pending: at most `MAX_PENDING`; `is_all_pending` tells whether that is all of them.
-        seen: at most `MAX_SEEN`, only what is new since the last report.
+        pending: at most `MAX_PENDING` that fit; `is_all_pending` tells whether that is all of them.
+        seen: at most `MAX_SEEN` that fit, only what is new since the last report.
     """
 
     process: _Id
@@ -70,11 +75,37 @@ class AcknowledgementError(ValueError):
 
 _ACKNOWLEDGEMENT: TypeAdapter[Acknowledgement] = TypeAdapter(Acknowledgement)
 _PENDING: TypeAdapter[tuple[Pending, ...]] = TypeAdapter(tuple[Pending, ...])
+_ENTRY: TypeAdapter[Pending | Seen] = TypeAdapter(Pending | Seen)
+_EntryType = TypeVar("_EntryType", Pending, Seen)
 
 
 def encode_acknowledgement(report: Acknowledgement) -> bytes:
     """Write a report as JSON."""
     return _ACKNOWLEDGEMENT.dump_json(report)
+
+
+def fitted(report: Acknowledgement) -> Acknowledgement:
+    """Give the report with as much of `pending`, then of `seen`, as fits into `MAX_REPORT_BYTES`."""
+    bare = replace(report, pending=(), seen=())
+    room = MAX_REPORT_BYTES - len(encode_acknowledgement(bare)) - 1  # `true` may become `false`
+    _, seen_bytes = _cut(report.seen, SEEN_RESERVE_BYTES)
+    pending, pending_bytes = _cut(report.pending, room - seen_bytes)
+    seen, _ = _cut(report.seen, room - pending_bytes)
+    is_all = report.is_all_pending and len(pending) == len(report.pending)
+    return replace(report, pending=pending, is_all_pending=is_all, seen=seen)
+
+
+def _cut(entries: Iterable[_EntryType], room: int) -> tuple[tuple[_EntryType, ...], int]:
+    """Give the first entries that take at most `room` bytes as JSON, commas included, and what they take."""
+    kept: list[_EntryType] = []
+    taken = 0
+    for entry in entries:
+        size = len(_ENTRY.dump_json(entry)) + 1
+        if taken + size > room:
+            break
+        kept.append(entry)
+        taken += size
+    return tuple(kept), taken
 
 
 def decode_acknowledgement(data: bytes) -> Acknowledgement:

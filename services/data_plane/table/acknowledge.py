@@ -20,6 +20,7 @@ from shared.acknowledgement import (
     Pending,
     Seen,
     encode_acknowledgement,
+    fitted,
 )
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ class Acknowledger:
 
     async def report(self) -> bool:
         """Make one report; False when it did not arrive."""
-        seen = self._verdicts.news()
+        report = fitted(self._now(self._verdicts.news()))
         try:
-            answer = await self._client.post(self._url, content=encode_acknowledgement(self._now(seen)))
+            answer = await self._client.post(self._url, content=encode_acknowledgement(report))
             answer.raise_for_status()
         except httpx.HTTPError as error:
             if not self._failing:
@@ -102,7 +103,7 @@ class Acknowledger:
             self._failing = True
             return False
         self._failing = False
-        self._verdicts.told(seen)
+        self._verdicts.told(report.seen)
         return True
 
     async def _wait(self, *, until_change: bool) -> None:

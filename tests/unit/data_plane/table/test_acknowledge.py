@@ -103,6 +103,18 @@ async def test_what_traffic_showed_is_told_once_it_has_arrived() -> None:
     assert bench.reports[0].seen == (SEEN,)
 
 
+async def test_what_does_not_fit_into_one_report_is_told_by_the_next() -> None:
+    many = tuple(
+        Seen(f"{number:03}" + "\U0001f512" * 125, "openai", "accepted", 5.0) for number in range(200)
+    )
+    bench = Bench(verdicts=FakeVerdicts(many))
+    while bench.verdicts.news():
+        assert await bench.acknowledger.report()
+        assert len(bench.reports) < 10
+    assert len(bench.reports) > 1
+    assert tuple(seen for report in bench.reports for seen in report.seen) == many
+
+
 async def test_a_change_is_reported_at_once_and_an_outage_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
