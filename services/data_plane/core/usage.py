@@ -17,10 +17,10 @@ from services.data_plane.core.framing import BadFraming, ChunkedFraming
 
 KIB: Final = 1024
 HEAD_BYTES: Final = KIB
-TAIL_BYTES: Final = 1536
+TAIL_BYTES: Final = KIB
 TRIM_BYTES: Final = KIB
 """So much may come before the tail is cut again."""
-WHOLE_BYTES: Final = 2 * KIB
+WHOLE_BYTES: Final = 1536
 """Up to here an answer is kept whole, compressed ones up to the next limit."""
 MAX_COMPRESSED_BYTES: Final = 64 * KIB
 MAX_INFLATED_BYTES: Final = 256 * KIB
