@@ -19,7 +19,7 @@ NOTE: Final = 2
 
 _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}:" % MAX_NAME_BYTES)  # RFC 9110 §5.1
 # RFC 9110 §5.5: no control byte but a tab stands in a value. CR and LF are among these, to be counted.
-_CONTROLS: Final = bytes(byte for byte in range(0x20) if byte != 0x09) + b"\x7f"  # noqa: PLR2004  # a tab
+_CONTROLS: Final = bytes([byte for byte in range(0x20) if byte != 0x09]) + b"\x7f"  # noqa: PLR2004  # a tab
 
 _Name = tuple[int, bytes]
 """What a name means: its flags, and the name in lower case where it is noted."""

@@ -44,7 +44,7 @@ class KeyScan:
             else [(shift, len(data))]
         )
         spans = self._held_spans + new
-        payload = b"".join(data[start:end] for start, end in spans)
+        payload = b"".join([data[start:end] for start, end in spans])
         if self._key in payload or self._key in data:
             raise KeyFound
         cut = _position(len(payload) - _overlap(payload, self._key), spans, len(data))
