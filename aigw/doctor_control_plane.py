@@ -1,4 +1,4 @@
-"""Checks a control plane's backends: database, secret store, event bus, keys of issuers, ports."""
+"""Checks a control plane's backends: database, secret store, event bus, issuers' keys, data plane, ports."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from aigw.doctor_ports import Port, examine_ports
 from aigw.doctor_redis import examine_writer
 from aigw.finding import Finding
+from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.store import migrate
 from services.control_plane.store.database import Database
+from shared.key_trial import TrialRequest
 from shared.redis_link import is_redis_url
 from shared.sealed_file import KEY_FILE, SealError, read_key
 from shared.vault_session import VaultSession
@@ -42,6 +44,7 @@ async def examine_control_plane(settings: ControlPlaneSettings) -> list[Finding]
         *await asyncio.to_thread(_examine_secrets, settings),
         *await _examine_bus(settings),
         *_examine_issuers(settings),
+        await _examine_key_tests(settings),
         *await examine_ports("control plane: ports", [rest, fleet], fleet),
     ]
 
@@ -121,3 +124,23 @@ def _examine_issuers(settings: ControlPlaneSettings) -> list[Finding]:
     if unreadable:
         return [Finding("FAIL", name, f"{path} cannot be read", "see AIGW_ISSUERS") for path in unreadable]
     return [Finding("ok", name, f"{len(settings.issuers) + bool(settings.oidc_issuer)} issuers")]
+
+
+async def _examine_key_tests(settings: ControlPlaneSettings) -> Finding:
+    """Ask for the test of a key that nobody has: whoever says so would test one that somebody has."""
+    name, setting = "control plane: key tests", "AIGW_DATA_PLANE_ADMIN_URL"
+    if not settings.data_plane_admin_url:
+        return Finding("ok", name, f"typed keys only: {setting} names no data plane that tests saved ones")
+    probe = StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token, not_yet_seconds=0)
+    try:
+        await probe.probe(TrialRequest("aigw-doctor", "openai", "aigw-doctor", 0))
+    except NotTried as error:
+        if error.reason == "token_refused":
+            remedy = "give both planes the same AIGW_INTERNAL_TOKEN"
+            return Finding("FAIL", name, "the data plane refuses this control plane", remedy)
+        if error.reason == "no_answer":
+            found = f"no data plane answers at {settings.data_plane_admin_url}"
+            return Finding("warn", name, found, f"check {setting}, and that its admin port may be reached")
+    finally:
+        await probe.aclose()
+    return Finding("ok", name, "a data plane tests saved keys")

@@ -69,9 +69,8 @@ async def test_a_typed_and_a_stored_key_are_found_the_same(bench: Bench, name: s
         endpoint = parse_endpoint(f"{upstream.origin}/v1")
         bench.store(str(endpoint), enabled=enabled)
         stored = await ask(bench)
-        typed = await ProviderProbe(FakeResolver(), LOOPBACK, bench.tls).probe(
-            "openai", endpoint, Secret(KEY)
-        )
+        trial = ProviderProbe(FakeResolver(), LOOPBACK, bench.tls)
+        typed = await trial.probe("acme", "openai", endpoint, Secret(KEY))
     assert isinstance(stored, TrialAnswer)
     assert stored.endpoint == str(endpoint)
     assert [(step.step, step.status, step.detail) for step in stored.steps] == [

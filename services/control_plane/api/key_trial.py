@@ -53,7 +53,7 @@ async def try_key(
         _require_stored(row, _judged(context, provider, body.endpoint))
         return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
     endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
-    return await _try_typed(context, provider, endpoint, body.api_key)
+    return await _try_typed(context, org, provider, endpoint, body.api_key)
 
 
 def _stored(
@@ -74,10 +74,10 @@ def _judged(context: Context, provider: ProviderName, text: str | None) -> Endpo
 
 
 async def _try_typed(
-    context: Context, provider: ProviderName, endpoint: Endpoint, key: Secret
+    context: Context, org: str, provider: ProviderName, endpoint: Endpoint, key: Secret
 ) -> TrialResult:
     judged = judge_key(provider, key, custom_endpoint=endpoint != default_endpoint(provider))
-    steps = await context.probe.probe(provider, endpoint, judged.key)
+    steps = await context.probe.probe(org, provider, endpoint, judged.key)
     return TrialResult(
         provider=provider,
         endpoint=str(endpoint),

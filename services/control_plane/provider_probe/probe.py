@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -30,7 +31,10 @@ CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 MAX_ADDRESSES: Final = 3
 MAX_PROBES: Final = 8
+MAX_PROBES_PER_ORG: Final = 2
+"""So that one organization's slow endpoint leaves turns to the others."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
+_TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
 
 class ProviderProbe:
@@ -53,10 +57,28 @@ class ProviderProbe:
         self._timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=read_seconds)
         self._total_seconds = total_seconds
         self._slots = asyncio.Semaphore(MAX_PROBES)
+        self._of_org: Counter[str] = Counter()
 
-    async def probe(self, provider: ProviderName, endpoint: Endpoint, key: Secret) -> tuple[TrialStep, ...]:
-        """Try `key` at `endpoint`. Takes at most about `total_seconds`, waiting for its turn included."""
+    async def probe(
+        self, org: str, provider: ProviderName, endpoint: Endpoint, key: Secret
+    ) -> tuple[TrialStep, ...]:
+        """Try `key` at `endpoint`, for `org`. Takes at most about `total_seconds`, waiting included."""
         notes = TrialNotes(provider, asyncio.get_running_loop().time)
+        if self._of_org[org] >= MAX_PROBES_PER_ORG:
+            notes.note("dns", "unknown", _TOO_MANY)
+            return notes.steps()
+        self._of_org[org] += 1
+        try:
+            await self._probe(notes, provider, endpoint, key)
+        finally:
+            self._of_org[org] -= 1
+            if not self._of_org[org]:
+                del self._of_org[org]
+        return notes.steps()
+
+    async def _probe(
+        self, notes: TrialNotes, provider: ProviderName, endpoint: Endpoint, key: Secret
+    ) -> None:
         begun = False
         try:
             async with asyncio.timeout(self._total_seconds), self._slots:
@@ -66,8 +88,7 @@ class ProviderProbe:
             if begun:
                 notes.too_late()
             else:
-                notes.note("dns", "unknown", "Too many tests are running here; try again in a minute.")
-        return notes.steps()
+                notes.note("dns", "unknown", _TOO_MANY)
 
     async def _run(self, notes: TrialNotes, provider: ProviderName, endpoint: Endpoint, key: Secret) -> None:
         hosts = await self._checked_hosts(notes, endpoint)
