@@ -17,7 +17,7 @@ from tests.relay.conftest import (
     request,
 )
 from tests.relay.test_next_requests import NarrowDialer
-from tests.relay.test_websocket import HANDSHAKE
+from tests.relay.test_websocket import HANDSHAKE, SWITCHED
 from tests.support.answers import chunk_bytes, head_bytes, whole
 from tests.support.scripted_upstream import ScriptedUpstream, Send, WaitFor
 
@@ -192,3 +192,96 @@ async def test_a_box_that_leaves_while_the_provider_takes_nothing_of_a_whole_req
         client.abort()
         await gateway.settled(lambda: [r.outcome for r in gateway.books.records] == ["client_gone"])
         left.set()
+
+
+async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: bytes) -> None:
+    """Send what the gateway takes and one piece more, which waits unread in its kernel."""
+    transport, paused_turns = next(iter(gateway.relay.connections)).transport, 0
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while paused_turns < 10:
+            paused_turns = paused_turns + 1 if transport.reading_paused else 0
+            if not paused_turns:
+                client.send(piece)
+                await client.writer.drain()
+            await asyncio.sleep(0.005)
+    client.send(piece)
+    await asyncio.sleep(0.05)
+    assert transport.reading_paused
+
+
+def _narrow(gateway: RelayUnderTest, endpoint: str) -> None:
+    port = int(endpoint.rpartition(":")[2].partition("/")[0])
+    gateway.relay.pool = Pool(NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
+
+
+@pytest.mark.parametrize("how", ["close", "abort"])
+@pytest.mark.parametrize("asked", ["an upload", "a splice"])
+async def test_a_box_that_leaves_while_it_is_not_read_takes_the_upstream_with_it(
+    run_relay: RunRelay, asked: str, how: str
+) -> None:
+    gateway, stop = await run_relay(write_buffer_bytes=20_000), asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if asked == "a splice":
+            writer.write(SWITCHED)
+        reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio has no other word for it
+        await stop.wait()
+
+    async with raw_upstream(deaf) as endpoint:
+        gateway.set_up(endpoint)
+        _narrow(gateway, endpoint)
+        client = await gateway.connect()
+        if asked == "a splice":
+            client.send(request("GET", "/v1/realtime", *HANDSHAKE))
+            await client.read_head()
+        else:
+            client.send(request("POST", "/v1/files", f"Content-Length: {900 * MIB}"))
+            await gateway.settled(lambda: gateway.relay.open_exchanges == 1)
+        await _send_until_paused(gateway, client, b"x" * 20_000)
+        assert gateway.relay.open_exchanges == 1
+        await _leave(client, how)
+        await gateway.settled(lambda: gateway.relay.open_exchanges == 0)
+        await gateway.settled(lambda: not gateway.relay.connections)
+        assert len(gateway.relay.leave_watch) == 0
+        stop.set()
+    assert [r.outcome for r in gateway.books.records] == ["spliced" if asked == "a splice" else "client_gone"]
+
+
+async def test_a_box_that_leaves_while_its_body_waits_for_a_secret_is_seen(run_relay: RunRelay) -> None:
+    gateway, never = await run_relay(write_buffer_bytes=20_000), asyncio.Event()
+
+    async def load() -> None:
+        await never.wait()
+
+    gateway.set_up("http://127.0.0.1:1/v1")
+    gateway.table.hold_loading("org-0", "openai", load)
+    client = await gateway.connect()
+    client.send(request("POST", "/v1/files", f"Content-Length: {900 * MIB}"))
+    await gateway.settled(lambda: gateway.relay.open_exchanges == 1)
+    await _send_until_paused(gateway, client, b"x" * 20_000)
+    await _leave(client, "close")
+    await gateway.settled(lambda: [r.outcome for r in gateway.books.records] == ["client_gone"])
+
+
+async def test_a_box_that_was_paused_and_stayed_loses_no_byte(run_relay: RunRelay) -> None:
+    gateway, read = await run_relay(write_buffer_bytes=20_000), asyncio.Event()
+    body = bytes(range(256)) * 40_000
+
+    async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await read.wait()
+        same = await reader.readexactly(len(body)) == body
+        writer.write(head_bytes("200 OK" if same else "500 Differs", [("Content-Length", "0")]))
+
+    async with raw_upstream(late) as endpoint:
+        gateway.set_up(endpoint)
+        _narrow(gateway, endpoint)
+        client = await gateway.connect()
+        client.send(request("POST", "/v1/files", body=body))
+        connection = next(iter(gateway.relay.connections))
+        await gateway.settled(lambda: connection.transport.reading_paused)
+        assert len(gateway.relay.leave_watch) == 1
+        read.set()
+        assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert len(gateway.relay.leave_watch) == 0

@@ -69,7 +69,10 @@ class BoxConnection(BoxEndings):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self.transport = BoxTransport(transport, self._relay.limits.write_buffer_bytes, self._relay.batch)
+        relay = self._relay
+        self.transport = BoxTransport(
+            transport, relay.limits.write_buffer_bytes, relay.batch, relay.leave_watch, self.left_unread
+        )
         self.write = self.transport.write
         self._relay.connections.add(self)
         self._relay.room.strangers.came(self, self._since)
@@ -92,6 +95,7 @@ class BoxConnection(BoxEndings):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # how it left changes nothing
         """The box has left."""
+        self.transport.unwatch()
         self._box_left()
         self._forget()
 

@@ -71,6 +71,11 @@ class BoxEndings:
         self._box_left()
         return False
 
+    def left_unread(self) -> None:
+        """The box has left while it was not read. What it sent last is for nobody."""
+        self._box_left()
+        self.transport.raw.abort()
+
     def _box_left(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:

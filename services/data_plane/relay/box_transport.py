@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from services.data_plane.relay.leave_watch import LeaveWatch
     from services.data_plane.relay.write_batch import WriteBatch
 
 SLICE_BYTES: Final = 32 * 1024
@@ -23,24 +24,45 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: the kerne
 
 
 class BoxTransport:
-    """The transport of one box connection."""
+    """The transport of one box connection.
+
+    Args:
+        transport: asyncio's.
+        write_buffer_bytes: more waiting bytes than these are a stall.
+        batch: where writes of one turn come together.
+        watch: sees the box leave while it is not read.
+        left: called then.
+    """
 
     __slots__ = (
         "_batch",
+        "_fd",
+        "_left",
         "_put",
         "_reset_when_drained",
         "_stalled_at",
         "_stalled_bytes",
         "_transport",
+        "_watch",
         "reading_paused",
         "write",
         "write_paused",
     )
 
-    def __init__(self, transport: asyncio.BaseTransport, write_buffer_bytes: int, batch: WriteBatch) -> None:
+    def __init__(
+        self,
+        transport: asyncio.BaseTransport,
+        write_buffer_bytes: int,
+        batch: WriteBatch,
+        watch: LeaveWatch,
+        left: Callable[[], None],
+    ) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=write_buffer_bytes)
         self._batch = batch
+        self._watch = watch
+        self._left = left
+        self._fd = -1  # while it is watched
         self.write = partial(batch.put, self._transport)
         self._put: Callable[[bytes], None] = self._transport.write
         self.write_paused = False
@@ -79,12 +101,21 @@ class BoxTransport:
         if not self.reading_paused and not self._transport.is_closing():
             self.reading_paused = True
             self._transport.pause_reading()
+            self._fd = self._transport.get_extra_info("socket").fileno()
+            self._watch.add(self._fd, self._left)
 
     def resume_reading(self) -> None:
         """Read from the box again."""
         if self.reading_paused and not self._transport.is_closing():
             self.reading_paused = False
+            self.unwatch()
             self._transport.resume_reading()
+
+    def unwatch(self) -> None:
+        """Say that the socket is read again or gone: its number may be another's next."""
+        if self._fd >= 0:
+            self._watch.discard(self._fd)
+            self._fd = -1
 
     def hold_at_most(self, write_buffer_bytes: int) -> None:
         """Call the box stalled once more than this waits for it. It is said at once if it is so already."""

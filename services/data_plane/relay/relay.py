@@ -13,6 +13,7 @@ from services.data_plane.core.refused import Refused
 from services.data_plane.relay.box_connection import BoxConnection
 from services.data_plane.relay.dial import Dialer
 from services.data_plane.relay.hand_over import UvicornParts
+from services.data_plane.relay.leave_watch import LeaveWatch
 from services.data_plane.relay.pool import Pool
 from services.data_plane.relay.room import Room
 from services.data_plane.relay.warm import Warmer
@@ -67,6 +68,7 @@ class Relay:
         self.tasks = TaskSet()
         self.connections: set[BoxConnection] = set()
         self.batch = WriteBatch()
+        self.leave_watch = LeaveWatch()
         self.pool = Pool(
             Dialer(
                 egress,
@@ -178,5 +180,6 @@ class Relay:
         await self.tasks.aclose()
         await self.warmer.aclose()
         self.pool.close()
+        self.leave_watch.close()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(0)  # one turn of the loop, in which the transports close
