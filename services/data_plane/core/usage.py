@@ -37,8 +37,9 @@ _OBJECT: Final = re.compile(rb'"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}(?=\{)')
 _COMMON: Final = re.compile(
     rb""""usage":\s?{\s*+"prompt_tokens":\s?(\d{1,12}+),\s*+(?:"completion_tokens":\s?(\d{1,12}+),\s*+)?"""
     rb""""total_tokens":\s?\d{1,13}+(?:,\s*+"prompt_tokens_details":\s?{\s*+"cached_tokens":\s?(\d{1,12}+)"""
-    rb"""(?:,\s*+"audio_tokens":\s?\d{1,12}+)?\s*+})?(?:,\s*+"completion_tokens_details":\s?{\s*+"""
-    rb""""reasoning_tokens":\s?(\d{1,12}+)(?:,\s*+"[a-z_]{1,48}+":\s?\d{1,12}+)*+\s*+})?\s*+}"""
+    rb"""(?:,\s*+"audio_tokens":\s?\d{1,12}+)?\s*+})?"""
+    # Nothing behind the reasoning is of interest; where it does not come next, the end must.
+    rb"""(?:\s*+}|,\s*+"completion_tokens_details":\s?{\s*+"reasoning_tokens":\s?(\d{1,12}+)[,}\s])"""
 )
 _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*+(?:;[^\r\n]*+)?\r\n")
 _CHUNK_BORDER: Final = re.compile(rb"\r\n(?=[0-9A-Fa-f]{1,15}[ \t]*+(?:;[^\r\n]*+)?\r\n)")
@@ -148,8 +149,8 @@ def _read_document(data: bytes) -> Usage | NoUsage:
     common = _COMMON.match(data, at)
     if common is None:
         return _usage_of(_last_counts(data), None, data)
-    read, output, cached, reasoning = map(int, common.groups(b"0"))
-    return Usage(read, cached, 0, output, reasoning)
+    read, output, cached, reasoning = common.groups(b"0")
+    return Usage(int(read), int(cached), 0, int(output), int(reasoning))
 
 
 # From the wire to what it carries.

@@ -154,6 +154,20 @@ LONG = {
         (CHAT, Usage(1117, 1024, 0, 46, 20)),
         ({"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}, Usage(5, 0, 0, 7, 0)),
         ({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0, 0, 0, 0)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 7,
+                "total_tokens": 12,
+                "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 0, "image_tokens": 1},
+                "completion_tokens_details": {"audio_tokens": 0, "reasoning_tokens": 6},
+            },
+            Usage(5, 2, 0, 7, 6),
+        ),
+        (
+            {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "prompt_tokens_details": None},
+            Usage(5, 0, 0, 7, 0),
+        ),
         (RESPONSES, Usage(328, 300, 0, 52, 40)),
         (MESSAGES, Usage(2209, 2000, 188, 393, 0)),
         ({"input_tokens": 1, "output_tokens": 2, "iterations": [{"input_tokens": 9}]}, Usage(1, 0, 0, 2, 0)),
