@@ -43,8 +43,11 @@ DEFAULT_PORT: Final = 6379
 DEFAULT_SENTINEL_PORT: Final = 26_379
 MAX_PORT: Final = 65_535
 
-FAILURES: Final = (RedisError, OSError, TimeoutError)
-"""Everything that a call on a client may raise because of Redis or the way to it."""
+FAILURES: Final = (RedisError, OSError, TimeoutError, RuntimeError)
+"""Everything that a call on a client may raise because of Redis or the way to it.
+
+RuntimeError is uvloop's word for a write to a connection that ended a moment ago; redis-py passes it on.
+"""
 
 _SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -215,7 +218,7 @@ def why(error: BaseException) -> str:
             # The first word of an error reply is its code (OOM, READONLY, LOADING …); the rest may quote.
             match_ = _ERROR_CODE.match(str(error))
             return f"Redis refused the command ({match_[0] if match_ else type(error).__name__})"
-        case RedisConnectionError() | OSError():
+        case RedisConnectionError() | OSError() | RuntimeError():
             return f"Redis cannot be reached ({type(error).__name__})"
         case _:
             return f"Redis failed ({type(error).__name__})"

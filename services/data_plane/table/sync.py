@@ -81,20 +81,25 @@ class ConfigSync:
     async def run(self) -> None:
         """Load, then keep up for ever."""
         try:
-            await self._first_load()
+            await self._supervise(self._first_load)
             loops = (self._follow_stream, self._poll, self._keep_secrets)
             await asyncio.gather(*(self._tasks.start(self._supervise(loop), "config sync") for loop in loops))
         finally:
             await self._tasks.aclose()
 
     async def _supervise(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Run a loop for ever: a fault in one must not freeze the configuration of a serving process."""
+        """Run a loop for ever, or until it is done.
+
+        A fault in one must not freeze the configuration of a serving process, nor leave one without any.
+        """
         while True:
             try:
                 await loop()
             except Exception:
                 logger.exception("a config loop failed and starts again")
                 await asyncio.sleep(self._times.max_retry_seconds)
+            else:
+                return
 
     async def _first_load(self) -> None:
         await self._refresh_until_done()

@@ -7,9 +7,14 @@ from typing import Any, cast
 import pytest
 from redis.asyncio import Redis
 
-from services.data_plane.table.feed import BusUnavailable
+from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
 from services.data_plane.table.position import Position
-from services.data_plane.table.redis_feed import MAX_BLOCK_SECONDS, SILENCE_SECONDS, RedisBusReader
+from services.data_plane.table.redis_feed import (
+    MAX_BLOCK_SECONDS,
+    SILENCE_SECONDS,
+    RedisBusReader,
+    RedisSnapshotCopy,
+)
 from shared.config_feed import HEARTBEAT_SECONDS
 
 HERE = Position("epoch-1", 0)
@@ -37,6 +42,23 @@ async def test_silence_is_noticed_as_soon_as_it_is_too_long() -> None:
             assert len(redis.blocks) < 10
     assert sum(redis.blocks) == pytest.approx(SILENCE_SECONDS)
     assert max(redis.blocks) <= MAX_BLOCK_SECONDS
+
+
+class ClosedRedis:
+    """A connection that ended just before the command, as uvloop tells it."""
+
+    async def fail(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    xread = hget = fail
+
+
+async def test_a_write_to_a_connection_that_has_just_ended_is_a_redis_that_cannot_be_reached() -> None:
+    client = cast("Redis", ClosedRedis())
+    with pytest.raises(BusUnavailable, match="cannot be reached"):
+        await RedisBusReader(client, monotonic=lambda: 1.0).read(HERE, 1)
+    with pytest.raises(SnapshotUnavailable, match="cannot be reached"):
+        await RedisSnapshotCopy(client).fetch(None)
 
 
 def test_a_healthy_bus_always_answers_before_a_read_gives_up() -> None:

@@ -14,19 +14,16 @@ import pytest
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import (
-    SNAPSHOT_CONNECT_SECONDS,
     BusUnavailable,
     Heard,
     MemoryBusReader,
 )
 from services.data_plane.table.position import Position
-from services.data_plane.table.redis_feed import COMMAND_SECONDS_OF_A_READER, SILENCE_SECONDS
 from services.data_plane.table.replacement import SLICE_ROWS
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.table.sync import FULL_EVERY_POLLS, JITTER, ConfigSync, SyncTimes
-from shared.config_feed import Event, encode_event
+from services.data_plane.table.sync import FULL_EVERY_POLLS, ConfigSync, SyncTimes
+from shared.config_feed import Event, Snapshot, encode_event
 from shared.memory_stream import MemoryStream
-from shared.redis_link import CONNECT_SECONDS
 from shared.tasks import TaskSet
 from tests.support.config_truth import FakeSecretReader, FakeSnapshotSource, Truth, document, row
 
@@ -222,49 +219,6 @@ async def test_while_the_bus_is_down_changes_come_by_polling() -> None:
         await bench.caught_up()
 
 
-async def test_a_bus_that_comes_and_goes_makes_no_storm_of_polls() -> None:
-    bench = Bench(replace(QUICK, poll_without_bus_seconds=LONG))
-    async with bench.running():
-        await bench.until(bench.sync.loaded.is_set)
-        for number in range(20):
-            bench.bus.down = True
-            await bench.until(bench.sync._bus_failed.is_set)
-            bench.bus.down = False
-            bench.bus.publish(bench.truth.put(row(f"org-{number}")))
-            await bench.caught_up()
-        assert len(bench.snapshots.asked) == 1
-
-
-async def test_a_bus_that_fails_is_a_poll_soon() -> None:
-    bench = Bench(SyncTimes(LONG, 0.2, 0.01, 0.01, first_retry_seconds=LONG))
-    async with bench.running():
-        await bench.until(bench.sync.loaded.is_set)
-        await asyncio.sleep(0.3)
-        assert len(bench.snapshots.asked) == 1
-        bench.bus.down = True
-        bench.truth.put(row())
-        await bench.caught_up()
-
-
-async def test_a_bus_that_answers_and_tells_nothing_has_still_failed() -> None:
-    bench = Bench()
-    async with bench.running():
-        await bench.until(bench.sync.loaded.is_set)
-        bench.bus.down = True
-        await bench.until(bench.sync._bus_failed.is_set)
-        bench.bus.down, bench.bus.mute = False, True
-        await bench.until(lambda: bench.bus.mute_reads > 1)
-        bench.truth.put(row())
-        await bench.caught_up()
-
-
-def test_on_paper_a_change_without_redis_is_enforced_within_15_seconds() -> None:
-    times = SyncTimes()
-    noticed = max(COMMAND_SECONDS_OF_A_READER, SILENCE_SECONDS, CONNECT_SECONDS)
-    polled = max(noticed + times.spread_seconds, times.poll_without_bus_seconds * (1 + JITTER))
-    assert polled + SNAPSHOT_CONNECT_SECONDS <= 15
-
-
 async def test_with_everything_down_the_last_configuration_keeps_serving() -> None:
     bench = Bench()
     bench.reader.put(1, document())
@@ -368,6 +322,22 @@ async def test_a_loop_that_fails_starts_again(caplog: pytest.LogCaptureFixture) 
             bench.bus.publish(bench.truth.put(row()))
             await bench.caught_up()
     assert "starts again" in caplog.text
+
+
+async def test_a_first_load_that_fails_in_an_unforeseen_way_starts_again() -> None:
+    bench = Bench()
+    bench.truth.put(row())
+    broken = [RuntimeError("a bug")]
+
+    class BrokenOnce(FakeSnapshotSource):
+        async def fetch(self, known: Position | None) -> Snapshot | None:
+            if broken:
+                raise broken.pop()
+            return await super().fetch(known)
+
+    bench.sync._snapshots = BrokenOnce(bench.truth)
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
 
 
 @pytest.mark.parametrize("seed", range(5))
