@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from services.control_plane.store.database import checked_database_url
 from shared.addresses import AddressPolicy, Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import EgressSettings
@@ -43,11 +45,28 @@ class Issuer(BaseModel):
         description="Whether its tokens need not say email_verified: it verifies every address.",
     )
 
+    @field_validator("jwks_url")
+    @classmethod
+    def _check_jwks_url(cls, value: str | None) -> str | None:
+        if value is not None and not _is_web_url(value):
+            raise ValueError("a jwks_url is https://HOST/PATH")
+        return value
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.jwks_url is None) == (self.jwks_file is None):
             raise ValueError("an issuer has either jwks_url or jwks_file")
         return self
+
+
+def _is_web_url(text: str) -> bool:
+    """Whether something can be fetched there: the parsers disagree about what is malformed, some late."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and text.isprintable()
 
 
 class ControlPlaneSettings(BackendSettings, EgressSettings):
@@ -89,7 +108,7 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
         default=None,
         description="Keys the fingerprints of API keys; by default derived from a local secret store's key.",
     )
-    issuers: tuple[Issuer, ...] = Field(
+    issuers: Annotated[tuple[Issuer, ...], NoDecode] = Field(
         default=(),
         description="Who may sign people in: a JSON list of {issuer, audience, jwks_url|jwks_file}, with "
         '"assume_email_verified": true for one that verifies every address but never says so.',
@@ -137,6 +156,23 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
         AddressPolicy.of(value)
         return value
 
+    @field_validator("issuers", mode="before")
+    @classmethod
+    def _read_issuers(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:  # whose words are of columns, and whose object holds the text
+            raise ValueError("this is no JSON list of {issuer, audience, jwks_url|jwks_file}") from None
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_oidc_issuer(cls, value: str) -> str:
+        if value and not _is_web_url(value):
+            raise ValueError("an OpenID Connect issuer is https://HOST or https://HOST/PATH")
+        return value
+
     @field_validator("internal_token", "platform_token", "fingerprint_key", mode="before")
     @classmethod
     def _check_length(cls, value: Any) -> Any:
@@ -147,8 +183,7 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
+        checked_database_url(value)
         return value
 
     @field_validator("data_plane_admin_url")

@@ -9,6 +9,7 @@ import logging
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.control_plane.api.problem_response import problem_response
@@ -72,7 +73,10 @@ class Boundary:
 
 
 class BodyLimit:
-    """Reads a request's body, at most `MAX_BODY_BYTES`, before anybody else sees the request."""
+    """Reads a request's body, at most `MAX_BODY_BYTES`, before anybody else sees the request.
+
+    A request whose client goes away before its body is whole is seen by nobody.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
@@ -83,7 +87,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
+        try:
+            body = await self._read(scope, receive)
+        except ClientDisconnect:
+            return  # half a body may be a whole JSON document that says something else
         if body is None:
             detail = f"A body has at most {self._max_bytes} bytes."
             await problem_response(ProblemError(Problem.BODY_TOO_LARGE, detail))(scope, receive, send)
@@ -103,6 +110,8 @@ class BodyLimit:
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > self._max_bytes:

@@ -167,7 +167,7 @@ class OidcSignIn:
         except (PyJWTError, ValueError) as error:
             _log.warning("a sign-in failed at the issuer: %s", type(error).__name__)
             raise SignInFailed("The issuer's answer does not prove who you are.") from None
-        except (httpx.HTTPError, KeysUnavailable) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, KeysUnavailable) as error:
             _log.warning("the issuer does not answer: %s", type(error).__name__)
             raise IssuerUnavailable("The sign-in service does not answer. Try again in a minute.") from None
         return self._person(claims)
@@ -249,7 +249,7 @@ class OidcSignIn:
             if self._issuer is None or time.monotonic() >= self._issuer_until:
                 try:
                     self._issuer = await self._discover()
-                except (httpx.HTTPError, ValueError) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                     _log.warning("the issuer's configuration cannot be read: %s", type(error).__name__)
                     if self._issuer is None:
                         raise IssuerUnavailable(

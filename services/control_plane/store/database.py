@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, create_engine
 
@@ -32,7 +33,33 @@ _POSTGRES_PATIENCE: Final = {
 }
 """How long libpq waits for a host that has vanished; its own default is the kernel's, many minutes."""
 
+MAX_PORT: Final = 65_535
+
 _BEGIN = "aigw_sqlite_begin"
+
+
+def checked_database_url(text: str) -> URL:
+    """Read a database's URL; raises `ValueError`, which says what to mend and shows nothing of the text."""
+    if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
+    url = _parsed(text)
+    if url is None:
+        raise ValueError(
+            "a database is postgresql+psycopg://USER:PASSWORD@HOST:PORT/NAME; the port is a number up to "
+            f"{MAX_PORT}, and / : @ ? # [ ] in the password are written by their codes, as %2F for /"
+        )
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise ValueError("an in-memory SQLite database is lost between connections: name a file")
+    return url
+
+
+def _parsed(text: str) -> URL | None:
+    try:
+        url = make_url(text)
+        url.get_dialect()().create_connect_args(url)
+    except (ValueError, ArgumentError):
+        return None
+    return url if url.port is None or 0 < url.port <= MAX_PORT else None
 
 
 class Database:
@@ -99,7 +126,7 @@ class Database:
 
 
 def _engine_of(url: str, busy_timeout_seconds: float) -> Engine:
-    parsed = make_url(url)
+    parsed = checked_database_url(url)
     # A parameter may be anything; none belongs into an error message or a log line.
     options: dict[str, Any] = {
         "hide_parameters": True,
@@ -110,8 +137,7 @@ def _engine_of(url: str, busy_timeout_seconds: float) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         patience = {name: value for name, value in _POSTGRES_PATIENCE.items() if name not in parsed.query}
         return create_engine(parsed, pool_pre_ping=True, connect_args=patience, **options)
-    if not parsed.database or parsed.database == ":memory:":
-        raise ValueError("an in-memory SQLite database is lost between connections: name a file")
+    assert parsed.database is not None, "the URL was checked"
     Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(
         parsed, connect_args={"timeout": busy_timeout_seconds, "check_same_thread": False}, **options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,14 @@ def test_everything_can_come_from_the_environment_and_secrets_from_files(
         {"internal_token": "short"},
         {"platform_token": "short"},
         {"database_url": "mysql://x"},
+        {"database_url": "sqlite:///"},
+        {"database_url": "sqlite:///:memory:"},
+        {"oidc_issuer": "https://[", "oidc_client_id": "c", "portal_origin": "https://p.test"},
+        {"oidc_issuer": "login.test", "oidc_client_id": "c", "portal_origin": "https://p.test"},
+        {"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "https://i:port/jwks"}]},
+        {"issuers": [{"issuer": "i", "audience": "a", "jwks_url": "/jwks"}]},
+        {"issuers": "{"},
+        {"issuers": '{"issuer": "i"}'},
         {"secret_store_url": "local://relative/path"},
         {"secret_store_url": "vault://x"},
         {"secret_store_url": "vault://x/aigw"},
@@ -62,6 +71,56 @@ def test_everything_can_come_from_the_environment_and_secrets_from_files(
 def test_what_cannot_work_or_is_not_safe_in_production_is_refused_at_start(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         settings(**values)
+
+
+PASSWORD = "pw-canary"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "@db.test:port/aigw",
+        "@db.test:1/aigw?port=x",
+        "@db.test:0/aigw",
+        "@db.test:65536/aigw",
+        "@db.test:-1/aigw",
+        "@[::1/aigw",
+        "#@db.test:5432x/aigw",
+        "@db.test:5432,db2.test:x/aigw",
+    ],
+)
+def test_a_database_url_that_cannot_be_read_is_told_without_its_password(rest: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        settings(database_url=f"postgresql+psycopg://aigw:{PASSWORD}{rest}")
+    (fault,) = caught.value.errors(include_input=False)
+    assert fault["loc"] == ("database_url",)
+    assert "the port is a number up to 65535" in fault["msg"]
+    whole = "".join(traceback.format_exception(caught.value))
+    assert PASSWORD not in whole
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////var/lib/aigw/x.db",
+        "postgresql+psycopg://aigw@db.test/aigw",
+        "postgresql+psycopg://aigw:p%2Fw@db.test:5432/aigw?sslmode=verify-full",
+        "postgresql+psycopg://aigw@[::1]:5432/aigw",
+        "postgresql+psycopg:///aigw?host=/run/postgresql",
+        "postgresql+psycopg://aigw@/aigw?host=a.test:5432&host=b.test:5433&target_session_attrs=read-write",
+    ],
+)
+def test_a_database_url_that_can_be_read_stays_as_it_is(url: str) -> None:
+    assert settings(database_url=url).database_url == url
+
+
+def test_issuers_that_are_no_json_are_told_without_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGW_INTERNAL_TOKEN", TOKEN)
+    monkeypatch.setenv("AIGW_ISSUERS", f'[{{"issuer": "{PASSWORD}"')
+    with pytest.raises(ValidationError, match="no JSON list") as caught:
+        ControlPlaneSettings()
+    assert PASSWORD not in "".join(traceback.format_exception(caught.value))
 
 
 def test_plain_http_is_allowed_outside_production() -> None:

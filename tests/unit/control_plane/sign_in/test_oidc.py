@@ -265,6 +265,7 @@ async def test_user_info_that_is_no_object_proves_nothing(provider: Provider, bo
         {"userinfo_endpoint": "http://login.test/me"},
         {"token_endpoint": None},
         {"token_endpoint": 7},
+        {"token_endpoint": "https://["},
         {"jwks_uri": "file:///etc/passwd"},
     ],
     ids=str,
@@ -327,6 +328,12 @@ async def test_an_issuer_that_goes_away_meanwhile_is_unavailable_and_not_a_refus
         provider.answers["/token"] = answer
         with pytest.raises(IssuerUnavailable):
             await provider.sign_in(provider.client())
+
+
+async def test_a_token_endpoint_that_is_no_address_is_the_issuers_fault(provider: Provider) -> None:
+    provider.configuration = {"token_endpoint": "https://login.test:port/token"}
+    with pytest.raises(IssuerUnavailable):
+        await provider.sign_in(provider.client())
 
 
 class NoKeys:
