@@ -22,7 +22,7 @@ async def _crowd(gateway: RelayUnderTest, size: int, sent: bytes = b"") -> list[
     for number in range(size):
         client = await gateway.connect()
         client.send(sent)
-        await gateway.settled(lambda here=number: len(gateway.relay.connections) > here)  # type: ignore[misc]
+        await gateway.settled(lambda here=number: len(gateway.relay.connections) > here)  # type: ignore[misc]  # mypy cannot infer a bound default
         crowd.append(client)
     await asyncio.sleep(GRACE_SECONDS + 0.1)
     return crowd

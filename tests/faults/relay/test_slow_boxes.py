@@ -25,14 +25,15 @@ OTHER_KEY: Final = "sk-other-org-key-0123456789"
 KEYS: Final = frozenset({KEY.encode(), OTHER_KEY.encode()})
 ATTACK_SECONDS: Final = 8
 CONNECTIONS: Final = 300
-READERS: Final = 250
+READERS: Final = 60
+ALL_STREAMS_OF_A_BOX: Final = 256
 PIECE: Final = Send(b"x" * 65536)
 BIG: Final = (Send(head_bytes("200 OK", [("Content-Length", str(400 * 65536))])), *(PIECE,) * 400)
 
 ATTACKS: Final[dict[str, list[str]]] = {
     "head": ["-H", "-c", str(CONNECTIONS), "-r", "300", "-i", "1", "-x", "24"],
     "body": ["-B", "-c", str(CONNECTIONS), "-r", "300", "-i", "1", "-s", "8192", "-x", "10"],
-    "read": ["-X", "-c", str(READERS), "-r", "125", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"],
+    "read": ["-X", "-c", str(READERS), "-r", "60", "-w", "512", "-y", "1024", "-n", "1", "-z", "32"],
 }
 
 
@@ -146,13 +147,13 @@ async def test_all_streams_that_a_box_may_have_cost_little_memory_when_it_reads_
         gc.collect()
         before = _resident_bytes()
         with contextlib.ExitStack() as sockets:
-            for _ in range(READERS):
+            for _ in range(ALL_STREAMS_OF_A_BOX):
                 reader = sockets.enter_context(socket.socket())
                 reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
                 reader.connect(("127.0.0.1", gateway.port))
                 reader.sendall(request())
                 await asyncio.sleep(0.005)
-            await gateway.settled(lambda: gateway.relay.open_exchanges == READERS)
+            await gateway.settled(lambda: gateway.relay.open_exchanges == ALL_STREAMS_OF_A_BOX)
             await asyncio.sleep(2)
             assert _resident_bytes() - before < MAX_GROWTH_BYTES
         await gateway.settled(lambda: gateway.relay.open_exchanges == 0)
