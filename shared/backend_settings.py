@@ -1,23 +1,30 @@
 """The settings of the backends that both planes use: what a URL may be, and the credentials beside it.
 
-Only what both planes must read alike; each declares its own URLs, because each does something else with them.
+Only what both planes must read alike, so also where endpoints may be. Each declares its own URLs, because it
+does something else with them.
 """
 
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from shared.addresses import AddressPolicy
 from shared.redis_link import is_redis_url, parse_redis_url
 from shared.secret import Secret
-from shared.settings_base import GatewaySettings
+from shared.settings_base import GatewaySettings, Texts
 from shared.vault_target import is_vault_url, parse_vault_url
 
 LOCAL_STORE: Final = "local"
 MEMORY_BUS: Final = "memory://"
+
+
+def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    AddressPolicy.of(value)
+    return value
 
 
 class BackendSettings(GatewaySettings):
@@ -31,6 +38,10 @@ class BackendSettings(GatewaySettings):
     )
     redis_sentinel_password: Secret | None = Field(
         default=None, description="The password of the sentinels of a redis+sentinel:// event bus."
+    )
+
+    endpoint_address_exceptions: Annotated[Texts, AfterValidator(_check_networks)] = Field(
+        default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
     )
 
     @field_validator("secret_store_url", check_fields=False)

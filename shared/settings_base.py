@@ -9,16 +9,27 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PREFIX: Final = "AIGW_"
 MAX_SECRET_FILE_BYTES: Final = 64 * 1024
+
+
+def _split_at_commas(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
+"""Several values in one variable, separated by commas."""
 
 
 class SettingFileError(ValueError):

@@ -71,38 +71,23 @@ build_vault() {
   fi
 }
 
-# -- The clients that tests/clients runs. What was installed from other lock files is installed again.
-install_node_clients() {
-  local folder=tests/clients stamp=tests/clients/node_modules/installed-from sum
-  sum="$(cat $folder/package.json $folder/package-lock.json | sha256sum | cut -d' ' -f1)"
-  if [ "$(cat $stamp 2>/dev/null)" = "$sum" ]; then return; fi
+# -- Node's modules of one folder of tests. What was installed from other lock files is installed again.
+# $1 folder, $2 what it brings, $3 its program that must run, if any.
+install_node_modules() {
+  local folder="$1" brings="$2" program="${3:-}" stamp="$1/node_modules/installed-from" sum log
+  log="$TOOLS/npm-$(basename "$folder").log"
+  sum="$(cat "$folder/package.json" "$folder/package-lock.json" | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
   if ! has npm; then
-    missing+=("Node clients: install Node 20 or later with npm")
+    missing+=("$brings: install Node 20 or later with npm")
     return
   fi
-  echo "installing Claude Code, Codex and Node's SDKs …"
-  if (cd $folder && npm ci --no-audit --no-fund) >"$TOOLS/npm.log" 2>&1 &&
-    $folder/node_modules/.bin/claude --version >/dev/null 2>&1; then
-    echo "$sum" >$stamp
+  echo "installing $brings …"
+  if (cd "$folder" && npm ci --no-audit --no-fund) >"$log" 2>&1 &&
+    { [ -z "$program" ] || "$folder/node_modules/.bin/$program" --version >/dev/null 2>&1; }; then
+    echo "$sum" >"$stamp"
   else
-    missing+=("Node clients: npm ci failed; $TOOLS/npm.log says why")
-  fi
-}
-
-# -- What tests/portal needs beside Chromium: the accessibility checker and a real OpenID provider.
-install_portal_tools() {
-  local folder=tests/portal stamp=tests/portal/node_modules/installed-from sum
-  sum="$(cat $folder/package.json $folder/package-lock.json | sha256sum | cut -d' ' -f1)"
-  if [ "$(cat $stamp 2>/dev/null)" = "$sum" ]; then return; fi
-  if ! has npm; then
-    missing+=("axe-core and oidc-provider: install Node 20 or later with npm")
-    return
-  fi
-  echo "installing axe-core and oidc-provider …"
-  if (cd $folder && npm ci --no-audit --no-fund) >"$TOOLS/npm-portal.log" 2>&1; then
-    echo "$sum" >$stamp
-  else
-    missing+=("axe-core and oidc-provider: npm ci failed; $TOOLS/npm-portal.log says why")
+    missing+=("$brings: npm ci failed; $log says why")
   fi
 }
 
@@ -122,8 +107,8 @@ install_python_frameworks() {
 mkdir -p "$TOOLS"
 install_programs
 install_python_headers
-install_node_clients
-install_portal_tools
+install_node_modules tests/clients "Claude Code, Codex and Node's SDKs" claude # the clients of a box
+install_node_modules tests/portal "axe-core and oidc-provider"                 # beside Chromium
 install_python_frameworks
 build_vault
 

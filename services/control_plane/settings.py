@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_settings import NoDecode
 
 from services.control_plane.store.database import checked_database_url
-from shared.addresses import AddressPolicy, Network
+from shared.addresses import Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import EgressSettings
 from shared.providers import LOCAL_ORIGIN
@@ -26,9 +26,6 @@ from shared.vault_target import is_vault_url
 MIN_TOKEN_CHARS: Final = 16
 # As browsers write it in `Origin`: lower case, no default port, no slash at the end.
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
-
-Texts = Annotated[tuple[str, ...], NoDecode]
-"""Several values in one variable, separated by commas."""
 
 
 class Issuer(BaseModel):
@@ -129,9 +126,6 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
         description="Whether the issuer's people need no email_verified: it verifies every address but never "
         "says so. An address that it calls unverified is refused all the same.",
     )
-    endpoint_address_exceptions: Texts = Field(
-        default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
-    )
     allow_plain_http_endpoints: bool = Field(
         default=False, description="Whether an endpoint may be http://; refused in production."
     )
@@ -142,19 +136,6 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
     box_origin: str = Field(
         default=LOCAL_ORIGIN, description="How boxes reach the gateway; shown as the local base URL."
     )
-
-    @field_validator("endpoint_address_exceptions", mode="before")
-    @classmethod
-    def _split_at_commas(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("endpoint_address_exceptions")
-    @classmethod
-    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        AddressPolicy.of(value)
-        return value
 
     @field_validator("issuers", mode="before")
     @classmethod

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import NoDecode
 
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
@@ -19,6 +18,7 @@ from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
 from shared.egress_settings import EgressSettings
 from shared.secret import Secret
+from shared.settings_base import Texts
 
 _LIMITS: Final = RelayLimits()
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
@@ -26,8 +26,6 @@ GUEST_AUTHORITY: Final = "10.0.2.2:1000"
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 PositiveCount = Annotated[int, Field(gt=0)]
-Texts = Annotated[tuple[str, ...], NoDecode]
-"""Several values in one variable, separated by commas."""
 
 
 class DataPlaneSettings(BackendSettings, EgressSettings):
@@ -67,9 +65,6 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         (), description="The Host values that are answered; by default 10.0.2.2:1000 and loopback."
     )
 
-    endpoint_address_exceptions: Texts = Field(
-        (), description="Networks (CIDR) that endpoints may be in although they are not public."
-    )
     allow_plain_http_endpoints: bool = Field(
         default=False, description="Whether a key may be sent to an http:// endpoint."
     )
@@ -127,19 +122,6 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     def _explain_proxy_tlv(cls, value: Any) -> Any:
         if value == "proxy-tlv":
             raise ValueError("proxy-tlv is not built yet; use header behind a trusted proxy")
-        return value
-
-    @field_validator("box_authorities", "endpoint_address_exceptions", mode="before")
-    @classmethod
-    def _split_at_commas(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("endpoint_address_exceptions")
-    @classmethod
-    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        AddressPolicy.of(value)
         return value
 
     @model_validator(mode="after")

@@ -60,3 +60,20 @@ def test_credentials_come_from_settings_and_are_not_shown(monkeypatch: pytest.Mo
     assert read.vault_credential is not None
     assert read.vault_credential.reveal() == "canary-1"
     assert "canary" not in repr(read)
+
+
+@pytest.mark.parametrize("given", ["10.1.0.0/16, fd00::/8,", ("10.1.0.0/16", "fd00::/8")])
+def test_networks_that_endpoints_may_be_in_come_as_one_text_or_several(given: object) -> None:
+    read = Settings.model_validate({"endpoint_address_exceptions": given})
+    assert read.endpoint_address_exceptions == ("10.1.0.0/16", "fd00::/8")
+
+
+@pytest.mark.parametrize("given", ["10.1.0.0/33", "10.1.0.1/16", "internal", "10.1.0.0/16,x"])
+def test_what_is_no_network_is_refused(given: str) -> None:
+    with pytest.raises(ValidationError, match="endpoint_address_exceptions"):
+        Settings.model_validate({"endpoint_address_exceptions": given})
+
+
+def test_networks_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIGW_ENDPOINT_ADDRESS_EXCEPTIONS", "10.1.0.0/16")
+    assert Settings().endpoint_address_exceptions == ("10.1.0.0/16",)

@@ -14,6 +14,21 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _create_counter()
+    _create_orgs()
+    _create_members()
+    _create_integrations()
+    _create_nodes()
+    _create_audit()
+    _create_outbox()
+
+
+def downgrade() -> None:
+    for table in ("outbox", "audit", "nodes", "integrations", "members", "orgs", "counter"):
+        op.drop_table(table)
+
+
+def _create_counter() -> None:
     counter = op.create_table(
         "counter",
         sa.Column("id", sa.Integer(), autoincrement=False, primary_key=True),
@@ -21,6 +36,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
     )
     op.bulk_insert(counter, [{"id": 1, "epoch": uuid.uuid4().hex, "revision": 0}])
+
+
+def _create_orgs() -> None:
     op.create_table(
         "orgs",
         sa.Column("org", sa.String(128), primary_key=True),
@@ -29,6 +47,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
     )
+
+
+def _create_members() -> None:
     op.create_table(
         "members",
         sa.Column("org", sa.String(128), sa.ForeignKey("orgs.org"), primary_key=True),
@@ -37,6 +58,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
     )
     op.create_index("ix_members_email", "members", ["email"])
+
+
+def _create_integrations() -> None:
     op.create_table(
         "integrations",
         sa.Column("org", sa.String(128), sa.ForeignKey("orgs.org"), primary_key=True),
@@ -54,6 +78,9 @@ def upgrade() -> None:
         sa.Column("updated_by", sa.String(254), nullable=False),
     )
     op.create_index("ix_integrations_destroy_through", "integrations", ["destroy_through"])
+
+
+def _create_nodes() -> None:
     op.create_table(
         "nodes",
         sa.Column("node", sa.String(128), primary_key=True),
@@ -62,6 +89,9 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),
     )
+
+
+def _create_audit() -> None:
     op.create_table(
         "audit",
         sa.Column(
@@ -76,6 +106,9 @@ def upgrade() -> None:
         sa.Column("details", sa.Text(), nullable=False),
     )
     op.create_index("ix_audit_org", "audit", ["org"])
+
+
+def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("revision", sa.BigInteger(), autoincrement=False, primary_key=True),
@@ -84,8 +117,3 @@ def upgrade() -> None:
         sa.Column("published_at", sa.Double(), nullable=True),
     )
     op.create_index("ix_outbox_published_at", "outbox", ["published_at"])
-
-
-def downgrade() -> None:
-    for table in ("outbox", "audit", "nodes", "integrations", "members", "orgs", "counter"):
-        op.drop_table(table)
