@@ -41,7 +41,8 @@ from services.data_plane.table.redis_feed import (
 from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
 from services.data_plane.table.vault_reader import VaultSecretReader
-from services.data_plane.trial.stored_keys import StoredKeyTrials, WayOut
+from services.data_plane.trial.stored_keys import StoredKeyTrials
+from services.data_plane.trial.way_out import WayOut
 from shared.clock import unix_now
 from shared.listener import bind, port_of, serve
 from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url

@@ -50,6 +50,14 @@ async def call(gateway: Gateway) -> httpx.Response:
         return await client.get(f"{gateway.ready['base_urls']['openai']}models")
 
 
+async def steps_of_a_test(control_plane: ControlPlane) -> list[str]:
+    """Test the saved key: by the same certificates as any request."""
+    answer = await control_plane.test("demo", "openai")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["tested"] == "stored"
+    return [step["status"] for step in answer.json()["steps"]]
+
+
 async def test_a_verified_provider_gets_the_key_and_the_name(
     gateway: Gateway, control_plane: ControlPlane, authority: trustme.CA
 ) -> None:
@@ -65,6 +73,7 @@ async def test_a_verified_provider_gets_the_key_and_the_name(
 
         await eventually(arrives, "the call reaches the provider")
         assert upstream.requests[0].values("host") == [f"localhost:{upstream.port}".encode()]
+        assert await steps_of_a_test(control_plane) == ["ok", "ok", "ok", "unknown"]
 
 
 @pytest.mark.parametrize("fault", ["another name", "another authority"])
@@ -83,5 +92,6 @@ async def test_a_provider_that_cannot_be_verified_gets_nothing(
             return answer.status_code == 502 and answer.headers["x-run9-error"] == "upstream_unreachable"
 
         await eventually(is_refused, "the connection is refused")
+        assert await steps_of_a_test(control_plane) == ["ok", "failed", "skipped", "skipped"]
         assert upstream.requests == []
         assert KEY not in (await call(gateway)).text

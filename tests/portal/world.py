@@ -87,9 +87,7 @@ class PortalWorld:
 
     async def test(self, provider: str) -> dict[str, Any]:
         """Test the saved key by REST."""
-        path = f"/orgs/{self.org}/ai-integrations/{provider}/test"
-        head = {"authorization": f"Bearer {self.control_plane.owner_token}"}
-        answer = await self.control_plane.client.post(path, json={}, headers=head)
+        answer = await self.control_plane.test(self.org, provider)
         found: dict[str, Any] = answer.raise_for_status().json()
         return found
 

@@ -60,6 +60,10 @@ class ControlPlane:
         answer = await self.change("PUT", org, provider, api_key=key, endpoint=endpoint, enabled=True)
         assert answer.is_success, answer.text
 
+    async def test(self, org: str, provider: str, **body: str) -> httpx.Response:
+        """Test a typed key, else the saved one; give the answer, whatever it is."""
+        return await self.client.post(f"{self._path(org, provider)}/test", json=body, headers=self._head)
+
     async def switch(self, org: str, provider: str, *, enabled: bool) -> None:
         """Switch an integration on or off."""
         answer = await self.change("PATCH", org, provider, enabled=enabled)

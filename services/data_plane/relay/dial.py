@@ -49,7 +49,7 @@ class Dialer:
             detail = f"connecting took longer than {self._connect_seconds:g} s"
             raise Refused(Rejection.UPSTREAM_TIMEOUT, detail) from None
         except (OSError, ssl.SSLError, ssl.CertificateError) as error:
-            raise Refused(Rejection.UPSTREAM_UNREACHABLE, _explain(error)) from None
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, explain(error)) from None
 
     async def _connect(
         self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]
@@ -74,7 +74,7 @@ class Dialer:
         return inner
 
 
-def _explain(error: OSError) -> str:
+def explain(error: OSError) -> str:
     """Say what failed without an address or a library's own words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not valid: {error.verify_message}"

@@ -48,16 +48,13 @@ TOO_LARGE: Final = Broken("The list of models is too long to be read here.")
 class ModelsConnection(asyncio.Protocol):
     """The connection. `head` and `body` are done when they are there, or never will be.
 
-    Args:
-        pool_key: under which a TLS session of it may be remembered.
-        limits: bound the answer's head, as for a box's request.
+    `limits` bound the answer's head, as for a box's request.
     """
 
     _transport: asyncio.Transport
 
-    def __init__(self, pool_key: tuple[str, str], limits: RelayLimits) -> None:
+    def __init__(self, limits: RelayLimits) -> None:
         loop = asyncio.get_running_loop()
-        self.pool_key = pool_key
         self.head: asyncio.Future[ResponseHead | Broken] = loop.create_future()
         self.body: asyncio.Future[bytes | Broken] = loop.create_future()
         self._heads = HeadBuffer(limits.max_head_bytes, check_incomplete_response)

@@ -10,29 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import cut_request_head
 from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.route import find_route, split_target
-from services.data_plane.relay.dial import Dialer
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
 from services.data_plane.trial.models_connection import Broken, ModelsConnection
+from services.data_plane.trial.way_out import WayOut
 from shared.key_trial import ANTHROPIC_VERSION, MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
 from shared.providers import LOCAL_ORIGIN, ProviderName
 from shared.trial_notes import TrialNotes
 
 if TYPE_CHECKING:
-    import ssl
-
-    from services.data_plane.core.limits import RelayLimits
-    from services.data_plane.relay.egress import Egress
-    from services.data_plane.relay.resolver import Resolver
-    from services.data_plane.relay.upstream_connection import UpstreamConnection
     from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.secrets import SecretLoader
     from shared.config_feed import IntegrationRow
@@ -45,17 +38,6 @@ MAX_TRIALS_PER_ORG: Final = 2
 ANSWER_SECONDS: Final = 10.0
 """For the answer's head, and again for its body."""
 _AUTHORITY: Final = LOCAL_ORIGIN.removeprefix("http://")
-
-
-@dataclass(frozen=True, slots=True)
-class WayOut:
-    """How production reaches an endpoint. `resolver` is None where a proxy looks the names up."""
-
-    egress: Egress
-    resolver: Resolver | None
-    tls: ssl.SSLContext
-    limits: RelayLimits
-    allow_plain_http: bool
 
 
 class StoredKeyTrials:
@@ -149,14 +131,9 @@ class StoredKeyTrials:
                 notes.note("dns", "failed", _sentence(refused.detail))
                 return None
             notes.addresses(len(infos))
-        # A dialer of its own remembers no TLS session, so that the certificate is looked at each time.
-        dialer = Dialer(
-            out.egress, out.tls, out.limits.connect_seconds, allow_plain_http=out.allow_plain_http
-        )
-        connection = ModelsConnection(integration.pool_key, out.limits)
+        connection = ModelsConnection(out.limits)
         try:
-            # The dialer asks no more of what it connects than a protocol and its pool key.
-            await dialer.dial(endpoint, lambda: cast("UpstreamConnection", connection))
+            await out.connect(endpoint, connection)
         except Refused as refused:
             notes.note("tls", "failed", _sentence(refused.detail))
             return None

@@ -16,7 +16,8 @@ from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.trial.stored_keys import StoredKeyTrials, WayOut
+from services.data_plane.trial.stored_keys import StoredKeyTrials
+from services.data_plane.trial.way_out import WayOut
 from shared.endpoint import Endpoint
 from shared.key_trial import (
     MAX_TRIAL_BYTES,

@@ -14,7 +14,8 @@ from services.data_plane.relay.egress import DirectEgress
 from services.data_plane.relay.resolver import AddressInfo, Resolver
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.trial.stored_keys import StoredKeyTrials, WayOut
+from services.data_plane.trial.stored_keys import StoredKeyTrials
+from services.data_plane.trial.way_out import WayOut
 from shared.addresses import AddressPolicy
 from shared.key_trial import TrialAnswer, TrialRequest
 from shared.providers import ProviderName

@@ -15,7 +15,8 @@ import trustme
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
 from services.data_plane.trial.models_connection import MAX_BODY_BYTES
-from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials, WayOut
+from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials
+from services.data_plane.trial.way_out import WayOut
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from shared.key_trial import STEPS, TrialAnswer, verdict_of
