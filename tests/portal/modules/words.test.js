@@ -77,8 +77,8 @@ test("a trial says which key it was of, and what to do about a saved one", () =>
   assert.equal(stored("unknown"), "This says nothing about the key. Try again in a minute.");
 });
 
-test("a step tells its time where something was done", () => {
-  assert.deepEqual([0.004, 0.25, 12.3, null, undefined].map(words.stepTime), ["0.00 s", "0.25 s", "12 s", "", ""]);
+test("a step tells its time where it took some", () => {
+  assert.deepEqual([0.04, 0.31, 12.3, null, undefined].map(words.stepTime), ["", "0.3 s", "12 s", "", ""]);
 });
 
 test("a spreadsheet runs nothing of an export", () => {

@@ -90,9 +90,10 @@ export function rollout({ live, total, seconds }, withTime = false) {
   return `Live on ${live} of ${total}${withTime && typeof seconds === "number" ? took(seconds) : ""}`;
 }
 
-/** "0.25 s", for a step that took some time; "" for one in which nothing was done. */
+/** "0.3 s", for a step that took some time; "" for one that was done at once, or not at all. */
 export function stepTime(seconds) {
-  return typeof seconds === "number" ? `${seconds < 10 ? seconds.toFixed(2) : Math.round(seconds)} s` : "";
+  if (typeof seconds !== "number" || seconds < 0.05) return "";
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
 }
 
 function took(seconds) {
