@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
@@ -13,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from aigw.doctor_ports import Port, examine_ports
 from aigw.doctor_redis import examine_writer
+from aigw.doctor_vault import examine_vault
 from aigw.finding import Finding
 from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
 from services.control_plane.secrets.port import SecretStoreError
@@ -22,8 +21,7 @@ from services.control_plane.store.database import Database
 from shared.key_trial import TrialRequest
 from shared.redis_link import is_redis_url
 from shared.sealed_file import KEY_FILE, SealError, read_key
-from shared.vault_session import VaultSession
-from shared.vault_target import is_vault_url, parse_vault_url
+from shared.vault_target import is_vault_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,21 +75,7 @@ def _examine_database(url: str) -> Finding:
 def _examine_secrets(settings: ControlPlaneSettings) -> list[Finding]:
     if not is_vault_url(settings.secret_store_url):
         return [_examine_folder(settings.secret_folder)]
-    target = parse_vault_url(settings.secret_store_url)
-    session = VaultSession(
-        target, settings.vault_credential, monotonic=time.monotonic, random=SystemRandom().random
-    )
-    writer = VaultSecretWriter(session)
-    try:
-        wrong = writer.wrong_rights()
-    except SecretStoreError as error:
-        return [Finding("FAIL", _SECRETS, str(error), "check AIGW_SECRET_STORE_URL and its credential")]
-    finally:
-        writer.close()
-    remedy = "run deploy/vault/setup.sh again: it writes both policies"
-    if wrong:
-        return [Finding("FAIL", _SECRETS, sentence, remedy) for sentence in wrong]
-    return [Finding("ok", _SECRETS, f"logged in to {target.address}, with exactly the rights it needs")]
+    return examine_vault(_SECRETS, settings, settings.secret_store_url, VaultSecretWriter, SecretStoreError)
 
 
 def _examine_folder(folder: Path) -> Finding:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import time
 from pathlib import Path
-from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from aigw.doctor_ports import Port, examine_ports
 from aigw.doctor_redis import examine_reader
+from aigw.doctor_vault import examine_vault
 from aigw.finding import Finding
 from services.data_plane.table.feed import HttpSnapshotSource, SnapshotUnavailable
 from services.data_plane.table.secrets import SecretUnavailable
 from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.redis_link import is_redis_url
 from shared.sealed_file import SealError, read_key
-from shared.vault_session import VaultSession
-from shared.vault_target import is_vault_url, parse_vault_url
+from shared.vault_target import is_vault_url
 
 if TYPE_CHECKING:
     from services.data_plane.settings import DataPlaneSettings
@@ -60,21 +58,9 @@ async def _examine_snapshot(settings: DataPlaneSettings) -> Finding:
 async def _examine_secrets(settings: DataPlaneSettings) -> list[Finding]:
     if not is_vault_url(settings.secret_store_url):
         return [_examine_folder(settings.secret_folder)]
-    target = parse_vault_url(settings.secret_store_url)
-    session = VaultSession(
-        target, settings.vault_credential, monotonic=time.monotonic, random=SystemRandom().random
+    return await asyncio.to_thread(
+        examine_vault, _SECRETS, settings, settings.secret_store_url, VaultSecretReader, SecretUnavailable
     )
-    reader = VaultSecretReader(session)
-    try:
-        wrong = await asyncio.to_thread(reader.wrong_rights)
-    except SecretUnavailable as error:
-        return [Finding("FAIL", _SECRETS, str(error), "check AIGW_SECRET_STORE_URL and its credential")]
-    finally:
-        await reader.aclose()
-    remedy = "run deploy/vault/setup.sh again: it writes both policies"
-    if wrong:
-        return [Finding("FAIL", _SECRETS, sentence, remedy) for sentence in wrong]
-    return [Finding("ok", _SECRETS, f"logged in to {target.address}, with exactly the rights it needs")]
 
 
 def _examine_folder(folder: Path) -> Finding:

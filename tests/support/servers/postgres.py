@@ -9,11 +9,11 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import psycopg
 
-from tests.support.servers.process import ServerProcess, free_port, short_folder
+from tests.support.servers.process import Server, ServerProcess, short_folder
 from tests.support.servers.tools import find_program, missing, package_folder
 
 UNPRIVILEGED_USER: Final = "nobody"
@@ -35,29 +35,22 @@ def _major(bin_folder: Path) -> int:
     return int(bin_folder.parent.name.removeprefix("pginstall") or 0)
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """`with PostgresServer() as server` starts one; `server.new_database()` gives the URL of an empty one."""
 
     def __init__(self) -> None:
         as_root = os.geteuid() == 0
-        self._process = ServerProcess(
-            short_folder("postgres"), signal.SIGINT, UNPRIVILEGED_USER if as_root else None
-        )
+        user = UNPRIVILEGED_USER if as_root else None
+        super().__init__(ServerProcess(short_folder("postgres"), signal.SIGINT, user))
         self._programs = _programs()
         self._password = secrets.token_urlsafe(16)
-        self.port = free_port()
-
-    @property
-    def process(self) -> ServerProcess:
-        """Its process, for tests that stop or kill it."""
-        return self._process
 
     @property
     def _data(self) -> Path:
-        return self._process.folder / "data"
+        return self.folder / "data"
 
     def start(self) -> None:
-        """Start it, also again after `process.stop` or `process.kill`, on the same port."""
+        """See `Server`."""
         if not self._data.exists():
             self._initialise()
         settings = {
@@ -72,7 +65,7 @@ class PostgresServer:
         self._process.start([self._programs / "postgres", "-D", self._data, *options], self._accepts)
 
     def _initialise(self) -> None:
-        folder = self._process.folder
+        folder = self.folder
         password_file = folder / "password"
         password_file.write_text(self._password)
         user = self._process.user
@@ -93,11 +86,11 @@ class PostgresServer:
 
     def _make_readable(self, user: pwd.struct_passwd) -> None:
         """Give the folder to the user, and a copy of programs that lie where that user may not look."""
-        for path in (self._process.folder, self._process.folder / "password"):
+        for path in (self.folder, self.folder / "password"):
             os.chown(path, user.pw_uid, user.pw_gid)
         if all(folder.stat().st_mode & 0o001 for folder in self._programs.parents):
             return
-        copied = self._process.folder / "programs"
+        copied = self.folder / "programs"
         shutil.copytree(self._programs.parent, copied, symlinks=True)
         self._programs = copied / "bin"
 
@@ -132,14 +125,3 @@ class PostgresServer:
         name = url.rpartition("/")[2]
         with self._connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self._process.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close()

@@ -8,10 +8,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -126,3 +127,44 @@ class ServerProcess:
         """Stop it and forget everything that it wrote."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Server(ABC):
+    """A server that is a process of its own: `with` starts it, and ends it however the block ends.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+    """
+
+    def __init__(self, process: ServerProcess) -> None:
+        self._process = process
+        self.port = free_port()
+
+    @property
+    def folder(self) -> Path:
+        """Its working folder."""
+        return self._process.folder
+
+    @property
+    def process(self) -> ServerProcess:
+        """Its process, for tests that stop or kill it."""
+        return self._process
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, also again after `process.stop` or `process.kill`, on the same port."""
+
+    def _begin(self) -> None:
+        """The first start, and what it needs once after that."""
+        self.start()
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self._process.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 import redis
 
-from tests.support.servers.process import ServerProcess, answers, free_port, short_folder
+from tests.support.servers.process import Server, ServerProcess, answers, short_folder
 from tests.support.servers.tools import find_program, missing, package_folder
 
 
@@ -20,31 +19,20 @@ def _program() -> Path:
     )
 
 
-class ValkeyServer:
+class ValkeyServer(Server):
     """`with ValkeyServer() as server` starts one. `options` are configuration lines, by name.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
-        folder: its working folder; an `acl` of lines is written there before it starts.
+        folder: an `acl` of lines is written there before it starts.
     """
 
     def __init__(self, options: Mapping[str, str] | None = None, *, acl: str = "") -> None:
         self._program = _program()
-        self._process = ServerProcess(short_folder("valkey"))
+        super().__init__(ServerProcess(short_folder("valkey")))
         self._options = {"save": "", "appendonly": "no", **(options or {})}
-        self.port = free_port()
         if acl:
             (self.folder / "users.acl").write_text(acl)
             self._options["aclfile"] = str(self.folder / "users.acl")
-
-    @property
-    def folder(self) -> Path:
-        return self._process.folder
-
-    @property
-    def process(self) -> ServerProcess:
-        """Its process, for tests that stop or kill it."""
-        return self._process
 
     @property
     def url(self) -> str:
@@ -56,53 +44,34 @@ class ValkeyServer:
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10)
 
     def start(self) -> None:
-        """Start it, also again after `process.stop` or `process.kill`, on the same port."""
+        """See `Server`."""
         plain = {"bind": "127.0.0.1", "dir": str(self.folder)}
         options = {"port": str(self.port), **plain, **self._options}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process.start([self._program, *arguments], lambda: answers(self.port))
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self._process.close()
-            raise
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.close()
-
-
-class SentinelServer:
+class SentinelServer(Server):
     """`with SentinelServer(master) as sentinel` starts a sentinel that knows one server by `SERVICE`."""
 
     SERVICE = "gateway"
 
     def __init__(self, master: ValkeyServer) -> None:
         self._program = _program()
-        self._process = ServerProcess(short_folder("sentinel"))
+        super().__init__(ServerProcess(short_folder("sentinel")))
         self._master = master
-        self.port = free_port()
 
     @property
     def url(self) -> str:
         """How the gateway is told of it."""
         return f"redis+sentinel://127.0.0.1:{self.port}/{self.SERVICE}/0"
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """See `Server`."""
         # A sentinel writes what it learns into its own configuration.
-        config = self._process.folder / "sentinel.conf"
+        config = self.folder / "sentinel.conf"
         config.write_text(
-            f"bind 127.0.0.1\nport {self.port}\ndir {self._process.folder}\n"
+            f"bind 127.0.0.1\nport {self.port}\ndir {self.folder}\n"
             f"sentinel monitor {self.SERVICE} 127.0.0.1 {self._master.port} 1\n"
         )
-        try:
-            self._process.start([self._program, config, "--sentinel"], lambda: answers(self.port))
-        except BaseException:
-            self._process.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close()
+        self._process.start([self._program, config, "--sentinel"], lambda: answers(self.port))

@@ -8,12 +8,19 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import hvac
 import trustme
 
-from tests.support.servers.process import START_SECONDS, ServerProcess, answers, free_port, short_folder
+from tests.support.servers.process import (
+    START_SECONDS,
+    Server,
+    ServerProcess,
+    answers,
+    free_port,
+    short_folder,
+)
 from tests.support.servers.tools import BUILT_TOOLS, REPOSITORY, find_program, missing
 
 MOUNT: Final = "aigw-test"
@@ -26,11 +33,11 @@ def _program() -> Path:
     return find_program("vault", "bao", beside=[BUILT_TOOLS / "vault"]) or missing("Vault")
 
 
-class VaultServer:
-    """`with VaultServer() as server` starts one.
+class VaultServer(Server):
+    """`with VaultServer() as server` starts one; `start` and `unseal` bring it back.
 
     Attributes:
-        port: where it listens on 127.0.0.1, by TLS.
+        port: by TLS.
         ca_file: verifies its certificate.
         audit_file: where every request is logged.
         role_ids: of the AppRoles `aigw-control-plane` and `aigw-data-plane`.
@@ -38,23 +45,13 @@ class VaultServer:
 
     def __init__(self) -> None:
         self._program = _program()
-        self._process = ServerProcess(short_folder("vault"), signal.SIGINT)
-        self.port = free_port()
+        super().__init__(ServerProcess(short_folder("vault"), signal.SIGINT))
         self._cluster_port = free_port()
         self.ca_file = self.folder / "ca.pem"
         self.audit_file = self.folder / "audit.log"
         self.role_ids: dict[str, str] = {}
         self._root_token = ""
         self._unseal_key = ""
-
-    @property
-    def folder(self) -> Path:
-        return self._process.folder
-
-    @property
-    def process(self) -> ServerProcess:
-        """Its process, for tests that stop or kill it; `start` and `unseal` bring it back."""
-        return self._process
 
     @property
     def address(self) -> str:
@@ -83,7 +80,7 @@ class VaultServer:
         return str(made["auth"]["client_token"])
 
     def start(self) -> None:
-        """Start the process, also again after `process.stop` or `process.kill`; it is sealed then."""
+        """See `Server`; after that it is sealed."""
         if not (self.folder / "config.hcl").exists():
             self._configure()
         command = [self._program, "server", f"-config={self.folder / 'config.hcl'}"]
@@ -149,17 +146,9 @@ class VaultServer:
             }}
         """)
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-            made = self.root().sys.initialize(secret_shares=1, secret_threshold=1)
-            self._root_token, self._unseal_key = made["root_token"], made["keys"][0]
-            self.unseal()
-            self.role_ids = dict(_ROLE_ID.findall(self.set_up()))
-        except BaseException:
-            self._process.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.close()
+    def _begin(self) -> None:
+        super()._begin()
+        made = self.root().sys.initialize(secret_shares=1, secret_threshold=1)
+        self._root_token, self._unseal_key = made["root_token"], made["keys"][0]
+        self.unseal()
+        self.role_ids = dict(_ROLE_ID.findall(self.set_up()))
