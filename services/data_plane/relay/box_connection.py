@@ -189,11 +189,11 @@ class BoxConnection(BoxEndings):
         self._exchange = exchange
         body = b""
         if self._framing is None:
-            self._enter(_ANSWER)
+            self._phase = _ANSWER
             if rest:
                 self._hold_next(rest)
         else:
-            self._enter(_BODY)
+            self._phase = _BODY
             if rest:
                 body = self._body_part(rest)
         if exchange.stage is _PREPARING:  # a body that breaks the rules has ended it
@@ -211,7 +211,7 @@ class BoxConnection(BoxEndings):
             return data
         self._framing = None
         if self._phase is _BODY:
-            self._enter(_ANSWER)
+            self._phase = _ANSWER
         if end < len(data):
             self._hold_next(data[end:])
         return data[:end]

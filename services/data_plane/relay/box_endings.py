@@ -31,7 +31,7 @@ class BoxEndings:
     def __init__(self, relay: Relay, phase: Phase) -> None:
         self._relay = relay
         self._phase = phase
-        self._since = relay.loop.time()  # of the phase, or of the last byte that moved in it
+        self._since = relay.loop.time()  # of the phase; an exchange has deadlines of its own
         self._exchange: Exchange | None = None
         self.load: BoxLoad | None = None  # of its box; None until a request has said which that is
 

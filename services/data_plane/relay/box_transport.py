@@ -76,7 +76,8 @@ class BoxTransport:
 
         A turn with one event would otherwise cost another round of the loop.
         """
-        self._batch.flush()
+        if self._batch.writes:
+            self._batch.flush()
         if not self._transport.is_closing():
             self._put(data)
 

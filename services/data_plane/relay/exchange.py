@@ -272,12 +272,13 @@ class Exchange:
             self._box_connection.write(self._scan.finish())
         upstream, self._upstream = self._upstream, None
         assert upstream is not None
+        now = self._relay.loop.time()
         if reusable and self._box_connection.request_complete:
             upstream.resume()
-            self._relay.pool.put_back(upstream, self._relay.loop.time())
+            self._relay.pool.put_back(upstream, now)
         else:
             upstream.abort()
-        self._end("answered")
+        self._end("answered", now)
         self._box_connection.answer_complete()
 
     def upstream_lost(self, *, answer_begun: bool) -> None:
@@ -365,10 +366,10 @@ class Exchange:
             upstream, self._upstream = self._upstream, None
             upstream.abort()
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome, now: float | None = None) -> None:
         self.stage = _ENDED
         self.record.outcome = outcome
-        self.record.seconds = self._relay.loop.time() - self.started
+        self.record.seconds = (self._relay.loop.time() if now is None else now) - self.started
         self._relay.leave(self)
 
 

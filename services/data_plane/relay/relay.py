@@ -96,7 +96,7 @@ class Relay:
         def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
             if self._sweeper is None:
                 self._sweep()
-            # A protocol by its methods, which is all that event loops ask for (docs/adr/0012).
+            # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
             return cast("asyncio.Protocol", BoxConnection(self, UvicornParts(**parts)))
 
         return make

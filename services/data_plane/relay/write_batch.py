@@ -17,30 +17,34 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 
 
 class WriteBatch:
-    """Collects writes and does them in their order; one for all connections of a relay."""
+    """Collects writes and does them in their order; one for all connections of a relay.
 
-    __slots__ = ("_bytes", "_loop", "_writes")
+    Attributes:
+        writes: what has not been written yet.
+    """
+
+    __slots__ = ("_bytes", "_loop", "writes")
 
     def __init__(self) -> None:
-        self._writes: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self.writes: list[tuple[asyncio.WriteTransport, bytes]] = []
         self._bytes = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def put(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write `data` at the end of this turn, or at once when a lot has come together."""
-        if not self._writes:
+        if not self.writes:
             self._loop = self._loop or asyncio.get_running_loop()
             self._loop.call_soon(self.flush)
-        self._writes.append((transport, data))
+        self.writes.append((transport, data))
         self._bytes += len(data)
         if self._bytes > MAX_BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write now. Whoever ends a connection cleanly calls this first."""
-        if not self._writes:
+        if not self.writes:
             return
-        writes, self._writes, self._bytes = self._writes, [], 0
+        writes, self.writes, self._bytes = self.writes, [], 0
         for transport, data in writes:
             if not transport.is_closing():
                 try:
