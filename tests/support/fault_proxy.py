@@ -1,20 +1,16 @@
-"""A TCP proxy on loopback that can be told to misbehave: late, black hole, half open, reset, in small slices.
-
-It runs in a thread with a loop of its own, so that what it carries does not wait for a busy test.
-"""
+"""A TCP proxy on loopback that can misbehave: late, black hole, half open, reset, in small slices."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import struct
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from socket import SO_LINGER, SOL_SOCKET
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal
 
-from shared.tasks import TaskSet
+from tests.support.proxy_thread import READ_BYTES, ProxyThread
 
 Mode = Literal["pass", "black_hole", "half_open", "refuse"]
 """What happens to bytes and connections.
@@ -24,8 +20,6 @@ black_hole: connections are accepted and stay open, and no byte goes either way.
 half_open: the server's bytes no longer arrive; the client's still do.
 refuse: every connection is reset, the open ones too.
 """
-READ_BYTES: Final = 64 * 1024
-BACKLOG: Final = 1024
 _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s: close sends a reset
 
 
@@ -38,19 +32,15 @@ class Weather:
     slice_bytes: int = 0
 
 
-class FaultProxy:
+class FaultProxy(ProxyThread):
     """`with FaultProxy(port) as proxy` listens on `proxy.port` and carries to 127.0.0.1:`port`."""
 
     def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+        super().__init__(target_port)
         self._weather = Weather()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy", daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
         self._fair = asyncio.Event()
-        self._tasks = TaskSet()
-        self._server: asyncio.Server | None = None
-        self.port = 0
+        self._fair.set()
         self.accepted = 0
 
     def set(self, weather: Weather) -> None:
@@ -70,21 +60,7 @@ class FaultProxy:
         """Reset every open connection once; new ones are welcome."""
         self._in_loop(self._reset_all)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._wait(self._listen())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._wait(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
     # -- in the proxy's own thread
-
-    def _wait(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _in_loop(self, do: Callable[[], None]) -> None:
         async def done() -> None:  # it runs in the other thread
@@ -92,15 +68,8 @@ class FaultProxy:
 
         self._wait(done())
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=BACKLOG)
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._fair.set()
-
     async def _close(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._tasks.aclose()
+        await super()._close()
         self._reset_all()
 
     def _change(self, weather: Weather) -> None:
@@ -119,7 +88,7 @@ class FaultProxy:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        self._tasks.start(self._carry(reader, writer), "proxied connection")
+        super()._accept(reader, writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._weather.mode == "refuse":
