@@ -129,6 +129,14 @@ async def test_a_data_plane_that_does_not_answer_properly_is_named(status: int, 
     assert await reason(lambda _: httpx.Response(status, headers={"location": "http://x.test"})) == expected
 
 
+async def test_a_redirect_is_not_followed_with_the_token() -> None:
+    found, data_plane = await ask(
+        lambda _: httpx.Response(307, headers={"location": "http://elsewhere.test/"}), says(TRIED)
+    )
+    assert isinstance(found, NotTried)
+    assert (found.reason, len(data_plane.asked)) == ("no_answer", 1)
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"x" * (2 * MAX_TRIAL_BYTES)])
 async def test_an_answer_of_another_shape_is_none(body: bytes) -> None:
     assert await reason(lambda _: httpx.Response(200, content=body)) == "no_answer"
