@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -12,16 +13,24 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.control_plane.bus.memory import MemoryBus
+from services.control_plane.outbox import OutboxRelay
 from services.control_plane.rules.problems import TYPE_PREFIX
+from services.control_plane.secret_janitor import SecretJanitor
+from services.control_plane.secret_sweep import SecretSweep
+from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.store.changes import changing, counter
+from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
 from services.control_plane.store.tables import TicketTable
+from shared.memory_stream import MemoryStream
+from shared.tasks import TaskSet
 from tests.support.commit_cutter import CommitCutter
 from tests.support.fault_proxy import FaultProxy, Weather
 from tests.support.servers.postgres import PostgresServer
-from tests.unit.control_plane.world import KEY, OPENAI, OWNER, PLATFORM_TOKEN, World
+from tests.unit.control_plane.world import KEY, OPENAI, OWNER, PLATFORM_TOKEN, FakeClock, World
 
 OWN = {"origin": "http://control-plane.test", "sec-fetch-site": "same-origin"}
 PUT = {"api_key": KEY, "enabled": True}
@@ -260,6 +269,30 @@ def test_a_sqlite_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> Non
     with pytest.raises(DatabaseUnavailable, match="unable to open"), database.read() as session:
         counter(session)
     database.close()
+
+
+@pytest.mark.parametrize("name", ["outbox relay", "secret sweep", "secret janitor"])
+async def test_a_background_task_says_so_in_one_line_and_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    database, clock = Database(f"sqlite:///{tmp_path / 'folder'}"), FakeClock()
+    work = {
+        "outbox relay": OutboxRelay(database, MemoryBus(MemoryStream()), CommitSignal(), clock).run,
+        "secret sweep": SecretSweep(database, MemorySecretWriter(), CommitSignal()).run,
+        "secret janitor": SecretJanitor(database, MemorySecretWriter(), clock).run,
+    }[name]
+    tasks = TaskSet()
+    task = tasks.start(work(), name)
+    async with asyncio.timeout(20):
+        while not caplog.records:  # noqa: ASYNC110  # the log is all there is to see
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    await tasks.aclose()
+    database.close()
+    for record in caplog.records:
+        assert (record.levelname, record.exc_info) == ("WARNING", None)
+        assert "unable to open database file" in record.getMessage()
 
 
 def test_a_missing_table_is_a_mistake_of_ours_and_no_outage(tmp_path: Path) -> None:
