@@ -7,10 +7,15 @@ from contextlib import AsyncExitStack
 
 import openai
 import pytest
+from hypothesis import settings
 
 from tests.support.box_clients import OpenAIInBox
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
+
+# A shared machine may hold any example up; what hangs is ended by the test's own time-out.
+settings.register_profile("untimed", parent=settings(), deadline=None)
+settings.load_profile("untimed")
 
 pytest_plugins = ("tests.support.servers.fixtures",)
 
