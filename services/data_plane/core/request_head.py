@@ -43,7 +43,7 @@ class RequestHead:
         method: as it came, e.g. `POST`.
         target: the raw request target, visible ASCII.
         minor: 1 for HTTP/1.1, 0 for HTTP/1.0.
-        kept: the header lines that pass, raw, without line ends, in their order.
+        kept: the header lines that pass, raw, in their order, without the last line end.
         host: the `Host` value; None when an HTTP/1.0 request has none.
         content_length: bytes of the body when it is sent with a length; None otherwise.
         chunked: whether the body is sent in chunks.
@@ -61,7 +61,7 @@ class RequestHead:
     method: bytes
     target: bytes
     minor: int
-    kept: list[bytes]
+    kept: bytes = b""
     host: bytes | None = None
     content_length: int | None = None
     chunked: bool = False
@@ -112,10 +112,13 @@ def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:
     if len(lines) > max_fields:
         raise Refused(Rejection.HEAD_TOO_LARGE, f"more than {max_fields} header lines")
     method, target, minor = match.groups()
-    head = RequestHead(method, target, 1 if minor == b"1" else 0, kept)
+    head = RequestHead(method, target, 1 if minor == b"1" else 0)
     _read_host(head, noted)
     _read_framing(head, noted)
-    _read_connection(head, noted)
+    named = _read_connection(head, noted)
+    if named:
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
+    head.kept = b"\r\n".join(kept)
     _read_caller(head, noted)
     if b"anthropic-beta" in noted:
         head.beta = noted[b"anthropic-beta"]
@@ -153,22 +156,22 @@ def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
     head.expects_continue = expects is not None and expects[0].lower() == b"100-continue"
 
 
-def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
-    """RFC 9110 §7.6.1: what Connection names is for this connection only."""
+def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[bytes]:
+    """RFC 9110 §7.6.1: what Connection names is for this connection only. Gives the names to take away."""
     values = noted.get(b"connection")
     if values is None:
         head.keep_alive = head.minor == 1
-        return
+        return set()
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
     head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
     if b"upgrade" in options:
         head.websocket = _is_websocket(head, noted)
-    if named := options - _PLAIN_CONNECTION:
-        if named & _NOT_REMOVABLE:
-            raise bad_request("Connection names a header that cannot be taken away")
-        head.kept = [line for line in head.kept if line.partition(b":")[0].lower() not in named]
-        for name in named & _REWRITTEN:
-            noted.pop(name, None)
+    named = options - _PLAIN_CONNECTION
+    if named & _NOT_REMOVABLE:
+        raise bad_request("Connection names a header that cannot be taken away")
+    for name in named & _REWRITTEN:
+        noted.pop(name, None)
+    return named
 
 
 def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:

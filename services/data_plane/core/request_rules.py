@@ -18,9 +18,9 @@ def prepare_head(head: RequestHead, route: Route, query: bytes, integration: Com
     An HTTP/1.0 request stays one, so that the provider answers it without chunks, and ends its connection.
     """
     target = forwarded_target(integration.base_path, route, query)
-    lines = head.kept
+    lines = [head.kept] if head.kept else []
     if integration.beta_token:
-        lines = _with_beta(lines, head, integration.beta_token)
+        lines = _with_beta(head, integration.beta_token)
     if head.websocket:
         lines = [*lines, b"Connection: Upgrade", b"Upgrade: websocket"]
         if head.ws_protocols is not None:
@@ -41,16 +41,15 @@ def prepare_head(head: RequestHead, route: Route, query: bytes, integration: Com
     )
 
 
-def _with_beta(lines: list[bytes], head: RequestHead, token: bytes) -> list[bytes]:
+def _with_beta(head: RequestHead, token: bytes) -> list[bytes]:
     """Put a token into the `anthropic-beta` list, once, next to what the client asked for."""
+    lines = head.kept.split(b"\r\n") if head.kept else []
     if head.beta is None:
         return [*lines, b"anthropic-beta: " + token]
     present = {item.strip() for value in head.beta for item in value.split(b",")}
-    if token in present:
-        return lines
-    merged = list(lines)
-    for index, line in enumerate(merged):
-        if line.partition(b":")[0].lower() == b"anthropic-beta":
-            merged[index] = line.rstrip(b" \t") + b"," + token
-            break
-    return merged
+    if token not in present:
+        for index, line in enumerate(lines):
+            if line.partition(b":")[0].lower() == b"anthropic-beta":
+                lines[index] = line.rstrip(b" \t") + b"," + token
+                break
+    return lines

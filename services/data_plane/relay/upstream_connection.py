@@ -61,9 +61,9 @@ class UpstreamConnection:
         "_batch",
         "_exchange",
         "_framing",
-        "_head",
         "_head_buffer",
         "_interim_heads",
+        "_keep_alive",
         "_layout",
         "_limits",
         "_paused",
@@ -94,7 +94,7 @@ class UpstreamConnection:
         self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
         self._layout = LayoutMemo(ANSWER_LAYOUTS)
         self._framing: Framing | None = None
-        self._head: ResponseHead | None = None
+        self._keep_alive = False  # after the answer that is under way, if the provider has its way
         self._interim_heads = 0
         self._paused = False
 
@@ -218,7 +218,7 @@ class UpstreamConnection:
         out = exchange.answer(head, raw)
         if out is None:
             return  # the exchange answered for itself and let go of this connection
-        self._head = head
+        self._keep_alive = head.keep_alive
         if head.status == _SWITCHING:
             self._phase = _SPLICED
             exchange.relay(rest, out)
@@ -249,11 +249,9 @@ class UpstreamConnection:
         """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
         if self._exchange is not exchange:
             return  # relaying the last piece ended the exchange another way
-        assert self._head is not None
-        reusable = self._head.keep_alive and not extra
+        reusable = self._keep_alive and not extra
         self._exchange = None
         self._framing = None
-        self._head = None
         self._phase = _IDLE
         exchange.answered(reusable=reusable)
 
