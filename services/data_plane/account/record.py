@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -18,9 +17,8 @@ Outcome = Literal[
 ]
 
 
-@dataclass(slots=True)
 class ExchangeRecord:
-    """One request and what became of it.
+    """One request and what became of it. Most of it keeps its default, which so costs nothing.
 
     Attributes:
         org, box: who called; empty when identity was missing.
@@ -51,7 +49,7 @@ class ExchangeRecord:
     code: str = ""
     upstream_status: int = 0
     outcome: Outcome = "rejected"
-    started_at: float = 0.0
+    started_at: float
     seconds_to_send: float | None = None
     seconds_to_head: float | None = None
     seconds: float = 0.0
@@ -61,3 +59,6 @@ class ExchangeRecord:
     request_id: str = ""
     leaked_key: bool = False
     usage: Usage | NoUsage | None = None
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at

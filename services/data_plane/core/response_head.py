@@ -29,7 +29,7 @@ class BadResponse(ValueError):  # noqa: N818  # a finding about the provider's b
     """A head that is not acceptable HTTP; the message is a detail for `upstream_invalid`."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class ResponseHead:
     """A response head, cut.
 
@@ -51,8 +51,27 @@ class ResponseHead:
     keep_alive: bool
     location: bytes | None
     request_id: str
-    upgrades: Sequence[bytes] = ()
-    ws_protocols: Sequence[bytes] = ()
+    upgrades: Sequence[bytes]
+    ws_protocols: Sequence[bytes]
+
+    def __init__(  # an answer's; written out, because only so it can be compiled
+        self,
+        status: int,
+        reason: bytes,
+        kept: list[bytes],
+        framing: Framing | None,
+        keep_alive: bool,  # noqa: FBT001  # by position: this is once per request, and names cost
+        location: bytes | None,
+        request_id: str,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.kept = kept
+        self.framing = framing
+        self.keep_alive = keep_alive
+        self.location = location
+        self.request_id = request_id
+        self.upgrades = self.ws_protocols = ()
 
     @property
     def interim(self) -> bool:

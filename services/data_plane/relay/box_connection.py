@@ -128,7 +128,7 @@ class BoxConnection(BoxEndings):
 
     def _admit(self, raw: bytes, rest: bytes) -> None:
         """Judge a whole head. Every way out is an exchange, an answer, or uvicorn's."""
-        record = ExchangeRecord(started_at=self._relay.clock())
+        record = ExchangeRecord(self._relay.clock())
         memo = self._memo
         length = memo.length_of(raw) if memo is not None else None
         try:
@@ -262,7 +262,7 @@ class BoxConnection(BoxEndings):
 
     def _refuse_head(self, refused: Refused) -> None:
         raw = self._head_buffer.take()
-        self._refuse(refused, raw, ExchangeRecord(started_at=self._relay.clock()), b"")
+        self._refuse(refused, raw, ExchangeRecord(self._relay.clock()), b"")
 
     def _refuse(self, refused: Refused, raw: bytes, record: ExchangeRecord, rest: bytes) -> None:
         """Answer a request that never became an exchange."""

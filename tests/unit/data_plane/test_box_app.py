@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from services.data_plane.account.last_errors import LastErrors
-from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.box_app.app import BoxAppParts, box_app
 from services.data_plane.core.caller import NotYetVerifiable, Unidentified
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from shared.box_token import Box
 from shared.config_feed import OrgRow
 from shared.providers import ProviderName
+from tests.support.exchange_records import exchange_record
 
 JSON = {"accept": "application/json"}
 TOKENS = {b"tok-acme": "acme", b"tok-other": "other"}
@@ -88,7 +88,7 @@ async def test_the_page_answers_without_its_last_slash_and_to_head(bench: Bench)
 
 async def test_each_org_sees_its_own_state(bench: Bench) -> None:
     bench.table.answers["acme", "openai"] = NotReady.DISABLED
-    bench.errors.note(ExchangeRecord(org="acme", provider="openai", status=500, request_id="req_secret"))
+    bench.errors.note(exchange_record(org="acme", provider="openai", status=500, request_id="req_secret"))
     mine, theirs = await bench.get(**JSON), await bench.get(token="tok-other", **JSON)
     assert mine.json()["providers"][0]["state"] == "off"
     assert mine.json()["providers"][0]["last_error"]["request_id"] == "req_secret"

@@ -10,11 +10,11 @@ import logging
 import pytest
 
 from services.data_plane.account.access_log import MAX_REQUEST_ID_CHARS, AccessLog, format_line
-from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.usage import NoUsage, Usage
 from shared.tasks import TaskSet
+from tests.support.exchange_records import exchange_record
 
-RECORD = ExchangeRecord(
+RECORD = exchange_record(
     org="acme",
     box="box-1",
     provider="openai",
@@ -75,13 +75,13 @@ def test_a_line_is_json_with_every_field_of_the_record() -> None:
 
 @pytest.mark.parametrize("usage", [None, *NoUsage])
 def test_tokens_that_are_not_known_are_null(usage: NoUsage | None) -> None:
-    line = json.loads(format_line(ExchangeRecord(usage=usage)))
+    line = json.loads(format_line(exchange_record(usage=usage)))
     assert {line[name] for name in Usage._fields} == {None}
 
 
 def test_what_a_provider_puts_into_its_request_id_stays_one_bounded_json_text() -> None:
     hostile = 'x"}\n{"org":"evil\u2028\x00' + "y" * 1_000
-    line = format_line(ExchangeRecord(request_id=hostile, method='G"ET'))
+    line = format_line(exchange_record(request_id=hostile, method='G"ET'))
     assert line.count("\n") == 1
     assert json.loads(line)["request_id"] == hostile[:MAX_REQUEST_ID_CHARS]
     assert json.loads(line)["seconds_to_head"] is None
@@ -91,7 +91,7 @@ async def test_lines_are_written_in_order_some_time_later() -> None:
     sink = io.StringIO()
     log = AccessLog(sink, flush_seconds=0.001)
     for number in range(5):
-        log.add(ExchangeRecord(org=f"org-{number}"))
+        log.add(exchange_record(org=f"org-{number}"))
     assert sink.getvalue() == ""
     await run_until_written(log, sink, 5)
     assert [json.loads(line)["org"] for line in sink.getvalue().splitlines()] == [

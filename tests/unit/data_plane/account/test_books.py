@@ -11,10 +11,10 @@ from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import MAX_UNREAD, Books
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.account.metrics import Metrics
-from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.usage import Usage, UsageTap
+from tests.support.exchange_records import exchange_record
 
-FAILED = ExchangeRecord(org="acme", provider="openai", status=500, outcome="answered")
+FAILED = exchange_record(org="acme", provider="openai", status=500, outcome="answered")
 
 
 def test_one_exchange_reaches_metrics_errors_and_log() -> None:
@@ -41,7 +41,7 @@ async def test_the_usage_of_an_answer_is_booked_a_turn_later_and_logged_without_
     metrics, sink = Metrics(), io.StringIO()
     log = AccessLog(sink)
     books = Books(metrics, LastErrors(), log)
-    record = ExchangeRecord(org="acme", provider="openai", status=200, outcome="answered")
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
     books.finished(record, tapped(b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5}}'))
     assert (record.usage, log._pending) == (None, [])
     await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_so_many_unread_answers_are_read_at_once() -> None:
     metrics = Metrics()
     books = Books(metrics, LastErrors(), None)
     for _ in range(MAX_UNREAD):
-        books.finished(ExchangeRecord(provider="openai"), tapped(b"{}"))
+        books.finished(exchange_record(provider="openai"), tapped(b"{}"))
     assert f'found="absent",provider="openai"}} {MAX_UNREAD}.0'.encode() in metrics.exposition()
     await asyncio.sleep(0)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from services.data_plane.account.key_verdicts import KeyVerdicts
 from services.data_plane.account.record import ExchangeRecord
 from shared.acknowledgement import MAX_SEEN, Seen
+from tests.support.exchange_records import exchange_record
 
 
 def exchange(status: int = 200, code: str = "", at: float = 100.0, org: str = "acme") -> ExchangeRecord:
-    return ExchangeRecord(org=org, provider="openai", status=status, code=code, started_at=at, seconds=1.0)
+    return exchange_record(org=org, provider="openai", status=status, code=code, started_at=at, seconds=1.0)
 
 
 def test_an_answer_proves_the_key_and_the_providers_401_disproves_it() -> None:

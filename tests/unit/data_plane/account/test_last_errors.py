@@ -6,12 +6,13 @@ import pytest
 
 from services.data_plane.account.last_errors import LastError, LastErrors, is_provider_error
 from services.data_plane.account.record import ExchangeRecord, Outcome
+from tests.support.exchange_records import exchange_record
 
 
 def failed(
     org: str = "acme", status: int = 429, code: str = "", outcome: Outcome = "answered"
 ) -> ExchangeRecord:
-    return ExchangeRecord(
+    return exchange_record(
         org=org,
         provider="openai",
         status=status,

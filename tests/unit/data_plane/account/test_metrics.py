@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.data_plane.account.metrics import HEAD_BUCKETS, Metrics
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.usage import NoUsage, Usage
+from tests.support.exchange_records import exchange_record
 
 
 def values(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -20,7 +21,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def answered(**changes: object) -> ExchangeRecord:
-    record = ExchangeRecord(
+    record = exchange_record(
         org="acme",
         box="box-1",
         provider="openai",

@@ -1,0 +1,16 @@
+"""Records of exchanges as tests want them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.data_plane.account.record import ExchangeRecord
+
+
+def exchange_record(started_at: float = 0.0, **said: Any) -> ExchangeRecord:
+    """Make a record that says this, and otherwise what a new one says."""
+    record = ExchangeRecord(started_at)
+    for name, value in said.items():
+        assert hasattr(ExchangeRecord, name), name
+        setattr(record, name, value)
+    return record
