@@ -21,8 +21,10 @@ from tools.accelerate import missing as missing_for_compiling
 
 AIGW: Final = Path(sys.executable).with_name("aigw")
 COMPILED: Final = PROJECT / ".tools" / "accelerated"
+_COMPILED_VARIABLES: Final = (f"PYTHONPATH={COMPILED}",)
 SETTINGS: Final = (
     "AIGW_ACCESS_LOG=off",  # as with nginx
+    "AIGW_USAGE_TAP=false",  # nginx reads no answers; the row `usage-tap` tells what that costs on top
     # One box opens more streams here than a real one may.
     "AIGW_MAX_CONNECTIONS_PER_BOX=8192",
     "AIGW_MAX_REQUESTS_PER_BOX=8192",
@@ -35,8 +37,7 @@ def _start(around: Surroundings) -> AbstractContextManager[Running]:
 
 
 def _start_compiled(around: Surroundings) -> AbstractContextManager[Running]:
-    accelerate(COMPILED)
-    return _serve(around, (*SETTINGS, f"PYTHONPATH={COMPILED}"))
+    return _serve(around, (*SETTINGS, *_COMPILED_VARIABLES))
 
 
 @contextmanager
@@ -73,10 +74,20 @@ def _version() -> str:
 
 
 def _missing_compiled() -> str | None:
-    return _missing() or missing_for_compiling()
+    """Compile, where that can be done: every start finds it then."""
+    lacking = _missing() or missing_for_compiling()
+    if lacking is None:
+        accelerate(COMPILED)
+    return lacking
 
 
 GATEWAY: Final = Subject("gateway", "gateway", _missing, _start, _version)
 GATEWAY_COMPILED: Final = Subject(
-    "gateway_compiled", "gateway, compiled", _missing_compiled, _start_compiled, _version, in_quick=False
+    "gateway_compiled",
+    "gateway, compiled",
+    _missing_compiled,
+    _start_compiled,
+    _version,
+    in_quick=False,
+    variables=_COMPILED_VARIABLES,
 )

@@ -69,6 +69,7 @@ class Subject:
         does_tls: whether it can have a TLS upstream.
         version: what exactly ran.
         in_quick: part of a quick run unless others are asked for.
+        variables: environment lines that make the gateway this subject, for trials that start it their own way.
     """
 
     name: str
@@ -78,3 +79,4 @@ class Subject:
     version: Callable[[], str]
     does_tls: bool = True
     in_quick: bool = True
+    variables: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def figures_of(few: Sequence[Figures], many: Sequence[Figures]) -> Figures:
     }
 
 
-def _play(scene: Scene, _subject: Subject) -> Figures:
+def _play(scene: Scene, subject: Subject) -> Figures:
     taken: dict[int, list[Figures]] = {FEW: [], MANY: []}
     with ExitStack() as stack:
         planes: dict[int, Running] = {}
@@ -48,7 +48,7 @@ def _play(scene: Scene, _subject: Subject) -> Figures:
             folder = scene.folder / f"{orgs}-orgs"
             folder.mkdir()
             around = replace(scene.around(scene.upstream.port), folder=folder)
-            planes[orgs] = stack.enter_context(running_data_plane(around, orgs))
+            planes[orgs] = stack.enter_context(running_data_plane(around, orgs, *subject.variables))
             warm_up(scene.load, planes[orgs])
         for turn in range(_TURNS):
             for orgs in (FEW, MANY) if turn % 2 else (MANY, FEW):

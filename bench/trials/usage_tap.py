@@ -52,7 +52,7 @@ def figures_of(off: Sequence[Turn], on: Sequence[Turn]) -> Figures:
     return result
 
 
-def _play(scene: Scene, _subject: Subject) -> Figures:
+def _play(scene: Scene, subject: Subject) -> Figures:
     taken: dict[bool, list[Turn]] = {False: [], True: []}
     with ExitStack() as stack:
         planes: dict[bool, Running] = {}
@@ -60,7 +60,9 @@ def _play(scene: Scene, _subject: Subject) -> Figures:
             folder = scene.folder / ("on" if is_on else "off")
             folder.mkdir()
             around = replace(scene.around(scene.upstream.port), folder=folder)
-            planes[is_on] = stack.enter_context(running_data_plane(around, _ORGS, _SETTING[is_on]))
+            planes[is_on] = stack.enter_context(
+                running_data_plane(around, _ORGS, _SETTING[is_on], *subject.variables)
+            )
             warm_up(scene.load, planes[is_on])
         for turn in range(_TURNS):
             for is_on in (False, True) if turn % 2 else (True, False):

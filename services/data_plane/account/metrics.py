@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from operator import add
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -69,7 +68,10 @@ class _ByProvider:
 
     def add_usage(self, usage: Usage) -> None:
         self.usage_found["read"] += 1
-        self.tokens = list(map(add, self.tokens, usage))
+        tokens = self.tokens
+        for kind, count in enumerate(usage):
+            if count:  # mostly two of them
+                tokens[kind] += count
 
 
 class Metrics:

@@ -33,7 +33,12 @@ MAX_BORDERS: Final = 8
 
 _USAGE: Final = b'"usage"'  # a quote inside a JSON string is escaped, so no text of a model reads like this
 _OBJECT: Final = re.compile(rb'"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,8}(?=\{)')
-# OpenAI's chat, compact or indented; anything else is read as JSON.
+# OpenAI's chat, compact and in any other spelling; anything else is read as JSON.
+_COMPACT: Final = re.compile(
+    rb""""usage":{"prompt_tokens":(\d{1,12}+),"completion_tokens":(\d{1,12}+),"total_tokens":\d{1,13}+,"""
+    rb""""prompt_tokens_details":{"cached_tokens":(\d{1,12}+)(?:,"audio_tokens":\d{1,12}+)?},"""
+    rb""""completion_tokens_details":{"reasoning_tokens":(\d{1,12}+)[,}]"""
+)
 _COMMON: Final = re.compile(
     rb""""usage":\s?{\s*+"prompt_tokens":\s?(\d{1,12}+),\s*+(?:"completion_tokens":\s?(\d{1,12}+),\s*+)?"""
     rb""""total_tokens":\s?\d{1,13}+(?:,\s*+"prompt_tokens_details":\s?{\s*+"cached_tokens":\s?(\d{1,12}+)"""
@@ -146,11 +151,19 @@ def _read_document(data: bytes) -> Usage | NoUsage:
     at = data.rfind(_USAGE)
     if at < 0:
         return _ABSENT
-    common = _COMMON.match(data, at)
+    common = _COMPACT.match(data, at) or _COMMON.match(data, at)
     if common is None:
         return _usage_of(_last_counts(data), None, data)
     read, output, cached, reasoning = common.groups(b"0")
-    return Usage(int(read), int(cached), 0, int(output), int(reasoning))
+    # Once per request, so without a constructor's detour and without reading what is mostly nought.
+    counts = (
+        int(read),
+        0 if cached == b"0" else int(cached),
+        0,
+        int(output),
+        0 if reasoning == b"0" else int(reasoning),
+    )
+    return tuple.__new__(Usage, counts)
 
 
 # From the wire to what it carries.
