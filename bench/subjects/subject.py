@@ -69,7 +69,7 @@ class Subject:
         does_tls: whether it can have a TLS upstream.
         version: what exactly ran.
         in_quick: part of a quick run unless others are asked for.
-        variables: environment lines that make the gateway this subject, for trials that start it their own way.
+        variables: environment lines that make the gateway this subject, for trials that start it themselves.
     """
 
     name: str

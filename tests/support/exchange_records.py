@@ -11,6 +11,6 @@ def exchange_record(started_at: float = 0.0, **said: Any) -> ExchangeRecord:
     """Make a record that says this, and otherwise what a new one says."""
     record = ExchangeRecord(started_at)
     for name, value in said.items():
-        assert hasattr(ExchangeRecord, name), name
+        assert name in ExchangeRecord.__annotations__, name
         setattr(record, name, value)
     return record

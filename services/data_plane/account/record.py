@@ -58,7 +58,8 @@ class ExchangeRecord:
     reused: bool = False
     request_id: str = ""
     leaked_key: bool = False
-    usage: Usage | NoUsage | None = None
+    usage: Usage | NoUsage | None
 
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
+        self.usage = None  # here, because the compiler gives no default to a union of three
