@@ -123,21 +123,11 @@ class ChunkedFraming:
 
     def feed(self, data: bytes, start: int = 0) -> int:
         """Walk from chunk to chunk; raises `BadFraming`."""
+        if self._carry:
+            return self._feed_joined(data, start)
         if self.spans is not None:
             self.spans.clear()
-        if not self._carry:
-            return self._walk(data, start)
-        # Only a line, or the CR of a data end, is ever carried: at most MAX_CHUNK_LINE_BYTES.
-        shift = start - len(self._carry)
-        joined = self._carry + data[start:]
-        self._carry = b""
-        end = self._walk(joined, 0)
-        if self.spans is not None:
-            self.spans[:] = [(max(a + shift, start), b + shift) for a, b in self.spans]
-        return end if end == NOT_ENDED else end + shift
-
-    def _walk(self, data: bytes, at: int) -> int:
-        size = len(data)
+        at, size = start, len(data)
         while at < size:
             if self._part is not _LINE:
                 at = self._go_on(data, at)
@@ -159,6 +149,16 @@ class ChunkedFraming:
                 self._left = left
                 self._part = _DATA if left else _TRAILER
         return NOT_ENDED
+
+    def _feed_joined(self, data: bytes, start: int) -> int:
+        """Walk from what was carried: a line, or the CR of a data end, at most MAX_CHUNK_LINE_BYTES."""
+        shift = start - len(self._carry)
+        joined = self._carry + data[start:]
+        self._carry = b""
+        end = self.feed(joined)
+        if self.spans is not None:
+            self.spans[:] = [(max(a + shift, start), b + shift) for a, b in self.spans]
+        return end if end == NOT_ENDED else end + shift
 
     def _go_on(self, data: bytes, at: int) -> int:
         """Go on within a chunk or the trailers; give how far that went."""
