@@ -20,6 +20,7 @@ async def test_a_key_saved_in_one_process_is_used_by_the_other(tmp_path: Path) -
         with planes.plane("data-plane") as data_log, planes.plane("control-plane") as control_log:
             async with planes.rest() as control_plane:
                 await planes.register_node(control_plane)
+                await planes.data_plane_is_ready()
                 org = await control_plane.new_org()
                 await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
                 box = planes.box_token(org)

@@ -32,3 +32,9 @@ class AttemptLimit:
             return recent[0] + WINDOW_SECONDS - now
         recent.append(now)
         return 0.0
+
+    def forgive(self, address: str) -> None:
+        """Take the latest attempt off the books: it was no guess."""
+        recent = self._attempts.get(address)
+        if recent:
+            recent.pop()

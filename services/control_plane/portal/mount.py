@@ -137,6 +137,7 @@ class _Portal:
             raise ProblemError(Problem.SIGN_IN_REQUIRED, "This link was used already, or is too old.")
         response = Response(status_code=204, headers=self._headers(request))
         await run_in_threadpool(self.browser.sign_in, request, response, person)
+        self.limit.forgive(_address(request))  # many people may sit behind one address; only guesses count
         return response
 
     async def sign_out(self, request: Request) -> Response:
@@ -149,7 +150,7 @@ class _Portal:
     # -- answers
 
     def _count_attempt(self, request: Request) -> None:
-        wait = self.limit.wait_seconds(request.client.host if request.client else "")
+        wait = self.limit.wait_seconds(_address(request))
         if wait > 0:
             raise ProblemError(
                 Problem.TOO_MANY_SIGN_INS,
@@ -166,3 +167,7 @@ class _Portal:
 
     def _headers(self, request: Request) -> dict[str, str]:
         return page_headers(secure=self.browser.origin(request).startswith("https://"))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

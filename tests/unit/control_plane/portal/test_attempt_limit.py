@@ -22,3 +22,13 @@ def test_memory_is_bounded_by_forgetting_who_was_away_longest() -> None:
         limit.wait_seconds(str(number))
     assert limit.wait_seconds("0") == 0
     assert limit.wait_seconds(str(MAX_ADDRESSES)) > 0
+
+
+def test_an_attempt_that_was_no_guess_is_forgiven() -> None:
+    limit = AttemptLimit(lambda: 0.0, max_attempts=1)
+    limit.forgive("a")
+    for _ in range(3):
+        assert limit.wait_seconds("a") == 0
+        limit.forgive("a")
+    assert limit.wait_seconds("a") == 0
+    assert limit.wait_seconds("a") > 0

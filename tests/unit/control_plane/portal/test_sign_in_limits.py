@@ -74,3 +74,18 @@ async def test_a_page_elsewhere_uses_up_nobodys_attempts(world: World, client: h
             assert answer.status_code == 403
         answer = await client.post("/sign-in/link", json={"token": token}, headers=OWN)
         assert answer.status_code == 204
+
+
+async def test_links_that_work_use_up_nobodys_attempts(world: World) -> None:
+    browser = BrowserSignIn(world.database, world.clock, ORIGIN)
+    app = public_app(replace(world.context, browser=browser))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+
+        async def use(token: str) -> int:
+            answer = await client.post("/sign-in/link", json={"token": token}, headers={"origin": ORIGIN})
+            return answer.status_code
+
+        for _ in range(MAX_ATTEMPTS + 1):
+            assert await use(browser.new_link_token(OWNER)) == 204
+        assert {await use(f"made-up-{number}") for number in range(MAX_ATTEMPTS)} == {401}
+        assert await use("made-up") == 429
