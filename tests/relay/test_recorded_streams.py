@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-import trustme
 
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, request
 from tests.support.scripted_upstream import Answer, Pause, ReceivedRequest, ScriptedUpstream, Send
+from tests.support.tls_contexts import loopback_contexts
 
 FOLDER = Path(__file__).parents[1] / "corpus" / "streams"
 RECORDINGS = {file.stem: file.read_bytes() for file in sorted(FOLDER.glob("*.http"))}
@@ -47,10 +46,7 @@ async def _assert_every_cut_passes(
     cuts: list[int],
     tls: bool,  # noqa: FBT001  # a parameter of the tests
 ) -> None:
-    authority = trustme.CA()
-    serving, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(serving)
-    authority.configure_trust(trusting)
+    serving, trusting = loopback_contexts()
     gateway = await run_relay(tls=trusting)
     body = raw.partition(b"\r\n\r\n")[2]
 

@@ -6,13 +6,13 @@ import asyncio
 import ssl
 
 import pytest
-import trustme
 
 from services.data_plane.core.integration import NotReady
 from services.data_plane.relay.relay import SWEEP_SECONDS
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, request
 from tests.support.answers import whole
 from tests.support.scripted_upstream import Close, Reset, ScriptedUpstream
+from tests.support.tls_contexts import loopback_contexts
 
 KEYS = frozenset({KEY.encode()})
 SEVERAL_LOOKS_SECONDS = 4 * SWEEP_SECONDS
@@ -34,10 +34,7 @@ async def test_the_next_request_after_an_idle_close_uses_a_connection_that_is_op
     run_relay: RunRelay,
     tls: bool,  # noqa: FBT001  # a parameter of the test
 ) -> None:
-    authority = trustme.CA()
-    serving, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(serving)
-    authority.configure_trust(trusting)
+    serving, trusting = loopback_contexts()
     gateway = await run_relay(tls=trusting)
     async with closing_upstream(serving if tls else None) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
