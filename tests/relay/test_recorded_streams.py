@@ -29,6 +29,34 @@ def _single_bytes(raw: bytes) -> Answer:
     return tuple(step for byte in raw for step in (Send(bytes([byte])), Pause(0)))
 
 
+def _borders(raw: bytes) -> list[int]:
+    """Where the head ends, and each chunk but the last."""
+    borders = [raw.index(b"\r\n\r\n") + 4]
+    while size := int(raw[borders[-1] : raw.index(b"\r\n", borders[-1])].partition(b";")[0], 16):
+        borders.append(raw.index(b"\r\n", borders[-1]) + 2 + size + 2)
+    return borders
+
+
+def _pieces(raw: bytes, cuts: list[int]) -> Answer:
+    ends = zip([0, *cuts], [*cuts, len(raw)], strict=True)
+    return tuple(step for begin, end in ends for step in (Send(raw[begin:end]), Pause(GAP_SECONDS)))
+
+
+def _single_chunks(raw: bytes) -> Answer:
+    """As a provider sends an event when it is there, and what ends the stream by itself."""
+    return _pieces(raw, _borders(raw))
+
+
+def _chunks_and_parts(raw: bytes) -> Answer:
+    """Whole chunks, parts of chunks and several in one piece, in turn."""
+    chance, borders = random.Random(raw), _borders(raw)
+    inside = chance.sample(range(borders[0], len(raw)), len(borders) // 2)
+    return _pieces(raw, sorted({*borders[:: chance.choice((1, 2))], *inside}))
+
+
+OTHER_CUTS = (_single_bytes, _single_chunks, _chunks_and_parts)
+
+
 async def _ask(gateway: RelayUnderTest, numbers: Iterable[int], expected: bytes) -> None:
     client = await gateway.connect()
     for number in numbers:
@@ -52,7 +80,7 @@ async def _assert_every_cut_passes(
 
     def respond(received: ReceivedRequest) -> Answer:
         number = int(received.target.rpartition(b"/")[2])
-        return _cut(raw, number) if number <= len(raw) else _single_bytes(raw)
+        return _cut(raw, number) if number <= len(raw) else OTHER_CUTS[number - len(raw) - 1](raw)
 
     keys = frozenset({KEY.encode()})
     async with ScriptedUpstream(keys=keys, respond=respond, tls=serving if tls else None) as upstream:
@@ -75,7 +103,9 @@ async def test_a_recorded_stream_passes_byte_for_byte_however_it_is_cut(
 ) -> None:
     raw = RECORDINGS[name]
     cuts = random.Random(name).sample(range(1, len(raw)), SAMPLE)
-    await _assert_every_cut_passes(run_relay, raw, [*cuts, len(raw), len(raw) + 1], tls)
+    await _assert_every_cut_passes(
+        run_relay, raw, [*cuts, *range(len(raw), len(raw) + len(OTHER_CUTS) + 1)], tls
+    )
 
 
 @pytest.mark.nightly
@@ -88,4 +118,4 @@ async def test_a_recorded_stream_passes_byte_for_byte_cut_at_each_of_its_bytes(
     tls: bool,  # noqa: FBT001  # a parameter of the test
 ) -> None:
     raw = RECORDINGS[name]
-    await _assert_every_cut_passes(run_relay, raw, list(range(1, len(raw) + 2)), tls)
+    await _assert_every_cut_passes(run_relay, raw, list(range(1, len(raw) + len(OTHER_CUTS) + 1)), tls)

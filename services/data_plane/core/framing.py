@@ -22,6 +22,9 @@ _TEXT = rb"[\t\x20-\x7e\x80-\xff]"
 # §7.1: 15 hex digits are below 2**60; more could be read modulo something by someone.
 _SIZE = rb"([0-9A-Fa-f]{1,15}+)"
 _CHUNK_LINE = re.compile(_SIZE + rb"\r\n")
+# The size lines of a stream's events. A look-up reads one in half the time that a match takes.
+_SMALL_SIZES: Final = {b"%x" % size: size for size in range(1, 0x1000)}
+_SMALL_LINE_BYTES: Final = len(b"fff\r\n")
 # §7.1.1, without the whitespace that it allows and that llhttp refuses.
 _EXTENDED_LINE = re.compile(
     _SIZE + rb"(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\'
@@ -82,6 +85,16 @@ class UntilCloseFraming:
         return NOT_ENDED
 
 
+def is_whole_chunk(data: bytes) -> bool:
+    """Whether this is one chunk of a common kind, neither more nor less, if a chunk begins here."""
+    line_end = data.find(b"\r\n", 0, _SMALL_LINE_BYTES)
+    return (
+        line_end > 0
+        and _SMALL_SIZES.get(data[:line_end]) == len(data) - line_end - 4
+        and data.endswith(b"\r\n", line_end + 2)
+    )
+
+
 class _Part(Enum):
     LINE = auto()
     DATA = auto()
@@ -121,6 +134,11 @@ class ChunkedFraming:
         self._trailer_bytes = 0
         self.spans: list[tuple[int, int]] | None = None
 
+    @property
+    def at_border(self) -> bool:
+        """Whether the next byte begins a chunk, so that a whole one leaves everything here as it is."""
+        return self._part is _LINE and not self._carry
+
     def feed(self, data: bytes, start: int = 0) -> int:
         """Walk from chunk to chunk; raises `BadFraming`."""
         if self._carry:
@@ -134,12 +152,17 @@ class ChunkedFraming:
                 if self._part is _ENDED:
                     return at
                 continue
-            match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
-            if match is None:
-                self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
-                break
-            at = match.end()
-            left = int(match[1], 16)
+            line_end = data.find(b"\r\n", at, at + _SMALL_LINE_BYTES)
+            left = _SMALL_SIZES.get(data[at:line_end], 0) if line_end > 0 else 0
+            if left:
+                at = line_end + 2
+            else:
+                match = _CHUNK_LINE.match(data, at) or self._match_extended(data, at)
+                if match is None:
+                    self._hold(data, at, _LINE_BEGINNING, MAX_CHUNK_LINE_BYTES)
+                    break
+                at = match.end()
+                left = int(match[1], 16)
             if left and data.startswith(b"\r\n", at + left):
                 # Nearly always the whole chunk is here: past it at once, and on to the next line.
                 if self.spans is not None:

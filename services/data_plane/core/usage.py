@@ -84,37 +84,46 @@ _ABSENT: Final = NoUsage.ABSENT  # bound once: a look-up on an enum class costs 
 
 
 class UsageTap:
-    """What is kept of one answer.
+    """What is kept of one answer. The relay gives it every piece; most cost one append and one comparison."""
 
-    The relay appends every piece to `pieces`, and calls `trim` once `trim_at` bytes of the answer have come:
-    a piece costs one append and one comparison.
-    """
-
-    __slots__ = ("_compressed", "_head", "pieces", "trim_at")
+    __slots__ = ("_compressed", "_head", "_pieces", "_seen_bytes", "_trim_at")
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.trim_at = WHOLE_BYTES
+        self._pieces: list[bytes] = []
+        self._seen_bytes = 0
+        self._trim_at = WHOLE_BYTES
         self._head: bytes | None = None  # None while everything is kept
         self._compressed = False
 
-    def trim(self, seen_bytes: int) -> None:
-        """Keep the beginning and the end of `seen_bytes` so far; of what is compressed, all or nothing."""
-        kept = b"".join(self.pieces)
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now."""
+        return sum(map(len, self._pieces)) + len(self._head or b"")
+
+    def take(self, piece: bytes) -> None:
+        """Keep the next piece, and what belongs to the beginning or may be the end of what came before it."""
+        self._pieces.append(piece)
+        self._seen_bytes += len(piece)
+        if self._seen_bytes >= self._trim_at:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Keep the beginning and the end; of what is compressed, all or nothing."""
+        kept = b"".join(self._pieces)
         if self._head is None:
             if not self._compressed and _is_compressed(kept):
                 self._compressed = True
-                self.trim_at = MAX_COMPRESSED_BYTES
-                if seen_bytes < MAX_COMPRESSED_BYTES:
-                    self.pieces = [kept]
+                self._trim_at = MAX_COMPRESSED_BYTES
+                if self._seen_bytes < MAX_COMPRESSED_BYTES:
+                    self._pieces = [kept]
                     return
             self._head = _telling(kept[:HEAD_BYTES])
-        self.pieces = [] if self._compressed else [kept[-TAIL_BYTES:]]
-        self.trim_at = seen_bytes + TRIM_BYTES
+        self._pieces = [] if self._compressed else [kept[-TAIL_BYTES:]]
+        self._trim_at = self._seen_bytes + TRIM_BYTES
 
     def read(self) -> Usage | NoUsage:
         """Read what was kept. Does not raise, whatever the provider sent."""
-        kept = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+        kept = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         if self._head is None:
             return _read_document(kept) if kept[:1] == b"{" else _read_whole(kept)
         if self._compressed:

@@ -32,18 +32,22 @@ class BoxTransport:
         batch: where writes of one turn come together.
         watch: sees the box leave while it is not read.
         left: called then.
+
+    Attributes:
+        write: at the end of this turn of the loop.
+        put: at once. Only while nothing waits for the turn's end, and until an ending has begun.
     """
 
     __slots__ = (
         "_batch",
         "_fd",
         "_left",
-        "_put",
         "_reset_when_drained",
         "_stalled_at",
         "_stalled_bytes",
         "_transport",
         "_watch",
+        "put",
         "reading_paused",
         "write",
         "write_paused",
@@ -64,7 +68,7 @@ class BoxTransport:
         self._left = left
         self._fd = -1  # while it is watched
         self.write = partial(batch.put, self._transport)
-        self._put: Callable[[bytes], None] = self._transport.write
+        self.put: Callable[[bytes], None] = self._transport.write
         self.write_paused = False
         self.reading_paused = False
         self._reset_when_drained = False
@@ -79,7 +83,7 @@ class BoxTransport:
         if self._batch.writes:
             self._batch.flush()
         if not self._transport.is_closing():
-            self._put(data)
+            self.put(data)
 
     def _put_in_slices(self, data: bytes) -> None:
         """Write so that what has left is freed: the loop keeps the whole of a piece of which a byte waits."""
@@ -120,7 +124,7 @@ class BoxTransport:
 
     def hold_at_most(self, write_buffer_bytes: int) -> None:
         """Call the box stalled once more than this waits for it. It is said at once if it is so already."""
-        self._put = self._transport.write if write_buffer_bytes else self._put_in_slices
+        self.put = self._transport.write if write_buffer_bytes else self._put_in_slices
         if not self._reset_when_drained and not self._transport.is_closing():
             self._transport.set_write_buffer_limits(high=write_buffer_bytes)
 

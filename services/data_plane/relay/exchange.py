@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.data_plane.core.head_memo import HeadMemo
     from services.data_plane.core.response_head import ResponseHead
     from services.data_plane.relay.box_connection import BoxConnection
+    from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.relay import Relay
     from services.data_plane.relay.room import BoxLoad
     from services.data_plane.relay.upstream_connection import UpstreamConnection
@@ -201,7 +202,7 @@ class Exchange:
             body_awaited: the request is not whole yet.
             stalled: the box is not read, because the provider takes no more.
         """
-        moved_bytes = self.record.bytes_up + self.record.bytes_down
+        moved_bytes = self.record.bytes_up + (self._upstream.passed_bytes if self._upstream else 0)
         if moved_bytes != self._seen_bytes:
             self._seen_bytes, self._quiet_since = moved_bytes, now
         if self.stage is _PREPARING:
@@ -249,7 +250,6 @@ class Exchange:
 
     def relay(self, data: bytes, head: bytes = b"") -> None:
         """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
-        self.record.bytes_down += len(data)
         if self._scan is not None:
             try:
                 data = self._scan.feed(data, self._spans)
@@ -260,17 +260,21 @@ class Exchange:
             self._box_connection.write(head + data)
         else:
             self._box_connection.transport.write_now(data)
-        tap = self.tap
-        if tap is not None:
-            tap.pieces.append(data)
-            if self.record.bytes_down >= tap.trim_at:
-                tap.trim(self.record.bytes_down)
+        if self.tap is not None:
+            self.tap.take(data)
+
+    def way_on(self) -> tuple[BoxTransport | None, UsageTap | None]:
+        """What takes whole chunks when nobody must look into them, and the tap beside it.
+
+        To be asked once the answer's head has left, because a chunk does not wait for the turn's end.
+        """
+        return (None, None) if self._scan is not None else (self._box_connection.transport, self.tap)
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""
         if self._scan is not None:
             self._box_connection.write(self._scan.finish())
-        upstream, self._upstream = self._upstream, None
+        upstream = self._release()
         assert upstream is not None
         now = self._relay.loop.time()
         if reusable and self._box_connection.request_complete:
@@ -283,8 +287,7 @@ class Exchange:
 
     def upstream_lost(self, *, answer_begun: bool) -> None:
         """The provider's connection ended where it should not."""
-        reused = self._upstream is not None and self.record.reused
-        self._upstream = None
+        reused = self._release() is not None and self.record.reused
         if self.stage is _SPLICED:
             self._end("spliced")
             self._box_connection.close()
@@ -362,9 +365,16 @@ class Exchange:
             if self._task is not asyncio.current_task(self._relay.loop):
                 self._task.cancel()
             self._task = None
-        if self._upstream is not None:
-            upstream, self._upstream = self._upstream, None
+        upstream = self._release()
+        if upstream is not None:
             upstream.abort()
+
+    def _release(self) -> UpstreamConnection | None:
+        """Let go of the upstream connection, which has counted what it passed."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            self.record.bytes_down = upstream.passed_bytes
+        return upstream
 
     def _end(self, outcome: Outcome, now: float | None = None) -> None:
         self.stage = _ENDED

@@ -12,7 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from services.data_plane.core.answer_layout import ANSWER_LAYOUTS, LayoutMemo
-from services.data_plane.core.framing import NOT_ENDED, BadFraming, Framing, UntilCloseFraming
+from services.data_plane.core.framing import (
+    NOT_ENDED,
+    BadFraming,
+    ChunkedFraming,
+    Framing,
+    UntilCloseFraming,
+    is_whole_chunk,
+)
 from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import (
@@ -25,6 +32,8 @@ from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.core.usage import UsageTap
+    from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.pool import Pool, PoolKey
     from services.data_plane.relay.write_batch import WriteBatch
@@ -55,10 +64,12 @@ class UpstreamConnection:
     Attributes:
         used: whether it has been idle in the pool, and so may have been closed unseen.
         idle_since: when its last exchange was over, or when it was pooled unused; 0 before.
+        passed_bytes: of the current answer's body or splice.
     """
 
     __slots__ = (
         "_batch",
+        "_chunks_to",
         "_exchange",
         "_framing",
         "_head_buffer",
@@ -69,9 +80,11 @@ class UpstreamConnection:
         "_paused",
         "_phase",
         "_pool",
+        "_tap",
         "_transport",
         "expires_at",
         "idle_since",
+        "passed_bytes",
         "pool_key",
         "used",
         "write",
@@ -94,6 +107,10 @@ class UpstreamConnection:
         self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
         self._layout = LayoutMemo(ANSWER_LAYOUTS)
         self._framing: Framing | None = None
+        # Takes whole chunks of a body that nobody must look into; None where a chunk is under way, and else.
+        self._chunks_to: BoxTransport | None = None
+        self._tap: UsageTap | None = None
+        self.passed_bytes = 0
         self._keep_alive = False  # after the answer that is under way, if the provider has its way
         self._interim_heads = 0
         self._paused = False
@@ -111,6 +128,7 @@ class UpstreamConnection:
         self._exchange = exchange
         self._phase = _HEAD
         self._interim_heads = 0
+        self.passed_bytes = 0
         self.write(data)
 
     def pause(self) -> None:
@@ -129,7 +147,7 @@ class UpstreamConnection:
         """Leave at once, whatever the phase; the exchange hears no more."""
         if self._exchange is not None:
             self.idle_since = asyncio.get_running_loop().time()  # in use until now
-        self._exchange = None
+        self._exchange = self._chunks_to = None
         self._phase = _CLOSED
         self._transport.abort()
 
@@ -147,17 +165,19 @@ class UpstreamConnection:
         self.write = partial(self._batch.put, self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Pass a piece of an answer."""
-        exchange = self._exchange
-        if exchange is None:
-            self._pool.discard(self)
-            self.abort()
-        elif self._phase is _BODY:
-            self._pass_body(exchange, data)
-        elif self._phase is _SPLICED:
-            exchange.relay(data)
-        else:
-            self._gather(exchange, data)
+        """Pass a piece of an answer.
+
+        The pieces of a thousand streams come in turn, and each finds the caches full of the others. What one
+        costs is how many objects it touches: a whole chunk needs neither the exchange nor the framing.
+        """
+        box = self._chunks_to
+        if box is None or not is_whole_chunk(data):
+            self._take(data)
+            return
+        self.passed_bytes += len(data)
+        box.put(data)
+        if self._tap is not None:
+            self._tap.take(data)
 
     def eof_received(self) -> bool:
         """The provider sends no more; the transport closes itself, and `connection_lost` says the rest."""
@@ -166,7 +186,7 @@ class UpstreamConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         """End what was going on: cleanly only where the end of the connection is the end of the answer."""
         exchange, phase = self._exchange, self._phase
-        self._exchange = None
+        self._exchange = self._chunks_to = None
         self._phase = _CLOSED
         self._pool.lost(self)
         if exchange is None:
@@ -187,6 +207,18 @@ class UpstreamConnection:
             self._exchange.upstream_drained()
 
     # One answer.
+
+    def _take(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            self._pool.discard(self)
+            self.abort()
+        elif self._phase is _BODY:
+            self._pass_body(exchange, data)
+        elif self._phase is _SPLICED:
+            self._relay(exchange, data)
+        else:
+            self._gather(exchange, data)
 
     def _gather(self, exchange: Exchange, data: bytes) -> None:
         """Collect heads until the final one is whole (RFC 9110 §15.2: interim ones come before it)."""
@@ -221,9 +253,9 @@ class UpstreamConnection:
         self._keep_alive = head.keep_alive
         if head.status == _SWITCHING:
             self._phase = _SPLICED
-            exchange.relay(rest, out)
+            self._relay(exchange, rest, out)
         elif head.framing is None:
-            exchange.relay(b"", out)
+            self._relay(exchange, b"", out)
             self._end(exchange, extra=bool(rest))
         else:
             self._framing = head.framing
@@ -235,23 +267,39 @@ class UpstreamConnection:
         try:
             end = self._framing.feed(data)
         except BadFraming:
-            self.abort()
-            exchange.upstream_lost(answer_begun=True)
+            self._break_off()
             return
         if end == NOT_ENDED:
-            exchange.relay(data, head)
+            self._relay(exchange, data, head)
+            if not head and self._exchange is exchange and isinstance(self._framing, ChunkedFraming):
+                self._chunks_to, self._tap = exchange.way_on() if self._framing.at_border else (None, None)
         else:
-            extra = end < len(data)
-            exchange.relay(data[:end] if extra else data, head)
-            self._end(exchange, extra=extra)
+            self._pass_last(data, end, head)
+
+    def _pass_last(self, data: bytes, end: int, head: bytes = b"") -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        extra = end < len(data)
+        self._relay(exchange, data[:end] if extra else data, head)
+        self._end(exchange, extra=extra)
+
+    def _relay(self, exchange: Exchange, data: bytes, head: bytes = b"") -> None:
+        self.passed_bytes += len(data)
+        exchange.relay(data, head)
+
+    def _break_off(self) -> None:
+        """The body cannot be followed any further."""
+        exchange = self._exchange
+        assert exchange is not None
+        self.abort()
+        exchange.upstream_lost(answer_begun=True)
 
     def _end(self, exchange: Exchange, *, extra: bool) -> None:
         """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
         if self._exchange is not exchange:
             return  # relaying the last piece ended the exchange another way
         reusable = self._keep_alive and not extra
-        self._exchange = None
-        self._framing = None
+        self._exchange = self._framing = self._chunks_to = self._tap = None
         self._phase = _IDLE
         exchange.answered(reusable=reusable)
 

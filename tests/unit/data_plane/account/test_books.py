@@ -33,7 +33,7 @@ def test_without_an_access_log_the_rest_is_still_booked() -> None:
 
 def tapped(body: bytes) -> UsageTap:
     tap = UsageTap()
-    tap.pieces.append(body)
+    tap.take(body)
     return tap
 
 
@@ -64,7 +64,7 @@ async def test_so_many_unread_answers_are_read_at_once() -> None:
 async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
     broken = tapped("no bytes")  # type: ignore[arg-type]  # which only a fault of ours could bring there
-    broken.pieces.append(b"")
+    broken.take(b"")
     Books(metrics, LastErrors(), None).finished(FAILED, broken)
     await asyncio.sleep(0)
     assert b'status="500"' in metrics.exposition()

@@ -17,6 +17,7 @@ from services.data_plane.core.framing import (
     Framing,
     LengthFraming,
     UntilCloseFraming,
+    is_whole_chunk,
 )
 from services.data_plane.core.response_head import cut_response_head
 from tests.corpus.reference_parsers import NOT_COMPLETE, read_with_h11, read_with_llhttp
@@ -47,6 +48,42 @@ def test_a_length_ends_where_it_says(length: int, stream: bytes, data: st.DataOb
 
 def test_no_byte_ends_what_the_connection_ends() -> None:
     assert UntilCloseFraming().feed(b"0\r\n\r\n") == NOT_ENDED
+
+
+@given(
+    size=st.sampled_from(
+        [b"0", b"1", b"a", b"A", b"0a", b"fff", b"1000", b"-1", b"+a", b"a ", b" a", b"a_a", b""]
+    ),
+    payload=st.integers(0, 12) | st.just(0xFFF) | st.just(0x1000),
+    end=st.sampled_from([b"\r\n", b"\n\n", b"\r\r", b"\n", b"", b"\r\n0\r\n\r\n", b"\r\n\r\n"]),
+    line_end=st.sampled_from([b"\r\n", b"\n", b";x\r\n"]),
+)
+def test_what_is_called_a_whole_chunk_leaves_a_framing_at_a_border_as_it_is(
+    size: bytes, payload: int, end: bytes, line_end: bytes
+) -> None:
+    data = size + line_end + b"x" * payload + end
+    framing = ChunkedFraming()
+    if is_whole_chunk(data):
+        assert framing.feed(data) == NOT_ENDED
+        assert framing.at_border
+        assert framing.feed(b"0\r\n\r\n") == 5
+
+
+@pytest.mark.parametrize("payload", [1, 9, 10, 172, 0xFFF])
+def test_a_chunk_of_a_common_size_is_a_whole_one_and_nothing_less_or_more_is(payload: int) -> None:
+    chunk = b"%x\r\n" % payload + b"x" * payload + b"\r\n"
+    assert is_whole_chunk(chunk)
+    for other in [*(chunk[:at] for at in range(len(chunk))), chunk + b"\r", chunk + chunk, b"\r\n" + chunk]:
+        assert not is_whole_chunk(other), other
+
+
+@given(body=whole_chunked, data=st.data())
+def test_a_border_is_where_a_chunk_may_begin(body: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(body)))
+    framing = ChunkedFraming(padded=True)
+    framing.feed(body[:at])
+    if framing.at_border:
+        assert framing.feed(b"2\r\nxx\r\n" + body[at:]) == 7 + len(body) - at
 
 
 @given(body=whole_chunked)
