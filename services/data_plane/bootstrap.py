@@ -86,6 +86,14 @@ class DataPlane:
         self._settings = settings
         self._parts = parts
         self._stopping = False
+        self._acknowledger = Acknowledger(
+            settings.control_plane_internal_url,
+            settings.internal_token,
+            parts.table,
+            parts.key_verdicts,
+            ready=self._is_ready,
+            clock=unix_now,
+        )
         self.box_port = settings.box_port
         self.admin_port = settings.admin_port
 
@@ -141,15 +149,8 @@ class DataPlane:
 
     def _start_background(self, tasks: TaskSet) -> None:
         tasks.start(self._parts.sync.run(), "config sync")
-        acknowledger = Acknowledger(
-            self._settings.control_plane_internal_url,
-            self._settings.internal_token,
-            self._parts.table,
-            self._parts.key_verdicts,
-            ready=self._is_ready,
-            clock=unix_now,
-        )
-        tasks.start(acknowledger.run(), "acknowledgements")
+        tasks.start(self._acknowledger.run(), "acknowledgements")
+        tasks.start(self._tell_when_ready(), "readiness")
         if self._parts.access_log is not None:
             tasks.start(self._parts.access_log.run(), "access log")
 
@@ -184,6 +185,7 @@ class DataPlane:
         try:
             await asyncio.wait({box, admin, stopped}, return_when=asyncio.FIRST_COMPLETED)
             self._stopping = True
+            self._acknowledger.look()
             stop_box.set()
             await box
             stop_admin.set()
@@ -216,6 +218,10 @@ class DataPlane:
 
     def _is_ready(self) -> bool:
         return self.ready.is_set() and not self._stopping
+
+    async def _tell_when_ready(self) -> None:
+        await self.ready.wait()
+        self._acknowledger.look()
 
     async def _close(self) -> None:
         await self._parts.loader.aclose()

@@ -6,6 +6,7 @@ Nobody waits for it: a report that fails is only made again. Requests are served
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from itertools import chain, islice
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from shared.secret import Secret
 
 PATH: Final = "/internal/v1/acknowledgements"
-LOOK_SECONDS: Final = 0.05
-"""How often the table is looked at for a change; a look is a few comparisons."""
+SPACING_SECONDS: Final = 0.05
+"""What changes within it after a report is one more report."""
 REQUEST_SECONDS: Final = 5.0
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,11 @@ class Verdicts(Protocol):
 
 
 class Acknowledger:
-    """Runs until cancelled. `ready` tells whether boxes are sent here, `clock` gives Unix seconds."""
+    """Runs until cancelled. `ready` tells whether boxes are sent here, `clock` gives Unix seconds.
+
+    It hears of the table's changes by itself; of a change of `ready`, by a call of `look`. Where nothing
+    changes, it reports every `report_seconds`.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class Acknowledger:
         *,
         ready: Callable[[], bool],
         clock: Clock,
+        report_seconds: float = REPORT_SECONDS,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = base_url.rstrip("/") + PATH
@@ -69,9 +75,12 @@ class Acknowledger:
         self._verdicts = verdicts
         self._ready = ready
         self._clock = clock
+        self._report_seconds = report_seconds
         self._process = secrets.token_hex(16)
         self._state: object = None
         self._since = 0.0
+        self._changed = asyncio.Event()
+        table.watch(self.look)
         self._failing = False
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
@@ -81,11 +90,20 @@ class Acknowledger:
             follow_redirects=False,
         )
 
+    def look(self) -> None:
+        """See whether something has changed, and note since when it is so."""
+        table = self._table
+        state = (table.position, table.wanted_count, len(table.nacks), self._ready())
+        if state != self._state:
+            self._state, self._since = state, self._clock()
+            self._changed.set()
+
     async def run(self) -> None:
         """Report for ever."""
+        self.look()
         try:
             while True:
-                self._look()
+                self._changed.clear()
                 arrived = await self.report()
                 await self._wait(until_change=arrived)
         finally:
@@ -108,19 +126,13 @@ class Acknowledger:
 
     async def _wait(self, *, until_change: bool) -> None:
         """Wait for the next report; not for a change while reports fail."""
-        for _ in range(round(REPORT_SECONDS / LOOK_SECONDS)):
-            await asyncio.sleep(LOOK_SECONDS)
-            if until_change and self._look():
-                return
-
-    def _look(self) -> bool:
-        """Tell whether something has changed, and note since when it is so."""
-        table = self._table
-        state = (table.position, table.wanted_count, len(table.nacks), self._ready())
-        if state == self._state:
-            return False
-        self._state, self._since = state, self._clock()
-        return True
+        await asyncio.sleep(SPACING_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._report_seconds):
+                if until_change:
+                    await self._changed.wait()
+                else:
+                    await asyncio.sleep(self._report_seconds)
 
     def _now(self, seen: tuple[Seen, ...]) -> Acknowledgement:
         position = self._table.position

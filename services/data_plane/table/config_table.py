@@ -65,6 +65,7 @@ class ConfigTable:
         self._position: Position | None = None
         self._confirmed_at = NEVER
         self._subscribers: list[Callable[[str, ProviderName], None]] = []
+        self._watchers: list[Callable[[], None]] = []
 
     # -- the request path
 
@@ -146,9 +147,13 @@ class ConfigTable:
         """
         self._subscribers.append(cut)
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Have `changed()` called whenever `position`, `wanted_count` or `nacks` may say something else."""
+        self._watchers.append(changed)
+
     @property
     def wanted_count(self) -> int:
-        """How many secrets are still to be read; asked many times a second, so nothing is copied."""
+        """How many secrets are still to be read; asked at every change, so nothing is copied."""
         return len(self._wanted)
 
     def wanted(self) -> list[Key]:
@@ -201,6 +206,7 @@ class ConfigTable:
             self.confirm()
             self._apply(event)
             self._position = here
+            self._tell_watchers()
         return verdict
 
     def apply_beat(self, beat: Position) -> Verdict:
@@ -250,6 +256,7 @@ class ConfigTable:
             self._nacks.pop(key, None)
         self._wanted |= becoming.wishes
         self._position = here
+        self._tell_watchers()
 
     def _put(self, row: IntegrationRow) -> None:
         self._forget_failure(row)
@@ -297,6 +304,7 @@ class ConfigTable:
         before, slot.compiled = slot.compiled, compiled
         slot.settle()
         self._note_wish(slot)
+        self._tell_watchers()
         if before is not None and before.endpoint != compiled.endpoint:
             self._cut(row.org, row.provider)
 
@@ -315,7 +323,12 @@ class ConfigTable:
             )
         self._nacks[key] = why
         self._touch(key)
+        self._tell_watchers()
 
     def _cut(self, org: str, provider: ProviderName) -> None:
         for cut in self._subscribers:
             cut(org, provider)
+
+    def _tell_watchers(self) -> None:
+        for changed in self._watchers:
+            changed()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from services.data_plane.table.acknowledge import PATH, Acknowledger
+from services.data_plane.table.acknowledge import PATH, SPACING_SECONDS, Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
 from shared.acknowledgement import Acknowledgement, Pending, Seen, decode_acknowledgement
@@ -55,6 +55,7 @@ class Bench:
             self.verdicts,
             ready=lambda: self.is_ready,
             clock=lambda: 1000.0,
+            report_seconds=1000.0,
             transport=httpx.MockTransport(self._answer),
         )
 
@@ -131,6 +132,51 @@ async def test_a_change_is_reported_at_once_and_an_outage_is_logged_once(
     await bench.until(2)
     assert bench.reports[1].epoch == bench.truth.now.epoch
     assert bench.reports[1].process == bench.reports[0].process
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_each_kind_of_change_is_reported_without_waiting_for_the_next_turn() -> None:
+    bench = Bench()
+    running = asyncio.create_task(bench.acknowledger.run())  # noqa: TID251  # cancelled below
+    bench.table.apply_snapshot(bench.truth.now)
+    await bench.until(1)
+    bench.table.apply_event(bench.truth.put(row("acme", version=1)))
+    await bench.until(2)
+    await bench.table.load("acme", "openai")  # there is no such secret
+    await bench.until(3)
+    bench.table.apply_event(bench.truth.put(row("acme", version=2)))
+    await bench.until(4)
+    bench.reader.put(2, document("acme"))
+    await bench.table.load("acme", "openai")
+    await bench.until(5)
+    bench.is_ready = False
+    bench.acknowledger.look()
+    await bench.until(6)
+    acme = (Pending("acme", "openai"),)
+    assert [(report.pending, report.ready) for report in bench.reports] == [
+        ((), True),
+        (acme, True),
+        (acme, True),
+        (acme, True),
+        ((), True),
+        ((), False),
+    ]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_what_is_as_it_was_is_not_reported_again() -> None:
+    bench = Bench()
+    bench.table.apply_snapshot(bench.truth.now)
+    running = asyncio.create_task(bench.acknowledger.run())  # noqa: TID251  # cancelled below
+    await bench.until(1)
+    bench.acknowledger.look()
+    bench.table.confirm()
+    await asyncio.sleep(4 * SPACING_SECONDS)
+    assert len(bench.reports) == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
