@@ -10,12 +10,11 @@ from typing import Final
 
 from bench.measure import Figures, WrongAnswerError, measure, warm_up
 from bench.rows import CPU_PER_REQUEST, Figure, Row
+from bench.subjects.data_plane import FEW_ORGS, running_data_plane
 from bench.subjects.subject import Running, Subject
-from bench.trials.many_orgs import running_data_plane
 from bench.trials.trial import Scene, Trial
 from bench.workload import Work
 
-FEW: Final = 10
 MANY: Final = 100_000
 _TURNS: Final = 7
 _LOAD: Final = Row("orgs", "JSON, 32 connections", Work("json"), 32, (), seconds=4, most=12_000)
@@ -41,17 +40,17 @@ def figures_of(few: Sequence[Figures], many: Sequence[Figures]) -> Figures:
 
 
 def _play(scene: Scene, subject: Subject) -> Figures:
-    taken: dict[int, list[Figures]] = {FEW: [], MANY: []}
+    taken: dict[int, list[Figures]] = {FEW_ORGS: [], MANY: []}
     with ExitStack() as stack:
         planes: dict[int, Running] = {}
         for orgs in taken:
             folder = scene.folder / f"{orgs}-orgs"
             folder.mkdir()
             around = replace(scene.around(scene.upstream.port), folder=folder)
-            planes[orgs] = stack.enter_context(running_data_plane(around, orgs, *subject.variables))
+            planes[orgs] = stack.enter_context(running_data_plane(around, *subject.variables, orgs=orgs))
             warm_up(scene.load, planes[orgs])
         for turn in range(_TURNS):
-            for orgs in (FEW, MANY) if turn % 2 else (MANY, FEW):
+            for orgs in (FEW_ORGS, MANY) if turn % 2 else (MANY, FEW_ORGS):
                 figures = measure(
                     _LOAD,
                     scene.load,
@@ -60,16 +59,16 @@ def _play(scene: Scene, subject: Subject) -> Figures:
                     seconds_factor=scene.seconds_factor,
                 )
                 taken[orgs].append(figures)
-    return figures_of(taken[FEW], taken[MANY])
+    return figures_of(taken[FEW_ORGS], taken[MANY])
 
 
 ORGS: Final = Trial(
     "orgs",
     "JSON, 32 connections, orgs in the table",
     (
-        Figure("few_cpu_us_per_request", f"{FEW}: CPU µs/request"),
+        Figure("few_cpu_us_per_request", f"{FEW_ORGS}: CPU µs/request"),
         Figure("many_cpu_us_per_request", f"{MANY:,}: CPU µs/request"),
-        Figure("many_over_few", f"{MANY:,} against {FEW}", decimals=2),
+        Figure("many_over_few", f"{MANY:,} against {FEW_ORGS}", decimals=2),
     ),
     _play,
     left_out=frozenset({"direct", "splice", "nginx", "fastapi_httpx"}),

@@ -10,12 +10,11 @@ from typing import Final
 
 from bench.measure import Figures, WrongAnswerError, measure, warm_up
 from bench.rows import CPU_PER_EVENT, CPU_PER_REQUEST, Figure, Row
+from bench.subjects.data_plane import running_data_plane
 from bench.subjects.subject import Running, Subject
-from bench.trials.many_orgs import running_data_plane
 from bench.trials.trial import Scene, Trial
 from bench.workload import EVENTS_PER_STREAM, Work
 
-_ORGS: Final = 10
 _TURNS: Final = 9
 _SETTING: Final = {True: "AIGW_USAGE_TAP=true", False: "AIGW_USAGE_TAP=false"}
 # Half a second of CPU each, however busy the machine is: the kernel counts it in ticks of 10 ms.
@@ -61,7 +60,7 @@ def _play(scene: Scene, subject: Subject) -> Figures:
             folder.mkdir()
             around = replace(scene.around(scene.upstream.port), folder=folder)
             planes[is_on] = stack.enter_context(
-                running_data_plane(around, _ORGS, _SETTING[is_on], *subject.variables)
+                running_data_plane(around, _SETTING[is_on], *subject.variables)
             )
             warm_up(scene.load, planes[is_on])
         for turn in range(_TURNS):

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from bench.measure import WrongAnswerError
-from bench.trials.many_orgs import org_used, snapshot_of, snapshot_server
+from bench.subjects.data_plane import org_used, snapshot_of, snapshot_server
 from bench.trials.orgs import figures_of
 from shared.config_feed import decode_snapshot, snapshot_etag
 

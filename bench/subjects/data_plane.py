@@ -1,8 +1,9 @@
-"""A data plane of its own with any number of orgs in its table: `aigw data-plane` beside a stub snapshot."""
+"""One process of the fleet: `aigw data-plane` with any number of orgs, and a snapshot that never changes."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -13,7 +14,6 @@ from threading import Thread
 from typing import Final
 
 from bench.processes import Program
-from bench.subjects.gateway import AIGW, SETTINGS
 from bench.subjects.subject import Running, Surroundings
 from services.control_plane.secrets.local import LocalSecretWriter
 from shared.config_feed import (
@@ -28,6 +28,24 @@ from shared.providers import PROVIDERS
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 
+AIGW: Final = Path(sys.executable).with_name("aigw")
+FEW_ORGS: Final = 10
+_SETTINGS: Final = (
+    "AIGW_ENVIRONMENT=development",
+    "AIGW_BOX_PORT=0",
+    "AIGW_ADMIN_PORT=0",
+    "AIGW_EVENT_BUS_URL=memory://",
+    "AIGW_IDENTITY_MODE=static",
+    "AIGW_ENDPOINT_ADDRESS_EXCEPTIONS=127.0.0.0/8",
+    "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS=true",
+    "AIGW_PREFETCH_SECRETS=false",
+    "AIGW_ACCESS_LOG=off",  # as with nginx
+    "AIGW_USAGE_TAP=false",  # nginx reads no answers; the row `usage-tap` tells what that costs on top
+    # One box opens more streams here than a real one may.
+    "AIGW_MAX_CONNECTIONS_PER_BOX=8192",
+    "AIGW_MAX_REQUESTS_PER_BOX=8192",
+    "AIGW_MAX_REQUESTS_PER_ORG=8192",
+)
 _EPOCH: Final = "bench"
 _REVISION: Final = 1
 _ETAG: Final = snapshot_etag(_EPOCH, _REVISION)
@@ -58,14 +76,14 @@ def _name(number: int) -> str:
 
 
 @contextmanager
-def running_data_plane(around: Surroundings, orgs: int, *more: str) -> Iterator[Running]:
+def running_data_plane(around: Surroundings, *more: str, orgs: int = FEW_ORGS) -> Iterator[Running]:
     """Serve the bench's upstream to one of `orgs`, with `more` settings; only its secret is ever read."""
     org = org_used(orgs)
     secrets = around.folder / "secrets"
     document = SecretDocument(org, "openai", around.endpoint, Secret(around.key()))
     LocalSecretWriter(secrets).write(document, 1)
     with snapshot_server(snapshot_of(orgs)) as control_plane_port:
-        command = ["env", *SETTINGS, *_settings(secrets, org, control_plane_port), *more]
+        command = ["env", *_SETTINGS, *_settings(around, secrets, org, control_plane_port), *more]
         command += [str(AIGW), "data-plane"]
         name = f"data plane with {orgs} orgs"
         with Program(name, command, core=around.core, log=around.folder / "log") as program:
@@ -74,19 +92,12 @@ def running_data_plane(around: Surroundings, orgs: int, *more: str) -> Iterator[
             yield Running(port=box_port, pid=program.pid)
 
 
-def _settings(secrets: Path, org: str, control_plane_port: int) -> list[str]:
+def _settings(around: Surroundings, secrets: Path, org: str, control_plane_port: int) -> list[str]:
     return [
-        "AIGW_ENVIRONMENT=development",
-        "AIGW_BOX_PORT=0",
-        "AIGW_ADMIN_PORT=0",
         f"AIGW_CONTROL_PLANE_INTERNAL_URL=http://127.0.0.1:{control_plane_port}",
         f"AIGW_SECRET_STORE_URL=local://{secrets.resolve()}",
-        "AIGW_EVENT_BUS_URL=memory://",
-        "AIGW_IDENTITY_MODE=static",
         f"AIGW_STATIC_ORG={org}",
-        "AIGW_ENDPOINT_ADDRESS_EXCEPTIONS=127.0.0.0/8",
-        "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS=true",
-        "AIGW_PREFETCH_SECRETS=false",
+        *([f"AIGW_UPSTREAM_CA_FILE={around.ca_file}"] if around.ca_file else []),
     ]
 
 
