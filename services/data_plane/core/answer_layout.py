@@ -3,6 +3,8 @@
 A provider sends the same names in the same order in answer after answer; only values differ. An ordinary
 answer of a known layout is then read by one match instead of line by line, with the same strictness and the
 same result. An answer that is not ordinary, or has another layout, is read line by line.
+
+What is kept are names, never values, and it changes how fast an answer is read, never how.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ from services.data_plane.core.header_rules import response_rule
 from services.data_plane.core.response_head import ResponseHead, request_id_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 MAX_LAYOUTS: Final = 128
 MAX_LAYOUT_LINES: Final = 64
+MAX_LAYOUT_BYTES: Final = 2048  # of the status line and the names
+MAX_MEMOS: Final = 2048
+MAX_LAYOUTS_PER_MEMO: Final = 4
+MAX_COUNTED_KEYS: Final = 64
 REPEATS_BEFORE_COMPILING: Final = 3
-MAX_COMPILED_PER_CONNECTION: Final = 4
+HEADS_PER_COMPILING: Final = 512
 
 _VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]*+"  # RFC 9110 §5.5
 _BLANK: Final = rb"[ \t]*+"
@@ -113,10 +119,11 @@ def layout_key(status_line: bytes, lines: Sequence[bytes]) -> LayoutKey | None:
 
 
 class LayoutShelf:
-    """Compiled layouts, shared by all connections; the one unused for longest goes first."""
+    """Compiled layouts, shared by all, and what is known of each endpoint; the unused for longest goes."""
 
     def __init__(self) -> None:
         self._layouts: OrderedDict[LayoutKey, AnswerLayout] = OrderedDict()
+        self._memos: OrderedDict[Hashable, LayoutMemo] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._layouts)
@@ -132,36 +139,74 @@ class LayoutShelf:
             self._layouts.move_to_end(key)
         return layout
 
+    def memo_of(self, owner: Hashable) -> LayoutMemo:
+        """Give what is known of the answers of one org's endpoint. A new connection so begins with it."""
+        memo = self._memos.get(owner)
+        if memo is None:
+            memo = self._memos[owner] = LayoutMemo(self)
+            if len(self._memos) > MAX_MEMOS:
+                self._memos.popitem(last=False)
+        else:
+            self._memos.move_to_end(owner)
+        return memo
+
 
 class LayoutMemo:
-    """What one connection has learned of its provider's heads.
+    """What the connections of one org to one endpoint have learned of its heads.
 
-    Compiling costs as much as reading some hundred heads, so it waits for a layout to repeat, and a provider
-    whose layouts keep changing is read line by line after a few.
+    Compiling costs as much as reading some hundred heads, so it waits for a layout to repeat. A provider
+    whose layouts keep changing has a few compiled at once, then one for some hundred heads read by line.
+
+    Attributes:
+        layout: the one that fitted last.
     """
 
-    __slots__ = ("_compiled", "_key", "_repeats", "_shelf", "layout")
+    __slots__ = ("_budget", "_counts", "_others", "_shelf", "_unlearned", "layout")
 
     def __init__(self, shelf: LayoutShelf) -> None:
         self.layout: AnswerLayout | None = None
+        self._others: list[AnswerLayout] = []  # the latest first
         self._shelf = shelf
-        self._key: LayoutKey | None = None
-        self._repeats = 0
-        self._compiled = 0
+        self._counts: dict[int, int] = {}  # by the hash of a key, which may be long
+        self._budget = MAX_LAYOUTS_PER_MEMO
+        self._unlearned = 0
+
+    def read_by_another(self, raw: bytes, request_method: bytes) -> ResponseHead | None:
+        """Read a head that is not of the layout that fitted last."""
+        for layout in self._others:
+            found = layout.read(raw, request_method)
+            if found is not None:
+                self._put_first(layout)
+                return found
+        return None
 
     def learn(self, status_line: bytes, lines: Sequence[bytes], head: ResponseHead) -> None:
         """Take a final head that was read line by line."""
-        if self._compiled >= MAX_COMPILED_PER_CONNECTION or not 0 < len(lines) <= MAX_LAYOUT_LINES:
+        if head.framing is None or not head.keep_alive or not 0 < len(lines) <= MAX_LAYOUT_LINES:
             return
-        if head.framing is None or not head.keep_alive:
-            return
+        if not self._budget:
+            self._unlearned += 1
+            if self._unlearned < HEADS_PER_COMPILING:
+                return
+            self._unlearned, self._budget = 0, 1
         key = layout_key(status_line, lines)
-        self._repeats = self._repeats + 1 if key == self._key else 1
-        self._key = key
-        if key is not None and self._repeats >= REPEATS_BEFORE_COMPILING:
-            self.layout = self._shelf.get(key, head.status, head.reason)
-            self._compiled += 1
-            self._repeats = 0
+        if key is None or sum(map(len, key)) > MAX_LAYOUT_BYTES:
+            return
+        hashed = hash(key)
+        count = self._counts.get(hashed, 0) + 1
+        if count < REPEATS_BEFORE_COMPILING:
+            if len(self._counts) >= MAX_COUNTED_KEYS:
+                self._counts.clear()
+            self._counts[hashed] = count
+            return
+        self._counts.pop(hashed, None)
+        self._budget -= 1
+        self._put_first(self._shelf.get(key, head.status, head.reason))
+
+    def _put_first(self, layout: AnswerLayout) -> None:
+        known = self._others if self.layout is None else [self.layout, *self._others]
+        others = [other for other in known if other is not layout]
+        self.layout, self._others = layout, others[: MAX_LAYOUTS_PER_MEMO - 1]
 
 
 ANSWER_LAYOUTS: Final = LayoutShelf()

@@ -101,10 +101,10 @@ def cut_response_head(
         raw: the head.
         request_method: what it answers.
         max_fields: a head may have so many lines. A layout is learned only from one that has no more.
-        memo: the connection's, if any.
+        memo: its provider's, if any.
     """
     if memo is not None and memo.layout is not None:
-        found = memo.layout.read(raw, request_method)
+        found = memo.layout.read(raw, request_method) or memo.read_by_another(raw, request_method)
         if found is not None:
             return found
     match = _STATUS_LINE.match(raw)

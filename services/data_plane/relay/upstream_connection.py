@@ -11,7 +11,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from services.data_plane.core.answer_layout import ANSWER_LAYOUTS, LayoutMemo
+from services.data_plane.core.answer_layout import ANSWER_LAYOUTS
 from services.data_plane.core.framing import (
     NOT_ENDED,
     BadFraming,
@@ -105,7 +105,7 @@ class UpstreamConnection:
         self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
-        self._layout = LayoutMemo(ANSWER_LAYOUTS)
+        self._layout = ANSWER_LAYOUTS.memo_of(pool_key)
         self._framing: Framing | None = None
         # Takes whole chunks of a body that nobody must look into; None where a chunk is under way, and else.
         self._chunks_to: BoxTransport | None = None

@@ -10,8 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from services.data_plane.core.answer_layout import (
-    MAX_COMPILED_PER_CONNECTION,
+    HEADS_PER_COMPILING,
+    MAX_LAYOUT_BYTES,
     MAX_LAYOUTS,
+    MAX_LAYOUTS_PER_MEMO,
+    MAX_MEMOS,
     REPEATS_BEFORE_COMPILING,
     AnswerLayout,
     LayoutMemo,
@@ -181,13 +184,85 @@ def test_a_head_with_too_many_lines_is_refused_and_not_learned() -> None:
     assert memo.layout is None
 
 
-def test_a_provider_that_keeps_changing_is_read_line_by_line_after_a_few() -> None:
+def _learn(memo: LayoutMemo, raw: bytes) -> None:
+    for _ in range(REPEATS_BEFORE_COMPILING):
+        _answer(memo, raw)
+
+
+def _of_layout(number: int) -> bytes:
+    return STATUS_LINE + b"X-%d: 1\r\nContent-Length: 5\r\n\r\n" % number
+
+
+def test_a_layout_is_learned_from_answers_that_come_in_turn_with_others() -> None:
     shelf = LayoutShelf()
     memo = LayoutMemo(shelf)
-    for number in range(3 * MAX_COMPILED_PER_CONNECTION):
-        for _ in range(REPEATS_BEFORE_COMPILING):
-            _answer(memo, STATUS_LINE + b"X-%d: 1\r\nContent-Length: 5\r\n\r\n" % number)
-    assert len(shelf) == MAX_COMPILED_PER_CONNECTION
+    for _ in range(REPEATS_BEFORE_COMPILING):
+        _answer(memo, _of_layout(1))
+        _answer(memo, _of_layout(2))
+    assert len(shelf) == 2
+
+
+def test_a_memo_knows_several_layouts_and_tries_the_latest_first() -> None:
+    memo = LayoutMemo(LayoutShelf())
+    for number in range(MAX_LAYOUTS_PER_MEMO):
+        _learn(memo, _of_layout(number))
+    latest = memo.layout
+    assert latest is not None
+    for number in range(MAX_LAYOUTS_PER_MEMO):
+        head = memo.read_by_another(_of_layout(number), b"POST") or latest.read(_of_layout(number), b"POST")
+        assert head is not None
+        assert memo.layout is not None
+        assert memo.layout.read(_of_layout(number), b"POST") is not None
+    assert memo.read_by_another(_of_layout(MAX_LAYOUTS_PER_MEMO), b"POST") is None
+
+
+def test_a_provider_that_keeps_changing_is_mostly_read_line_by_line_after_a_few() -> None:
+    shelf = LayoutShelf()
+    memo = LayoutMemo(shelf)
+    for number in range(3 * MAX_LAYOUTS_PER_MEMO):
+        _learn(memo, _of_layout(number))
+    assert len(shelf) == MAX_LAYOUTS_PER_MEMO
+    for number in range(HEADS_PER_COMPILING):
+        _answer(memo, STATUS_LINE + b"Y-%d: 1\r\nContent-Length: 5\r\n\r\n" % number)
+    _learn(memo, _of_layout(99))
+    _learn(memo, _of_layout(98))
+    assert len(shelf) == MAX_LAYOUTS_PER_MEMO + 1
+
+
+def test_a_layout_that_its_answers_never_quite_fit_is_held_once() -> None:
+    memo = LayoutMemo(LayoutShelf())
+    for number in range(MAX_LAYOUTS_PER_MEMO - 1):
+        _learn(memo, _of_layout(number))
+    odd = STATUS_LINE + b"Connection: keep-alive, x\r\nContent-Length: 5\r\n\r\n"
+    for _ in range(HEADS_PER_COMPILING + 2 * REPEATS_BEFORE_COMPILING):
+        _answer(memo, odd)
+    assert memo.read_by_another(_of_layout(0), b"POST") is not None
+
+
+def test_a_layout_of_very_long_names_is_not_learned() -> None:
+    memo = LayoutMemo(LayoutShelf())
+    names = b"".join(b"%b%d: 1\r\n" % (b"x" * 200, number) for number in range(MAX_LAYOUT_BYTES // 200 + 1))
+    _learn(memo, STATUS_LINE + names + b"Content-Length: 5\r\n\r\n")
+    assert memo.layout is None
+
+
+def test_a_new_connection_begins_with_what_the_others_to_its_endpoint_learned() -> None:
+    shelf = LayoutShelf()
+    _learn(shelf.memo_of(("an org", "an endpoint")), _of_layout(1))
+    assert shelf.memo_of(("an org", "an endpoint")).layout is not None
+    assert shelf.memo_of(("another org", "an endpoint")).layout is None
+    assert shelf.memo_of(("an org", "another endpoint")).layout is None
+
+
+def test_what_is_known_of_an_endpoint_is_forgotten_when_there_are_too_many() -> None:
+    shelf = LayoutShelf()
+    first, second = shelf.memo_of(1), shelf.memo_of(2)
+    for owner in range(3, MAX_MEMOS + 1):
+        shelf.memo_of(owner)
+    assert shelf.memo_of(1) is first
+    shelf.memo_of("one too many")
+    assert shelf.memo_of(1) is first
+    assert shelf.memo_of(2) is not second
 
 
 def test_layouts_are_shared_and_bounded() -> None:
