@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 _Bounds = tuple[float, ...]
+_Ending = tuple[str, int, str, str]
+"""Provider, status, code, outcome."""
 
 SEND_BUCKETS: Final[_Bounds] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
 """Seconds: what the gateway itself adds, up to its connect deadline."""
@@ -74,11 +76,21 @@ class _ByProvider:
                 tokens[kind] += count
 
 
+class _Tally:
+    """How many exchanges of one provider ended in one way."""
+
+    __slots__ = ("count", "sums")
+
+    def __init__(self, sums: _ByProvider) -> None:
+        self.count = 0
+        self.sums = sums
+
+
 class Metrics:
     """The books of one data plane. Also a collector of its own registry."""
 
     def __init__(self) -> None:
-        self._exchanges: dict[tuple[str, int, str, str], int] = {}
+        self._tallies: dict[_Ending, _Tally] = {}
         self._providers: dict[str, _ByProvider] = {}
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._counters: list[tuple[str, str, Callable[[], float]]] = []
@@ -90,12 +102,10 @@ class Metrics:
 
     def count(self, record: ExchangeRecord) -> None:
         """Count one finished exchange. No I/O; a few dict operations."""
-        key = (record.provider, record.status, record.code, record.outcome)
-        exchanges = self._exchanges
-        exchanges[key] = exchanges.get(key, 0) + 1
-        sums = self._providers.get(record.provider)
-        if sums is None:
-            sums = self._providers[record.provider] = _ByProvider()
+        ending = (record.provider, record.status, record.code, record.outcome)
+        tally = self._tallies.get(ending) or self._new_tally(ending)
+        tally.count += 1
+        sums = tally.sums
         sums.bytes_up += record.bytes_up
         sums.bytes_down += record.bytes_down
         if record.reused:
@@ -103,14 +113,24 @@ class Metrics:
         if record.leaked_key:
             sums.leaked += 1
         usage = record.usage
-        if isinstance(usage, Usage):
+        if usage is None:
+            pass
+        elif isinstance(usage, Usage):
             sums.add_usage(usage)
-        elif usage is not None:
+        else:
             sums.usage_found[usage.value] += 1
-        if record.seconds_to_send is not None:
-            sums.to_send.add(record.seconds_to_send)
-        if record.seconds_to_head is not None:
-            sums.to_head.add(record.seconds_to_head)
+        if (seconds := record.seconds_to_send) is not None:
+            sums.to_send.add(seconds)
+        if (seconds := record.seconds_to_head) is not None:
+            sums.to_head.add(seconds)
+
+    def _new_tally(self, ending: _Ending) -> _Tally:
+        provider = ending[0]
+        sums = self._providers.get(provider)
+        if sums is None:
+            sums = self._providers[provider] = _ByProvider()
+        tally = self._tallies[ending] = _Tally(sums)
+        return tally
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Have a gauge read at every scrape, e.g. the streams that are open now."""
@@ -139,8 +159,8 @@ class Metrics:
             "Finished exchanges, by what the box saw and how they ended.",
             labels=["provider", "status", "code", "outcome"],
         )
-        for (provider, status, code, outcome), count in self._exchanges.items():
-            family.add_metric([provider, str(status), code, outcome], count)
+        for (provider, status, code, outcome), tally in self._tallies.items():
+            family.add_metric([provider, str(status), code, outcome], tally.count)
         return family
 
     def _provider_families(self) -> Iterable[Metric]:
