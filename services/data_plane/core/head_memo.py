@@ -14,6 +14,8 @@ from services.data_plane.core.request_head import MAX_CONTENT_LENGTH_DIGITS
 from services.data_plane.core.request_rules import prepare_head
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.data_plane.core.integration import CompiledIntegration
     from services.data_plane.core.request_head import RequestHead
     from services.data_plane.core.route import Route
@@ -65,13 +67,13 @@ class HeadMemo:
             return None  # the one head whose length is judged with it
         return digits
 
-    def prepare(self, integration: CompiledIntegration, length: bytes) -> bytes:
-        """Give the head to send, with these digits as its length."""
+    def prepare(self, integration: CompiledIntegration, length: bytes, body: Sequence[bytes] = ()) -> bytes:
+        """Give the head to send, with these digits as its length, and what is here of its body."""
         if self._integration is not integration:
             prepared = prepare_head(self.head, self.route, self.query, integration)
             self._sent_before, self._sent_after = _around_length(prepared)
             self._integration = integration
-        return b"%b%b%b" % (self._sent_before, length, self._sent_after)
+        return b"".join((self._sent_before, length, self._sent_after, *body))
 
 
 def _around_length(head: bytes) -> tuple[bytes, bytes]:

@@ -178,7 +178,6 @@ class BoxConnection(BoxEndings):
             raise Refused(*unknown.rejection) from None
         record.org, record.box = box.org, box.box
         self.load = load = relay.room.book_connection(box, self.load, self.transport)
-        relay.room.check(load)
         exchange = Exchange(relay, self, load, memo, length, record)
         relay.room.enter(load, exchange)
         self._begin(exchange, rest)

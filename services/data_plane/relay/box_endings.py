@@ -31,19 +31,19 @@ class BoxEndings:
     def __init__(self, relay: Relay, phase: Phase) -> None:
         self._relay = relay
         self._phase = phase
-        self._since = relay.loop.time()  # of the phase; an exchange has deadlines of its own
+        self._since = relay.now()  # of the phase; an exchange has deadlines of its own
         self._exchange: Exchange | None = None
         self.load: BoxLoad | None = None  # of its box; None until a request has said which that is
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
-        self._since = self._relay.loop.time()
+        self._since = self._relay.now()
 
     # A side that takes no more for now.
 
     def pause_writing(self) -> None:
         """The box takes no more for now."""
-        self.transport.stalled(self._relay.loop.time())
+        self.transport.stalled(self._relay.now())
         if self.load is not None:
             self._relay.room.stalled(self.load, self.transport)
         if self._exchange is not None:

@@ -98,7 +98,7 @@ class Exchange:
         self._length = length
         self.record = record
         self.stage = _PREPARING
-        self.started = relay.loop.time()
+        self.started = relay.now()
         self._quiet_since = self.started
         self._seen_bytes = 0
         self.integration: CompiledIntegration | None = None
@@ -152,7 +152,7 @@ class Exchange:
         if self.stage is _PREPARING:
             self._send(integration, upstream)
         else:
-            pool.put_back(upstream, self._relay.loop.time())
+            pool.put_back(upstream, self._relay.now())
 
     async def _load(self) -> CompiledIntegration:
         await self._relay.table.load(self.record.org, self.memo.route.provider.name)
@@ -162,25 +162,25 @@ class Exchange:
         raise _not_ready(found)
 
     def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
+        box_connection, record = self._box_connection, self.record
         self.integration = integration
         self._upstream = upstream
         self.stage = _SENT
-        self.record.reused = upstream.used
-        self._quiet_since = self._relay.loop.time()
-        self.record.seconds_to_send = self._quiet_since - self.started
-        data = self.memo.prepare(integration, self._length)
-        if self._unsent:
-            data = b"".join((data, *self._unsent))
-            self._unsent.clear()
-        if self._box_connection.transport.write_paused:
+        record.reused = upstream.used
+        self._quiet_since = now = self._relay.now()
+        record.seconds_to_send = now - self.started
+        data = self.memo.prepare(integration, self._length, self._unsent)
+        self._unsent.clear()
+        if box_connection.transport.write_paused:
             upstream.pause()
-        self._box_connection.request_sent()
+        box_connection.request_sent()
         upstream.begin(self, data)  # last: it may stall at once, and then the box is not read
 
     def send_body(self, data: bytes) -> None:
         """Pass a piece of the request's body; kept while there is no connection yet."""
-        self.record.bytes_up += len(data)
-        if self.record.bytes_up > self._relay.limits.max_body_bytes and self.stage is not _SPLICED:
+        record = self.record
+        record.bytes_up += len(data)
+        if record.bytes_up > self._relay.limits.max_body_bytes and self.stage is not _SPLICED:
             # Only a chunked body gets this far: a length was judged with the head.
             too_large = f"more than {self._relay.limits.max_body_bytes} bytes"
             self.cut(Refused(Rejection.BODY_TOO_LARGE, too_large))
@@ -228,25 +228,26 @@ class Exchange:
 
     def answer(self, head: ResponseHead, raw: bytes) -> bytes | None:
         """Judge the final head. Gives its bytes for the box, or None when the gateway answers instead."""
-        assert self.integration is not None
-        self._quiet_since = self._relay.loop.time()
-        self.record.seconds_to_head = self._quiet_since - self.started
-        self.record.request_id = head.request_id
+        integration, record, status = self.integration, self.record, head.status
+        assert integration is not None
+        self._quiet_since = now = self._relay.now()
+        record.seconds_to_head = now - self.started
+        record.request_id = head.request_id
         try:
-            check_response(head, raw, self.integration, self.head)
+            check_response(head, raw, integration, self.head)
         except Refused as refused:
-            self.refuse(refused, upstream_status=head.status)
+            self.refuse(refused, upstream_status=status)
             return None
-        self.record.status = head.status
-        self.stage = _SPLICED if head.status == SWITCHING else _ANSWERING
-        if head.status >= FIRST_ERROR:
-            self._scan = KeyScan(self.integration.key_bytes)
+        record.status = status
+        self.stage = _SPLICED if status == SWITCHING else _ANSWERING
+        if status >= FIRST_ERROR:
+            self._scan = KeyScan(integration.key_bytes)
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
-        elif head.status == _OK and self._relay.usage_tap and self.head.method == b"POST":
+        elif status == _OK and self._relay.usage_tap and self.head.method == b"POST":
             self.tap = UsageTap()
         close = self._box_connection.answering(head)
-        return prepare_response(head, self.integration, close=close)
+        return prepare_response(head, integration, close=close)
 
     def relay(self, data: bytes, head: bytes = b"") -> None:
         """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
@@ -272,18 +273,19 @@ class Exchange:
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""
+        relay, box_connection = self._relay, self._box_connection
         if self._scan is not None:
-            self._box_connection.write(self._scan.finish())
+            box_connection.write(self._scan.finish())
         upstream = self._release()
         assert upstream is not None
-        now = self._relay.loop.time()
-        if reusable and self._box_connection.request_complete:
+        now = relay.now()
+        if reusable and box_connection.request_complete:
             upstream.resume()
-            self._relay.pool.put_back(upstream, now)
+            relay.pool.put_back(upstream, now)
         else:
             upstream.abort()
         self._end("answered", now)
-        self._box_connection.answer_complete()
+        box_connection.answer_complete()
 
     def upstream_lost(self, *, answer_begun: bool) -> None:
         """The provider's connection ended where it should not."""
@@ -378,8 +380,9 @@ class Exchange:
 
     def _end(self, outcome: Outcome, now: float | None = None) -> None:
         self.stage = _ENDED
-        self.record.outcome = outcome
-        self.record.seconds = (self._relay.loop.time() if now is None else now) - self.started
+        record = self.record
+        record.outcome = outcome
+        record.seconds = (self._relay.now() if now is None else now) - self.started
         self._relay.leave(self)
 
 

@@ -51,8 +51,6 @@ class Pool:
         while stack:
             connection = stack.pop()
             del self._by_age[connection]
-            if not stack:
-                del self._idle[integration.pool_key]
             if connection.usable:
                 return connection
         return None
@@ -70,7 +68,9 @@ class Pool:
         if not connection.usable or now >= connection.expires_at:
             connection.close()
             return
-        stack = self._idle.setdefault(connection.pool_key, deque())
+        stack = self._idle.get(connection.pool_key)
+        if stack is None:
+            stack = self._idle[connection.pool_key] = deque()
         if len(stack) >= self._limits.max_idle_upstreams_per_endpoint:
             connection.close()
             return
@@ -89,12 +89,15 @@ class Pool:
 
     def discard(self, connection: UpstreamConnection) -> None:
         """Forget a connection that is of no more use; harmless for one that was not idle."""
+        stack = self._idle.get(connection.pool_key)
+        if stack is None:
+            return
         if connection in self._by_age:
             del self._by_age[connection]
-            stack = self._idle[connection.pool_key]
             stack.remove(connection)
-            if not stack:
-                del self._idle[connection.pool_key]
+        if not stack:
+            # `take` leaves an empty one: its last connection mostly comes back. Here that one has ended.
+            del self._idle[connection.pool_key]
 
     def close_unused(self, now: float) -> None:
         """Close every connection that has been idle for too long. Called every second or so."""

@@ -121,17 +121,15 @@ class Room:
             for each in list(load.connections):
                 each.hold_at_most(self._limits.write_buffer_bytes)
 
-    def check(self, load: BoxLoad) -> None:
-        """Raise `Refused` when the box or its org has too many requests open."""
-        if load.exchanges >= self._limits.max_requests_per_box:
-            raise _full(self._limits.max_requests_per_box, "requests of one box")
-        if len(load.org.exchanges) >= self._limits.max_requests_per_org:
-            raise _full(self._limits.max_requests_per_org, "requests of one organization")
-
     def enter(self, load: BoxLoad, exchange: Exchange) -> None:
-        """An exchange begins."""
+        """Book an exchange that begins; raises `Refused` when its box or org has too many open."""
+        limits, of_org = self._limits, load.org.exchanges
+        if load.exchanges >= limits.max_requests_per_box:
+            raise _full(limits.max_requests_per_box, "requests of one box")
+        if len(of_org) >= limits.max_requests_per_org:
+            raise _full(limits.max_requests_per_org, "requests of one organization")
         load.exchanges += 1
-        load.org.exchanges.add(exchange)
+        of_org.add(exchange)
 
     def leave(self, load: BoxLoad, exchange: Exchange) -> None:
         """An exchange is over."""

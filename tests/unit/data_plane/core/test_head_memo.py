@@ -113,3 +113,9 @@ def test_a_changed_integration_is_prepared_anew() -> None:
     assert OPENAI.key_bytes not in second
     assert second.endswith(OTHER.host_line + OTHER.credential_lines + b"\r\n")
     assert memo.prepare(OPENAI, b"") == first
+
+
+def test_what_is_here_of_the_body_follows_the_head() -> None:
+    memo = memo_of(GET)
+    assert memo is not None
+    assert memo.prepare(OPENAI, b"", [b"ab", b"c"]) == memo.prepare(OPENAI, b"") + b"abc"
