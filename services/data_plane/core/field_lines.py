@@ -17,7 +17,7 @@ DROP: Final = 0
 KEEP: Final = 1
 NOTE: Final = 2
 
-_NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}:" % MAX_NAME_BYTES)  # RFC 9110 §5.1
+_NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}" % MAX_NAME_BYTES)  # RFC 9110 §5.1
 # RFC 9110 §5.5: no control byte but a tab stands in a value. CR and LF are among these, to be counted.
 _CONTROLS: Final = bytes([byte for byte in range(0x20) if byte != 0x09]) + b"\x7f"  # noqa: PLR2004  # a tab
 
@@ -37,17 +37,17 @@ class FieldRules:
     """
 
     def __init__(self, judge: Callable[[bytes], int]) -> None:
-        # By the name as it was sent, with its colon. Only valid names: one that is found needs no check.
+        # By the name as it was sent. Only valid names: one that is found before a colon needs no check.
         self.remembered: dict[bytes, _Name] = {}
         self._judge = judge
 
     def read(self, line: bytes) -> _Name:
         """Read the name of a line that is not remembered; raises `BadFields`."""
-        name = line[: line.find(b":") + 1]
-        if not _NAME.fullmatch(name):
+        name, colon, _ = line.partition(b":")
+        if not colon or not _NAME.fullmatch(name):
             folded = line[:1] in {b" ", b"\t"}
             raise BadFields("a header line is folded" if folded else "a header line is malformed")
-        lower = name[:-1].lower()
+        lower = name.lower()
         flags = self._judge(lower)
         found = (flags, lower) if flags & NOTE else (flags, b"")
         if len(self.remembered) >= MAX_REMEMBERED_NAMES:
@@ -77,12 +77,12 @@ def cut_fields(
     kept: list[bytes] = []
     noted: dict[bytes, list[bytes]] = {}
     for line in lines:
-        colon = line.find(b":") + 1
-        flags, name = remembered.get(line[:colon]) or rules.read(line)
+        sent_name, colon, value = line.partition(b":")
+        flags, name = (remembered.get(sent_name) if colon else None) or rules.read(line)
         if flags == KEEP:
             kept.append(line)
         elif flags:
             if flags & KEEP:
                 kept.append(line)
-            noted.setdefault(name, []).append(line[colon:].strip(b" \t"))
+            noted.setdefault(name, []).append(value.strip(b" \t"))
     return lines, kept, noted

@@ -26,6 +26,7 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}+) ([!\"$-~]++) HTTP/1\.([0
 _LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\x00")
 _BEGINNING = re.compile(_TOKEN + rb"{1,32}+(?: |\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,%d}" % MAX_CONTENT_LENGTH_DIGITS)
+_KEEP_ALIVE = [b"keep-alive"]  # what nearly every client says
 _PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
 # Fields that frame the message or route it: naming them in Connection asks that they be taken away (RFC 9110
 # §7.6.1), which would change what the message is.
@@ -161,6 +162,8 @@ def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[
     values = noted.get(b"connection")
     if values is None:
         head.keep_alive = head.minor == 1
+        return set()
+    if values == _KEEP_ALIVE:
         return set()
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
     head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
