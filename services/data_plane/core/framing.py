@@ -91,7 +91,7 @@ def is_whole_chunk(data: bytes) -> bool:
     return (
         line_end > 0
         and _SMALL_SIZES.get(data[:line_end]) == len(data) - line_end - 4
-        and data.endswith(b"\r\n", line_end + 2)
+        and data.endswith(b"\r\n")
     )
 
 

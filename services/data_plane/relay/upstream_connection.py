@@ -267,18 +267,15 @@ class UpstreamConnection:
         try:
             end = self._framing.feed(data)
         except BadFraming:
-            self._break_off()
+            self.abort()
+            exchange.upstream_lost(answer_begun=True)
             return
         if end == NOT_ENDED:
             self._relay(exchange, data, head)
+            # Not beside a head, which still waits for the turn's end.
             if not head and self._exchange is exchange and isinstance(self._framing, ChunkedFraming):
                 self._chunks_to, self._tap = exchange.way_on() if self._framing.at_border else (None, None)
-        else:
-            self._pass_last(data, end, head)
-
-    def _pass_last(self, data: bytes, end: int, head: bytes = b"") -> None:
-        exchange = self._exchange
-        assert exchange is not None
+            return
         extra = end < len(data)
         self._relay(exchange, data[:end] if extra else data, head)
         self._end(exchange, extra=extra)
@@ -286,13 +283,6 @@ class UpstreamConnection:
     def _relay(self, exchange: Exchange, data: bytes, head: bytes = b"") -> None:
         self.passed_bytes += len(data)
         exchange.relay(data, head)
-
-    def _break_off(self) -> None:
-        """The body cannot be followed any further."""
-        exchange = self._exchange
-        assert exchange is not None
-        self.abort()
-        exchange.upstream_lost(answer_begun=True)
 
     def _end(self, exchange: Exchange, *, extra: bool) -> None:
         """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
