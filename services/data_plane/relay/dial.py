@@ -1,6 +1,6 @@
-"""Opens one connection to an endpoint: a socket by the way out, and TLS on the name.
+"""Opens one connection to an endpoint: by the way out, and TLS on the name.
 
-The socket leads to an address that was checked (`egress.py`), and the certificate is verified against the
+It leads to an address that was checked (`egress.py`), and the certificate is verified against the
 name, so that nothing between the check and the connect can change where the key goes.
 """
 
@@ -54,24 +54,22 @@ class Dialer:
     async def _connect(
         self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]
     ) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-        connected = await self._egress.open(endpoint)
-        inner = factory()
-        tls = TlsConnection(inner, self._tls, endpoint.host, self._sessions) if endpoint.tls else None
-        # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
-        protocol = cast("asyncio.Protocol", tls or inner)
+        # Protocols by their methods, which is all that event loops ask for (docs/adr/0014).
+        if not endpoint.tls:
+            make = cast("Callable[[], asyncio.Protocol]", factory)
+            return cast("UpstreamConnection", await self._egress.connect(endpoint, make))
+
+        def over_tls() -> asyncio.Protocol:
+            inner = factory()
+            return cast("asyncio.Protocol", TlsConnection(inner, self._tls, endpoint.host, self._sessions))
+
+        tls = cast("TlsConnection", await self._egress.connect(endpoint, over_tls))
         try:
-            await loop.create_connection(lambda: protocol, sock=connected)
+            await tls.ready
         except BaseException:
-            connected.close()
+            tls.raw.abort()
             raise
-        if tls is not None:
-            try:
-                await tls.ready
-            except BaseException:
-                tls.raw.abort()
-                raise
-        return inner
+        return tls.inner
 
 
 def explain(error: OSError) -> str:

@@ -93,7 +93,7 @@ class TlsConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the connection inside, with an error unless the provider had said goodbye."""
         if not self.ready.done():
-            self.ready.set_exception(exc or ConnectionResetError("the connection ended in the TLS handshake"))
+            self._fail(exc or ConnectionResetError("the connection ended in the TLS handshake"))
         elif self._open:
             cut = None if self._goodbye else ConnectionResetError("the connection ended without close_notify")
             self.inner.connection_lost(exc or cut)
@@ -117,7 +117,7 @@ class TlsConnection:
         except ssl.SSLError as error:
             self._flush()  # the alert that tells the provider why
             if not self.ready.done():
-                self.ready.set_exception(error)
+                self._fail(error)
             self._raw.close()
             return
         self._flush()
@@ -125,6 +125,10 @@ class TlsConnection:
         self.inner.connection_made(TlsTransport(self))
         if not self.ready.done():
             self.ready.set_result(None)
+
+    def _fail(self, error: Exception) -> None:
+        self.ready.set_exception(error)
+        self.ready.exception()  # nobody waits for it where another address was as fast (`egress.py`)
 
     def _read(self) -> bytes:
         pieces = []
