@@ -88,9 +88,12 @@ class AnswerLayout:
         self._status = status
         self._reason = reason
 
-    def read(self, raw: bytes, request_method: bytes) -> ResponseHead | None:
-        """Read a whole head; None if it is not of this layout."""
-        match = self._pattern.fullmatch(raw)
+    def read(self, data: bytes, request_method: bytes, limit_bytes: int) -> tuple[ResponseHead, int] | None:
+        """Read the head that `data` begins with, and say where it ends.
+
+        None if it is not of this layout, not whole, or does not end within `limit_bytes`.
+        """
+        match = self._pattern.match(data, 0, limit_bytes)
         if match is None:
             return None
         length, request_id, *kept = match.group(*self._wanted)
@@ -101,9 +104,10 @@ class AnswerLayout:
             elif left := int(length):
                 framing = LengthFraming(left)
         # By position: this is once per request, and names cost.
-        return ResponseHead(
+        head = ResponseHead(
             self._status, self._reason, kept, framing, True, None, request_id_text(request_id)
         )  # fmt: skip
+        return head, match.end()
 
 
 def layout_key(status_line: bytes, lines: Sequence[bytes]) -> LayoutKey | None:
@@ -171,10 +175,18 @@ class LayoutMemo:
         self._budget = MAX_LAYOUTS_PER_MEMO
         self._unlearned = 0
 
-    def read_by_another(self, raw: bytes, request_method: bytes) -> ResponseHead | None:
-        """Read a head that is not of the layout that fitted last."""
+    def read(self, data: bytes, request_method: bytes, limit_bytes: int) -> tuple[ResponseHead, int] | None:
+        """Read the head that `data` begins with by a layout that is known, as `AnswerLayout.read` does."""
+        if self.layout is None:
+            return None
+        found = self.layout.read(data, request_method, limit_bytes)
+        return found or self._read_by_another(data, request_method, limit_bytes)
+
+    def _read_by_another(
+        self, data: bytes, request_method: bytes, limit_bytes: int
+    ) -> tuple[ResponseHead, int] | None:
         for layout in self._others:
-            found = layout.read(raw, request_method)
+            found = layout.read(data, request_method, limit_bytes)
             if found is not None:
                 self._put_first(layout)
                 return found

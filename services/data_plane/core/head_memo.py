@@ -30,42 +30,56 @@ class HeadMemo:
         head: cut from the first such head; its `content_length` is that one's.
         method: of the request, as text.
         route, query: where it goes.
+
+    Args:
+        raw: the head as it came.
+        max_bytes: a head must end within these.
     """
 
     __slots__ = (
-        *("_after", "_before", "_integration", "_raw", "_sent_after", "_sent_before"),
+        *("_after", "_before", "_digits_within", "_integration", "_max_bytes", "_raw"),
+        *("_sent_after", "_sent_before"),
         *("head", "method", "query", "route"),
     )
 
-    def __init__(self, raw: bytes, head: RequestHead, route: Route, query: bytes) -> None:
+    def __init__(self, raw: bytes, head: RequestHead, route: Route, query: bytes, max_bytes: int) -> None:
         self.head = head
         self.method = head.method.decode()
         self.route = route
         self.query = query
         self._raw = raw  # until it is compared for the first time: many connections carry one request
+        self._max_bytes = max_bytes
         self._before = self._after = b""
+        self._digits_within = 0
         self._integration: CompiledIntegration | None = None
         self._sent_before = self._sent_after = b""
 
-    def length_of(self, raw: bytes) -> bytes | None:
-        """Give the digits of `Content-Length` in a head that is this one but for them; None for another head.
+    def recognise(self, data: bytes) -> tuple[bytes, bytes, bytes] | None:
+        """If `data` begins with this head, but for the digits of its length: the head, the rest, the digits.
 
-        Empty for a head without that line.
+        None for any other head, and for one that is too large now. The digits are empty for a head without
+        that line.
         """
         if self._raw:
             self._before, self._after = _around_length(self._raw)
+            longest = len(self._before) + MAX_CONTENT_LENGTH_DIGITS
+            self._digits_within = 1 + min(longest, self._max_bytes - len(self._after))
             self._raw = b""
-        after = self._after
-        if not raw.startswith(self._before):
+        if not data.startswith(self._before):
             return None
+        start, after = len(self._before), self._after
         if not after:
-            return b"" if len(raw) == len(self._before) else None
-        digits = raw[len(self._before) : -len(after)]
-        if not raw.endswith(after) or not digits.isdigit() or len(digits) > MAX_CONTENT_LENGTH_DIGITS:
+            return data[:start], data[start:], b""
+        end = data.find(after[:1], start, self._digits_within)
+        if end < 0 or not data.startswith(after, end):
+            return None
+        digits = data[start:end]
+        if not digits.isdigit():
             return None
         if self.head.websocket and int(digits):
             return None  # the one head whose length is judged with it
-        return digits
+        end += len(after)
+        return data[:end], data[end:], digits
 
     def prepare(self, integration: CompiledIntegration, length: bytes, body: Sequence[bytes] = ()) -> bytes:
         """Give the head to send, with these digits as its length, and what is here of its body."""

@@ -101,12 +101,8 @@ def cut_response_head(
         raw: the head.
         request_method: what it answers.
         max_fields: a head may have so many lines. A layout is learned only from one that has no more.
-        memo: its provider's, if any.
+        memo: learns the layout, if there is one.
     """
-    if memo is not None and memo.layout is not None:
-        found = memo.layout.read(raw, request_method) or memo.read_by_another(raw, request_method)
-        if found is not None:
-            return found
     match = _STATUS_LINE.match(raw)
     if match is None:
         raise BadResponse("a malformed status line")

@@ -113,6 +113,10 @@ class BoxConnection(BoxEndings):
     # A request's head.
 
     def _gather_head(self, data: bytes) -> None:
+        memo = self._memo
+        if memo is not None and self._phase is _IDLE and (known := memo.recognise(data)) is not None:
+            self._admit(*known)
+            return
         try:
             found = self._head_buffer.feed(data)
         except HeadTooLarge:
@@ -126,11 +130,9 @@ class BoxConnection(BoxEndings):
             elif self._phase is _IDLE:
                 self._enter(_HEAD)
 
-    def _admit(self, raw: bytes, rest: bytes) -> None:
-        """Judge a whole head. Every way out is an exchange, an answer, or uvicorn's."""
-        record = ExchangeRecord(self._relay.clock())
-        memo = self._memo
-        length = memo.length_of(raw) if memo is not None else None
+    def _admit(self, raw: bytes, rest: bytes, length: bytes | None = None) -> None:
+        """Judge a whole head, the memo's if a `length` is given. It gets an exchange or an answer."""
+        record, memo = ExchangeRecord(self._relay.clock()), self._memo
         try:
             if memo is not None and length is not None:
                 content_length = int(length or b"0")
@@ -158,7 +160,7 @@ class BoxConnection(BoxEndings):
             hand_over(self.transport.raw, self._uvicorn, raw, self._framing, rest)
             self._forget()
         else:
-            self._memo = memo = HeadMemo(raw, head, route, query)
+            self._memo = memo = HeadMemo(raw, head, route, query, relay.limits.max_head_bytes)
             length = b"" if head.content_length is None else b"%d" % head.content_length
             self._admit_routed(memo, length, record, rest)
 
@@ -217,8 +219,7 @@ class BoxConnection(BoxEndings):
 
     def _take_body(self, data: bytes) -> None:
         part = self._body_part(data)
-        exchange = self._exchange
-        if exchange is None:
+        if (exchange := self._exchange) is None:
             return
         exchange.send_body(part)
         if self._framing is not None and exchange.unsent_bytes >= self._relay.limits.write_buffer_bytes:

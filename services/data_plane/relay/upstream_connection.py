@@ -75,7 +75,7 @@ class UpstreamConnection:
         "_head_buffer",
         "_interim_heads",
         "_keep_alive",
-        "_layout",
+        "_layouts",
         "_limits",
         "_paused",
         "_phase",
@@ -105,7 +105,7 @@ class UpstreamConnection:
         self._phase = _IDLE
         self._exchange: Exchange | None = None
         self._head_buffer = HeadBuffer(limits.max_head_bytes, check_incomplete_response)
-        self._layout = ANSWER_LAYOUTS.memo_of(pool_key)
+        self._layouts = ANSWER_LAYOUTS.memo_of(pool_key)
         self._framing: Framing | None = None
         # Takes whole chunks of a body that nobody must look into; None where a chunk is under way, and else.
         self._chunks_to: BoxTransport | None = None
@@ -222,15 +222,23 @@ class UpstreamConnection:
 
     def _gather(self, exchange: Exchange, data: bytes) -> None:
         """Collect heads until the final one is whole (RFC 9110 §15.2: interim ones come before it)."""
+        limits, method = self._limits, exchange.head.method
         while data:
             try:
-                found = self._head_buffer.feed(data)
-                if found is None:
-                    return
-                raw, data = found
-                head = cut_response_head(
-                    raw, exchange.head.method, self._limits.max_head_fields, self._layout
+                known = (
+                    self._layouts.read(data, method, limits.max_head_bytes)
+                    if self._head_buffer.empty
+                    else None
                 )
+                if known is not None:
+                    head, end = known
+                    raw, data = data[:end], data[end:]
+                else:
+                    found = self._head_buffer.feed(data)
+                    if found is None:
+                        return
+                    raw, data = found
+                    head = cut_response_head(raw, method, limits.max_head_fields, self._layouts)
             except HeadTooLarge:
                 self._fail(exchange, "its headers are too large")
                 return
