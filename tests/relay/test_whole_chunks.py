@@ -133,14 +133,22 @@ async def test_what_only_looks_like_a_whole_chunk_is_counted_as_what_it_is(
 
 
 @pytest.mark.parametrize(
-    "before", [b"3\r\nabc", b"3\r\nabc\r", b"0\r\n"], ids=["end", "half-an-end", "trailers"]
+    ("before", "bad"),
+    [
+        (b"3\r\nabc", THIRD),
+        (b"3\r\nabc\r", THIRD),
+        (b"0\r\n", THIRD),
+        (THIRD, THIRD[:-2] + b"\n\n"),
+        (THIRD, THIRD[:-2] + b"\rX"),
+    ],
+    ids=["no-end", "half-an-end", "trailers", "other-end", "half-right-end"],
 )
-async def test_a_chunk_where_none_may_begin_is_a_visible_break(
-    run_relay: RunRelay, endpoint: str, before: bytes
+async def test_a_chunk_that_is_none_or_where_none_may_begin_is_a_visible_break(
+    run_relay: RunRelay, endpoint: str, before: bytes, bad: bytes
 ) -> None:
     gateway = await run_relay()
     _, upstream = await _asked(gateway, endpoint)
-    await _say(upstream, HEAD, FIRST, SECOND, before, THIRD)
+    await _say(upstream, HEAD, FIRST, SECOND, before, bad)
     await gateway.settled(lambda: bool(gateway.books.records))
     record = gateway.books.records[0]
     assert (record.outcome, record.bytes_down) == ("upstream_broke", len(FIRST + SECOND + before))
