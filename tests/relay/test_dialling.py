@@ -19,7 +19,7 @@ from services.data_plane.relay.resolver import AddressInfo, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, request
-from tests.support.answers import whole
+from tests.support.answers import head_bytes, whole
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.tls_contexts import loopback_contexts
 
@@ -146,6 +146,23 @@ async def test_what_is_wrong_with_every_address_is_said(
         answer = await gateway.ask(request(close=True))
     assert b"x-run9-error: upstream_unreachable" in answer
     assert said in answer
+
+
+async def test_the_other_family_has_the_second_turn(run_relay: RunRelay) -> None:
+    """What is wrong with one address is often wrong with its whole family (RFC 8305, section 4)."""
+    gateway = await _relay_to(run_relay, THERE, HERE, "::1")
+
+    async def of_the_other_family(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head_bytes("200 OK", [("Content-Length", "5")]) + b"other")
+        writer.close()
+
+    async with (
+        ScriptedUpstream(keys=KEYS, respond=lambda _: whole(b"same")) as upstream,
+        await asyncio.start_server(of_the_other_family, "::1", upstream.port),
+    ):
+        gateway.set_up(f"http://name.example:{upstream.port}/v1")
+        assert (await gateway.ask(request(close=True))).endswith(b"other")
 
 
 async def test_the_others_are_tried_beside_a_first_address_that_is_silent(run_relay: RunRelay) -> None:
