@@ -38,7 +38,6 @@ TASK_DOORS: dict[str, str] = {
     "shared/tasks.py TaskSet.start": "the door itself: holds the task and logs its failure",
     "aigw/parts.py Parts.start": "a TaskGroup's own method: the group holds the task and raises its failure",
     "aigw/up.py run_up": "same",
-    "services/data_plane/relay/egress.py _race": "every attempt is awaited or dropped before it returns",
     "services/data_plane/relay/resolver.py Resolver.resolve": "held until it is done",
 }
 """Where a task is made: everything else goes through `TaskSet`."""

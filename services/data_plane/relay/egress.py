@@ -1,7 +1,7 @@
 """How a connection to an endpoint comes about: directly to a checked address, or by the operator's proxy.
 
-The event loop connects to a checked address by itself, which costs half of what a socket of Python's costs
-that is made, connected and handed over. Sockets are for what the loop cannot do: races and tunnels.
+The event loop connects to a lone checked address by itself, which costs half of what a socket of Python's
+costs that is made, connected and handed over. Sockets are for what the loop cannot do: races and tunnels.
 
 The proxy is set by the operator, never by the environment's proxy variables, and only ever asked for a tunnel
 (CONNECT), so that it sees the endpoint's name and no byte of a request.
@@ -16,7 +16,7 @@ import socket
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import aiohappyeyeballs
 
@@ -43,7 +43,7 @@ class Egress(Protocol):
 
         Args:
             endpoint: where to.
-            make: makes a protocol. Each attempt at an address has its own, and only one of them lives on.
+            make: makes the protocol.
         """
         ...
 
@@ -59,11 +59,11 @@ class DirectEgress:
         self._resolver = resolver
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
-        """Resolve, check, connect: in nearly every case to the first address, at once."""
+        """Resolve, check, connect; race where there are several addresses."""
         infos = await self._resolver.resolve(endpoint.host, endpoint.port)
-        attempt = _reach(infos[0], make) if len(infos) == 1 else _race(infos, make)
-        _, protocol = await attempt
-        return protocol
+        if len(infos) == 1:
+            return await _reach(infos[0], make)
+        return await _hand_over(await _open_one_of(infos), make)
 
     async def open(self, endpoint: Endpoint) -> socket.socket:
         """Resolve, check, race, connect."""
@@ -90,8 +90,7 @@ class ProxyEgress:
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
         """Have a tunnel and connect a protocol to it."""
-        _, protocol = await _hand_over(await self.open(endpoint), make)
-        return protocol
+        return await _hand_over(await self.open(endpoint), make)
 
     async def open(self, endpoint: Endpoint) -> socket.socket:
         """Connect to the proxy and have it connect to the endpoint."""
@@ -121,7 +120,7 @@ class ProxyEgress:
         return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def _reach(info: AddressInfo, make: Callable[[], Made]) -> tuple[asyncio.Transport, Made]:
+async def _reach(info: AddressInfo, make: Callable[[], Made]) -> Made:
     """Connect to one address. The event loop takes it as a number, so that no name is looked up any more.
 
     It also sets TCP_NODELAY by itself.
@@ -130,57 +129,10 @@ async def _reach(info: AddressInfo, make: Callable[[], Made]) -> tuple[asyncio.T
     # An IPv6 scope, for which the event loop has no argument: it would choose an interface by itself.
     if any(address[2:]):
         return await _hand_over(await _open_one_of((info,)), make)
-    return await asyncio.get_running_loop().create_connection(
+    _, protocol = await asyncio.get_running_loop().create_connection(
         make, address[0], address[1], family=family, flags=socket.AI_NUMERICHOST
     )
-
-
-async def _race(infos: Sequence[AddressInfo], make: Callable[[], Made]) -> tuple[asyncio.Transport, Made]:
-    """Connect to the first address; beside it to the others once it is late or has failed (RFC 8305 §5)."""
-    loop = asyncio.get_running_loop()
-    attempts = [loop.create_task(_reach(infos[0], make))]
-    try:
-        await asyncio.wait(attempts, timeout=HAPPY_EYEBALLS_DELAY_SECONDS)
-        if not _has_won(attempts[0]):
-            # The other family's turn is next (§4); the race among them keeps that order.
-            others = sorted(infos[1:], key=lambda info: info[0] == infos[0][0])
-            attempts.append(loop.create_task(_reach_one_of(others, make)))
-        while (winner := next(filter(_has_won, attempts), None)) is None:
-            running = [attempt for attempt in attempts if not attempt.done()]
-            if not running:
-                raise _reason([cast("BaseException", attempt.exception()) for attempt in attempts])
-            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        attempts.remove(winner)
-        return winner.result()
-    finally:
-        for attempt in attempts:
-            attempt.add_done_callback(_drop)
-            attempt.cancel()
-
-
-def _has_won(attempt: asyncio.Task[Any]) -> bool:
-    return attempt.done() and not attempt.cancelled() and attempt.exception() is None
-
-
-def _drop(attempt: asyncio.Task[tuple[asyncio.Transport, Any]]) -> None:
-    """Close what came too late to be used."""
-    if _has_won(attempt):
-        attempt.result()[0].abort()
-
-
-def _reason(errors: Sequence[BaseException]) -> BaseException:
-    """Give the error that stands for all: theirs if they agree, one without a number if they do not."""
-    faults = [error for error in errors if not isinstance(error, OSError)]
-    if faults:
-        return faults[0]
-    numbers = {cast("OSError", error).errno for error in errors}
-    return errors[0] if len(numbers) == 1 else OSError("no address could be reached")
-
-
-async def _reach_one_of(
-    infos: Sequence[AddressInfo], make: Callable[[], Made]
-) -> tuple[asyncio.Transport, Made]:
-    return await _hand_over(await _open_one_of(infos), make)
+    return protocol
 
 
 async def _open_one_of(infos: Sequence[AddressInfo]) -> socket.socket:
@@ -194,13 +146,14 @@ async def _open_one_of(infos: Sequence[AddressInfo]) -> socket.socket:
     return connected
 
 
-async def _hand_over(connected: socket.socket, make: Callable[[], Made]) -> tuple[asyncio.Transport, Made]:
+async def _hand_over(connected: socket.socket, make: Callable[[], Made]) -> Made:
     """Connect a protocol to a socket that is connected."""
     try:
-        return await asyncio.get_running_loop().create_connection(make, sock=connected)
+        _, protocol = await asyncio.get_running_loop().create_connection(make, sock=connected)
     except BaseException:
         connected.close()
         raise
+    return protocol
 
 
 async def _read_head(connected: socket.socket) -> bytes:

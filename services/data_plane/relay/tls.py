@@ -128,7 +128,7 @@ class TlsConnection:
 
     def _fail(self, error: Exception) -> None:
         self.ready.set_exception(error)
-        self.ready.exception()  # nobody waits for it where another address was as fast (`egress.py`)
+        self.ready.exception()  # nobody waits for it any more where the deadline has passed
 
     def _read(self) -> bytes:
         pieces = []

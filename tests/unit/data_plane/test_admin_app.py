@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
@@ -38,6 +39,9 @@ class NoWayOut:
 
     async def open(self, endpoint: Endpoint) -> socket.socket:
         raise ConnectionRefusedError(111, endpoint.host)
+
+    async def connect(self, endpoint: Endpoint, make: object) -> Any:
+        raise AssertionError(f"no test here has {make} connected to {endpoint.host}")
 
 
 @dataclass

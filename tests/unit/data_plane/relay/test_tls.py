@@ -26,7 +26,7 @@ def _connection() -> TlsConnection:
     return TlsConnection(inner, context, "name.example", SessionCache())
 
 
-async def test_one_that_lost_a_race_ends_without_a_word() -> None:
+async def test_one_that_nobody_waits_for_ends_without_a_word() -> None:
     heard: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
     connection = _connection()

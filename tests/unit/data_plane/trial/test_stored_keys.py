@@ -338,6 +338,9 @@ async def test_behind_a_proxy_the_name_is_not_looked_up_here(bench: Bench) -> No
         async def open(self, endpoint: Endpoint) -> Any:
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, f"no tunnel to port {endpoint.port}")
 
+        async def connect(self, endpoint: Endpoint, make: object) -> Any:
+            raise AssertionError(f"a trial needs no {make} for {endpoint.host}")
+
     bench.store("http://provider.test:7/v1")
     way_out = WayOut(Refusing(), None, bench.tls, RelayLimits(), allow_plain_http=True)
     bench.trials = StoredKeyTrials(bench.table, bench.loader, way_out)
