@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from services.data_plane.core.limits import RelayLimits
@@ -15,19 +13,7 @@ from services.data_plane.table.compile import compile_integration
 from shared.config_feed import IntegrationRow
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
-
-
-class _Transport(asyncio.Transport):
-    closing = False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
+from tests.unit.data_plane.relay.fake_transport import FakeTransport
 
 
 class _NoDialer(Dialer):
@@ -49,7 +35,7 @@ def pool() -> Pool:
 
 def connected(pool: Pool) -> UpstreamConnection:
     connection = UpstreamConnection(pool, INTEGRATION.pool_key, RelayLimits(), WriteBatch(), 100.0)
-    connection.connection_made(_Transport())
+    connection.connection_made(FakeTransport())
     return connection
 
 

@@ -22,26 +22,9 @@ from shared.endpoint import Endpoint
 from shared.rejections import Rejection
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
+from tests.unit.data_plane.relay.fake_transport import FakeTransport
 
 FAR = 10_000.0
-
-
-class FakeTransport(asyncio.Transport):
-    """Closes when told to."""
-
-    closing = False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    def abort(self) -> None:
-        self.closing = True
 
 
 class FakeDialer(Dialer):
