@@ -1,6 +1,7 @@
 """Tests of `bench/trials/slow.py`: the transfers, without a subject between box and provider."""
 
-import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -35,8 +36,18 @@ def test_a_refused_transfer_is_a_wrong_answer() -> None:
 
 
 def test_what_a_process_takes_meanwhile_is_its_growth() -> None:
-    with PeakWatch(os.getpid()) as watch:
-        held = os.urandom(32 * 2**20)
-        while watch.growth_mib < 24:  # until it has looked; the test's own deadline bounds it
-            assert len(held)
+    # A process of its own: whatever else this one starts and ends would count as its growth, too.
+    program = "import os; print(flush=True); input(); held = os.urandom(32 * 2**20); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as taking:
+        assert taking.stdin is not None
+        assert taking.stdout is not None
+        taking.stdout.readline()
+        with PeakWatch(taking.pid) as watch:
+            taking.stdin.write("\n")
+            taking.stdin.flush()
+            while watch.growth_mib < 24:  # until it has looked; the test's own deadline bounds it
+                assert taking.poll() is None
+        taking.stdin.write("\n")
     assert watch.peak_bytes > watch.before_bytes
