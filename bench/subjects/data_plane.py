@@ -10,10 +10,10 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 from bench.processes import Program
+from bench.serving import serving
 from bench.subjects.subject import Running, Surroundings
 from services.control_plane.secrets.local import LocalSecretWriter
 from shared.config_feed import (
@@ -51,7 +51,6 @@ _REVISION: Final = 1
 _ETAG: Final = snapshot_etag(_EPOCH, _REVISION)
 _PORTS: Final = re.compile(r"boxes on port (\d+), admin on (\d+)")
 _ADMIN_SECONDS: Final = 5.0
-_SHUTDOWN_POLL_SECONDS: Final = 0.05
 
 
 def snapshot_of(orgs: int) -> Snapshot:
@@ -121,14 +120,8 @@ def _is_ready(admin_port: int) -> bool:
 def snapshot_server(snapshot: Snapshot) -> Iterator[int]:
     """Stand in for the control plane's internal listener: one snapshot that never changes; gives the port."""
     server = _Server(encode_snapshot(snapshot))
-    thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Server(ThreadingHTTPServer):

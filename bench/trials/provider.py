@@ -19,16 +19,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import SimpleQueue
-from threading import Thread
 from typing import Final, Literal
 
+from bench.serving import serving
 from bench.trials.bulk import PIECE_BYTES, Pace, SlowTaker, bulk
 from bench.workload import UPSTREAM_KEY, UPSTREAM_PREFIX, event_template
 
 EVENT_MILLISECONDS: Final = 20
 BEGUN_UPLOAD_BYTES: Final = 256 * 1024
 """After so much of its body an upload counts as under way."""
-_SHUTDOWN_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,8 @@ class Provider:
 def running_provider(pace: Pace | None = None) -> Iterator[Provider]:
     """Serve for as long as the context lasts; `pace` is that of uploads."""
     server = _Server(pace or Pace())
-    thread = Thread(target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield Provider(server.server_port, server.notes)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class _Server(ThreadingHTTPServer):

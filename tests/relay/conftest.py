@@ -29,9 +29,20 @@ from shared.providers import ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 from shared.tasks import TaskSet
+from tests.support.answers import head_bytes
 
 KEY = "sk-org-key-0123456789abcdef"
 DEADLINE_SECONDS = 10.0
+HANDSHAKE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+SWITCHED = head_bytes(
+    "101 Switching Protocols",
+    [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")],
+)
 
 
 @dataclass

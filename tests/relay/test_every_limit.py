@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.data_plane.core.limits import RelayLimits
-from tests.relay.conftest import RunRelay, raw_upstream, request
-from tests.relay.test_websocket import HANDSHAKE, SWITCHED
+from tests.relay.conftest import HANDSHAKE, SWITCHED, RunRelay, raw_upstream, request
 
 FOLDERS = (Path(__file__).parent, Path(__file__).parents[1] / "faults" / "relay")
 MIB = 1024 * 1024

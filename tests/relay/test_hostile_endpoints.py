@@ -7,8 +7,7 @@ import secrets
 
 import pytest
 
-from tests.relay.conftest import KEY, BoxClient, RelayUnderTest, RunRelay, raw_upstream, request
-from tests.relay.test_websocket import HANDSHAKE
+from tests.relay.conftest import HANDSHAKE, KEY, BoxClient, RelayUnderTest, RunRelay, raw_upstream, request
 from tests.support.answers import LAST_CHUNK, chunk_bytes, chunked, head_bytes, whole
 from tests.support.canary import Canary
 from tests.support.scripted_upstream import Answer, Close, Pause, ReceivedRequest, ScriptedUpstream, Send

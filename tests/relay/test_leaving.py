@@ -9,7 +9,9 @@ import pytest
 from services.data_plane.relay.pool import Pool
 from tests.relay.conftest import (
     DEADLINE_SECONDS,
+    HANDSHAKE,
     KEY,
+    SWITCHED,
     BoxClient,
     RelayUnderTest,
     RunRelay,
@@ -17,7 +19,6 @@ from tests.relay.conftest import (
     request,
 )
 from tests.relay.test_next_requests import NarrowDialer
-from tests.relay.test_websocket import HANDSHAKE, SWITCHED
 from tests.support.answers import chunk_bytes, head_bytes, whole
 from tests.support.scripted_upstream import ScriptedUpstream, Send, WaitFor
 

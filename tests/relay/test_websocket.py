@@ -8,20 +8,9 @@ import websockets
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from services.data_plane.core.integration import NotReady
-from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, raw_upstream, request
-from tests.support.answers import head_bytes, whole
+from tests.relay.conftest import HANDSHAKE, KEY, SWITCHED, RelayUnderTest, RunRelay, raw_upstream, request
+from tests.support.answers import whole
 from tests.support.scripted_upstream import ScriptedUpstream
-
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
-SWITCHED = head_bytes(
-    "101 Switching Protocols",
-    [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")],
-)
 
 
 async def _echo(connection: ServerConnection) -> None:

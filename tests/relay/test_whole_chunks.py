@@ -15,22 +15,21 @@ from services.data_plane.core.integration import NotReady
 from services.data_plane.core.usage import Usage
 from services.data_plane.relay.exchange import Stage
 from services.data_plane.relay.upstream_connection import UpstreamConnection
-from tests.relay.conftest import KEY, BoxClient, RelayUnderTest, RunRelay, raw_upstream, request
+from tests.relay.conftest import (
+    HANDSHAKE,
+    KEY,
+    SWITCHED,
+    BoxClient,
+    RelayUnderTest,
+    RunRelay,
+    raw_upstream,
+    request,
+)
 from tests.support.answers import LAST_CHUNK, chunk_bytes, head_bytes
 
 CHUNKED = [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
 HEAD = head_bytes("200 OK", CHUNKED)
 FIRST, SECOND, THIRD = (chunk_bytes(b"data: %d\n\n" % number) for number in (1, 2, 3))
-HANDSHAKE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
-SWITCHED = head_bytes(
-    "101 Switching Protocols",
-    [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Accept", "x")],
-)
 
 
 class Silent:
