@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.runtime-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
-LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz) tests/clients/python/requirements
+LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz) tests/clients/python/requirements bench/peers/litellm/requirements
 
 # In CI, what fails beside everything else is run once more by itself. Passing only then is a fault to report.
 ONCE_MORE = { echo "Once more, by itself: what failed."; $(BIN)/pytest --last-failed; }
@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal test-tools check fmt bench docs lock openapi clean nightly
+.PHONY: help run test compiled portal test-tools check fmt bench bench-peers docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ fmt: $(DEV_STAMP) ## format and fix what can be fixed
 
 bench: $(DEV_STAMP) ## measure the gateway beside nginx and FastAPI + httpx
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers: ## get LiteLLM and Portkey's gateway for make bench to measure as well (Python's and Node's index)
+	@PYTHON=$(PYTHON) tools/bench_peers.sh
 
 docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.errors_page

@@ -20,7 +20,7 @@ from bench.machine import choose_cores, describe, pinned_to
 from bench.measure import Load
 from bench.processes import StartError
 from bench.rounds import Plan, Played, Stage
-from bench.subjects.listing import NO_PROXY, SUBJECTS, YARDSTICK
+from bench.subjects.listing import NO_PROXY, OURS, SUBJECTS, YARDSTICK
 from bench.subjects.subject import Subject
 from bench.summary import Summary
 from bench.table import markdown, replace_between_marks
@@ -133,7 +133,13 @@ def _bench(options: argparse.Namespace, rows: list[AnyRow], subjects: list[Subje
 def _report(played: Played, plan: Plan, machine: dict[str, str], out: Path, *, write_readme: bool) -> int:
     summary = Summary(played.samples, played.failures)
     table = markdown(
-        summary, plan.rows, plan.subjects, machine=machine, yardstick=YARDSTICK, no_proxy=NO_PROXY
+        summary,
+        plan.rows,
+        plan.subjects,
+        machine=machine,
+        yardstick=YARDSTICK,
+        no_proxy=NO_PROXY,
+        ours=OURS,
     )
     print(table)
     print(f"raw rows: {_keep_raw(played, plan, machine, out)}", file=sys.stderr)

@@ -49,13 +49,23 @@ class Load:
         """Give the command line of one run; it ends by itself within the deadline that it is given."""
         request = self.folder / "request"
         authority = f"127.0.0.1:{running.port}"
-        request.write_bytes(request_bytes(work, prefix=running.prefix, key=running.key, authority=authority))
+        request.write_bytes(
+            request_bytes(
+                work,
+                prefix=running.prefix,
+                key=running.key,
+                authority=authority,
+                path=running.path,
+                headers=running.headers,
+            )
+        )
         paced_seconds = work.events * work.interval_us / 1e6
         deadline = int(seconds + paced_seconds * _SLOWEST_PACE + _SLACK_SECONDS)
         return [
             *(str(self.program), *self.options, "--request", str(request), "--port", str(running.port)),
             *("--connections", str(connections), "--seconds", str(seconds), "--most", str(most or _NO_LIMIT)),
             *("--events", str(work.events), "--deadline", str(deadline)),
+            *("--rewritten", str(int(running.rewrites))),
         ]
 
 

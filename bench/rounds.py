@@ -40,21 +40,33 @@ class Plan:
     def rounds(self) -> Iterator[list[tuple[int, AnyRow, Subject]]]:
         """Give each round's measurements in its order."""
         shuffler = random.Random(self.seed)  # noqa: S311  # an order, no secret
-        for number in range(max(min(row.rounds, self.most_rounds) for row in self.rows)):
-            turns = [
-                (number, row, subject)
-                for row in self.rows
-                if number < min(row.rounds, self.most_rounds)
-                for subject in self.subjects
-                if does(subject, row)
-            ]
+        numbers = range(max(min(row.rounds, self.most_rounds) for row in self.rows))
+        for number in numbers:
+            turns = [turn for turn in self._turns(number) if turn[2].only is None]
             shuffler.shuffle(turns)
+            if number == numbers[-1]:
+                turns += self._last_turns(numbers)
             yield turns
+
+    def _last_turns(self, numbers: range) -> list[tuple[int, AnyRow, Subject]]:
+        """Give all turns of the subjects that do few rows: started last, they work beside no other's turn."""
+        turns = [turn for number in numbers for turn in self._turns(number) if turn[2].only is not None]
+        return sorted(turns, key=lambda turn: self.subjects.index(turn[2]))
+
+    def _turns(self, number: int) -> list[tuple[int, AnyRow, Subject]]:
+        return [
+            (number, row, subject)
+            for row in self.rows
+            if number < min(row.rounds, self.most_rounds)
+            for subject in self.subjects
+            if does(subject, row)
+        ]
 
 
 def does(subject: Subject, row: AnyRow) -> bool:
     """Tell whether this measurement makes sense at all."""
-    return subject.name not in row.left_out and (subject.does_tls or not row.tls)
+    wanted = subject.only is None or row.name in subject.only
+    return wanted and subject.name not in row.left_out and (subject.does_tls or not row.tls)
 
 
 @dataclass

@@ -71,6 +71,9 @@ DELAY_P50: Final = Figure("delay_p50_us", "chunk delay p50 µs", decimals=0)
 DELAY_P99: Final = Figure("delay_p99_us", "chunk delay p99 µs", decimals=0)
 MEMORY: Final = Figure("kib_per_stream", "KiB/open stream")
 
+BUDGET_ROW: Final = "json"
+"""The row by which peers are compared with us."""
+
 _JSON: Final = Work("json")
 _UPLOAD: Final = Work("json", body_bytes=UPLOAD_BODY_BYTES)
 _UNPACED: Final = Work("sse", events=EVENTS_PER_STREAM)

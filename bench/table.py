@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bench.listing import AnyRow
-from bench.rows import Figure
+from bench.rows import BUDGET_ROW, CPU_PER_REQUEST, Figure
 from bench.subjects.subject import Subject
 from bench.summary import Spread, Summary
 
@@ -25,16 +25,19 @@ def markdown(
     machine: Mapping[str, str],
     yardstick: str,
     no_proxy: str,
+    ours: Sequence[str] = (),
 ) -> str:
-    """Write a line per figure, a column per subject: median, least, greatest, ratio."""
-    titles = ["what", *(subject.title for subject in subjects)]
-    lines = [_line(titles), _line(["---", *("---:" for _ in subjects)])]
+    """Write a line per figure, a column per subject: median, least, greatest, ratio; then the peers."""
+    columns = [subject for subject in subjects if subject.only is None]
+    titles = ["what", *(subject.title for subject in columns)]
+    lines = [_line(titles), _line(["---", *("---:" for _ in columns)])]
     for row in rows:
         for figure in row.figures:
-            cells = [_cell(summary, row, figure, subject.name, yardstick, no_proxy) for subject in subjects]
+            cells = [_cell(summary, row, figure, subject.name, yardstick, no_proxy) for subject in columns]
             if any(cell != _NOTHING for cell in cells):
                 lines.append(_line([f"{row.title}: {figure.title}", *cells]))
-    return "\n".join([*lines, "", *_notes(summary, subjects, machine, yardstick)]) + "\n"
+    peers = _peers(summary, subjects, ours)
+    return "\n".join([*lines, "", *peers, *_notes(summary, subjects, machine, yardstick)]) + "\n"
 
 
 def replace_between_marks(page: str, table: str) -> str | None:
@@ -102,6 +105,29 @@ def _notes(
     disturbed, measured = summary.disturbed()
     quiet = f"Of {measured} measurements, {disturbed} had to share the proxy's core with other programs."
     return [legend, "", f"Measured on: {facts}. Versions: {versions}. {quiet}"]
+
+
+def _peers(summary: Summary, subjects: Sequence[Subject], ours: Sequence[str]) -> list[str]:
+    """Tell of each peer that has a budget how many times our CPU it takes per JSON request."""
+    titles = {subject.name: subject.title for subject in subjects}
+    key, lines = CPU_PER_REQUEST.key, []
+    for peer in subjects:
+        if peer.least_times_ours is None:
+            continue
+        if summary.failed(BUDGET_ROW, peer.name):
+            lines.append(f"- {peer.title}: failed")
+            continue
+        spread = summary.spread(BUDGET_ROW, peer.name, key)
+        ratios = [
+            f"{_TIMES}{_number(ratio, 0)} {titles[one]}"
+            for one in ours
+            if (ratio := summary.ratio(BUDGET_ROW, peer.name, key, one)) is not None
+        ]
+        if spread is not None and ratios:
+            budget = f"budget: at least {_TIMES}{peer.least_times_ours}"
+            taken = _spread(spread, CPU_PER_REQUEST.decimals)
+            lines.append(f"- {peer.title}: {taken}, **{', '.join(ratios)}** ({budget})")
+    return ["CPU µs of peers per JSON request, 32 connections:", "", *lines, ""] if lines else []
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -11,6 +11,12 @@ from typing import Final, Literal
 
 Kind = Literal["json", "sse"]
 
+MODEL: Final = "gpt-5"
+CHAT_PATH: Final = "/v1/chat/completions"
+"""What a gateway that knows the API is asked for, as it would not pass on the bench's own paths."""
+ANY_LENGTH_PATH: Final = "/json/0"
+"""Below the endpoint: JSON for a body of any length, for a gateway that writes it anew."""
+
 BOX_PREFIX: Final = "/run9/ai/openai/v1"
 UPSTREAM_PREFIX: Final = "/v1"
 PLACEHOLDER: Final = "run9-placeholder"
@@ -33,6 +39,11 @@ _USAGE: Final = (
     b'{"cached_tokens":128,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0,'
     b'"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}'
 )
+
+_ANSWER_START: Final = (
+    b'{"id":"chatcmpl-0123456789","object":"chat.completion","choices":[{"message":{"content":"'
+)
+_ANSWER_END: Final = b'"},"finish_reason":"stop"}],' + _USAGE + b"}"
 
 _REQUEST_HEADERS: Final = (
     # As openai-python 3.54 sends them, in its order; Host, Authorization and Content-Length are filled in.
@@ -99,27 +110,46 @@ class Work:
         return f"/sse/{self.body_bytes}/{self.events}/{self.interval_us}"
 
 
-def request_bytes(work: Work, *, prefix: str, key: str, authority: str) -> bytes:
-    """Write one whole request, head and body, as the box sends it."""
+def request_bytes(
+    work: Work,
+    *,
+    prefix: str,
+    key: str,
+    authority: str,
+    path: str | None = None,
+    headers: tuple[tuple[str, str], ...] = (),
+) -> bytes:
+    """Write one whole request, head and body, as the box sends it; `path` replaces prefix and work's path."""
+    stream = b"true" if work.kind == "sse" else b"false"
     body = _padded(
-        b'{"model":"gpt-5","stream":true,"messages":[{"role":"user","content":"', b'"}]}', work.body_bytes
+        b'{"model":"%s","stream":%s,"messages":[{"role":"user","content":"' % (MODEL.encode(), stream),
+        b'"}]}',
+        work.body_bytes,
     )
-    head = request_head(f"{prefix}{work.path}", key=key, authority=authority, body_bytes=work.body_bytes)
+    asked = path or f"{prefix}{work.path}"
+    head = request_head(asked, key=key, authority=authority, body_bytes=work.body_bytes, headers=headers)
     return head + body
 
 
-def request_head(path: str, *, key: str, authority: str, body_bytes: int) -> bytes:
+def request_head(
+    path: str, *, key: str, authority: str, body_bytes: int, headers: tuple[tuple[str, str], ...] = ()
+) -> bytes:
     """Write the head of a request with a body of so many bytes, as the box sends it."""
     filled = {"host": authority, "key": key, "length": str(body_bytes)}
     lines = [f"POST {path} HTTP/1.1"]
-    lines += [f"{name}: {value.format_map(filled)}" for name, value in _REQUEST_HEADERS]
+    others = {name: value.format_map(filled) for name, value in _REQUEST_HEADERS} | dict(headers)
+    lines += [f"{name}: {value}" for name, value in others.items()]
     return _head(lines)
 
 
 def answer_body() -> bytes:
     """The JSON document that the upstream answers with."""
-    start = b'{"id":"chatcmpl-0123456789","object":"chat.completion","choices":[{"message":{"content":"'
-    return _padded(start, b'"},"finish_reason":"stop"}],' + _USAGE + b"}", ANSWER_BODY_BYTES)
+    return _padded(_ANSWER_START, _ANSWER_END, ANSWER_BODY_BYTES)
+
+
+def answer_words() -> bytes:
+    """What the model says in that document: a gateway that writes it anew must not change this."""
+    return answer_body().removeprefix(_ANSWER_START).removesuffix(_ANSWER_END)
 
 
 def answer_bytes() -> bytes:
@@ -146,6 +176,7 @@ def write_files(folder: Path) -> list[str]:
     parts = {
         "answer": answer_bytes(),
         "answer-body": answer_body(),
+        "answer-words": answer_words(),
         "stream-head": stream_head(),
         "event": template,
     }

@@ -2,11 +2,11 @@
  * The box of the bench: N keep-alive connections that send one prepared request again and again.
  *
  *   load --port P --request FILE --connections N --seconds S --most COUNT --deadline S --events E
- *        --answer-body FILE --event FILE --index-at N --stamp-at N (others are ignored)
+ *        --answer-body FILE --answer-words FILE --rewritten 0|1 --event FILE --index-at N --stamp-at N (others are ignored)
  *
  * A connection sends its next request when the answer is complete, until S seconds or COUNT requests are reached;
  * all begun answers are read to their end. Every byte of every answer is compared; the first wrong one ends the
- * program with status 1. Prints one line of JSON: counts, and percentiles in microseconds.
+ * program with status 1. With --rewritten 1 the answer may be another document, but must hold the words. Prints one line of JSON: counts, and percentiles in microseconds.
  */
 #include "http.h"
 
@@ -21,6 +21,7 @@
 
 #define IN_BYTES (256 * 1024)
 #define HEAD_BYTES (16 * 1024)
+#define REWRITTEN_BYTES (8 * 1024)
 #define MAX_SAMPLES (4u << 20)
 
 struct samples {
@@ -37,9 +38,11 @@ struct connection {
     struct body body;
     size_t head_length;
     char head[HEAD_BYTES];
+    char rewritten[REWRITTEN_BYTES]; /* the body so far, with --rewritten */
 };
 
-static struct bytes request, answer_body, event_template;
+static struct bytes request, answer_body, answer_words, event_template;
+static int is_rewritten;
 static size_t index_at, stamp_at;
 static uint64_t expected_bytes, events_expected;
 static int poll_fd, port;
@@ -90,6 +93,14 @@ static void verify_event_bytes(struct connection *c, const char *data, size_t n)
 
 static void verify(struct connection *c, const char *data, size_t n) {
     if (!n) return;
+    if (is_rewritten) {
+        if (c->at + n > REWRITTEN_BYTES) die("answer is longer than %d bytes", REWRITTEN_BYTES);
+        if (!c->at) sample(&first, now_ns() - c->began);
+        received += n;
+        memcpy(c->rewritten + c->at, data, n);
+        c->at += n;
+        return;
+    }
     if (c->at + n > expected_bytes) die("answer is longer than %llu bytes", (unsigned long long)expected_bytes);
     if (!c->at) sample(&first, now_ns() - c->began);
     received += n;
@@ -152,7 +163,9 @@ static void close_connection(struct connection *c) {
 }
 
 static void finish(struct connection *c) {
-    if (c->at != expected_bytes) die("answer of %llu bytes, expected %llu", (unsigned long long)c->at, (unsigned long long)expected_bytes);
+    if (is_rewritten) {
+        if (!memmem(c->rewritten, c->at, answer_words.data, answer_words.length)) die("the answer lacks the model's words");
+    } else if (c->at != expected_bytes) die("answer of %llu bytes, expected %llu", (unsigned long long)c->at, (unsigned long long)expected_bytes);
     if (c->sent < request.length) die("answered before the request was sent");
     last_finished = now_ns();
     sample(&whole, last_finished - c->began);
@@ -244,6 +257,8 @@ int main(int argc, char **argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     request = read_file(option(argc, argv, "request", NULL));
     answer_body = read_file(option(argc, argv, "answer-body", NULL));
+    answer_words = read_file(option(argc, argv, "answer-words", NULL));
+    is_rewritten = atoi(option(argc, argv, "rewritten", "0"));
     event_template = read_file(option(argc, argv, "event", NULL));
     index_at = strtoul(option(argc, argv, "index-at", NULL), NULL, 10);
     stamp_at = strtoul(option(argc, argv, "stamp-at", NULL), NULL, 10);

@@ -1,7 +1,7 @@
 /*
  * The provider of the bench: swallows a request body, checks length and credential, answers JSON or events.
  *
- *   POST /v1/json/<body bytes>                              the prepared answer
+ *   POST /v1/json/<body bytes>[anything]                    the prepared answer; 0 bytes: a body of any length
  *   POST /v1/sse/<body bytes>/<events>/<interval us>        one chunk per event; 0 us: as fast as taken
  *
  * Every event is written by a write of its own and stamped with the monotonic clock. One thread, epoll, plain and
@@ -214,7 +214,7 @@ static int written(struct connection *c) {
 }
 
 static int start_answer(struct connection *c) {
-    if (c->body_bytes != c->expected_bytes) {
+    if (c->expected_bytes && c->body_bytes != c->expected_bytes) {
         give(c, REFUSED, sizeof REFUSED - 1);
         return GONE;
     }

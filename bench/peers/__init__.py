@@ -1,1 +1,10 @@
-"""Peers that the bench has to bring along itself."""
+"""Gateways to measure against: their programs, or the locks by which `make bench-peers` gets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+LOCKED: Final = Path(__file__).parent
+INSTALLED: Final = LOCKED.parent.parent / ".tools" / "bench-peers"
+"""Where tools/bench_peers.sh puts those that are not in this repository."""

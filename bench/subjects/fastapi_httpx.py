@@ -28,4 +28,6 @@ def _version() -> str:
     return ", ".join(f"{name} {version(name)}" for name in ("fastapi", "httpx", "uvicorn", "uvloop"))
 
 
-FASTAPI_HTTPX: Final = Subject("fastapi_httpx", "FastAPI + httpx", lambda: None, _start, _version)
+FASTAPI_HTTPX: Final = Subject(
+    "fastapi_httpx", "FastAPI + httpx", lambda: None, _start, _version, least_times_ours=100
+)

@@ -8,11 +8,24 @@ from bench.subjects.direct import DIRECT
 from bench.subjects.fastapi_httpx import FASTAPI_HTTPX
 from bench.subjects.gateway import GATEWAY, GATEWAY_COMPILED
 from bench.subjects.haproxy import SPLICE
+from bench.subjects.litellm import LITELLM
 from bench.subjects.nginx import NGINX
+from bench.subjects.portkey import PORTKEY
 from bench.subjects.subject import Subject
 
-SUBJECTS: Final[tuple[Subject, ...]] = (DIRECT, SPLICE, NGINX, GATEWAY, GATEWAY_COMPILED, FASTAPI_HTTPX)
+SUBJECTS: Final[tuple[Subject, ...]] = (
+    DIRECT,
+    SPLICE,
+    NGINX,
+    GATEWAY,
+    GATEWAY_COMPILED,
+    FASTAPI_HTTPX,
+    PORTKEY,
+    LITELLM,
+)
 YARDSTICK: Final = NGINX.name
 """What ratios are taken against."""
 NO_PROXY: Final = DIRECT.name
 """What added latency is counted from."""
+OURS: Final = (GATEWAY.name, GATEWAY_COMPILED.name)
+"""What the peers' CPU is told in terms of."""

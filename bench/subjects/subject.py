@@ -49,12 +49,18 @@ class Running:
         pid: root of the process tree whose CPU and memory count; None for no proxy at all.
         prefix: what the box's path begins with.
         key: what the box sends as its credential.
+        path: the whole path to ask for; None is the prefix and the work's own path.
+        headers: what the box sends beside its own, or instead of those of the same name.
+        rewrites: answers are written anew, so that only status, length and the model's words can be checked.
     """
 
     port: int
     pid: int | None
     prefix: str = BOX_PREFIX
     key: str = PLACEHOLDER
+    path: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    rewrites: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ class Subject:
         version: what exactly ran.
         in_quick: part of a quick run unless others are asked for.
         variables: environment lines that make the gateway this subject, for trials that start it themselves.
+        only: the only rows it does; it is then played last and told of below the table. None is every row.
+        least_times_ours: budget: at least how many times our CPU per JSON request it takes; None without one.
     """
 
     name: str
@@ -80,3 +88,5 @@ class Subject:
     does_tls: bool = True
     in_quick: bool = True
     variables: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
+    least_times_ours: int | None = None

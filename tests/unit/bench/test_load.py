@@ -27,10 +27,11 @@ class _Bench:
     upstream: Upstream
 
     def measure(
-        self, work: Work, *, key: str = UPSTREAM_KEY, prefix: str = UPSTREAM_PREFIX
+        self, work: Work, *, key: str = UPSTREAM_KEY, prefix: str = UPSTREAM_PREFIX, path: str | None = None
     ) -> dict[str, float]:
         row = Row("r", "r", work, connections=3, figures=(), seconds=60, most=30)
-        return measure(row, self.load, Running(self.upstream.port, None, prefix=prefix, key=key), core=_CORE)
+        running = Running(self.upstream.port, None, prefix=prefix, key=key, path=path)
+        return measure(row, self.load, running, core=_CORE)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +82,25 @@ def test_a_stream_of_another_length_fails_the_run(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+def test_a_body_that_was_written_anew_is_taken_on_the_path_for_any_length(bench: _Bench) -> None:
+    assert bench.measure(Work("json"), path="/v1/json/0/chat/completions")["responses"] == 30
+    with pytest.raises(WrongAnswerError, match="400"):
+        bench.measure(Work("json"), path="/v1/json/7/chat/completions")
+
+
+@pytest.mark.parametrize(("words", "status"), [(b"the quick brown fox", 0), (b"what nobody said", 1)])
+def test_an_answer_that_was_written_anew_must_hold_the_words(
+    bench: _Bench, tmp_path: Path, words: bytes, status: int
+) -> None:
+    running = Running(bench.upstream.port, None, prefix=UPSTREAM_PREFIX, key=UPSTREAM_KEY, rewrites=True)
+    load = Load(bench.load.program, bench.load.options, tmp_path)
+    command = load.command(Work("json"), running, connections=1, seconds=5, most=3)
+    (tmp_path / "words").write_bytes(words)
+    (tmp_path / "other").write_bytes(b"another document")
+    command[command.index("--answer-words") + 1] = str(tmp_path / "words")
+    command[command.index("--answer-body") + 1] = str(tmp_path / "other")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert ("lacks the model's words" in done.stderr) == bool(status)

@@ -80,3 +80,11 @@ def test_a_trial_that_does_not_start_fails_alone(tmp_path: Path) -> None:
     played = _played([_BROKEN, _FINE], tmp_path)
     assert played.failures == {("broken", "gateway"): "no ports"}
     assert [sample.row for sample in played.samples] == ["fine"]
+
+
+def test_peers_that_do_few_rows_play_after_all_others() -> None:
+    *_, last = _plan(most_rounds=2).rounds()
+    names = [subject.name for _, _, subject in last]
+    assert names[-4:] == ["portkey", "portkey", "litellm", "litellm"]
+    first, *_ = _plan(most_rounds=2).rounds()
+    assert {"portkey", "litellm"}.isdisjoint(subject.name for _, _, subject in first)

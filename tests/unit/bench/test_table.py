@@ -1,6 +1,7 @@
 """Tests of `bench/table.py`: how the table is written."""
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from bench.rows import Figure, Row
 from bench.subjects.subject import Running, Subject, Surroundings
@@ -74,3 +75,34 @@ def test_only_the_text_between_the_marks_is_replaced() -> None:
     assert replace_between_marks(page, "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nz\n"
     assert replace_between_marks("no marks", "new\n") is None
     assert replace_between_marks("<!-- /bench --> <!-- bench -->", "new\n") is None
+
+
+_PEER = replace(_subject("peer"), only=frozenset({"json"}), least_times_ours=50)
+_PEER_SAMPLES = [
+    Sample("json", name, 0, {"cpu_us_per_request": value})
+    for name, value in (("gateway", 20), ("nginx", 16), ("peer", 1500))
+]
+
+
+def _with_peer(samples: list[Sample], failures: list[tuple[str, str]]) -> list[str]:
+    text = markdown(
+        Summary(samples, failures),
+        _ROWS,
+        [*_SUBJECTS, _PEER],
+        machine={},
+        yardstick="nginx",
+        no_proxy="direct",
+        ours=["gateway"],
+    )
+    return text.splitlines()
+
+
+def test_a_peer_has_no_column_but_a_line_with_its_ratio_and_budget() -> None:
+    lines = _with_peer(_PEER_SAMPLES, [])
+    assert lines[0] == "| what | Direct | Nginx | Gateway |"
+    assert "- Peer: 1,500.0, **×75 Gateway** (budget: at least ×50)" in lines  # noqa: RUF001  # as printed
+
+
+def test_a_peer_that_failed_is_said_to_have_and_one_that_did_not_run_is_not_told_of() -> None:
+    assert "- Peer: failed" in _with_peer(_PEER_SAMPLES, [("json", "peer")])
+    assert not any("Peer" in line for line in _with_peer(_PEER_SAMPLES[:2], [])[:-1])

@@ -8,6 +8,7 @@ from bench.workload import (
     Work,
     answer_body,
     answer_bytes,
+    answer_words,
     event_template,
     request_bytes,
     stream_head,
@@ -44,3 +45,26 @@ def test_an_event_has_room_for_its_number_and_its_time_once_each() -> None:
     assert re.findall(rb"I{6}|T{20}", event) == [b"I" * 6, b"T" * 20]
     assert event.startswith(b"data: ")
     assert event.endswith(b"\n\n")
+
+
+def test_a_header_of_a_peer_is_added_or_replaces_the_one_of_the_same_name() -> None:
+    headers = (("Accept-Encoding", "identity"), ("x-portkey-provider", "openai"))
+    request = request_bytes(
+        Work("json"), prefix="/v1", key="k", authority="h:1", path="/v1/chat/completions", headers=headers
+    )
+    assert request.startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+    assert _header_count(request) == 18
+    assert b"\r\nAccept-Encoding: identity\r\n" in request
+    assert b"\r\nx-portkey-provider: openai\r\n" in request
+
+
+def test_only_a_stream_is_asked_for_as_one() -> None:
+    bodies = [
+        request_bytes(work, prefix="", key="k", authority="h")
+        for work in (Work("json"), Work("sse", events=1))
+    ]
+    assert [b'"stream":true' in body for body in bodies] == [False, True]
+
+
+def test_the_words_are_what_stands_between_the_quotes_of_the_content() -> None:
+    assert b'"content":"' + answer_words() + b'"}' in answer_body()
