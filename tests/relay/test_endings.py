@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import socket
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,52 @@ async def test_a_dead_pooled_connection_costs_a_get_nothing(run_relay: RunRelay)
             client.send(request())
             assert (await client.read_answer())[1] == b"ok"
     assert [r.outcome for r in gateway.books.records] == ["answered", "answered"]
+
+
+async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(run_relay: RunRelay) -> None:
+    """Its kernel resets the connection under the upload. A write that fails must not hide the answer."""
+    gateway, loop = await run_relay(), asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        gateway.set_up(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        client = await gateway.connect()
+        client.send(request("POST", "/v1/files", "Content-Length: 10000") + b"x" * 1000)
+        provider, _ = await loop.sock_accept(listener)
+        assert await loop.sock_recv(provider, 10)
+        box = next(iter(gateway.relay.connections))
+        # In one turn of the loop, so that it writes before it reads.
+        provider.sendall(head_bytes("413 Content Too Large", [("Content-Length", "3")]) + b"big")
+        provider.close()
+        box.data_received(b"x" * 1000)
+        gateway.relay.batch.flush()
+        head, body = await client.read_answer()
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert body == b"big"
+    assert [r.outcome for r in gateway.books.records] == ["answered"]
+    assert len(gateway.relay.pool) == 0
+
+
+async def test_a_pooled_connection_that_breaks_after_an_interim_answer_was_not_dead(
+    run_relay: RunRelay,
+) -> None:
+    """The provider has had the request, so that it may have been done: it is not asked again."""
+    gateway, asked = await run_relay(), list[bytes]()
+
+    async def hinting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(head_bytes("200 OK", [("Content-Length", "2")]) + b"ok")
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(head_bytes("103 Early Hints", []))
+
+    async with raw_upstream(hinting) as endpoint:
+        gateway.set_up(endpoint)
+        client = await gateway.connect()
+        client.send(request())
+        assert (await client.read_answer())[1] == b"ok"
+        client.send(request())
+        assert await client.read_head() == b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        assert b"x-run9-error: upstream_unreachable\r\n" in await client.read_head()
+    assert len(asked) == 2
 
 
 async def test_a_dead_pooled_connection_fails_a_post_without_sending_it_twice(run_relay: RunRelay) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.relay.conftest import DEADLINE_SECONDS, KEY, RunRelay, raw_upstream, request
-from tests.support.answers import head_bytes, whole
+from tests.support.answers import LAST_CHUNK, chunk_bytes, head_bytes, whole
 from tests.support.scripted_upstream import Pause, ScriptedUpstream, Send, WaitFor
 
 KEYS = frozenset({KEY.encode()})
@@ -294,6 +294,40 @@ async def test_an_upstream_that_does_not_read_pauses_the_box(run_relay: RunRelay
             await uploading
         assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
     assert received == 64 * MIB
+
+
+async def test_a_connection_that_still_holds_a_request_after_its_answer_is_not_used_again(
+    run_relay: RunRelay,
+) -> None:
+    """It is stalled already, so nobody would hear of it, and the next upload would be kept whole."""
+    gateway = await run_relay(write_buffer_bytes=100_000)
+    answer = asyncio.Event()
+    connections = 0
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        await answer.wait()
+        writer.write(head_bytes("413 Content Too Large", [("Content-Length", "0")]))
+        await asyncio.Event().wait()
+
+    async with raw_upstream(deaf) as endpoint:
+        gateway.set_up(endpoint)
+        client = await gateway.connect()
+        client.send(request("POST", "/v1/files", "Transfer-Encoding: chunked"))
+        await gateway.settled(lambda: connections == 1)
+        box = next(iter(gateway.relay.connections))
+        while not box.transport.reading_paused:
+            box.data_received(chunk_bytes(b"x" * 50_000))
+            await asyncio.sleep(0)
+        box.data_received(LAST_CHUNK)
+        answer.set()
+        assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
+        client.send(request("POST", "/v1/files", f"Content-Length: {64 * MIB}") + b"y" * (64 * MIB))
+        assert (await client.read_head()).startswith(b"HTTP/1.1 413 ")
+        assert client.writer.transport.get_write_buffer_size() > 32 * MIB
+    assert connections == 2
 
 
 @pytest.mark.parametrize(

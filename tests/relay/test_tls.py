@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 
 import pytest
@@ -114,6 +115,36 @@ async def test_an_answer_that_ends_without_the_goodbye_is_a_visible_break(
         await client.read_until(b"half")
         with pytest.raises(ConnectionResetError):
             await client.read_all()
+
+
+async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(
+    run_relay: RunRelay, authority: Authority
+) -> None:
+    """Its kernel resets the connection under the upload. A write that fails must not hide the answer."""
+    gateway = await run_relay(tls=authority.trusting, policy=("127.0.0.0/8", "::1/128"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> ssl.SSLSocket:
+            provider = authority.server().wrap_socket(listener.accept()[0], server_side=True)
+            assert provider.recv(10)
+            return provider
+
+        _by_name(gateway, f"https://127.0.0.1:{listener.getsockname()[1]}/v1")
+        client = await gateway.connect()
+        client.send(request("POST", "/v1/files", "Content-Length: 10000"))
+        provider = await asyncio.to_thread(accept)
+        box = next(iter(gateway.relay.connections))
+        box.data_received(b"x" * 1000)
+        gateway.relay.batch.flush()
+        await asyncio.sleep(0.05)
+        # In one turn of the loop, so that it writes before it reads.
+        provider.sendall(head_bytes("413 Content Too Large", [("Content-Length", "3")]) + b"big")
+        provider.close()
+        box.data_received(b"x" * 1000)
+        gateway.relay.batch.flush()
+        head, body = await client.read_answer()
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert body == b"big"
 
 
 async def test_an_answer_that_ends_with_the_goodbye_is_whole(

@@ -14,6 +14,8 @@ import ssl
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, cast
 
+from services.data_plane.relay.unread import read_unread
+
 if TYPE_CHECKING:
     from services.data_plane.relay.upstream_connection import UpstreamConnection
 
@@ -95,6 +97,8 @@ class TlsConnection:
         if not self.ready.done():
             self._fail(exc or ConnectionResetError("the connection ended in the TLS handshake"))
         elif self._open:
+            if exc is not None and (unread := read_unread(self._raw)):
+                self.data_received(unread)
             cut = None if self._goodbye else ConnectionResetError("the connection ended without close_notify")
             self.inner.connection_lost(exc or cut)
 

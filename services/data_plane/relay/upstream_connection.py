@@ -28,6 +28,7 @@ from services.data_plane.core.response_head import (
     check_incomplete_response,
     cut_response_head,
 )
+from services.data_plane.relay.unread import read_unread
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ class UpstreamConnection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what was going on: cleanly only where the end of the connection is the end of the answer."""
+        if exc is not None and self._exchange is not None and (unread := read_unread(self._transport)):
+            self._take(unread)
         exchange, phase = self._exchange, self._phase
         self._exchange = self._chunks_to = None
         self._phase = _CLOSED
@@ -194,12 +197,17 @@ class UpstreamConnection:
         if phase is _BODY and exc is None and isinstance(self._framing, UntilCloseFraming):
             exchange.answered(reusable=False)
         else:
-            exchange.upstream_lost(answer_begun=phase is not _HEAD or not self._head_buffer.empty)
+            silent = phase is _HEAD and not self._interim_heads and self._head_buffer.empty
+            exchange.upstream_lost(answer_begun=not silent)
 
     def pause_writing(self) -> None:
         """The provider takes no more for now: stop reading from the box."""
         if self._exchange is not None:
             self._exchange.upstream_stalled()
+        else:
+            # The end of a request that was answered early, in the turn of its answer.
+            self._pool.discard(self)
+            self.abort()
 
     def resume_writing(self) -> None:
         """The provider takes bytes again."""
@@ -293,10 +301,13 @@ class UpstreamConnection:
         exchange.relay(data, head)
 
     def _end(self, exchange: Exchange, *, extra: bool) -> None:
-        """The answer is whole. Bytes after it belong to nobody, so the connection is not used again."""
+        """The answer is whole. Bytes after it belong to nobody, so the connection is not used again.
+
+        Nor is one whose provider has not even taken the request: nobody would be told that it is stalled.
+        """
         if self._exchange is not exchange:
             return  # relaying the last piece ended the exchange another way
-        reusable = self._keep_alive and not extra
+        reusable = self._keep_alive and not extra and not self._transport.get_write_buffer_size()
         self._exchange = self._framing = self._chunks_to = self._tap = None
         self._phase = _IDLE
         exchange.answered(reusable=reusable)

@@ -71,3 +71,11 @@ def test_the_others_of_an_endpoint_stay_when_one_ends(pool: Pool) -> None:
     pool.put_back(second, 2.0)
     second.connection_lost(None)
     assert pool.take(INTEGRATION) is first
+
+
+def test_an_idle_connection_that_stalls_is_given_up(pool: Pool) -> None:
+    """What it holds is the end of an exchange that is over; the next one would not hear of the stall."""
+    connection = connected(pool)
+    pool.put_back(connection, 1.0)
+    connection.pause_writing()
+    assert (len(pool), connection.usable) == (0, False)
