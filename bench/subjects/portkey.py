@@ -41,9 +41,9 @@ def _start(around: Surroundings) -> Iterator[Running]:
 
 def missing(server: Path = _SERVER) -> str | None:
     """Give why it cannot run here, or None."""
-    if shutil.which("node") is None:
-        return "node is not on PATH"
-    return None if server.exists() else "not installed: `make bench-peers` gets it"
+    if not server.exists():
+        return "not installed: `make bench-peers` gets it"
+    return None if shutil.which("node") else "node is not on PATH"
 
 
 def _version() -> str:
