@@ -12,7 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final, Protocol
 
-from services.data_plane.core.usage import Usage
+from services.data_plane.core.usage import Usage, sum_of
 from shared.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def format_line(record: ExchangeRecord) -> str:
 
 
 def _tokens(record: ExchangeRecord) -> str:
-    usage = record.usage
+    usage = record.usage if record.stated_usage is None else sum_of((record.stated_usage,))
     if not isinstance(usage, Usage):
         return _NO_TOKENS
     return (

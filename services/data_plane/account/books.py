@@ -39,9 +39,14 @@ class Books:
     def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
         """Count one finished exchange and log its line. Does not block or raise.
 
-        What has a tap is booked after this turn of the event loop: its answer has been written by then.
+        Where the tap needs more than a glance, that is after this turn of the event loop: the answer has been
+        written by then.
         """
         if tap is None:
+            self._book(record)
+            return
+        record.stated_usage = tap.stated()
+        if record.stated_usage is not None:
             self._book(record)
             return
         if not self._unread:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from services.data_plane.core.usage import Usage
+from services.data_plane.core.usage import StatedUsage, Usage, sum_of
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
@@ -30,6 +30,10 @@ SEND_BUCKETS: Final[_Bounds] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
 """Seconds: what the gateway itself adds, up to its connect deadline."""
 HEAD_BUCKETS: Final[_Bounds] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds: how long providers think, up to the first-byte deadline."""
+
+
+MAX_STATED: Final = 64
+"""Usages whose digits are made numbers together, at most."""
 
 
 class _Distribution:
@@ -59,21 +63,30 @@ class _Distribution:
 class _ByProvider:
     """What is counted per provider; the empty name stands for requests that named none."""
 
-    __slots__ = ("bytes_down", "bytes_up", "leaked", "reused", "to_head", "to_send", "tokens", "usage_found")
+    __slots__ = (
+        *("bytes_down", "bytes_up", "leaked", "reused", "stated", "to_head", "to_send", "tokens"),
+        "usage_found",
+    )
 
     def __init__(self) -> None:
         self.bytes_up = self.bytes_down = self.reused = self.leaked = 0
         self.tokens = [0] * len(Usage._fields)
+        self.stated: list[StatedUsage] = []
         self.usage_found = {"read": 0, "absent": 0, "unreadable": 0}
         self.to_send = _Distribution(SEND_BUCKETS)
         self.to_head = _Distribution(HEAD_BUCKETS)
 
-    def add_usage(self, usage: Usage) -> None:
-        self.usage_found["read"] += 1
+    def add_usage(self, usage: Usage, answers: int = 1) -> None:
+        self.usage_found["read"] += answers
         tokens = self.tokens
         for kind, count in enumerate(usage):
             if count:  # mostly two of them
                 tokens[kind] += count
+
+    def add_stated(self) -> None:
+        """Add what `stated` has collected."""
+        stated, self.stated = self.stated, []
+        self.add_usage(sum_of(stated), len(stated))
 
 
 class _Tally:
@@ -113,7 +126,11 @@ class Metrics:
         if record.leaked_key:
             sums.leaked += 1
         usage = record.usage
-        if usage is None:
+        if record.stated_usage is not None:
+            sums.stated.append(record.stated_usage)
+            if len(sums.stated) >= MAX_STATED:
+                sums.add_stated()
+        elif usage is None:
             pass
         elif isinstance(usage, Usage):
             sums.add_usage(usage)
@@ -208,6 +225,7 @@ class Metrics:
             labels=["provider", "found"],
         )
         for provider, sums in self._providers.items():
+            sums.add_stated()
             for kind, count in zip(Usage._fields, sums.tokens, strict=True):
                 tokens.add_metric([provider, kind.removesuffix("_tokens")], count)
             for what, count in sums.usage_found.items():

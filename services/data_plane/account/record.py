@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from services.data_plane.core.usage import NoUsage, Usage
+    from services.data_plane.core.usage import NoUsage, StatedUsage, Usage
 
 Outcome = Literal[
     "answered",  # the provider's answer reached the box whole
@@ -38,6 +38,7 @@ class ExchangeRecord:
         request_id: the provider's request id, or the gateway's own for its own answers.
         leaked_key: whether the placeholder looked like a real provider key.
         usage: the tokens that the provider says it cost, or why that is unknown; None where nobody looked.
+        stated_usage: the same in the digits of the answer, where that was cheaper; `usage` is None then.
     """
 
     org: str = ""
@@ -58,6 +59,7 @@ class ExchangeRecord:
     reused: bool = False
     request_id: str = ""
     leaked_key: bool = False
+    stated_usage: StatedUsage | None = None
     usage: Usage | NoUsage | None
 
     def __init__(self, started_at: float) -> None:

@@ -70,6 +70,7 @@ class Exchange:
         "_scan",
         "_seen_bytes",
         "_spans",
+        "_tapped",
         "_task",
         "_unsent",
         "_upstream",
@@ -108,7 +109,8 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
-        self.tap: UsageTap | None = None
+        self._tapped = False
+        self.tap: UsageTap | None = None  # made for the first piece
         # Where the payload stands in the latest piece of a chunked error.
         self._spans: list[tuple[int, int]] | None = None
 
@@ -245,7 +247,7 @@ class Exchange:
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
         elif status == _OK and self._relay.usage_tap and self.head.method == b"POST":
-            self.tap = UsageTap()
+            self._tapped = True
         close = self._box_connection.answering(head)
         return prepare_response(head, integration, close=close)
 
@@ -261,15 +263,22 @@ class Exchange:
             self._box_connection.write(head + data)
         else:
             self._box_connection.transport.write_now(data)
-        if self.tap is not None:
-            self.tap.take(data)
+        if self._tapped:
+            if self.tap is None:
+                self.tap = UsageTap(data)
+            else:
+                self.tap.take(data)
 
     def way_on(self) -> tuple[BoxTransport | None, UsageTap | None]:
         """What takes whole chunks when nobody must look into them, and the tap beside it.
 
         To be asked once the answer's head has left, because a chunk does not wait for the turn's end.
         """
-        return (None, None) if self._scan is not None else (self._box_connection.transport, self.tap)
+        if self._scan is not None:
+            return None, None
+        if self._tapped and self.tap is None:
+            self.tap = UsageTap()
+        return self._box_connection.transport, self.tap
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""

@@ -30,6 +30,4 @@ def test_a_turn_without_any_cpu_is_a_failed_measurement() -> None:
 
 
 def test_the_answer_of_the_bench_says_its_usage_so_that_reading_it_is_measured() -> None:
-    tap = UsageTap()
-    tap.take(answer_body())
-    assert tap.read() == Usage(212, 128, 0, 46, 0)
+    assert UsageTap(answer_body()).read() == Usage(212, 128, 0, 46, 0)

@@ -32,24 +32,42 @@ def test_without_an_access_log_the_rest_is_still_booked() -> None:
 
 
 def tapped(body: bytes) -> UsageTap:
-    tap = UsageTap()
-    tap.take(body)
-    return tap
+    return UsageTap(body)
 
 
-async def test_the_usage_of_an_answer_is_booked_a_turn_later_and_logged_without_a_word_of_it() -> None:
+COMPACT = b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}'
+SPREAD = b'{"canary":"canary","usage":{"completion_tokens":5,"prompt_tokens":7}}'
+
+
+@pytest.mark.parametrize("body", [COMPACT, SPREAD])
+async def test_the_usage_of_an_answer_is_counted_and_logged_without_a_word_of_it(body: bytes) -> None:
     metrics, sink = Metrics(), io.StringIO()
     log = AccessLog(sink)
     books = Books(metrics, LastErrors(), log)
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
-    books.finished(record, tapped(b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5}}'))
-    assert (record.usage, log._pending) == (None, [])
+    books.finished(record, tapped(body))
     await asyncio.sleep(0)
-    assert record.usage == Usage(7, 0, 0, 5, 0)
     assert b'aigw_tokens_total{kind="input",provider="openai"} 7.0' in metrics.exposition()
     log._write(log._take())
     assert '"input_tokens":7,' in sink.getvalue()
+    assert '"output_tokens":5,' in sink.getvalue()
     assert "canary" not in sink.getvalue() + metrics.exposition().decode()
+
+
+async def test_what_is_plain_at_a_glance_is_booked_at_once() -> None:
+    log = AccessLog(io.StringIO())
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+    Books(Metrics(), LastErrors(), log).finished(record, tapped(COMPACT))
+    assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0"), [record])
+
+
+async def test_what_needs_reading_is_booked_a_turn_later() -> None:
+    log = AccessLog(io.StringIO())
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+    Books(Metrics(), LastErrors(), log).finished(record, tapped(SPREAD))
+    assert (record.usage, log._pending) == (None, [])
+    await asyncio.sleep(0)
+    assert (record.usage, log._pending) == (Usage(7, 0, 0, 5, 0), [record])
 
 
 async def test_so_many_unread_answers_are_read_at_once() -> None:
@@ -63,8 +81,8 @@ async def test_so_many_unread_answers_are_read_at_once() -> None:
 
 async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    broken = tapped("no bytes")  # type: ignore[arg-type]  # which only a fault of ours could bring there
-    broken.take(b"")
+    broken = tapped(b"")
+    broken.take("no bytes")  # type: ignore[arg-type]  # which only a fault of ours could bring there
     Books(metrics, LastErrors(), None).finished(FAILED, broken)
     await asyncio.sleep(0)
     assert b'status="500"' in metrics.exposition()

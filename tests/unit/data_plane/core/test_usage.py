@@ -71,8 +71,9 @@ FAKE = '"usage":{"prompt_tokens":1,"completion_tokens":2,"input_tokens":3,"outpu
 
 def passed(pieces: Iterable[bytes]) -> UsageTap:
     """A tap after the pieces have passed, as the relay passes them."""
-    tap = UsageTap()
-    for piece in pieces:
+    waiting = iter(pieces)
+    tap = UsageTap(next(waiting, b""))
+    for piece in waiting:
         tap.take(piece)
     return tap
 
