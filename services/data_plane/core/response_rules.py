@@ -24,6 +24,7 @@ MAX_REMEMBERED_ORIGINS: Final = 1024
 # A dot segment in any spelling that a client undoes (WHATWG URL §4.1), and the bytes that clients drop or
 # turn into slashes before they look.
 _NOT_PLAIN: Final = re.compile(rb"[\x00-\x20\x7f\\]|(?:\A|/)(?:\.|%2e){1,2}(?=[/?#;]|\Z)", re.IGNORECASE)
+_VERSIONED: Final = re.compile(rb"/v1(?=[/?#]|\Z)")
 
 
 def check_response(
@@ -92,7 +93,10 @@ def local_location(location: bytes, integration: CompiledIntegration) -> bytes |
     base = integration.base_path
     if path != base and not path.startswith((base + b"/", base + b"?")):
         return None
-    return b"/run9/ai/" + integration.provider.name.encode() + b"/v1" + path[len(base) :]
+    rest = path[len(base) :]
+    # The gateway strips two version segments at most, so that one of the endpoint's own survives behind them.
+    version = b"/v1/v1" if _VERSIONED.match(rest) else b"/v1"
+    return b"/run9/ai/" + integration.provider.name.encode() + version + rest
 
 
 @lru_cache(MAX_REMEMBERED_ORIGINS)

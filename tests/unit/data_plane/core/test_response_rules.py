@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import cut_response_head
 from services.data_plane.core.response_rules import check_response, local_location, prepare_response
+from services.data_plane.core.route import find_route, forwarded_target, split_target
 from shared.rejections import Rejection
 from tests.corpus.replay import LIMITS, OPENAI_KEY, integration_of
 from tests.unit.data_plane.core.test_request_head import HANDSHAKE, cut
@@ -99,6 +101,20 @@ def test_a_location_is_rewritten_for_other_endpoints_too() -> None:
     assert local_location(b"https://h.example/x", BARE) is None
     assert local_location(b"https://h.example:84430/x", BARE) is None
     assert local_location(b"https://[2606:4700::1111]/v1/x", V6) == b"/run9/ai/openai/v1/x"
+
+
+@pytest.mark.parametrize("path", [b"/x", b"/v1", b"/v1/x", b"/v1?a=/v1", b"/v1/v1/x", b"/v1x", b"/v11/x"])
+@pytest.mark.parametrize("integration", [OPENAI, ANTHROPIC, BARE])
+def test_a_box_that_follows_a_location_reaches_what_the_provider_meant(
+    integration: CompiledIntegration, path: bytes
+) -> None:
+    meant = integration.base_path + path
+    local = local_location(integration.endpoint.origin.encode() + meant, integration)
+    assert local is not None
+    gateway_path, query = split_target(local)
+    route = find_route(gateway_path)
+    assert route is not None
+    assert forwarded_target(integration.base_path, route, query) == meant
 
 
 def test_a_location_elsewhere_that_is_no_redirect_passes_as_it_came() -> None:
