@@ -127,6 +127,8 @@ def _judge_head(
     if b"connection" in noted:
         keep_alive, kept = _read_connection(noted[b"connection"], kept, keep_alive)
     framing = _framing_of(status, noted, request_method)
+    if status == _NO_CONTENT or minor == b"0":
+        keep_alive = keep_alive and not _announces_wrongly(status, noted)
     ids = noted.get(b"x-request-id") or noted.get(b"request-id")
     head = ResponseHead(
         status=status,
@@ -172,6 +174,16 @@ def _framing_of(status: int, noted: dict[bytes, list[bytes]], request_method: by
         length = int(lengths[0])
         return LengthFraming(length) if length else None
     return UntilCloseFraming()
+
+
+def _announces_wrongly(status: int, noted: dict[bytes, list[bytes]]) -> bool:
+    """Whether a 204, or an answer in HTTP/1.0, is framed as it may not be: who knows what follows it.
+
+    RFC 9112 §6.1, RFC 9110 §8.6.
+    """
+    if status == _NO_CONTENT and noted.get(b"content-length", [b"0"])[0].strip(b"0"):
+        return True
+    return b"transfer-encoding" in noted
 
 
 def request_id_text(value: bytes) -> str:
