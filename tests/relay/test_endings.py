@@ -171,6 +171,24 @@ async def test_a_refused_connection_is_unreachable(run_relay: RunRelay) -> None:
     assert b"the connection was refused" in answer
 
 
+async def test_an_answer_that_ends_with_its_connection_survives_what_is_pipelined_behind_it(
+    run_relay: RunRelay,
+) -> None:
+    """A connection that is closed under bytes that still come is reset, and takes the answer's end away."""
+    gateway = await run_relay()
+    async with ScriptedUpstream(keys=KEYS) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        upstream.queue((Send(head_bytes("200 OK", []) + b"all of it"), Close()))
+        client = await gateway.connect()
+        client.send(request() + request())
+        assert (await client.read_all()).endswith(b"\r\nConnection: close\r\n\r\nall of it")
+        for _ in range(5):
+            client.send(request())
+            await asyncio.sleep(0.02)
+            assert not client.writer.is_closing()
+    assert len(upstream.requests) == 1
+
+
 async def test_a_dead_pooled_connection_costs_a_get_nothing(run_relay: RunRelay) -> None:
     gateway = await run_relay()
     dead = asyncio.Event()

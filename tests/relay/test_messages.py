@@ -158,6 +158,23 @@ async def test_an_http_1_0_client_is_served_and_closed(run_relay: RunRelay) -> N
     assert upstream.requests[0].head.startswith(b"GET /v1/models HTTP/1.0\r\nConnection: close\r\n")
 
 
+@pytest.mark.parametrize("path", ["/openai", "/openai/v1/models"])
+async def test_an_http_1_0_client_that_keeps_its_connection_is_told_that_it_ends(
+    run_relay: RunRelay, path: str
+) -> None:
+    """It keeps one only when the answer says so (RFC 9112 §9.3), and would wait for the end of ours."""
+    gateway = await run_relay()
+    async with ScriptedUpstream(keys=KEYS) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        if path.endswith("models"):
+            upstream.queue((*whole(b"ok"), Close()))
+        method = "GET" if path.endswith("models") else "HEAD"
+        raw = f"{method} /run9/ai{path} HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"
+        answer = await gateway.ask(raw.encode())
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+
+
 async def test_paths_that_are_not_the_relays_are_served_by_the_application(run_relay: RunRelay) -> None:
     gateway = await run_relay()
     answer = await gateway.ask(b"GET /run9/ai/ HTTP/1.1\r\nHost: 10.0.2.2:1000\r\n\r\n")
@@ -171,6 +188,22 @@ async def test_a_warm_up_is_answered_here(run_relay: RunRelay) -> None:
     for path in ("", "/", "/v1", "/v1/"):
         client.send(request("HEAD", path, provider="anthropic"))
         assert await client.read_head() == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Content-Length: 60",),
+        ("Content-Length: 60", "Expect: 100-continue"),
+        ("Transfer-Encoding: chunked",),
+    ],
+)
+async def test_a_warm_up_with_a_body_ends_the_connection(run_relay: RunRelay, lines: tuple[str, ...]) -> None:
+    """Whether the body still comes is the client's choice, so the next request might be taken for it."""
+    gateway = await run_relay()
+    answer = await gateway.ask(request("HEAD", "", *lines))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"\r\nconnection: close\r\n\r\n")
 
 
 async def test_an_early_answer_reaches_a_box_that_is_still_sending(run_relay: RunRelay) -> None:

@@ -211,6 +211,7 @@ async def test_a_connection_is_sane_after_a_refusal_that_keeps_it(
         (400, request("POST", "/v1/x", "Content-Length: 5", "Transfer-Encoding: chunked")),
         (431, request("GET", "/v1/x", *(f"X-{n}: 1" for n in range(200)))),
         (400, request("POST", "/v1/organization/x", "Transfer-Encoding: chunked") + b"5\r\n"),
+        (400, request("POST", "/v1/organization/x", "Expect: a, 100-continue", "Content-Length: 99")),
         (400, request("POST", "/v1/files", "Transfer-Encoding: chunked") + b"5\r\nabcdeX"),
         (413, request("POST", "/v1/files", "Content-Length: 99999999")),
     ],

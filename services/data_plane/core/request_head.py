@@ -154,19 +154,22 @@ def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
             raise bad_request("the Transfer-Encoding is not chunked")
         head.chunked = True
     expects = noted.get(b"expect")
-    head.expects_continue = expects is not None and expects[0].lower() == b"100-continue"
+    # A list (RFC 9110 §10.1.1). What it means for sure is that the body may not come.
+    head.expects_continue = expects is not None and b"100-continue" in b",".join(expects).lower()
 
 
 def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[bytes]:
-    """RFC 9110 §7.6.1: what Connection names is for this connection only. Gives the names to take away."""
+    """RFC 9110 §7.6.1: what Connection names is for this connection only. Gives the names to take away.
+
+    An HTTP/1.0 client that wants to keep its connection must be told that it is kept (RFC 9112 §9.3), or it
+    waits for the end. Ours is ended.
+    """
+    head.keep_alive = head.minor == 1
     values = noted.get(b"connection")
-    if values is None:
-        head.keep_alive = head.minor == 1
-        return set()
-    if values == _KEEP_ALIVE:
+    if values is None or values == _KEEP_ALIVE:
         return set()
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
-    head.keep_alive = b"close" not in options and (head.minor == 1 or b"keep-alive" in options)
+    head.keep_alive = head.keep_alive and b"close" not in options
     if b"upgrade" in options:
         head.websocket = _is_websocket(head, noted)
     named = options - _PLAIN_CONNECTION

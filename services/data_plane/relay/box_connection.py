@@ -169,9 +169,10 @@ class BoxConnection(BoxEndings):
         record.method, record.provider, record.route = memo.method, route.provider.name, route.label
         record.leaked_key = head.leaked_key
         if not route.rest and head.method == b"HEAD":
+            if self._framing is not None:
+                raise bad_request("a HEAD of a base URL has no body")
             self.write(write_warm_up(close=self._close_after_answer))
-            record.status, record.outcome = 200, "answered"
-            relay.account.finished(record)
+            relay.book_warm_up(record)
             self._after_own_answer(rest)
             return
         try:
@@ -261,8 +262,7 @@ class BoxConnection(BoxEndings):
     # Answers of the gateway.
 
     def _refuse_head(self, refused: Refused) -> None:
-        raw = self._head_buffer.take()
-        self._refuse(refused, raw, ExchangeRecord(self._relay.clock()), b"")
+        self._refuse(refused, self._head_buffer.take(), ExchangeRecord(self._relay.clock()), b"")
 
     def _refuse(self, refused: Refused, raw: bytes, record: ExchangeRecord, rest: bytes) -> None:
         """Answer a request that never became an exchange."""
@@ -359,7 +359,7 @@ class BoxConnection(BoxEndings):
         self._exchange = None
         if not self._close_after_answer:
             self._next_request()
-        elif self._framing is not None or self._phase is _LAST_ANSWER:
+        elif self._framing is not None or self._next or self._phase is _LAST_ANSWER:
             self._linger()  # the box is still sending
         else:
             self.close()
