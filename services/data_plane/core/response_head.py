@@ -21,6 +21,7 @@ _BEGINNING = b"HTTP/1."
 _LOOSE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _KEEP_ALIVE = [b"keep-alive"]  # what nearly every provider says
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SWITCHING, _NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 101, 204, 304, 200
 
@@ -129,6 +130,9 @@ def _judge_head(
     framing = _framing_of(status, noted, request_method)
     if status == _NO_CONTENT or minor == b"0":
         keep_alive = keep_alive and not _announces_wrongly(status, noted)
+    if status < _FIRST_FINAL or status == _NO_CONTENT:
+        # Not to be said in these (RFC 9112 §6.1, RFC 9110 §8.6), and some clients would wait for a body.
+        kept = [line for line in kept if line.partition(b":")[0].lower() not in _FRAMING]
     ids = noted.get(b"x-request-id") or noted.get(b"request-id")
     head = ResponseHead(
         status=status,
@@ -150,7 +154,7 @@ def _read_connection(values: list[bytes], kept: list[bytes], is_11: bool) -> tup
         return True, kept
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
     keep_alive = b"close" not in options and (is_11 or b"keep-alive" in options)
-    named = options - {b"", b"close", b"keep-alive", b"upgrade", b"content-length", b"transfer-encoding"}
+    named = options - {b"", b"close", b"keep-alive", b"upgrade"} - _FRAMING
     if named:
         kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
     return keep_alive, kept

@@ -52,6 +52,18 @@ def test_the_body_ends_as_the_rfc_says(
     assert isinstance(cut(*lines, start=start, method=method).framing, kind or type(None))
 
 
+@pytest.mark.parametrize("status", [b"100", b"101", b"103", b"199", b"204"])
+@pytest.mark.parametrize("framing", [b"Content-Length: 5", b"transfer-encoding: chunked"])
+def test_an_answer_that_never_has_a_body_does_not_announce_one(status: bytes, framing: bytes) -> None:
+    head = cut(b"ETag: 1", framing, b"X-A: 2", start=b"HTTP/1.1 " + status)
+    assert (head.framing, head.kept) == (None, [b"ETag: 1", b"X-A: 2"])
+
+
+def test_what_an_answer_without_its_body_says_of_the_body_passes() -> None:
+    assert cut(b"Content-Length: 5", start=b"HTTP/1.1 304 Not Modified").kept == [b"Content-Length: 5"]
+    assert cut(b"Content-Length: 5", method=b"HEAD").kept == [b"Content-Length: 5"]
+
+
 @pytest.mark.parametrize(
     ("lines", "start", "keep_alive"),
     [
