@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
-from services.data_plane.core.usage import UsageTap
+from services.data_plane.core.usage import Tapped, UsageTap
 from services.data_plane.relay.egress import DirectEgress, Egress
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
@@ -82,9 +82,9 @@ class HeldBooks:
 
     records: list[ExchangeRecord] = field(default_factory=list)
 
-    def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
-        if tap is not None:
-            record.usage = tap.read()
+    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
+        if tapped is not None:
+            record.usage = (UsageTap(tapped) if isinstance(tapped, bytes) else tapped).read()
         self.records.append(record)
 
 

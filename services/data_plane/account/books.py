@@ -6,13 +6,15 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.core.usage import UsageTap, stated_by
+
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
     from services.data_plane.account.key_verdicts import KeyVerdicts
     from services.data_plane.account.last_errors import LastErrors
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
-    from services.data_plane.core.usage import UsageTap
+    from services.data_plane.core.usage import Tapped
 
 logger = logging.getLogger(__name__)
 
@@ -34,32 +36,30 @@ class Books:
         self._last_errors = last_errors
         self._access_log = access_log
         self._key_verdicts = key_verdicts
-        self._unread: list[tuple[ExchangeRecord, UsageTap]] = []
+        self._unread: list[tuple[ExchangeRecord, Tapped]] = []
 
-    def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
+    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
         """Count one finished exchange and log its line. Does not block or raise.
 
-        Where the tap needs more than a glance, that is after this turn of the event loop: the answer has been
-        written by then.
+        Where what was tapped needs more than a glance, that is after this turn of the event loop: the answer
+        has been written by then.
         """
-        if tap is None:
-            self._book(record)
-            return
-        record.stated_usage = tap.stated()
-        if record.stated_usage is not None:
+        if isinstance(tapped, bytes):
+            record.stated_usage = stated_by(tapped)
+        if tapped is None or record.stated_usage is not None:
             self._book(record)
             return
         if not self._unread:
             asyncio.get_running_loop().call_soon(self._read)
-        self._unread.append((record, tap))
+        self._unread.append((record, tapped))
         if len(self._unread) >= MAX_UNREAD:
             self._read()
 
     def _read(self) -> None:
         unread, self._unread = self._unread, []
-        for record, tap in unread:
+        for record, tapped in unread:
             try:
-                record.usage = tap.read()
+                record.usage = (UsageTap(tapped) if isinstance(tapped, bytes) else tapped).read()
             except Exception:
                 logger.exception("a usage could not be read")
             self._book(record)

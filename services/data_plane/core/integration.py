@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from services.data_plane.core.refused import Refused
 from shared.endpoint import Endpoint
 from shared.providers import Provider
+from shared.rejections import Rejection
 
 
 class NotReady(Enum):
@@ -20,6 +22,19 @@ class NotReady(Enum):
     MISSING = "missing"
     DISABLED = "disabled"
     LOADING = "loading"  # configured; its secret is not in memory yet
+
+
+def refused_because(why: NotReady) -> Refused:
+    """Say why there is no integration. A new exception each time: one that is raised again keeps its past."""
+    match why:
+        case NotReady.MISSING:
+            return Refused(Rejection.INTEGRATION_MISSING)
+        case NotReady.DISABLED:
+            return Refused(Rejection.INTEGRATION_DISABLED)
+        case NotReady.LOADING:
+            return Refused(Rejection.CONFIG_UNAVAILABLE, "the organization's key cannot be fetched now")
+        case NotReady.UNKNOWN:
+            return Refused(Rejection.CONFIG_UNAVAILABLE, "none has arrived, or it is too old")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

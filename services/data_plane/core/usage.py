@@ -83,8 +83,13 @@ def sum_of(stated: Sequence[StatedUsage]) -> Usage:
     """Add up what any number of answers stated."""
     if not stated:
         return Usage(0, 0, 0, 0, 0)
-    read, output, cached, reasoning = (sum(map(int, column)) for column in zip(*stated, strict=True))
+    read, output, cached, reasoning = map(_sum_of_digits, zip(*stated, strict=True))
     return Usage(read, cached, 0, output, reasoning)
+
+
+def _sum_of_digits(column: tuple[bytes, ...]) -> int:
+    """Add up one kind of tokens. Most answers have none from the cache, and few have any for reasoning."""
+    return 0 if column.count(b"0") == len(column) else sum(map(int, column))
 
 
 class NoUsage(Enum):
@@ -98,21 +103,17 @@ _ABSENT: Final = NoUsage.ABSENT  # bound once: a look-up on an enum class costs 
 
 
 class UsageTap:
-    """What is kept of one answer. The relay gives it every piece; most cost one append and one comparison.
+    """What is kept of one answer. The relay gives it every piece; most cost one append and one comparison."""
 
-    Without slots, so that what keeps its default costs nothing: most answers that are no streams come in one
-    piece.
-    """
-
-    _head: bytes | None = None  # None while everything is kept
-    _trim_at: int = WHOLE_BYTES
-    _compressed: bool = False
+    __slots__ = ("_compressed", "_head", "_pieces", "_seen_bytes", "_trim_at")
 
     def __init__(self, first: bytes = b"") -> None:
-        self._pieces = [first]
-        self._seen_bytes = len(first)
-        if self._seen_bytes >= WHOLE_BYTES:
-            self._trim()
+        self._pieces: list[bytes] = []
+        self._seen_bytes = 0
+        self._trim_at = WHOLE_BYTES
+        self._head: bytes | None = None  # None while everything is kept
+        self._compressed = False
+        self.take(first)
 
     @property
     def held_bytes(self) -> int:
@@ -140,33 +141,12 @@ class UsageTap:
         self._pieces = [] if self._compressed else [kept[-TAIL_BYTES:]]
         self._trim_at = self._seen_bytes + TRIM_BYTES
 
-    def stated(self) -> StatedUsage | None:
-        """Give what a plain answer that came in one piece states in the commonest way; None otherwise.
-
-        Costs a fraction of what JSON does, so that nothing is gained by putting it off as `read` is.
-        """
-        pieces = self._pieces
-        if len(pieces) != 1 or self._head is not None:
-            return None
-        data = pieces[0]
-        at = data.rfind(_USAGE)
-        if at < 0:
-            return None
-        # Spaces may be a chunk's border, which only a document has none of.
-        match: Any = _COMPACT.match(data, at) or (data[:1] == b"{" and _COMMON.match(data, at))
-        if not match:
-            return None
-        stated: StatedUsage = match.groups(b"0")
-        return stated
-
     def read(self) -> Usage | NoUsage:
         """Read what was kept. Does not raise, whatever the provider sent."""
-        stated = self.stated()
-        if stated is not None:
-            return sum_of((stated,))
         kept = b"".join(self._pieces)
         if self._head is None:
-            return _read_whole(kept)
+            stated = stated_by(kept)
+            return _read_whole(kept) if stated is None else sum_of((stated,))
         if self._compressed:
             return NoUsage.UNREADABLE
         head, tail = self._head, kept[-TAIL_BYTES:]
@@ -175,6 +155,26 @@ class UsageTap:
             if len(head) > TELLING_BYTES:
                 head = _unchunked(head, 0) or head
         return _usage_of(_last_counts(tail), _counts_at(head, head.find(_USAGE)), head)
+
+
+Tapped = UsageTap | bytes
+"""What is kept of one answer: of a short one that came in one piece, nothing but that piece."""
+
+
+def stated_by(answer: bytes) -> StatedUsage | None:
+    """Give what a whole answer states, uncompressed, in the commonest way; None otherwise.
+
+    Costs a fraction of what JSON does, so that nothing is gained by putting it off as `UsageTap.read` is.
+    """
+    at = answer.rfind(_USAGE)
+    if at < 0:
+        return None
+    # Spaces may be a chunk's border, which only a document has none of.
+    match: Any = _COMPACT.match(answer, at) or (answer[:1] == b"{" and _COMMON.match(answer, at))
+    if not match:
+        return None
+    stated: StatedUsage = match.groups(b"0")
+    return stated
 
 
 def _telling(head: bytes) -> bytes:

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.framing import ChunkedFraming
-from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.integration import CompiledIntegration, NotReady, refused_because
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_rules import (
@@ -21,7 +21,7 @@ from services.data_plane.core.response_rules import (
     check_response,
     prepare_response,
 )
-from services.data_plane.core.usage import UsageTap
+from services.data_plane.core.usage import WHOLE_BYTES, Tapped, UsageTap
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Exchange:
         "_scan",
         "_seen_bytes",
         "_spans",
-        "_tapped",
+        "_tap_wanted",
         "_task",
         "_unsent",
         "_upstream",
@@ -81,7 +81,7 @@ class Exchange:
         "record",
         "stage",
         "started",
-        "tap",
+        "tapped",
     )
 
     def __init__(
@@ -109,8 +109,8 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
-        self._tapped = False
-        self.tap: UsageTap | None = None  # made for the first piece
+        self._tap_wanted = False
+        self.tapped: Tapped | None = None
         # Where the payload stands in the latest piece of a chunked error.
         self._spans: list[tuple[int, int]] | None = None
 
@@ -129,7 +129,7 @@ class Exchange:
                 self._send(found, upstream)
                 return
         elif found is not NotReady.LOADING:
-            self.refuse(_not_ready(found))
+            self.refuse(refused_because(found))
             return
         self._task = self._relay.tasks.start(self._prepare(found), "prepare an exchange")
 
@@ -161,7 +161,7 @@ class Exchange:
         found = self._look_up()
         if isinstance(found, CompiledIntegration):
             return found
-        raise _not_ready(found)
+        raise refused_because(found)
 
     def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
         box_connection, record = self._box_connection, self.record
@@ -247,7 +247,7 @@ class Exchange:
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
         elif status == _OK and self._relay.usage_tap and self.head.method == b"POST":
-            self._tapped = True
+            self._tap_wanted = True
         close = self._box_connection.answering(head)
         return prepare_response(head, integration, close=close)
 
@@ -263,11 +263,16 @@ class Exchange:
             self._box_connection.write(head + data)
         else:
             self._box_connection.transport.write_now(data)
-        if self._tapped:
-            if self.tap is None:
-                self.tap = UsageTap(data)
+        if self._tap_wanted:
+            if self.tapped is None and len(data) < WHOLE_BYTES:
+                self.tapped = data  # mostly all there is
             else:
-                self.tap.take(data)
+                self._tap().take(data)
+
+    def _tap(self) -> UsageTap:
+        if not isinstance(self.tapped, UsageTap):
+            self.tapped = UsageTap(self.tapped or b"")
+        return self.tapped
 
     def way_on(self) -> tuple[BoxTransport | None, UsageTap | None]:
         """What takes whole chunks when nobody must look into them, and the tap beside it.
@@ -276,9 +281,7 @@ class Exchange:
         """
         if self._scan is not None:
             return None, None
-        if self._tapped and self.tap is None:
-            self.tap = UsageTap()
-        return self._box_connection.transport, self.tap
+        return self._box_connection.transport, self._tap() if self._tap_wanted else None
 
     def answered(self, *, reusable: bool) -> None:
         """The answer is whole."""
@@ -393,16 +396,3 @@ class Exchange:
         record.outcome = outcome
         record.seconds = (self._relay.now() if now is None else now) - self.started
         self._relay.leave(self)
-
-
-def _not_ready(why: NotReady) -> Refused:
-    """Say why there is no integration. A new exception each time: one that is raised again keeps its past."""
-    match why:
-        case NotReady.MISSING:
-            return Refused(Rejection.INTEGRATION_MISSING)
-        case NotReady.DISABLED:
-            return Refused(Rejection.INTEGRATION_DISABLED)
-        case NotReady.LOADING:
-            return Refused(Rejection.CONFIG_UNAVAILABLE, "the organization's key cannot be fetched now")
-        case NotReady.UNKNOWN:
-            return Refused(Rejection.CONFIG_UNAVAILABLE, "none has arrived, or it is too old")

@@ -9,7 +9,7 @@ from services.data_plane.core.caller import Unidentified
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.integration import CompiledIntegration, NotReady
-    from services.data_plane.core.usage import UsageTap
+    from services.data_plane.core.usage import Tapped
     from shared.box_token import Box
     from shared.providers import ProviderName
 
@@ -45,7 +45,7 @@ class Table(Protocol):
 class Account(Protocol):
     """The books."""
 
-    def finished(self, record: ExchangeRecord, tap: UsageTap | None = None) -> None:
+    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
         """Count one finished exchange and log its line, with the usage that `tap` holds, if there is one.
 
         Must not block or raise. The last bytes of the answer may still be waiting for the turn's end.

@@ -106,7 +106,7 @@ class Relay:
     def leave(self, exchange: Exchange) -> None:
         """An exchange is over: book it."""
         self.room.leave(exchange.load, exchange)
-        self.account.finished(exchange.record, exchange.tap)
+        self.account.finished(exchange.record, exchange.tapped)
 
     def book_refusal(self, refused: Refused, provider: Provider | None, record: ExchangeRecord) -> None:
         """Book a request that never became an exchange, and give it the gateway's own id."""

@@ -31,10 +31,6 @@ def test_without_an_access_log_the_rest_is_still_booked() -> None:
     assert b'status="500"' in metrics.exposition()
 
 
-def tapped(body: bytes) -> UsageTap:
-    return UsageTap(body)
-
-
 COMPACT = b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}'
 SPREAD = b'{"canary":"canary","usage":{"completion_tokens":5,"prompt_tokens":7}}'
 
@@ -45,7 +41,7 @@ async def test_the_usage_of_an_answer_is_counted_and_logged_without_a_word_of_it
     log = AccessLog(sink)
     books = Books(metrics, LastErrors(), log)
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
-    books.finished(record, tapped(body))
+    books.finished(record, body)
     await asyncio.sleep(0)
     assert b'aigw_tokens_total{kind="input",provider="openai"} 7.0' in metrics.exposition()
     log._write(log._take())
@@ -57,14 +53,25 @@ async def test_the_usage_of_an_answer_is_counted_and_logged_without_a_word_of_it
 async def test_what_is_plain_at_a_glance_is_booked_at_once() -> None:
     log = AccessLog(io.StringIO())
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
-    Books(Metrics(), LastErrors(), log).finished(record, tapped(COMPACT))
+    Books(Metrics(), LastErrors(), log).finished(record, COMPACT)
     assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0"), [record])
 
 
 async def test_what_needs_reading_is_booked_a_turn_later() -> None:
     log = AccessLog(io.StringIO())
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
-    Books(Metrics(), LastErrors(), log).finished(record, tapped(SPREAD))
+    Books(Metrics(), LastErrors(), log).finished(record, SPREAD)
+    assert (record.usage, log._pending) == (None, [])
+    await asyncio.sleep(0)
+    assert (record.usage, log._pending) == (Usage(7, 0, 0, 5, 0), [record])
+
+
+async def test_an_answer_of_many_pieces_is_booked_a_turn_later() -> None:
+    log = AccessLog(io.StringIO())
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+    tap = UsageTap(COMPACT[:40])
+    tap.take(COMPACT[40:])
+    Books(Metrics(), LastErrors(), log).finished(record, tap)
     assert (record.usage, log._pending) == (None, [])
     await asyncio.sleep(0)
     assert (record.usage, log._pending) == (Usage(7, 0, 0, 5, 0), [record])
@@ -74,14 +81,14 @@ async def test_so_many_unread_answers_are_read_at_once() -> None:
     metrics = Metrics()
     books = Books(metrics, LastErrors(), None)
     for _ in range(MAX_UNREAD):
-        books.finished(exchange_record(provider="openai"), tapped(b"{}"))
+        books.finished(exchange_record(provider="openai"), b"{}")
     assert f'found="absent",provider="openai"}} {MAX_UNREAD}.0'.encode() in metrics.exposition()
     await asyncio.sleep(0)
 
 
 async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    broken = tapped(b"")
+    broken = UsageTap()
     broken.take("no bytes")  # type: ignore[arg-type]  # which only a fault of ours could bring there
     Books(metrics, LastErrors(), None).finished(FAILED, broken)
     await asyncio.sleep(0)
