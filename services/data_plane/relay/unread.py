@@ -22,7 +22,8 @@ MAX_UNREAD_BYTES: Final = 256 * 1024
 def read_unread(transport: asyncio.BaseTransport) -> bytes:
     """Give what still waits at the socket of a connection that was lost; call from `connection_lost` only.
 
-    Empty for a transport that has no socket of its own.
+    Empty for a transport that has no socket of its own. Never another connection's bytes: event loops close
+    the socket after `connection_lost`, and its number is -1 from then on.
     """
     peer_socket = transport.get_extra_info("socket")
     data = b""
