@@ -20,7 +20,6 @@ _SLACK_SECONDS: Final = 20
 _SLOWEST_PACE: Final = 3
 _MEMORY_POLL_SECONDS: Final = 0.1
 _SETTLE_SECONDS: Final = 0.3
-_WARM_UP_SECONDS: Final = 0.3
 
 Figures = dict[str, float]
 
@@ -71,7 +70,7 @@ class Load:
 
 def warm_up(load: Load, running: Running) -> None:
     """Let the subject import, compile, connect and allocate what its first requests need."""
-    command = load.command(Work("json"), running, connections=8, seconds=_WARM_UP_SECONDS, most=0)
+    command = load.command(Work("json"), running, connections=8, seconds=running.warm_up_seconds, most=0)
     _run(command, None)
     time.sleep(_SETTLE_SECONDS)
 

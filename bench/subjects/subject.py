@@ -6,8 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bench.workload import BOX_PREFIX, PLACEHOLDER
+
+WARM_UP_SECONDS: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Running:
         key: what the box sends as its credential.
         path: the whole path to ask for; None is the prefix and the work's own path.
         headers: what the box sends beside its own, or instead of those of the same name.
+        warm_up_seconds: for how long it is asked before anything is measured.
         rewrites: answers are written anew, so that only status, length and the model's words can be checked.
     """
 
@@ -61,6 +65,7 @@ class Running:
     path: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     rewrites: bool = False
+    warm_up_seconds: float = WARM_UP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
