@@ -74,9 +74,9 @@ class Usage(NamedTuple):
     reasoning_tokens: int
 
 
-StatedUsage = tuple[bytes, bytes, bytes, bytes]
-"""Input, output, cached input and reasoning tokens of one answer, in its own digits: what a request must not
-wait for, numbers are made of them when many are at hand."""
+StatedUsage = tuple[bytes, ...]
+"""Input, output, cached input and reasoning tokens of one answer, in its own digits: numbers are made of them
+when many are at hand. Its length is not in the type, because the compiler would take such a tuple apart."""
 
 
 def sum_of(stated: Sequence[StatedUsage]) -> Usage:
