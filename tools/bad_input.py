@@ -105,6 +105,11 @@ BAD_REQUESTS: Final = (
     BadRequest("`chunked` in HTTP/1.0", _CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0"), _BAD),
     BadRequest("`Connection` names a framing header", _post(b"Connection: content-length"), _BAD),
     BadRequest(
+        "a HEAD of the base URL with a body",
+        b"HEAD /run9/ai/openai/v1/ HTTP/1.1\r\n" + _HOST + b"Content-Length: 1\r\n\r\nx",
+        _BAD,
+    ),
+    BadRequest(
         "a WebSocket handshake with a body", _post(b"Connection: upgrade", b"Upgrade: websocket"), _BAD
     ),
     BadRequest("a chunk size that is not hexadecimal", _CHUNKED + b"0x5\r\nhello\r\n", _BAD),

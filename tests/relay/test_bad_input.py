@@ -40,7 +40,9 @@ async def _undisturbed(gateway: RelayUnderTest, caplog: pytest.LogCaptureFixture
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def _told(client: BoxClient) -> bytes:
+async def _told(client: BoxClient, asked: bytes) -> bytes:
+    if asked.startswith(b"HEAD "):
+        return await client.read_head()
     head, _ = await client.read_answer()
     while head.startswith(b"HTTP/1.1 1"):
         head, _ = await client.read_answer()
@@ -61,7 +63,7 @@ async def test_bad_input_of_a_box_is_answered_as_its_row_says(
             await _fill(gateway)
         client = await gateway.connect()
         client.send(row.raw)
-        head = await _told(client)
+        head = await _told(client, row.raw)
         assert int(head[9:12]) == row.answer.status
         assert f"x-run9-error: {row.answer.code}\r\n".encode() in head
         assert upstream.requests == []
@@ -69,7 +71,7 @@ async def test_bad_input_of_a_box_is_answered_as_its_row_says(
             assert await client.read_all() == b""
         else:
             client.send(row.raw)
-            assert await _told(client)
+            assert await _told(client, row.raw)
     assert row.answer.code in {record.code for record in gateway.books.records}
 
 
@@ -119,7 +121,7 @@ async def test_bad_input_of_an_endpoint_is_answered_as_its_row_says(
             with pytest.raises(ConnectionResetError):
                 await client.read_all()
         else:
-            head = await _told(client)
+            head = await _told(client, request())
             assert int(head[9:12]) == row.answer.status
             assert f"x-run9-error: {row.answer.code}\r\n".encode() in head
         assert (await gateway.ask(request(close=True))).endswith(b"ok")
