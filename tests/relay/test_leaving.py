@@ -178,8 +178,7 @@ async def test_a_box_that_leaves_while_the_provider_takes_nothing_of_a_whole_req
 
     async with raw_upstream(deaf) as endpoint:
         gateway.set_up(endpoint)
-        port = int(endpoint.rpartition(":")[2].partition("/")[0])
-        gateway.relay.pool = Pool(NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
+        narrow(gateway, endpoint)
         client = await gateway.connect()
         await gateway.settled(lambda: len(gateway.relay.connections) == 1)
         connection = next(iter(gateway.relay.connections))
@@ -210,7 +209,8 @@ async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: 
     assert transport.reading_paused
 
 
-def _narrow(gateway: RelayUnderTest, endpoint: str) -> None:
+def narrow(gateway: RelayUnderTest, endpoint: str) -> None:
+    """Give the gateway a pool whose connections take little before they stall."""
     port = int(endpoint.rpartition(":")[2].partition("/")[0])
     gateway.relay.pool = Pool(NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
 
@@ -231,7 +231,7 @@ async def test_a_box_that_leaves_while_it_is_not_read_takes_the_upstream_with_it
 
     async with raw_upstream(deaf) as endpoint:
         gateway.set_up(endpoint)
-        _narrow(gateway, endpoint)
+        narrow(gateway, endpoint)
         client = await gateway.connect()
         if asked == "a splice":
             client.send(request("GET", "/v1/realtime", *HANDSHAKE))
@@ -277,7 +277,7 @@ async def test_a_box_that_was_paused_and_stayed_loses_no_byte(run_relay: RunRela
 
     async with raw_upstream(late) as endpoint:
         gateway.set_up(endpoint)
-        _narrow(gateway, endpoint)
+        narrow(gateway, endpoint)
         client = await gateway.connect()
         client.send(request("POST", "/v1/files", body=body))
         connection = next(iter(gateway.relay.connections))

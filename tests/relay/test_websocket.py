@@ -8,7 +8,18 @@ import websockets
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from services.data_plane.core.integration import NotReady
-from tests.relay.conftest import HANDSHAKE, KEY, SWITCHED, RelayUnderTest, RunRelay, raw_upstream, request
+from services.data_plane.relay.upstream_connection import UpstreamConnection
+from tests.relay.conftest import (
+    DEADLINE_SECONDS,
+    HANDSHAKE,
+    KEY,
+    SWITCHED,
+    RelayUnderTest,
+    RunRelay,
+    raw_upstream,
+    request,
+)
+from tests.relay.test_leaving import narrow
 from tests.support.answers import whole
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -152,3 +163,55 @@ async def test_bytes_behind_a_refused_handshake_are_not_read_as_a_request(run_re
         client.send(request())
         assert await client.read_all() == b""
     assert len(upstream.requests) == 1
+
+
+class ReadsLate:
+    """A provider that switches and then takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.read = asyncio.Event()
+        self.received = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(SWITCHED)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads, too
+        await self.read.wait()
+        writer.transport.resume_reading()  # type: ignore[attr-defined]  # same
+        self.received.set_result(await reader.read(-1))
+
+
+async def _leave_behind(gateway: RelayUnderTest, frames: bytes) -> None:
+    """Be a box that sends more than the provider's kernel takes, and leaves."""
+    client = await gateway.connect()
+    client.send(request("GET", "/v1/realtime", *HANDSHAKE))
+    await client.read_head()
+    client.send(frames)
+    client.close()
+    await gateway.settled(lambda: [r.outcome for r in gateway.books.records] == ["spliced"])
+
+
+async def test_what_a_box_sent_before_it_left_reaches_a_provider_that_reads_late(run_relay: RunRelay) -> None:
+    gateway, upstream, frames = await run_relay(), ReadsLate(), b"frames! " * 32_000
+    async with raw_upstream(upstream) as endpoint:
+        gateway.set_up(endpoint)
+        narrow(gateway, endpoint)
+        await _leave_behind(gateway, frames)
+        upstream.read.set()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert await upstream.received == frames
+
+
+async def test_a_provider_that_never_takes_it_is_left_after_a_stall(run_relay: RunRelay) -> None:
+    gateway, upstream, lost = (
+        await run_relay(write_stall_seconds=0.3),
+        ReadsLate(),
+        list[UpstreamConnection](),
+    )
+    async with raw_upstream(upstream) as endpoint:
+        gateway.set_up(endpoint)
+        narrow(gateway, endpoint)
+        gateway.relay.pool.on_lost = lost.append
+        await _leave_behind(gateway, b"x" * 250_000)
+        assert lost == []
+        await gateway.settled(lambda: len(lost) == 1)

@@ -343,8 +343,10 @@ class Exchange:
             self._upstream.resume()
 
     def box_gone(self) -> None:
-        """The box left: nobody pays for an answer that nobody reads."""
+        """The box left: nobody pays for an answer that nobody reads. A splice passes on what it had sent."""
         spliced = self.stage is _SPLICED
+        if spliced and (upstream := self._release()) is not None:
+            upstream.finish()
         self._let_go()
         self._end("spliced" if spliced else "client_gone")
 

@@ -146,11 +146,23 @@ class UpstreamConnection:
 
     def abort(self) -> None:
         """Leave at once, whatever the phase; the exchange hears no more."""
+        self._leave()
+        self._transport.abort()
+
+    def finish(self) -> None:
+        """Leave once what was written has left, or has stalled; the exchange hears no more."""
+        self._leave()
+        self._batch.flush()
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._limits.write_stall_seconds, self._transport.abort)
+
+    def _leave(self) -> None:
         if self._exchange is not None:
             self.idle_since = asyncio.get_running_loop().time()  # in use until now
         self._exchange = self._chunks_to = None
         self._phase = _CLOSED
-        self._transport.abort()
 
     def close(self) -> None:
         """Close an idle connection."""
