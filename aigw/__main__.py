@@ -247,7 +247,7 @@ def version() -> None:
     """Print the version, and whether the relay is compiled."""
     core = find_spec("services.data_plane.core.framing")
     compiled = core is not None and str(core.origin).endswith(tuple(EXTENSION_SUFFIXES))
-    typer.echo(version_of("run9-ai-gateway") + (" (compiled relay)" if compiled else ""))
+    typer.echo(version_of("run9-ai-gateway") + (" (compiled relay)" if compiled else " (interpreted relay)"))
 
 
 @app.command()

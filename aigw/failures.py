@@ -30,11 +30,17 @@ def lines_of(error: BaseException) -> Iterable[str]:
     """Explain an expected failure, one line each; never with the value that was refused."""
     if not isinstance(error, ValidationError):
         return [str(error)]
-    return [_setting_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
+    return [
+        _setting_line(fault["loc"], fault["msg"], missing=fault["type"] == "missing")
+        for fault in error.errors(include_input=False)
+    ]
 
 
-def _setting_line(location: tuple[int | str, ...], message: str) -> str:
+def _setting_line(location: tuple[int | str, ...], message: str, *, missing: bool) -> str:
     reason = message.removeprefix("Value error, ")
     if not location:
         return f"The settings do not fit together: {reason}."
-    return f"{PREFIX}{str(location[0]).upper()}: {reason}. See `aigw config show`."
+    name = f"{PREFIX}{str(location[0]).upper()}"
+    if missing:
+        return f"{name}: it is not set, and must be: set it, or {name}_FILE to a file that holds it."
+    return f"{name}: {reason}. See `aigw config show`."

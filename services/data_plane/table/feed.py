@@ -89,6 +89,8 @@ class HttpSnapshotSource:
         total_seconds: float = SNAPSHOT_TOTAL_SECONDS,
     ) -> None:
         self._url = base_url.rstrip("/") + SNAPSHOT_PATH
+        address = httpx.URL(base_url)
+        self._origin = f"{address.scheme}://{address.netloc.decode()}"  # no user info: it goes to the log
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
         self._client = httpx.AsyncClient(
@@ -114,7 +116,7 @@ class HttpSnapshotSource:
                 return await asyncio.to_thread(decode_snapshot, body)
         except httpx.HTTPError as error:
             raise SnapshotUnavailable(
-                f"the control plane cannot be reached ({type(error).__name__})"
+                f"the control plane cannot be reached at {self._origin} ({type(error).__name__})"
             ) from None
         except TimeoutError:
             raise SnapshotUnavailable("the control plane did not answer in time") from None

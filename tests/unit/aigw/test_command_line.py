@@ -24,6 +24,7 @@ def test_the_version_is_that_of_the_package() -> None:
     found = aigw("version")
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.strip().count(".") == 2
+    assert found.stdout.strip().endswith(("(compiled relay)", "(interpreted relay)"))
 
 
 def test_no_command_shows_what_there_is() -> None:
@@ -56,7 +57,8 @@ def test_config_show_says_what_keeps_a_plane_from_starting() -> None:
     found = aigw("config", "show", AIGW_ADMIN_PORT="99999", AIGW_BOX_PROT="1")
     assert found.returncode == 2
     assert "cannot start: AIGW_ADMIN_PORT: Input should be less than or equal to 65535" in found.stdout
-    assert "cannot start: AIGW_INTERNAL_TOKEN: Field required" in found.stdout
+    assert "cannot start: AIGW_INTERNAL_TOKEN: it is not set" in found.stdout
+    assert "or AIGW_INTERNAL_TOKEN_FILE to a file" in found.stdout
     assert "AIGW_BOX_PROT is not a setting of the gateway; did you mean AIGW_BOX_PORT?" in found.stderr
     assert "99999" not in found.stdout + found.stderr
 

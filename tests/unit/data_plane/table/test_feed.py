@@ -19,7 +19,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 def source(handler: Handler, *, max_bytes: int = 10_000, total_seconds: float = 30) -> HttpSnapshotSource:
     return HttpSnapshotSource(
-        "http://control.example/",
+        "http://user:passw0rd@control.example:9902/",
         Secret("t0ken"),
         transport=httpx.MockTransport(handler),
         max_bytes=max_bytes,
@@ -41,7 +41,7 @@ async def test_a_snapshot_is_fetched_with_the_internal_token() -> None:
         return httpx.Response(200, content=encode_snapshot(truth.now))
 
     assert await source(handler).fetch(None) == truth.now
-    assert str(seen[0].url) == "http://control.example/internal/v1/snapshot"
+    assert str(seen[0].url) == "http://user:passw0rd@control.example:9902/internal/v1/snapshot"
     assert seen[0].headers["authorization"] == "Bearer t0ken"
     assert "if-none-match" not in seen[0].headers
 
@@ -89,13 +89,18 @@ async def test_what_is_no_snapshot_is_unavailable(body: bytes) -> None:
         await source(lambda _: httpx.Response(200, content=body)).fetch(None)
 
 
-async def test_a_control_plane_that_is_down_is_unavailable_and_the_token_is_not_shown() -> None:
+async def test_a_control_plane_that_is_down_is_named_and_no_credential_is_shown() -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
     with pytest.raises(SnapshotUnavailable) as failure:
         await source(handler).fetch(None)
+    assert (
+        str(failure.value)
+        == "the control plane cannot be reached at http://control.example:9902 (ConnectError)"
+    )
     assert "t0ken" not in str(failure.value)
+    assert "passw0rd" not in str(failure.value)
 
 
 async def test_a_control_plane_that_dribbles_is_given_up() -> None:
