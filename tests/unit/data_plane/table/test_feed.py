@@ -17,9 +17,15 @@ from tests.support.config_truth import Truth, row
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def source(handler: Handler, *, max_bytes: int = 10_000, total_seconds: float = 30) -> HttpSnapshotSource:
+def source(
+    handler: Handler,
+    base_url: str = "http://control.example/",
+    *,
+    max_bytes: int = 10_000,
+    total_seconds: float = 30,
+) -> HttpSnapshotSource:
     return HttpSnapshotSource(
-        "http://user:passw0rd@control.example:9902/",
+        base_url,
         Secret("t0ken"),
         transport=httpx.MockTransport(handler),
         max_bytes=max_bytes,
@@ -41,7 +47,7 @@ async def test_a_snapshot_is_fetched_with_the_internal_token() -> None:
         return httpx.Response(200, content=encode_snapshot(truth.now))
 
     assert await source(handler).fetch(None) == truth.now
-    assert str(seen[0].url) == "http://user:passw0rd@control.example:9902/internal/v1/snapshot"
+    assert str(seen[0].url) == "http://control.example/internal/v1/snapshot"
     assert seen[0].headers["authorization"] == "Bearer t0ken"
     assert "if-none-match" not in seen[0].headers
 
@@ -94,7 +100,7 @@ async def test_a_control_plane_that_is_down_is_named_and_no_credential_is_shown(
         raise httpx.ConnectError("refused")
 
     with pytest.raises(SnapshotUnavailable) as failure:
-        await source(handler).fetch(None)
+        await source(handler, "http://user:passw0rd@control.example:9902/").fetch(None)
     assert (
         str(failure.value)
         == "the control plane cannot be reached at http://control.example:9902 (ConnectError)"
