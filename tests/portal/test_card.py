@@ -57,6 +57,10 @@ async def test_a_key_is_set_by_keyboard_alone(portal: PortalWorld, open_page: Op
 async def test_save_waits_for_a_change_that_can_be_saved(portal: PortalWorld, open_page: OpenPage) -> None:
     _, card = await open_set_up(portal, open_page)
     await expect(save_of(card)).to_be_disabled()
+    ground = await save_of(card).evaluate("button => getComputedStyle(button).backgroundColor")
+    await save_of(card).hover(force=True)
+    await asyncio.sleep(0.3)  # beyond the change of colour that hovering would begin
+    await expect(save_of(card)).to_have_css("background-color", ground)
     await card.get_by_role("button", name="Replace the key").click()
     await expect(key_of(card)).to_be_focused()
     await key_of(card).fill("short")
@@ -103,7 +107,9 @@ async def test_a_change_in_between_can_be_loaded(portal: PortalWorld, open_page:
     await card.get_by_role("button", name="Replace the key").click()
     await key_of(card).fill(portal.keys["openai"])
     await save_of(card).click()
-    await expect(card).to_contain_text("You switched it off just now. Nothing of yours was saved.")
+    await expect(card).to_contain_text(
+        "Changed in another window. You switched it off just now. Nothing of yours was saved."
+    )
     await card.get_by_role("button", name="Load their version").click()
     await expect(card.get_by_role("switch")).to_have_attribute("aria-checked", "false")
     await expect(card.locator(".chip")).to_have_text("Off")
@@ -158,6 +164,7 @@ async def test_clearing_needs_the_orgs_id(portal: PortalWorld, open_page: OpenPa
     await confirm.click()
     await expect(card.locator(".chip")).to_have_text("Not set up")
     await expect(key_of(card)).to_be_focused()
+    await expect(card.locator(".told")).to_contain_text("Cleared. ")
     assert (await portal.state("openai"))["state"] == "not_set_up"
 
 

@@ -81,6 +81,7 @@ async def test_an_ended_session_is_taken_up_in_another_tab_without_losing_what_w
     await page.page.context.clear_cookies()
     await card.get_by_role("button", name="Save OpenAI").click()
     await expect(page.page.get_by_text("Your session has ended.")).to_be_visible()
+    await expect(card.get_by_role("alert")).to_contain_text("Your session has ended: sign in again.")
     await portal.sign_in(page.page.context, OWNER)
     await page.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(page.page.get_by_text("Your session has ended.")).to_be_hidden()

@@ -32,8 +32,12 @@ async def test_a_page_is_light_and_paints_within_a_second(
 
 async def first_paint_ms(page: WatchedPage) -> float:
     await page.goto(page.page.url)
-    await page.page.wait_for_function(FIRST_PAINT_MS)
-    return float(await page.page.evaluate(FIRST_PAINT_MS))
+    # Asked again and again from here: `wait_for_function` does so by eval, which the page's policy forbids.
+    for _ in range(600):
+        if (painted := await page.page.evaluate(FIRST_PAINT_MS)) is not None:
+            return float(painted)
+        await asyncio.sleep(0.05)
+    raise AssertionError("the page was never painted")
 
 
 async def test_a_second_visit_loads_no_static_file_again(portal: PortalWorld, open_page: OpenPage) -> None:

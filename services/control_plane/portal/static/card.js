@@ -344,7 +344,7 @@ export class Card {
     const author = who(current.updated_by, this.me);
     this.#tell(
       "warn",
-      h("p", {}, h("strong", {}, "Somebody was faster. "), `${author[0].toUpperCase()}${author.slice(1)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
+      h("p", {}, h("strong", {}, author === "you" ? "Changed in another window. " : "Somebody was faster. "), `${author[0].toUpperCase()}${author.slice(1)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
       h("div", { class: "actions start" }, reload, overwrite),
     );
     reload.focus();
@@ -367,17 +367,17 @@ export class Card {
     return this.isDirty ? this.#write(etag) : this.#take(current, etag);
   }
 
-  #watchRollout({ quiet }) {
+  #watchRollout({ quiet, done = "Saved" }) {
     this.watch += 1;
     const mine = this.watch;
-    if (!quiet) say(this.told, "Saved. Going live …");
+    if (!quiet) say(this.told, `${done}. Going live …`);
     watchRollout(
       this.path,
       () => this.watch === mine,
       (found) => {
         this.traffic = found.traffic;
         this.told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
-        say(this.told, quiet ? rollout(found) : `Saved. ${rollout(found, true)}`);
+        say(this.told, quiet ? rollout(found) : `${done}. ${rollout(found, true)}`);
         this.#renderChip();
       },
     );
@@ -406,7 +406,7 @@ export class Card {
       this.traffic = null;
       this.#take(saved, etag);
       this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store.", ...warnings));
-      this.#watchRollout({ quiet: false });
+      this.#watchRollout({ quiet: false, done: "Cleared" });
     });
     if (this.saved.state === "not_set_up") this.key.input.focus();
   }

@@ -42,9 +42,14 @@ export async function send(method, path, { body, etag } = {}) {
   }
   const data = await readJson(answer);
   if (answer.ok) return { data, etag: answer.headers.get("etag") };
-  const problem = data ?? { type: "", title: "No answer", detail: `The control plane answered with status ${answer.status}.` };
+  const problem = answer.status === 401 && path.startsWith(API) ? signedOut(data) : data ?? { type: "", title: "No answer", detail: `The control plane answered with status ${answer.status}.` };
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("signed-out"));
   throw new RequestError(answer.status, problem, answer.headers.get("etag"));
+}
+
+/** The server's own words for a 401 are for programs; a person has to sign in, at the notice above the page. */
+function signedOut(problem) {
+  return { type: "", title: "Signed out", ...problem, detail: "Your session has ended: sign in again." };
 }
 
 async function readJson(answer) {
