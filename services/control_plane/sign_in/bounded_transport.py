@@ -1,13 +1,16 @@
-"""A limit on what an issuer's answers may hold, beneath whoever reads them."""
+"""Limits on what an issuer's answers may hold and how long they may take, beneath whoever reads them."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import httpx
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 """Of a configuration, a token answer or user info; each has a few kilobytes."""
+ANSWER_SECONDS: Final = 10.0
+"""For a whole answer: httpx's own time-outs are for each piece, and one that trickles has many."""
 _OF_THE_WIRE: Final = {"content-encoding", "content-length", "transfer-encoding"}
 
 
@@ -16,14 +19,27 @@ class AnswerTooLarge(httpx.TransportError):
 
 
 class BoundedTransport(httpx.AsyncBaseTransport):
-    """Reads every answer whole, unpacked, and gives up at `max_bytes`."""
+    """Reads every answer whole, unpacked, and gives up at `max_bytes` or after `answer_seconds`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, max_bytes: int = MAX_ANSWER_BYTES) -> None:
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
         self._inner = inner
         self._max_bytes = max_bytes
+        self._answer_seconds = answer_seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Give the answer; raises `AnswerTooLarge`."""
+        """Give the answer; raises `AnswerTooLarge`, or `httpx.ReadTimeout` for one that takes too long."""
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                return await self._read(request)
+        except TimeoutError:
+            raise httpx.ReadTimeout("the answer took too long", request=request) from None
+
+    async def _read(self, request: httpx.Request) -> httpx.Response:
         answer = await self._inner.handle_async_request(request)
         body = bytearray()
         try:

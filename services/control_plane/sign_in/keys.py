@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Final, Protocol
 
-from jwt import PyJWK, PyJWKClient, PyJWKSet
-from jwt.exceptions import PyJWKClientConnectionError, PyJWKClientError, PyJWKSetError, PyJWTError
+import httpx
+from jwt import PyJWK, PyJWKSet
+from jwt.exceptions import PyJWTError
 
 CACHE_SECONDS: Final = 300
-FETCH_TIMEOUT_SECONDS: Final = 5
+FETCH_SECONDS: Final = 5.0
+"""For a connection, for each piece of an answer, and about for the whole answer."""
+MAX_KEYS_BYTES: Final = 256 * 1024
+"""An issuer has a few keys, of a few hundred bytes each; with certificates in them, some kilobytes."""
 REFETCH_COOLDOWN_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
 STALE_SECONDS: Final = 24 * 3600
+# What may come in place of keys; of a set of another shape PyJWT also says TypeError and AttributeError.
+_UNUSABLE: Final = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    PyJWTError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
 
 
 class KeysUnavailable(Exception):  # noqa: N818  # a finding about the issuer, not a failure of ours
@@ -54,46 +70,62 @@ class FileKeys:
 
 
 class UrlKeys:
-    """Keys at a JWKS URL: cached, fetched again for an unknown id at most every 30 s, never by redirect."""
+    """Keys at a JWKS URL: cached, fetched again for an unknown id at most every 30 s, never by redirect.
 
-    def __init__(self, url: str) -> None:
-        self._client = PyJWKClient(
-            url,
-            lifespan=CACHE_SECONDS,
-            timeout=FETCH_TIMEOUT_SECONDS,
-            cooldown_duration=REFETCH_COOLDOWN_SECONDS,
-        )
+    Not PyJWT's own client: that reads an answer of any size, for as long as it trickles, while all who show
+    a token wait.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        fetch_seconds: float = FETCH_SECONDS,
+    ) -> None:
+        self._url = url
+        self._monotonic = monotonic
+        self._fetch_seconds = fetch_seconds
         self._lock = Lock()
-        self._last_good: PyJWKSet | None = None
-        self._last_good_at = 0.0
+        self._keys: dict[str, PyJWK] | None = None
+        self._fetched_at = 0.0
         self._retry_at = 0.0
 
     def key(self, kid: str) -> PyJWK | None:
         """See `KeySource`. One caller fetches at a time; an outage is not asked about on every request."""
         with self._lock:
-            if time.monotonic() >= self._retry_at:
+            now, reason = self._monotonic(), "tried a moment ago"
+            if self._is_due(kid, now):
                 try:
-                    return self._fresh(kid)
-                except (PyJWKClientError, PyJWKSetError, ValueError) as error:
-                    self._retry_at = time.monotonic() + RETRY_SECONDS
-                    reason = type(error).__name__
-            else:
-                reason = "tried a moment ago"
-            if self._last_good is None or time.monotonic() - self._last_good_at > STALE_SECONDS:
-                raise KeysUnavailable(f"{self._client.uri} does not give its keys ({reason})")
-            return _by_id(self._last_good).get(kid)
+                    self._keys, self._fetched_at = self._fetch(), now
+                except _UNUSABLE as error:
+                    self._retry_at, reason = self._monotonic() + RETRY_SECONDS, type(error).__name__
+            if self._keys is None or now - self._fetched_at > STALE_SECONDS:
+                raise KeysUnavailable(f"{self._url} does not give its keys ({reason})")
+            return self._keys.get(kid)
 
-    def _fresh(self, kid: str) -> PyJWK | None:
-        known = self._client.get_jwk_set()
-        if (key := _by_id(known).get(kid)) is None:
-            try:
-                key = self._client.get_signing_key(kid)
-            except PyJWKClientConnectionError:
-                raise
-            except PyJWKClientError:
-                key = None
-        self._last_good, self._last_good_at = known, time.monotonic()
-        return key
+    def _is_due(self, kid: str, now: float) -> bool:
+        if now < self._retry_at:
+            return False
+        if self._keys is None:
+            return True
+        return now - self._fetched_at > (CACHE_SECONDS if kid in self._keys else REFETCH_COOLDOWN_SECONDS)
+
+    def _fetch(self) -> dict[str, PyJWK]:
+        give_up_at = time.monotonic() + self._fetch_seconds
+        body = bytearray()
+        with (
+            # The environment's proxies and the system's authorities: an issuer may be the company's own.
+            httpx.Client(timeout=self._fetch_seconds, verify=ssl.create_default_context()) as http,
+            http.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            if answer.status_code != httpx.codes.OK:
+                raise ValueError("no keys in such an answer")
+            for part in answer.iter_raw():
+                body += part
+                if len(body) > MAX_KEYS_BYTES or time.monotonic() > give_up_at:
+                    raise ValueError("too much, or too slow")
+        return _by_id(PyJWKSet.from_dict(json.loads(body)))
 
 
 def _by_id(keys: PyJWKSet) -> dict[str, PyJWK]:

@@ -164,7 +164,7 @@ class OidcSignIn:
                 claims = await asyncio.to_thread(self._verified, issuer, token, memory["nonce"])
                 if not {"email", "email_verified"} <= claims.keys() and issuer.userinfo_endpoint:
                     claims = await self._with_userinfo(http, issuer.userinfo_endpoint, token, claims)
-        except (PyJWTError, ValueError) as error:
+        except (PyJWTError, ValueError, RecursionError) as error:
             _log.warning("a sign-in failed at the issuer: %s", type(error).__name__)
             raise SignInFailed("The issuer's answer does not prove who you are.") from None
         except (httpx.HTTPError, httpx.InvalidURL, KeysUnavailable) as error:

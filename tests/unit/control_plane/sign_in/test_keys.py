@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from services.control_plane.sign_in.keys import FileKeys, KeysUnavailable, UrlKeys
+from services.control_plane.sign_in.keys import (
+    CACHE_SECONDS,
+    MAX_KEYS_BYTES,
+    REFETCH_COOLDOWN_SECONDS,
+    STALE_SECONDS,
+    FileKeys,
+    KeysUnavailable,
+    UrlKeys,
+)
 from tests.unit.control_plane.world import Issuer
 
 
@@ -21,6 +30,9 @@ class JwksServer:
         self.asked = 0
         self.status = 200
         self.body = b""
+        self.announced_too_much = 0
+        self.trickles = False
+        self.closing = threading.Event()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -29,9 +41,20 @@ class JwksServer:
                 self.send_response(owner.status)
                 if owner.status == 302:
                     self.send_header("location", f"http://127.0.0.1:{owner.port}/elsewhere")
-                self.send_header("content-length", str(len(owner.body)))
+                self.send_header("content-length", str(len(owner.body) + owner.announced_too_much))
                 self.end_headers()
-                self.wfile.write(owner.body)
+                if owner.trickles:
+                    self._trickle()
+                else:
+                    with contextlib.suppress(OSError):  # who has read enough goes
+                        self.wfile.write(owner.body)
+
+            def _trickle(self) -> None:
+                with contextlib.suppress(OSError):
+                    for byte in owner.body:
+                        self.wfile.write(bytes([byte]))
+                        if owner.closing.wait(0.02):
+                            return
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
                 pass
@@ -46,6 +69,7 @@ class JwksServer:
         return f"http://127.0.0.1:{self.port}/jwks"
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -121,3 +145,58 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     server.close()
     with pytest.raises(KeysUnavailable):
         UrlKeys(server.url).key("key-1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        jwks(Issuer()) + b" " * MAX_KEYS_BYTES,
+        b'{"keys": ' + b"[" * 60_000,
+        b'{"keys": 7}',
+        b'{"keys": [7]}',
+        b'{"keys": [{"kty": "OKP", "kid": 7}]}',
+    ],
+    ids=["too large", "deeply nested", "no list", "no objects", "kid is no text"],
+)
+def test_an_answer_that_is_no_set_of_keys_is_unavailable(server: JwksServer, body: bytes) -> None:
+    server.body = body
+    with pytest.raises(KeysUnavailable):
+        UrlKeys(server.url).key("key-1")
+
+
+def test_an_answer_that_is_cut_off_is_unavailable(server: JwksServer) -> None:
+    server.body, server.announced_too_much = jwks(Issuer()), 10
+    with pytest.raises(KeysUnavailable):
+        UrlKeys(server.url).key("key-1")
+
+
+def test_an_answer_that_trickles_is_given_up(server: JwksServer) -> None:
+    server.body, server.trickles = jwks(Issuer()), True
+    with pytest.raises(KeysUnavailable):
+        UrlKeys(server.url, fetch_seconds=0.1).key("key-1")
+
+
+def test_the_last_good_keys_outlive_an_outage_for_a_day(server: JwksServer) -> None:
+    now = 0.0
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url, monotonic=lambda: now)
+    assert keys.key("key-1") is not None
+    server.status = 500
+    now = CACHE_SECONDS + 1
+    assert keys.key("key-1") is not None
+    now = STALE_SECONDS + 1
+    with pytest.raises(KeysUnavailable):
+        keys.key("key-1")
+
+
+def test_a_new_key_is_found_once_the_cool_down_is_over(server: JwksServer) -> None:
+    now = 0.0
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url, monotonic=lambda: now)
+    assert keys.key("key-2") is None
+    server.body = jwks(Issuer(), kid="key-2")
+    assert keys.key("key-2") is None
+    now = REFETCH_COOLDOWN_SECONDS + 1
+    assert keys.key("key-2") is not None
+    assert keys.key("key-1") is None
+    assert server.asked == 2

@@ -243,6 +243,12 @@ async def test_what_user_info_says_of_another_address_verifies_nothing(provider:
     assert "no verified email address" in await refused(provider)
 
 
+async def test_user_info_nested_deeper_than_can_be_read_proves_nothing(provider: Provider) -> None:
+    provider.claims = {"email": None, "email_verified": None}
+    provider.answers["/me"] = lambda _: httpx.Response(200, content=b"[" * 100_000)
+    assert "does not prove" in await refused(provider)
+
+
 @pytest.mark.parametrize("body", [b"[]", b"7", b"null", b"not json"])
 async def test_user_info_that_is_no_object_proves_nothing(provider: Provider, body: bytes) -> None:
     provider.claims = {"email": None}
