@@ -37,6 +37,9 @@ PAGES: Final[dict[str, PageName]] = {
 # Where a person may be taken after signing in: a page of ours, nothing that a browser reads as another host.
 _OWN_PAGE = re.compile(r"/(?:orgs/[A-Za-z0-9._:@%-]{1,256}/(?:ai-integrations|members|history))?")
 
+_BY_THE_PERSON: Final = {"same-origin", "none"}
+"""What a browser says of a navigation that our own page or the person began (`Sec-Fetch-Site`)."""
+
 
 class LinkToken(BaseModel):
     """The secret part of a one-time link."""
@@ -94,7 +97,11 @@ class _Portal:
     # -- signing in and out
 
     async def leave(self, request: Request, to: str = "/") -> Response:
-        """Send the browser to the issuer."""
+        """Send the browser to the issuer. A page elsewhere may only lead to the page that offers it."""
+        own_page = to if _OWN_PAGE.fullmatch(to) else "/"
+        # Else any page could use up its visitors' attempts, and replace a sign-in that is under way.
+        if request.headers.get("sec-fetch-site", "none") not in _BY_THE_PERSON:
+            return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(own_page, safe='')}")
         self._count_attempt(request)
         if self.oidc is None:
             return self._redirect(request, SIGN_IN_PATH)
@@ -102,7 +109,7 @@ class _Portal:
             departure = await self.oidc.leave()
         except IssuerUnavailable:
             return self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
-        memory = {**departure.memory, "to": to if _OWN_PAGE.fullmatch(to) else "/"}
+        memory = {**departure.memory, "to": own_page}
         response = self._redirect(request, departure.url)
         await run_in_threadpool(self.browser.begin, response, memory)
         return response
@@ -110,7 +117,8 @@ class _Portal:
     async def arrive(self, request: Request) -> Response:
         """Take the browser back from the issuer, and open its session.
 
-        Its departure was counted. One that never left has no ticket, and learns nothing by trying.
+        Its departure was counted, and is forgiven. One that never left has no ticket, and learns nothing by
+        trying.
         """
         memory = await run_in_threadpool(self.browser.resume, request)
         if self.oidc is None or memory is None:
@@ -124,6 +132,7 @@ class _Portal:
         else:
             response = self._redirect(request, memory["to"])
             await run_in_threadpool(self.browser.sign_in, request, response, person)
+            self.limit.forgive(_address(request))
         self.browser.forget(response)
         return response
 

@@ -54,6 +54,42 @@ async def test_coming_back_from_the_issuer_is_no_further_attempt(
         assert (await client.get("/api/v1/me")).json() == {"email": OWNER}
 
 
+async def test_sign_ins_that_succeed_use_up_nobodys_attempts(
+    client: httpx.AsyncClient, provider: Provider
+) -> None:
+    async with client:
+        for _ in range(MAX_ATTEMPTS + 1):
+            left = await client.get("/sign-in/start")
+            assert left.status_code == 303, "many people may sit behind one address"
+            back = await client.get("/sign-in/callback", params=provider.authorize(left.headers["location"]))
+            assert (back.status_code, back.headers["location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_link_on_a_page_elsewhere_begins_no_sign_in_and_uses_up_no_attempt(
+    client: httpx.AsyncClient, provider: Provider, site: str
+) -> None:
+    async with client:
+        for _ in range(MAX_ATTEMPTS + 1):
+            answer = await client.get(
+                "/sign-in/start", params={"to": "/orgs/acme/history"}, headers={"sec-fetch-site": site}
+            )
+            assert answer.headers["location"] == "/sign-in?to=%2Forgs%2Facme%2Fhistory"
+            assert "set-cookie" not in answer.headers, "a sign-in that is under way stays as it is"
+        assert provider.asked == []
+        assert "login.test" in (await client.get("/sign-in/start")).headers["location"]
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none", None])
+async def test_our_own_page_and_a_person_may_begin_a_sign_in(
+    client: httpx.AsyncClient, site: str | None
+) -> None:
+    async with client:
+        headers = {} if site is None else {"sec-fetch-site": site}
+        answer = await client.get("/sign-in/start", headers=headers)
+        assert answer.headers["location"].startswith("https://login.test/auth?")
+
+
 async def test_who_never_left_comes_back_to_nothing_and_uses_up_no_attempt(
     client: httpx.AsyncClient, provider: Provider
 ) -> None:
