@@ -29,6 +29,8 @@ BATCH_EVENTS: Final = 500
 POLL_SECONDS: Final = 1.0
 BACKOFF_FIRST_SECONDS: Final = 0.1
 BACKOFF_LAST_SECONDS: Final = 5.0
+SHORTEST_PAUSE_SECONDS: Final = 0.1
+"""After a failure, however many commits ask for a new try."""
 KEEP_PUBLISHED_SECONDS: Final = 24 * 3600
 PRUNE_EVERY_SECONDS: Final = 3600
 COPY_EVERY_SECONDS: Final = 30
@@ -40,11 +42,22 @@ _log = logging.getLogger(__name__)
 class OutboxRelay:
     """Publishes what is committed; woken by `signal`, and by itself every `POLL_SECONDS`."""
 
-    def __init__(self, database: Database, bus: Bus, signal: CommitSignal, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        signal: CommitSignal,
+        clock: Clock,
+        *,
+        backoff_first_seconds: float = BACKOFF_FIRST_SECONDS,
+        backoff_last_seconds: float = BACKOFF_LAST_SECONDS,
+    ) -> None:
         self._database = database
         self._bus = bus
         self._signal = signal
         self._clock = clock
+        self._backoff_first_seconds = backoff_first_seconds
+        self._backoff_last_seconds = backoff_last_seconds
         self._pruned_at = 0.0
         self._beat_at = 0.0
         self._copied_at = 0.0
@@ -139,8 +152,10 @@ class OutboxRelay:
             _log.warning(
                 "events cannot be published, trying again: %s", error, exc_info=None if expected else error
             )
-        pause = min(BACKOFF_FIRST_SECONDS * 2 ** min(self._failures - 1, 10), BACKOFF_LAST_SECONDS)
-        await asyncio.sleep(pause)
+        doubled = self._backoff_first_seconds * 2 ** min(self._failures - 1, 10)
+        await asyncio.sleep(SHORTEST_PAUSE_SECONDS)
+        # A commit shows that the database is back: the change that somebody waits for is tried at once.
+        await self._signal.wait(min(doubled, self._backoff_last_seconds) - SHORTEST_PAUSE_SECONDS)
 
     def _recovered(self) -> None:
         if self._failures:

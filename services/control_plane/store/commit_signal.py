@@ -14,11 +14,13 @@ class CommitSignal:
         self._lock = Lock()
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._came_early = False
 
     def announce(self) -> None:
         """Say that there is something new; cheap, from any thread."""
         with self._lock:
             loop = self._loop
+            self._came_early = loop is None
         if loop is not None:
             # A loop that is closing needs no wake-up: the next start reads everything anyway.
             with contextlib.suppress(RuntimeError):
@@ -28,6 +30,9 @@ class CommitSignal:
         """Return at the first signal since the last return, or after `timeout_seconds`."""
         with self._lock:
             self._loop = asyncio.get_running_loop()
+            if self._came_early:
+                self._came_early = False
+                return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout_seconds)
         self._changed.clear()

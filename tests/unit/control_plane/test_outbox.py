@@ -75,10 +75,10 @@ def commit(world: World, name: str) -> int:
     return world.revision()
 
 
-def relay_of(world: World, bus: ScriptedBus) -> OutboxRelay:
+def relay_of(world: World, bus: ScriptedBus, **pauses: float) -> OutboxRelay:
     signal = CommitSignal()
     world.database.on_commit(signal.announce)
-    return OutboxRelay(world.database, bus, signal, world.clock)
+    return OutboxRelay(world.database, bus, signal, world.clock, **pauses)
 
 
 @contextlib.asynccontextmanager
@@ -124,6 +124,19 @@ async def test_a_failing_bus_loses_nothing_and_keeps_the_order(
     assert bus.taken == [1, 2, 3, last]
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1, "an outage is one line, not one per try"
+
+
+async def test_a_commit_ends_the_pause_after_a_failure(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It shows that the database is back; the change must not wait for a pause that began before."""
+    bus = ScriptedBus()
+    bus.failing = 1
+    async with running(relay_of(world, bus, backoff_first_seconds=3600, backoff_last_seconds=3600)):
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not caplog.messages:  # noqa: ASYNC110  # the warning is all there is to see
+                await asyncio.sleep(0.01)
+        await bus.has(await asyncio.to_thread(commit, world, "Renamed"))
 
 
 async def test_an_answer_that_was_lost_means_publishing_again(world: World) -> None:
