@@ -6,18 +6,22 @@ behind a transaction-pooling proxy. SQLite has one process on one machine, and i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from services.control_plane.store.database import Database
+from services.control_plane.store.database import Database, limit_transaction
 from services.control_plane.store.outage import statements_mapped
 
 # Any two numbers that nobody else takes in this database: "aigw" in ASCII, and which lock.
 UPGRADE_LOCK: Final = 0x61696777_0001
 RELAY_LOCK: Final = 0x61696777_0002
-RELAY_TURN_WAIT_MILLISECONDS: Final = 2_000
+RELAY_TURN_WAIT_SECONDS: Final = 2.0
+RELAY_TURN_SECONDS: Final = 60.0
+"""How long a batch may take. After it another process takes its turn, should this one's host have vanished;
+two that publish at once do no harm, since the bus refuses repeats."""
 _LOCK_NOT_AVAILABLE: Final = "55P03"  # PostgreSQL's error code when lock_timeout has passed
 
 
@@ -30,8 +34,9 @@ def wait_for_upgrade(connection: Connection) -> None:
 class RelayTurn:
     """The right to publish. Whoever commits relays at once, so it is taken per batch and not for life."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, abandoned_seconds: float = RELAY_TURN_SECONDS) -> None:
         self._database = database
+        self._abandoned_seconds = abandoned_seconds
         self._connection: Connection | None = None
 
     def take(self) -> bool:
@@ -44,7 +49,7 @@ class RelayTurn:
         with statements_mapped():
             connection = self._database.engine.connect()
             try:
-                if _has_advisory_locks(connection) and not _locked(connection):
+                if _has_advisory_locks(connection) and not _locked(connection, self._abandoned_seconds):
                     connection.close()
                     return False
             except BaseException:
@@ -57,15 +62,17 @@ class RelayTurn:
         """End the turn; nothing when there is none."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()  # rolls back, and with that lets go of the lock
+            # Closing rolls back, and with that lets go of the lock, unless the database has done so already.
+            with connection, suppress(DBAPIError):
+                connection.rollback()
 
 
 def _has_advisory_locks(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def _locked(connection: Connection) -> bool:
-    connection.execute(text(f"SET LOCAL lock_timeout = {RELAY_TURN_WAIT_MILLISECONDS}"))
+def _locked(connection: Connection, abandoned_seconds: float) -> bool:
+    limit_transaction(connection, RELAY_TURN_WAIT_SECONDS, abandoned_seconds)
     try:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": RELAY_LOCK})
     except OperationalError as error:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, create_engine
@@ -19,6 +19,9 @@ from sqlmodel import Session, create_engine
 from services.control_plane.store.outage import CommitUnknown, commit_mapped, statements_mapped
 
 BUSY_TIMEOUT_SECONDS: Final = 10
+"""How long a writer waits for another; longer is an outage."""
+ABANDONED_SECONDS: Final = 10
+"""How long PostgreSQL keeps the locks of a writer that says nothing: its host may have vanished."""
 POOL_SIZE: Final = 8
 POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting, and the relay
 POOL_TIMEOUT_SECONDS: Final = 10
@@ -62,10 +65,35 @@ def _parsed(text: str) -> URL | None:
     return url if url.port is None or 0 < url.port <= MAX_PORT else None
 
 
+def limit_transaction(connection: Connection, lock_seconds: float, abandoned_seconds: float) -> None:
+    """Have PostgreSQL end this transaction's waits for locks, and the transaction if its client is silent.
+
+    Only this one's: a session behind a transaction-pooling proxy is not ours to set.
+    """
+    connection.execute(
+        text(
+            "SELECT set_config('lock_timeout', :lock, true), "
+            "set_config('idle_in_transaction_session_timeout', :abandoned, true)"
+        ),
+        {"lock": _milliseconds(lock_seconds), "abandoned": _milliseconds(abandoned_seconds)},
+    )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
 class Database:
     """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`)."""
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        abandoned_seconds: float = ABANDONED_SECONDS,
+    ) -> None:
+        self._busy_seconds, self._abandoned_seconds = busy_timeout_seconds, abandoned_seconds
         self.engine = _engine_of(url, busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
@@ -105,6 +133,8 @@ class Database:
     def quiet_write(self) -> Iterator[Session]:
         """As `write`, for bookkeeping that nobody waits for."""
         with statements_mapped(), Session(self._writer, expire_on_commit=False) as session:
+            if self.engine.dialect.name == "postgresql":
+                limit_transaction(session.connection(), self._busy_seconds, self._abandoned_seconds)
             yield session
             session.flush()  # what fails until here has changed nothing
             try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,8 @@ from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.sign_in.browser import BrowserSignIn
-from services.control_plane.store.changes import changing, counter
+from services.control_plane.store.advisory_lock import RelayTurn
+from services.control_plane.store.changes import begin_epoch, changing, counter
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
@@ -229,6 +231,46 @@ def test_the_roll_back_of_a_refused_request_may_find_a_dead_connection(
         with database.read() as session:
             counter(session)
         database.close()
+
+
+def test_a_writer_that_vanished_in_its_transaction_holds_up_the_others_for_seconds_only(world: World) -> None:
+    """PostgreSQL itself would wait for a host that is gone as long as its kernel does: two hours."""
+    vanished = Database(world.database_url, abandoned_seconds=0.3)
+
+    def hold() -> None:
+        with changing(vanished), world.database.write() as session:
+            begin_epoch(session, at=1.0)
+            # What had vanished is here again: it must learn that it has changed nothing.
+
+    with pytest.raises(DatabaseUnavailable) as caught:
+        hold()
+    assert type(caught.value) is DatabaseUnavailable
+    vanished.close()
+
+
+def test_a_relay_that_vanished_in_its_turn_gives_it_back(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    vanished = RelayTurn(world.database, abandoned_seconds=0.3)
+    assert vanished.take()
+    other = RelayTurn(world.database)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(other.take).result(timeout=20)
+    other.give_back()
+    vanished.give_back()
+    assert caplog.records == []
+
+
+def test_who_waits_too_long_for_another_writer_is_told_that_nothing_was_changed(world: World) -> None:
+    impatient = Database(world.database_url, busy_timeout_seconds=0.2)
+
+    def wait() -> None:
+        with changing(impatient):
+            raise AssertionError("the lock is another's")
+
+    with changing(world.database), pytest.raises(DatabaseUnavailable, match="lock timeout"):
+        wait()
+    impatient.close()
 
 
 def test_a_pool_without_a_free_connection_is_an_outage(world: World) -> None:
