@@ -7,14 +7,14 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 
-from services.data_plane.relay.egress import HAPPY_EYEBALLS_DELAY_SECONDS, DirectEgress
+from services.data_plane.relay.egress import HAPPY_EYEBALLS_DELAY_SECONDS, DirectEgress, Made
 from services.data_plane.relay.resolver import AddressInfo, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
@@ -243,3 +243,39 @@ async def test_behind_the_check_no_name_is_looked_up() -> None:
     egress = DirectEgress(cast("Resolver", Unchecked()))
     with pytest.raises(socket.gaierror):
         await egress.connect(Endpoint("http", "localhost", 9, ""), asyncio.Protocol)
+
+
+@dataclass
+class Hasty(DirectEgress):
+    """Has the provider do something before anybody can have asked it for anything."""
+
+    end: Callable[[asyncio.Protocol], None]
+
+    def __post_init__(self) -> None:
+        super().__init__(Resolver(AddressPolicy.of(["127.0.0.0/8"])))
+
+    async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
+        made = await super().connect(endpoint, make)
+        self.end(made)
+        return made
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda made: made.data_received(head_bytes("503 Busy", [])), id="it speaks first"),
+        pytest.param(lambda made: made.connection_lost(None), id="it hangs up"),
+    ],
+)
+async def test_a_provider_that_ends_a_connection_before_it_was_asked_is_unreachable_at_once(
+    run_relay: RunRelay, end: Callable[[asyncio.Protocol], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = await run_relay(egress=Hasty(end))
+    async with ScriptedUpstream(keys=KEYS) as upstream:
+        gateway.set_up(f"{upstream.origin}/v1")
+        answer = await gateway.ask(request(close=True))
+        assert b"x-run9-error: upstream_unreachable" in answer
+        assert b"before it was asked" in answer
+        assert upstream.requests == []
+    assert gateway.relay.open_exchanges == 0
+    assert caplog.records == []

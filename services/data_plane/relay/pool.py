@@ -11,7 +11,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from services.data_plane.core.refused import Refused
 from services.data_plane.relay.upstream_connection import UpstreamConnection
+from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.integration import CompiledIntegration
@@ -56,12 +58,16 @@ class Pool:
         return None
 
     async def connect(self, integration: CompiledIntegration) -> UpstreamConnection:
-        """Open a new connection; raises `Refused`."""
+        """Open a new connection that a request may be sent on; raises `Refused`."""
         expires_at = asyncio.get_running_loop().time() + self._limits.upstream_life_seconds
-        return await self._dialer.dial(
+        connection = await self._dialer.dial(
             integration.endpoint,
             lambda: UpstreamConnection(self, integration.pool_key, self._limits, self._batch, expires_at),
         )
+        if not connection.usable:
+            # A server that is too busy says so at once, or hangs up. What it says is no request's answer.
+            raise Refused(Rejection.UPSTREAM_UNREACHABLE, "it ended the connection before it was asked")
+        return connection
 
     def put_back(self, connection: UpstreamConnection, now: float) -> None:
         """Keep a connection whose exchange is over, or close it when it is past its life or one too many."""

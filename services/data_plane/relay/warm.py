@@ -121,7 +121,7 @@ class Warmer:
         finally:
             self._dialling.discard(key)
         now = _now()
-        if connection is None or not connection.usable:
+        if connection is None:
             self.failed += 1
             self._want(key, want.again(now), now)
         elif self._integration_of(key) is None or not self._is_missing(key):
