@@ -76,6 +76,7 @@ def test_a_layout_reads_what_line_by_line_reads_or_nothing(
     by_layout = AnswerLayout(key, 200, b" OK").read(raw + behind, method, LIMITS.max_head_bytes)
     if by_layout is not None:
         head, end = by_layout
+        raw = raw[: raw.index(b"\r\n\r\n") + 4]  # a value may hold the empty line that ends the head
         assert end == len(raw)
         assert _described(head) == _described(cut_response_head(raw, method, LIMITS.max_head_fields))
 
