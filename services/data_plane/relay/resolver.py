@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from services.data_plane.core.refused import Refused
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 DNS_TTL_SECONDS: Final = 30.0
 MAX_CACHED_NAMES: Final = 4096
+LOOK_UP_THREADS: Final = 64
+"""An org has an endpoint for each provider, and a name is asked once at a time: room for dozens of them."""
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 """As `socket.getaddrinfo` gives it: family, type, protocol, canonical name, socket address."""
@@ -28,10 +32,25 @@ LookUp = Callable[[str, int], Awaitable[list[AddressInfo]]]
 """Asks the system for the addresses of (host, port); raises `OSError`."""
 
 
-async def ask_the_system(host: str, port: int) -> list[AddressInfo]:
-    """Look a name up on the event loop's resolver threads."""
-    loop = asyncio.get_running_loop()
-    return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP))
+class SystemLookUp:
+    """Asks the system, on threads of its own: a name that does not answer must keep no other org's waiting.
+
+    Uvloop's look-ups share half of libuv's four threads, so that two names of servers that say nothing would
+    hold up every other for as long as the system waits for them.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int = LOOK_UP_THREADS,
+        get_address_info: Callable[..., Iterable[Any]] = socket.getaddrinfo,
+    ) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="names")
+        self._get = partial(get_address_info, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+
+    async def __call__(self, host: str, port: int) -> list[AddressInfo]:
+        """See `LookUp`."""
+        return list(await asyncio.get_running_loop().run_in_executor(self._threads, self._get, host, port))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +60,20 @@ class _Answer:
 
 
 class Resolver:
-    """Looks names up, each at most once at a time, and keeps the answer for `ttl_seconds`."""
+    """Looks names up, each at most once at a time, and keeps the answer for `ttl_seconds`.
+
+    By `look_up`, which is the system's where none is given.
+    """
 
     def __init__(
         self,
         policy: AddressPolicy,
         *,
-        look_up: LookUp = ask_the_system,
+        look_up: LookUp | None = None,
         ttl_seconds: float = DNS_TTL_SECONDS,
     ) -> None:
         self._policy = policy
-        self._ask = look_up
+        self._ask = look_up or SystemLookUp()
         self._ttl_seconds = ttl_seconds
         self._answers: OrderedDict[tuple[str, int], _Answer] = OrderedDict()
         self._running: dict[tuple[str, int], asyncio.Future[tuple[AddressInfo, ...]]] = {}
