@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import trustme
 
 from services.data_plane.relay.egress import ProxyEgress
@@ -15,7 +16,7 @@ from shared.addresses import AddressPolicy
 from shared.secret import Secret
 from shared.tasks import TaskSet
 from tests.relay.conftest import KEY, RunRelay, raw_upstream, request
-from tests.support.answers import whole
+from tests.support.answers import head_bytes, whole
 from tests.support.scripted_upstream import ScriptedUpstream
 
 KEYS = frozenset({KEY.encode()})
@@ -87,11 +88,15 @@ async def test_a_tls_endpoint_is_reached_through_the_tunnel_and_verified_by_its_
     assert b"proxy-authorization" not in upstream.requests[0].head.lower()
 
 
-async def test_a_refused_tunnel_says_whose_fault_it_is(run_relay: RunRelay) -> None:
+@pytest.mark.parametrize("page", [b"", b"<html>Who are you?</html>"])
+async def test_a_refused_tunnel_says_whose_fault_it_is(run_relay: RunRelay, page: bytes) -> None:
+    never = asyncio.Event()
+
     async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
+        head = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: %d\r\n\r\n" % len(page)
+        writer.write(head + page)
+        await never.wait()  # most proxies keep such a connection open
 
     async with raw_upstream(refusing) as proxy:
         port = int(proxy.rpartition(":")[2].removesuffix("/v1"))
@@ -108,6 +113,20 @@ async def test_a_proxy_that_breaks_off_is_an_error_of_its_own(run_relay: RunRela
         writer.close()
 
     async with raw_upstream(silent) as proxy:
+        port = int(proxy.rpartition(":")[2].removesuffix("/v1"))
+        gateway = await run_relay(egress=ProxyEgress("127.0.0.1", port, None, LOOPBACK))
+        gateway.set_up("http://provider.example/v1")
+        answer = await gateway.ask(request(close=True))
+    assert b"egress proxy did not answer properly" in answer
+
+
+async def test_what_comes_behind_a_tunnels_head_is_no_answer_of_the_endpoint(run_relay: RunRelay) -> None:
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + head_bytes("200 OK", [("Content-Length", "2")]) + b"no")
+        await reader.read()
+
+    async with raw_upstream(hasty) as proxy:
         port = int(proxy.rpartition(":")[2].removesuffix("/v1"))
         gateway = await run_relay(egress=ProxyEgress("127.0.0.1", port, None, LOOPBACK))
         gateway.set_up("http://provider.example/v1")

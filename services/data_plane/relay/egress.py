@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import aiohappyeyeballs
 
+from services.data_plane.core.head_buffer import HEAD_END
 from services.data_plane.core.refused import Refused
 from shared.rejections import Rejection
 
@@ -100,7 +101,7 @@ class ProxyEgress:
         connected = await _open_one_of(infos)
         try:
             await loop.sock_sendall(connected, self._request(endpoint))
-            _check_answer(await _read_head(connected))
+            _check_answer(*await _read_head(connected))
         except BaseException:
             connected.close()
             raise
@@ -156,21 +157,27 @@ async def _hand_over(connected: socket.socket, make: Callable[[], Made]) -> Made
     return protocol
 
 
-async def _read_head(connected: socket.socket) -> bytes:
-    """Read the proxy's answer. Behind it nothing may come: the endpoint speaks only when it is spoken to."""
-    loop, head = asyncio.get_running_loop(), b""
-    while not head.endswith(b"\r\n\r\n"):
+async def _read_head(connected: socket.socket) -> tuple[bytes, bytes]:
+    """Read the proxy's answer; give its head, and what came behind it."""
+    loop, data, end = asyncio.get_running_loop(), b"", -1
+    while end < 0:
         piece = await loop.sock_recv(connected, 4096)
-        head += piece
-        if not piece or len(head) > MAX_PROXY_HEAD_BYTES:
-            raise Refused(
-                Rejection.UPSTREAM_UNREACHABLE, "the operator's egress proxy did not answer properly"
-            )
-    return head
+        data += piece
+        if not piece or len(data) > MAX_PROXY_HEAD_BYTES:
+            raise _not_proper()
+        end = data.find(HEAD_END)
+    return data[: end + len(HEAD_END)], data[end + len(HEAD_END) :]
 
 
-def _check_answer(head: bytes) -> None:
+def _check_answer(head: bytes, behind: bytes) -> None:
+    """A refusal may carry a page. Behind a tunnel nothing comes: the endpoint speaks when it is spoken to."""
     if not _ESTABLISHED.match(head):
         status = head[9:12].decode("latin-1") if head.startswith(b"HTTP/1.") else "none"
         detail = f"the operator's egress proxy refused the tunnel, status {status}"
         raise Refused(Rejection.UPSTREAM_UNREACHABLE, detail)
+    if behind:
+        raise _not_proper()
+
+
+def _not_proper() -> Refused:
+    return Refused(Rejection.UPSTREAM_UNREACHABLE, "the operator's egress proxy did not answer properly")
