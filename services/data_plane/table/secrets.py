@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -116,9 +117,12 @@ class SecretLoader:
             result = await asyncio.shield(flight)
         finally:
             # Only now, when a caller has the document in hand: a flight that were forgotten as it lands would
-            # leave a moment in which another caller starts a second one.
+            # leave a moment in which another caller starts a second one. But one that everybody has left is
+            # forgotten then, or it would keep the document, or tell of its failure at any later time.
             if flight.done():
-                self._flights.pop(wanted, None)
+                self._forget_flight(wanted, flight)
+            else:
+                flight.add_done_callback(partial(self._forget_flight, wanted))
         if isinstance(result, SecretUnavailable):
             raise SecretUnavailable(str(result))
         return result
@@ -132,6 +136,12 @@ class SecretLoader:
         await self._tasks.aclose()
         await self._reader.aclose()
 
+    def _forget_flight(
+        self, wanted: Wanted, flight: asyncio.Task[SecretDocument | SecretUnavailable]
+    ) -> None:
+        if self._flights.get(wanted) is flight:
+            del self._flights[wanted]
+
     def _remembered_failure(self, wanted: Wanted) -> SecretUnavailable | None:
         known = self._failures.get(wanted)
         if known is None:
@@ -144,7 +154,8 @@ class SecretLoader:
 
     async def _fly(self, wanted: Wanted) -> SecretDocument | SecretUnavailable:
         try:
-            async with self._slots, asyncio.timeout(self._read_seconds):
+            # The wait in line counts too: a store that says nothing must not keep who is last for minutes.
+            async with asyncio.timeout(self._read_seconds), self._slots:
                 return await self._reader.read(*wanted)
         except SecretUnavailable as error:
             return self._remember(wanted, error)

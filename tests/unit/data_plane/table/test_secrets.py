@@ -137,3 +137,35 @@ async def test_a_caller_that_comes_as_the_read_lands_starts_no_second_one() -> N
     await first
     assert len(bench.reader.reads) == 1
     assert not bench.loader._flights
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_nothing_is_kept_of_a_read_that_everybody_has_left(
+    is_there: bool,  # noqa: FBT001  # pytest passes it by name
+) -> None:
+    bench = Bench()
+    bench.reader.gate = asyncio.Event()
+    if is_there:
+        bench.reader.put(1, document())
+    leaving = asyncio.gather(bench.loader.get("acme", "openai", 1))
+    while not bench.reader.at_once:  # noqa: ASYNC110  # one turn at a time
+        await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    bench.reader.gate.set()
+    while bench.reader.at_once:  # noqa: ASYNC110  # same
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert not bench.loader._flights
+    bench.reader.put(1, document())
+    bench.now += 60
+    assert (await bench.loader.get("acme", "openai", 1)).org == "acme"
+
+
+async def test_who_waits_in_line_waits_no_longer_than_a_read_may_take() -> None:
+    bench = Bench(max_concurrent=1, read_seconds=0.05)
+    await bench.loader._slots.acquire()
+    async with asyncio.timeout(10):
+        with pytest.raises(SecretUnavailable, match="did not answer in time"):
+            await bench.loader.get("acme", "openai", 1)
+    assert bench.reader.reads == []
