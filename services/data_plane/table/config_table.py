@@ -77,13 +77,20 @@ class ConfigTable:
         return NotReady.MISSING if slot is None else slot.answer
 
     async def load(self, org: str, provider: ProviderName) -> None:
-        """Bring the pinned secret of an enabled integration into memory; a failure becomes its nack."""
-        slot = self._slots[provider].get(org)
-        if slot is None or not slot.wants_secret:
-            return
-        row = slot.row
+        """Bring the pinned secret of an enabled integration into memory; a failure becomes its nack.
+
+        Where another version is pinned meanwhile, that one: who waits here has no use for the one before.
+        """
+        tried = None
+        while (slot := self._slots[provider].get(org)) and slot.wants_secret:
+            if slot.row.secret_version == tried:
+                return
+            tried = slot.row.secret_version
+            await self._load_version(slot.row)
+
+    async def _load_version(self, row: IntegrationRow) -> None:
         try:
-            document = await self._loader.get(org, provider, row.secret_version)
+            document = await self._loader.get(row.org, row.provider, row.secret_version)
             compiled = compile_integration(row, document, allow_plain_http=self._allow_plain_http)
         except (SecretUnavailable, CompileError) as error:
             self._refuse(row, str(error))

@@ -206,6 +206,25 @@ async def test_a_secret_that_arrives_after_the_integration_moved_on_is_thrown_aw
     assert bench.found() is NotReady.MISSING
 
 
+async def test_who_waits_for_a_secret_that_is_replaced_meanwhile_gets_the_new_one() -> None:
+    bench = Bench()
+    bench.snapshot()
+    bench.reader.put(2, document(key="sk-2"))
+    bench.reader.gate = asyncio.Event()
+    bench.truth.put(row())
+    bench.follow()
+    loading = asyncio.gather(bench.table.load("acme", "openai"))
+    await asyncio.sleep(0)
+    bench.truth.put(row(version=2))
+    bench.follow()
+    bench.reader.gate.set()
+    await loading
+    found = bench.found()
+    assert isinstance(found, CompiledIntegration)
+    assert found.secret_version == 2
+    assert bench.reader.reads == [("acme", "openai", 1), ("acme", "openai", 2)]
+
+
 async def test_many_loads_of_one_secret_are_one_read() -> None:
     bench = Bench()
     bench.snapshot()
