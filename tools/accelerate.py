@@ -31,6 +31,7 @@ COMPILED: Final = (
     "services/data_plane/relay/box_*.py",
     "services/data_plane/relay/exchange.py",
     "services/data_plane/relay/pool.py",
+    "services/data_plane/relay/preparation.py",
     "services/data_plane/relay/relay.py",
     "services/data_plane/relay/room.py",
     "services/data_plane/relay/tls.py",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from services.data_plane.core.integration import NotReady
+from services.data_plane.relay.resolver import AddressInfo, Resolver
+from shared.addresses import AddressPolicy
 from tests.relay.conftest import KEY, RunRelay, request
 from tests.support.answers import chunk_bytes, head_bytes, whole
 from tests.support.scripted_upstream import ScriptedUpstream, Send, WaitFor
@@ -84,3 +87,39 @@ async def test_a_changed_endpoint_drains_the_old_pool(run_relay: RunRelay) -> No
         await gateway.settled(lambda: old.closed == 1)
         client.send(request())
         assert (await client.read_answer())[1] == b"new"
+
+
+class HeldName:
+    """Every name is of this machine, which is told once it is released."""
+
+    def __init__(self) -> None:
+        self.asked, self.released = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, host: str, port: int) -> list[AddressInfo]:  # noqa: ARG002  # the seam's signature
+        self.asked.set()
+        await self.released.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["the key", "the endpoint"])
+async def test_what_is_replaced_while_a_request_waits_for_its_connection_is_not_used(
+    run_relay: RunRelay,
+    moved: bool,  # noqa: FBT001  # a parameter of the test
+) -> None:
+    name, new_key = HeldName(), "sk-org-new-key-0123456789"
+    gateway = await run_relay(resolver=Resolver(AddressPolicy.of(["127.0.0.0/8"]), look_up=name))
+    keys = frozenset({new_key.encode()})
+    async with ScriptedUpstream(keys=keys) as old, ScriptedUpstream(keys=keys) as new:
+        gateway.set_up(f"{old.origin}/v1".replace("127.0.0.1", "provider.test"))
+        client = await gateway.connect()
+        client.send(request())
+        await name.asked.wait()
+        server = new if moved else old
+        server.queue(whole(b"ok"))
+        origin = server.origin.replace("127.0.0.1", "provider.test")
+        gateway.set_up(f"{origin}/v1", key=new_key, version=2)
+        gateway.relay.config_changed("org-0", "openai")
+        name.released.set()
+        assert (await client.read_answer())[1] == b"ok"
+    assert [seen.credentials for seen in server.requests] == [[new_key.encode()]]
+    assert not moved or (old.requests, old.accepted - old.closed) == ([], 0)

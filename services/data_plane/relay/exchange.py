@@ -22,6 +22,7 @@ from services.data_plane.core.response_rules import (
     prepare_response,
 )
 from services.data_plane.core.usage import WHOLE_BYTES, Tapped, UsageTap
+from services.data_plane.relay.preparation import bring_connection
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -138,10 +139,10 @@ class Exchange:
 
     async def _prepare(self, found: CompiledIntegration | NotReady, *, fresh: bool = False) -> None:
         """Bring the secret and a connection, a `fresh` one where a pooled one has just failed."""
-        pool = self._relay.pool
         try:
-            integration = found if isinstance(found, CompiledIntegration) else await self._load()
-            upstream = (None if fresh else pool.take(integration)) or await pool.connect(integration)
+            integration, upstream = await bring_connection(
+                self._relay, self.record.org, self.memo.route.provider.name, found, fresh=fresh
+            )
         except Refused as refused:
             self.refuse(refused)
             return
@@ -154,14 +155,7 @@ class Exchange:
         if self.stage is _PREPARING:
             self._send(integration, upstream)
         else:
-            pool.put_back(upstream, self._relay.now())
-
-    async def _load(self) -> CompiledIntegration:
-        await self._relay.table.load(self.record.org, self.memo.route.provider.name)
-        found = self._look_up()
-        if isinstance(found, CompiledIntegration):
-            return found
-        raise refused_because(found)
+            self._relay.pool.put_back(upstream, self._relay.now())
 
     def _send(self, integration: CompiledIntegration, upstream: UpstreamConnection) -> None:
         box_connection, record = self._box_connection, self.record
@@ -193,8 +187,8 @@ class Exchange:
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of the body waits for a connection."""
-        return sum(map(len, self._unsent))
+        """How much of the body waits for a connection: all that has come, until there is one."""
+        return self.record.bytes_up if self.stage is _PREPARING else 0
 
     def check_deadline(self, now: float, *, body_awaited: bool, stalled: bool) -> None:
         """Cut what has taken too long.
@@ -311,9 +305,8 @@ class Exchange:
             # Nothing of the answer came over a connection that had been idle: it was dead before we wrote.
             self.stage = _PREPARING
             self.record.reused = False
-            assert self.integration is not None
             self._task = self._relay.tasks.start(
-                self._prepare(self.integration, fresh=True), "repeat an exchange"
+                self._prepare(self._look_up(), fresh=True), "repeat an exchange"
             )
         else:
             self.refuse(Refused(Rejection.UPSTREAM_UNREACHABLE, "it closed the connection without an answer"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from services.data_plane.core.integration import NotReady
 from tests.support.config_truth import row
-from tests.unit.data_plane.table.test_config_table import Bench
+from tests.support.table_bench import TableBench
 
 
 async def test_what_was_replaced_while_switched_off_does_not_come_back() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     bench.truth.put(row(enabled=False))
     bench.follow()
@@ -20,7 +20,7 @@ async def test_what_was_replaced_while_switched_off_does_not_come_back() -> None
 
 
 async def test_what_is_replaced_as_it_is_switched_on_does_not_serve_the_old_key() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     bench.truth.put(row(enabled=False))
     bench.follow()

@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
-from services.data_plane.table.config_table import STALE_SECONDS, ConfigTable
+from services.data_plane.table.config_table import STALE_SECONDS
 from services.data_plane.table.position import Position, Verdict
-from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
-from services.data_plane.table.secrets import SecretLoader
 from shared.box_token import public_key_text
 from shared.config_feed import NodeRow, OrgRow, Snapshot
-from shared.providers import PROVIDERS, ProviderName
-from tests.support.config_truth import FakeSecretReader, Truth, document, row
+from tests.support.config_truth import document, row
+from tests.support.table_bench import MAX_AGE_SECONDS, TableBench
 
-MAX_AGE_SECONDS = 100.0
 ACME = OrgRow("acme", "Acme", ("ann@acme.example",))
 NODE = NodeRow("node-1", "kid-1", public_key_text(Ed25519PrivateKey.generate().public_key()))
 
 
-@dataclass
-class Bench:
-    """A table with a truth that it follows, a store, and a clock."""
-
-    prefetch: bool = True
-    truth: Truth = field(default_factory=Truth)
-    reader: FakeSecretReader = field(default_factory=FakeSecretReader)
-    now: float = 1_000.0
-    cuts: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.table = ConfigTable(
-            SecretLoader(self.reader, monotonic=lambda: self.now),
-            clock=lambda: self.now,
-            max_age_seconds=MAX_AGE_SECONDS,
-            allow_plain_http=False,
-            prefetch_max_orgs=PREFETCH_MAX_ORGS if self.prefetch else 0,
-        )
-        self.table.subscribe(lambda org, provider: self.cuts.append((org, provider)))
-
-    def snapshot(self) -> Verdict:
-        return self.table.apply_snapshot(self.truth.now)
-
-    def follow(self) -> None:
-        """Apply every event that the table has not seen."""
-        assert self.table.position is not None
-        for event in self.truth.events[self.table.position.revision :]:
-            assert self.table.apply_event(event) is Verdict.ACCEPT
-
-    def found(self, org: str = "acme", provider: ProviderName = "openai") -> CompiledIntegration | NotReady:
-        return self.table.look_up(org, provider)
-
-    async def loaded(self, version: int = 1, **secret: str) -> CompiledIntegration:
-        """Set up acme's OpenAI with this version, and load it."""
-        self.reader.put(version, document(**secret))  # type: ignore[arg-type]  # texts by name
-        self.truth.put(row(version=version))
-        if self.table.position is None:
-            self.snapshot()
-        self.follow()
-        await self.table.load("acme", "openai")
-        found = self.found()
-        assert isinstance(found, CompiledIntegration)
-        return found
-
-
 def test_without_any_snapshot_nothing_is_called_missing() -> None:
-    assert Bench().found() is NotReady.UNKNOWN
+    assert TableBench().found() is NotReady.UNKNOWN
 
 
 async def test_an_integration_is_missing_then_loading_then_there() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     assert bench.found() is NotReady.MISSING
     bench.truth.put(row())
@@ -88,7 +36,7 @@ async def test_an_integration_is_missing_then_loading_then_there() -> None:
 
 
 async def test_disabling_applies_at_once_and_enabling_needs_no_new_read() -> None:
-    bench = Bench()
+    bench = TableBench()
     before = await bench.loaded()
     bench.truth.put(row(enabled=False))
     bench.follow()
@@ -100,7 +48,7 @@ async def test_disabling_applies_at_once_and_enabling_needs_no_new_read() -> Non
 
 
 async def test_disabling_and_clearing_cut_running_streams() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     bench.truth.put(row(enabled=False))
     bench.follow()
@@ -112,7 +60,7 @@ async def test_disabling_and_clearing_cut_running_streams() -> None:
 
 
 async def test_a_snapshot_without_the_row_clears_and_cuts_it() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     bench.truth.clear("acme", "openai")
     bench.snapshot()
@@ -121,7 +69,7 @@ async def test_a_snapshot_without_the_row_clears_and_cuts_it() -> None:
 
 
 async def test_what_is_cut_is_already_gone_when_the_subscriber_looks() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     seen: list[object] = []
     bench.table.subscribe(lambda _org, _provider: seen.append(bench.found()))
@@ -134,7 +82,7 @@ async def test_what_is_cut_is_already_gone_when_the_subscriber_looks() -> None:
 
 
 async def test_a_rotated_key_serves_the_old_one_until_the_new_one_is_in_and_cuts_nothing() -> None:
-    bench = Bench()
+    bench = TableBench()
     old = await bench.loaded(key="sk-old")
     bench.truth.put(row(version=2))
     bench.follow()
@@ -145,14 +93,14 @@ async def test_a_rotated_key_serves_the_old_one_until_the_new_one_is_in_and_cuts
 
 
 async def test_a_changed_endpoint_cuts_once_the_new_secret_is_in() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     await bench.loaded(2, endpoint="https://other.example/v1")
     assert bench.cuts == [("acme", "openai")]
 
 
 async def test_a_version_that_cannot_be_read_is_a_nack_and_the_last_good_one_keeps_serving() -> None:
-    bench = Bench()
+    bench = TableBench()
     old = await bench.loaded()
     bench.truth.put(row(version=2))
     bench.follow()
@@ -166,7 +114,7 @@ async def test_a_version_that_cannot_be_read_is_a_nack_and_the_last_good_one_kee
 
 
 async def test_an_endpoint_that_policy_forbids_is_a_nack() -> None:
-    bench = Bench()
+    bench = TableBench()
     old = await bench.loaded()
     bench.reader.put(2, document(endpoint="http://10.0.0.1/v1"))
     bench.truth.put(row(version=2))
@@ -177,7 +125,7 @@ async def test_an_endpoint_that_policy_forbids_is_a_nack() -> None:
 
 
 async def test_a_forged_event_cannot_aim_a_key() -> None:
-    bench = Bench()
+    bench = TableBench()
     good = await bench.loaded(key="sk-acme")
     bench.reader.put(9, document(org="evil", endpoint="https://evil.example/v1"))
     bench.reader.documents["acme", "openai", 9] = bench.reader.documents["evil", "openai", 9]
@@ -188,7 +136,7 @@ async def test_a_forged_event_cannot_aim_a_key() -> None:
 
 
 async def test_a_secret_that_arrives_after_the_integration_moved_on_is_thrown_away() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     bench.reader.put(1, document(key="sk-1"))
     bench.reader.gate = asyncio.Event()
@@ -207,7 +155,7 @@ async def test_a_secret_that_arrives_after_the_integration_moved_on_is_thrown_aw
 
 
 async def test_who_waits_for_a_secret_that_is_replaced_meanwhile_gets_the_new_one() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     bench.reader.put(2, document(key="sk-2"))
     bench.reader.gate = asyncio.Event()
@@ -226,7 +174,7 @@ async def test_who_waits_for_a_secret_that_is_replaced_meanwhile_gets_the_new_on
 
 
 async def test_many_loads_of_one_secret_are_one_read() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     bench.reader.put(1, document())
     bench.truth.put(row())
@@ -238,7 +186,7 @@ async def test_many_loads_of_one_secret_are_one_read() -> None:
 
 
 async def test_a_config_that_is_too_old_is_unknown_until_it_is_confirmed() -> None:
-    bench = Bench()
+    bench = TableBench()
     there = await bench.loaded()
     bench.now += MAX_AGE_SECONDS
     assert bench.found() is there
@@ -250,7 +198,7 @@ async def test_a_config_that_is_too_old_is_unknown_until_it_is_confirmed() -> No
 
 
 def test_a_beat_of_here_is_word_from_the_control_plane_and_silence_is_stale() -> None:
-    bench = Bench()
+    bench = TableBench()
 
     def is_stale() -> bool:
         return bench.table.is_stale
@@ -266,7 +214,7 @@ def test_a_beat_of_here_is_word_from_the_control_plane_and_silence_is_stale() ->
 
 
 async def test_without_prefetch_only_a_version_in_use_is_wished_for() -> None:
-    bench = Bench(prefetch=False)
+    bench = TableBench(prefetch=False)
     bench.snapshot()
     bench.truth.put(row())
     bench.follow()
@@ -278,7 +226,7 @@ async def test_without_prefetch_only_a_version_in_use_is_wished_for() -> None:
 
 
 def test_a_disabled_integration_is_not_wished_for() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.truth.put(row(enabled=False))
     bench.snapshot()
     assert bench.table.wanted() == []
@@ -286,7 +234,7 @@ def test_a_disabled_integration_is_not_wished_for() -> None:
 
 
 async def test_an_event_lets_a_failed_secret_be_read_again_at_once() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     bench.truth.put(row())
     bench.follow()
@@ -296,7 +244,7 @@ async def test_an_event_lets_a_failed_secret_be_read_again_at_once() -> None:
 
 
 async def test_a_snapshot_that_tells_of_a_change_lets_it_be_read_again_at_once_too() -> None:
-    bench = Bench()
+    bench = TableBench()
     await bench.loaded()
     bench.truth.put(row(version=2))
     bench.follow()
@@ -314,7 +262,7 @@ async def test_a_snapshot_that_tells_of_a_change_lets_it_be_read_again_at_once_t
 
 
 def test_orgs_and_nodes_come_and_go() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     bench.truth.put_org(ACME)
     bench.truth.put_node(NODE)
@@ -331,7 +279,7 @@ def test_orgs_and_nodes_come_and_go() -> None:
 
 
 def test_counts_tell_what_is_held() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.truth.put(row())
     bench.truth.put(row("other", enabled=False))
     bench.truth.put_org(ACME)
@@ -340,7 +288,7 @@ def test_counts_tell_what_is_held() -> None:
 
 
 def test_a_restored_database_is_believed_although_its_revision_is_lower() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.truth.put(row())
     bench.truth.put(row("other"))
     bench.snapshot()
@@ -351,69 +299,6 @@ def test_a_restored_database_is_believed_although_its_revision_is_lower() -> Non
 
 
 def test_an_event_before_any_snapshot_is_not_applied() -> None:
-    bench = Bench()
+    bench = TableBench()
     assert bench.table.apply_event(bench.truth.put(row())) is Verdict.RESYNC
     assert bench.found() is NotReady.UNKNOWN
-
-
-# -- what the table holds is always what was true at its revision
-
-CHANGES = st.lists(
-    st.tuples(
-        st.sampled_from(["put", "off", "clear", "org", "no org", "node", "no node"]), st.integers(0, 3)
-    ),
-    max_size=25,
-)
-
-
-def change(truth: Truth, what: str, number: int) -> None:
-    provider = list(PROVIDERS)[number % 2]
-    org, node = f"org-{number // 2}", replace(NODE, node=f"node-{number}", kid=f"kid-{number}")
-    match what:
-        case "put" | "off":
-            truth.put(row(org, provider, enabled=what == "put", version=truth.now.revision + 1))
-        case "clear":
-            truth.clear(org, provider)
-        case "org":
-            truth.put_org(OrgRow(org, f"name at {truth.now.revision}", ()))
-        case "no org":
-            truth.remove_org(OrgRow(org, "", ()))
-        case "node":
-            truth.put_node(node)
-        case "no node":
-            truth.remove_node(node)
-
-
-def held(table: ConfigTable) -> tuple[object, ...]:
-    """Everything that the feed has told the table, in comparable form."""
-    rows = {slot.row for by_org in table._slots.values() for slot in by_org.values()}
-    nodes = {known[0] for known in table._nodes._nodes.values()}
-    return rows, set(table._orgs.values()), nodes
-
-
-def told(snapshot: Snapshot) -> tuple[object, ...]:
-    return set(snapshot.integrations), set(snapshot.orgs), set(snapshot.nodes)
-
-
-@pytest.mark.parametrize("prefetch", [True, False])
-@settings(max_examples=150, deadline=None)
-@given(changes=CHANGES, schedule=st.lists(st.tuples(st.booleans(), st.integers(0, 24)), max_size=60))
-def test_lost_repeated_and_reordered_events_and_old_snapshots_never_make_an_untrue_table(
-    prefetch: bool,  # noqa: FBT001  # a parameter of the test
-    changes: list[tuple[str, int]],
-    schedule: list[tuple[bool, int]],
-) -> None:
-    bench = Bench(prefetch=prefetch)
-    for what, number in changes:
-        change(bench.truth, what, number)
-    for is_event, index in schedule:
-        if is_event and bench.truth.events:
-            bench.table.apply_event(bench.truth.events[index % len(bench.truth.events)])
-        elif not is_event:
-            bench.table.apply_snapshot(bench.truth.snapshots[index % len(bench.truth.snapshots)])
-        if bench.table.position is not None:
-            assert held(bench.table) == told(bench.truth.snapshots[bench.table.position.revision])
-    assert bench.snapshot() is Verdict.ACCEPT
-    assert held(bench.table) == told(bench.truth.now)
-    wanted = {(one.org, one.provider) for one in bench.truth.now.integrations if one.enabled and prefetch}
-    assert set(bench.table.wanted()) == wanted

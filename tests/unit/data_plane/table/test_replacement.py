@@ -14,7 +14,8 @@ from services.data_plane.table.position import Position, Verdict
 from services.data_plane.table.replacement import SLICE_ROWS
 from shared.config_feed import OrgRow, Snapshot
 from tests.support.config_truth import document, row
-from tests.unit.data_plane.table.test_config_table import CHANGES, Bench, change, held, told
+from tests.support.table_bench import TableBench
+from tests.unit.data_plane.table.test_config_table_truth import CHANGES, change, held, told
 
 MANY = 5 * SLICE_ROWS
 EVENT, SNAPSHOT, SECRET = 0, 1, 2
@@ -27,14 +28,14 @@ def crowd(number: int, revision: int = 1) -> Snapshot:
     )
 
 
-def grown(bench: Bench) -> tuple[int, int]:
+def grown(bench: TableBench) -> tuple[int, int]:
     """How much is built beside the table: (integrations, orgs)."""
     becoming = bench.table._becoming
     return (0, 0) if becoming is None else (len(becoming.slots["openai"]), len(becoming.orgs))
 
 
 def test_no_slice_takes_more_rows_than_its_share() -> None:
-    bench = Bench()
+    bench = TableBench()
     before = (0, 0)
     for _ in bench.table.apply_in_slices(crowd(MANY)):
         now = grown(bench)
@@ -46,7 +47,7 @@ def test_no_slice_takes_more_rows_than_its_share() -> None:
 
 
 def test_cuts_come_in_slices_too() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.table.apply_snapshot(crowd(MANY))
     told_before = 0
     for _ in bench.table.apply_in_slices(crowd(1, revision=2)):
@@ -56,7 +57,7 @@ def test_cuts_come_in_slices_too() -> None:
 
 
 async def test_the_last_good_key_serves_when_it_arrives_while_its_successor_is_taken_in() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.reader.put(1, document())
     bench.truth.put(row())
     bench.snapshot()
@@ -72,7 +73,7 @@ async def test_the_last_good_key_serves_when_it_arrives_while_its_successor_is_t
 
 
 def test_what_is_cleared_meanwhile_and_there_again_begins_anew() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.truth.put(row())
     bench.snapshot()
     cleared = bench.truth.clear("acme", "openai")
@@ -86,7 +87,7 @@ def test_what_is_cleared_meanwhile_and_there_again_begins_anew() -> None:
 
 
 async def test_a_key_that_could_not_be_read_is_no_nack_of_its_successor() -> None:
-    bench = Bench(prefetch=False)
+    bench = TableBench(prefetch=False)
     bench.truth.put(row())
     bench.snapshot()
     bench.truth.put(row(version=2))
@@ -99,7 +100,7 @@ async def test_a_key_that_could_not_be_read_is_no_nack_of_its_successor() -> Non
 
 
 def test_events_that_tell_more_meanwhile_win() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     first = bench.truth.put(row())
     old = bench.truth.now
@@ -114,7 +115,7 @@ def test_events_that_tell_more_meanwhile_win() -> None:
 
 
 def test_one_that_is_given_up_changes_nothing() -> None:
-    bench = Bench()
+    bench = TableBench()
     bench.snapshot()
     slices = bench.table.apply_in_slices(crowd(3), 1)
     next(slices)
@@ -136,11 +137,11 @@ def test_whatever_comes_between_slices_never_makes_an_untrue_table(
     schedule: list[tuple[int, int]],
     rows_per_slice: int,
 ) -> None:
-    asyncio.run(interleave(Bench(prefetch=prefetch), changes, schedule, rows_per_slice))
+    asyncio.run(interleave(TableBench(prefetch=prefetch), changes, schedule, rows_per_slice))
 
 
 async def interleave(
-    bench: Bench, changes: list[tuple[str, int]], schedule: list[tuple[int, int]], rows_per_slice: int
+    bench: TableBench, changes: list[tuple[str, int]], schedule: list[tuple[int, int]], rows_per_slice: int
 ) -> None:
     for what, number in changes:
         change(bench.truth, what, number)
