@@ -145,13 +145,25 @@ async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: 
     return page
 
 
-async def somebody_was_faster(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+async def changed_in_another_window(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await both_on(portal, open_page)
     await portal.set_up("openai", enabled=False)
     card = page.card("openai")
     await card.get_by_role("switch").click()
     await card.get_by_role("button", name="Save OpenAI").click()
-    await expect(card).to_contain_text("Somebody was faster.")
+    await expect(card).to_contain_text("Changed in another window. You")
+    return page
+
+
+async def somebody_was_faster(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await both_on(portal, open_page)
+    await (await portal.second_owner()).switch(portal.org, "openai", enabled=False)
+    card = page.card("openai")
+    await card.get_by_role("switch").click()
+    await card.get_by_role("button", name="Save OpenAI").click()
+    await expect(card).to_contain_text(
+        f"Somebody was faster. {MEMBER} switched it off just now. Nothing of yours was saved."
+    )
     return page
 
 
@@ -210,8 +222,8 @@ STATES: Final[tuple[State, ...]] = (
     my_orgs, nothing_set_up, both_on, off, about_to_switch_off, snippets_shown, a_key_of_the_other_provider,
     faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, a_saved_key_that_works,
     a_saved_key_that_is_refused, a_saved_key_whose_provider_is_down, a_saved_key_that_cannot_be_tested_now,
-    somebody_was_faster, asked_to_clear, a_member_looks, members, history, not_my_org, signed_out,
-    a_used_link, the_session_has_ended,
+    changed_in_another_window, somebody_was_faster, asked_to_clear, a_member_looks, members, history,
+    not_my_org, signed_out, a_used_link, the_session_has_ended,
 )  # fmt: skip
 
 

@@ -52,6 +52,11 @@ test("somebody else's change is named by its parts", () => {
   assert.equal(words.listed(["a", "b", "c"]), "a, b and c");
 });
 
+test("a person begins a sentence, and an address stays as it is", () => {
+  const said = (actor) => words.capital(words.who(actor, "me@a.test"));
+  assert.deepEqual(["me@a.test", "platform", "", "bo@a.test"].map(said), ["You", "The platform", "Somebody", "bo@a.test"]);
+});
+
 test("history reads as sentences", () => {
   const put = (changed, state) => words.change({ action: "integration.put", target: "openai", details: { changed, state } });
   assert.equal(put(["api_key", "endpoint", "enabled"], "enabled"), "Set the key and endpoint of OpenAI, switched on");

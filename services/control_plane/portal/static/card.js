@@ -11,7 +11,7 @@ import { orgPath, rest } from "./rest.js";
 import { watchRollout, watchTraffic } from "./rollout_watch.js";
 import { snippetBox } from "./snippet_box.js";
 import { trialBegun, trialBox } from "./trial_box.js";
-import { ago, differences, listed, rollout, savedKey, status, who } from "./words.js";
+import { ago, capital, differences, listed, rollout, savedKey, status, who } from "./words.js";
 
 export class Card {
   constructor(org, me, saved) {
@@ -344,7 +344,7 @@ export class Card {
     const author = who(current.updated_by, this.me);
     this.#tell(
       "warn",
-      h("p", {}, h("strong", {}, author === "you" ? "Changed in another window. " : "Somebody was faster. "), `${author[0].toUpperCase()}${author.slice(1)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
+      h("p", {}, h("strong", {}, author === "you" ? "Changed in another window. " : "Somebody was faster. "), `${capital(author)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
       h("div", { class: "actions start" }, reload, overwrite),
     );
     reload.focus();

@@ -5,7 +5,7 @@ import { h, newId, say } from "./dom.js";
 import { heading } from "./frame.js";
 import { PROVIDERS } from "./providers.js";
 import { all, orgPath, rest } from "./rest.js";
-import { change, changeDetails, count, moment, who } from "./words.js";
+import { capital, change, changeDetails, count, moment, who } from "./words.js";
 
 const PAGE = 50;
 
@@ -87,10 +87,6 @@ function row(entry, me) {
     h("td", { "data-label": "Who" }, capital(who(entry.actor, me))),
     h("td", { "data-label": "When" }, h("time", { datetime: entry.at }, moment(entry.at))),
   );
-}
-
-function capital(text) {
-  return text === "you" || text.startsWith("the ") ? text[0].toUpperCase() + text.slice(1) : text;
 }
 
 async function exportCsv(list, button) {

@@ -39,6 +39,11 @@ export function who(actor, me) {
   return actor === "platform" ? "the platform" : actor;
 }
 
+/** A person at the start of a sentence: "You", "The platform"; an address stays as it is. */
+export function capital(person) {
+  return person.includes("@") ? person : person[0].toUpperCase() + person.slice(1);
+}
+
 /** "set 3 Nov by you". */
 export function savedKey(key, me, now = new Date()) {
   return `set ${day(key.updated_at, now)} by ${who(key.updated_by, me)}`;
