@@ -1,17 +1,18 @@
 // One provider's card for an owner: what is typed, what is saved, and the way from one to the other.
 
 import { askToClear } from "./clear_dialog.js";
+import { conflictNotice } from "./conflict_notice.js";
 import { attribute, h, newId, say } from "./dom.js";
 import { changes, faults, isDirty, requestBody, trialBody, triesSavedKey, untouched } from "./draft.js";
 import { endpointHint, requestTarget } from "./endpoint_rules.js";
 import { copyButton, row, textField, toggle } from "./fields.js";
-import { keyHint } from "./key_rules.js";
+import { KeyField } from "./key_field.js";
 import { PROVIDERS } from "./providers.js";
 import { orgPath, rest } from "./rest.js";
 import { watchRollout, watchTraffic } from "./rollout_watch.js";
 import { snippetBox } from "./snippet_box.js";
 import { trialBegun, trialBox } from "./trial_box.js";
-import { ago, capital, differences, listed, rollout, savedKey, status, who } from "./words.js";
+import { rollout, status } from "./words.js";
 
 export class Card {
   constructor(org, me, saved) {
@@ -49,7 +50,11 @@ export class Card {
     const id = newId("card");
     this.chip = h("span", { class: "chip" });
     this.notice = h("div", { class: "notices", role: "alert" });
-    this.key = textField({ type: "password", oninput: () => this.#typed("key"), onblur: (event) => this.#left("key", event) });
+    this.key = new KeyField(this.provider, this.me, {
+      ontyped: () => this.#typed("key"),
+      onleft: (event) => this.#left("key", event),
+      onturned: () => this.#turned(),
+    });
     this.endpoint = textField({
       placeholder: defaultEndpoint,
       oninput: () => this.#typed("endpoint"),
@@ -77,15 +82,9 @@ export class Card {
   }
 
   #rows(saved) {
-    this.savedKey = h("span", { class: "saved-key" });
-    this.replace = h("button", { type: "button", class: "button small", onclick: () => this.#startReplacing() }, "Replace");
-    this.keep = h("button", { type: "button", class: "button small quiet", onclick: () => this.#stopReplacing() }, "Keep saved key");
-    this.reveal = h("button", { type: "button", class: "button small quiet", "aria-pressed": "false", onclick: () => this.#show() }, "Show");
-    this.keySaved = h("div", { class: "line" }, this.savedKey, this.replace);
-    this.keyTyped = h("div", { class: "line" }, this.key.input, this.reveal, this.keep);
     return [
       row("Enabled", this.enabled.element, { below: [this.switchHint] }),
-      row("Upstream API Key", [this.keySaved, this.keyTyped], { labelFor: this.key.id, below: this.key.below }),
+      this.key.element,
       row("Custom Endpoint", this.endpoint.input, { labelFor: this.endpoint.id, below: this.endpoint.below }),
       row("Local Base URL", h("div", { class: "line" }, h("code", { class: "base-url" }, saved.local_base_url), copyButton(`the base URL of ${this.provider.title}`, () => saved.local_base_url))),
     ];
@@ -118,37 +117,26 @@ export class Card {
     this.saved = saved;
     this.etag = etag;
     this.draft = untouched(saved);
-    this.isReplacing = saved.state === "not_set_up";
-    this.#forgetTyping();
+    this.key.isReplacing = saved.state === "not_set_up";
+    this.key.forget();
+    this.touched.clear();
+    this.serverFaults = {};
     this.endpoint.input.value = this.draft.endpoint;
     this.enabled.set(this.draft.enabled);
     this.#render();
   }
 
-  /** Take the typed key out of the page. */
-  #forgetTyping() {
-    this.key.input.value = "";
-    this.#show(false);
-    this.touched.clear();
-    this.serverFaults = {};
-  }
-
   #typed(field, value = null) {
     this.draft = {
-      key: this.isReplacing ? this.key.input.value : "",
+      key: this.key.typed,
       endpoint: this.endpoint.input.value,
       enabled: field === "enabled" ? value : this.draft.enabled,
     };
-    // A pasted key often brings the line's end or a space along.
-    if (field === "key" && this.draft.key !== this.draft.key.trim()) {
-      this.draft.key = this.draft.key.trim();
-      this.key.input.value = this.draft.key;
-    }
     delete this.serverFaults[field];
     this.trial.replaceChildren();
     say(this.told, "");
     this.watch += 1;
-    if (field === "endpoint" && changes(this.saved, this.draft).endpoint) this.isReplacing = true;
+    if (field === "endpoint" && changes(this.saved, this.draft).endpoint) this.key.isReplacing = true;
     this.#render();
   }
 
@@ -159,18 +147,14 @@ export class Card {
     this.#render();
   }
 
-  #startReplacing() {
-    this.isReplacing = true;
+  /** From the saved key to a new one, or back, which forgets what was said of the new one. */
+  #turned() {
+    if (!this.key.isReplacing) {
+      this.touched.clear();
+      this.serverFaults = {};
+      this.draft = { ...this.draft, key: "" };
+    }
     this.#render();
-    this.key.input.focus();
-  }
-
-  #stopReplacing() {
-    this.isReplacing = false;
-    this.#forgetTyping();
-    this.draft = { ...this.draft, key: "" };
-    this.#render();
-    this.replace.focus();
   }
 
   #discardChanges() {
@@ -181,11 +165,6 @@ export class Card {
     this.enabled.element.focus();
   }
 
-  #show(on = this.key.input.type === "password") {
-    this.key.input.type = on ? "text" : "password";
-    this.reveal.setAttribute("aria-pressed", String(on));
-  }
-
   // -- showing
 
   #render() {
@@ -193,13 +172,7 @@ export class Card {
     const found = faults(saved, draft);
     const changed = changes(saved, draft);
     const isSetUp = saved.state !== "not_set_up";
-    this.keySaved.hidden = !isSetUp || this.isReplacing;
-    this.keyTyped.hidden = !this.keySaved.hidden;
-    this.keep.hidden = !isSetUp || changed.endpoint;
-    this.reveal.hidden = !draft.key;
-    this.replace.setAttribute("aria-label", `Replace the key of ${this.provider.title}`);
-    if (isSetUp) this.#renderSavedKey();
-    this.#renderFaults(found, changed, isSetUp);
+    this.#renderKey(found, changed, isSetUp);
     this.#renderEndpoint(found);
     this.#renderSwitch(changed, isSetUp);
     const cannotSave = !this.isDirty || Object.keys(found).length > 0 || this.busy;
@@ -212,39 +185,20 @@ export class Card {
     this.#renderChip();
   }
 
-  #renderSavedKey() {
-    const { key } = this.saved;
-    this.savedKey.replaceChildren(
-      h("span", {}, "ends ", h("code", {}, `…${key.last4}`)),
-      h("span", { class: "fine" }, savedKey(key, this.me)),
-    );
-  }
-
-  #renderFaults(found, changed, isSetUp) {
-    const needsKeyAgain = isSetUp && changed.endpoint && !this.draft.key;
-    const shown = (this.draft.key && this.touched.has("key")) || this.touched.has("all") ? found.key : "";
-    this.key.fault(this.serverFaults.key || (needsKeyAgain ? "" : shown) || "");
-    if (needsKeyAgain) this.key.hint(found.key ?? "", "warn");
-    else if (this.draft.key) {
-      this.key.hint(keyHint(this.saved.provider, this.draft.key, this.draft.endpoint.trim() !== ""), "warn");
-    } else if (!isSetUp) this.key.hint("");
-    else this.key.hint("");
-    if (!isSetUp && !this.draft.key) this.#offerKeyPage();
-    this.endpoint.fault(this.serverFaults.endpoint || (this.touched.has("endpoint") || this.touched.has("all") ? found.endpoint : "") || "");
-  }
-
-  #offerKeyPage() {
-    const hint = this.key.below[1];
-    if (hint.querySelector("a")) return;
-    hint.dataset.tone = "quiet";
-    hint.replaceChildren(
-      "No key yet? ",
-      h("a", { href: this.provider.keyPage, target: "_blank", rel: "noopener noreferrer" }, `Make one at ${this.provider.title.split(" ")[0]}`),
-      ".",
-    );
+  #renderKey(found, changed, isSetUp) {
+    const { draft, touched } = this;
+    const again = isSetUp && changed.endpoint && !draft.key ? found.key : "";
+    const shown = touched.has("all") || (draft.key && touched.has("key")) ? found.key : "";
+    this.key.render(this.saved, draft, {
+      fault: this.serverFaults.key || (again ? "" : shown) || "",
+      again,
+      canKeep: isSetUp && !changed.endpoint,
+    });
   }
 
   #renderEndpoint(found) {
+    const shown = this.touched.has("endpoint") || this.touched.has("all") ? found.endpoint : "";
+    this.endpoint.fault(this.serverFaults.endpoint || shown || "");
     const target = found.endpoint ? "" : requestTarget(this.saved.provider, this.draft.endpoint);
     const warning = changes(this.saved, this.draft).endpoint ? endpointHint(this.draft.endpoint) : "";
     const text = target ? `Requests go to ${target}${warning ? `. ${warning}` : ""}` : "";
@@ -316,7 +270,7 @@ export class Card {
     const found = { key: error.faultAt?.("#/api_key"), endpoint: error.faultAt?.("#/endpoint") };
     this.serverFaults = Object.fromEntries(Object.entries(found).filter(([, text]) => text));
     if (Object.keys(this.serverFaults).length) {
-      if (this.serverFaults.key) this.isReplacing = true;
+      if (this.serverFaults.key) this.key.isReplacing = true;
       this.#render();
       return this.#focusFirstFault(this.serverFaults);
     }
@@ -326,28 +280,20 @@ export class Card {
 
   #focusFirstFault(found) {
     this.touched.add("all");
-    if (found.key) this.isReplacing = true;
+    if (found.key) this.key.isReplacing = true;
     this.#render();
-    if (found.key) this.key.input.focus();
+    if (found.key) this.key.focus();
     else if (found.endpoint) this.endpoint.input.focus();
   }
 
   #conflict(error) {
     const { current } = error.problem;
-    const parts = listed(differences(this.saved, current));
-    const reload = h("button", { type: "button", class: "button", onclick: () => this.#resolve(() => this.#take(current, error.etag)) }, "Load their version");
-    const overwrite = h(
-      "button",
-      { type: "button", class: "button", onclick: () => this.#resolve(() => this.#overwrite(current, error.etag)) },
-      "Overwrite with mine",
-    );
-    const author = who(current.updated_by, this.me);
-    this.#tell(
-      "warn",
-      h("p", {}, h("strong", {}, author === "you" ? "Changed in another window. " : "Somebody was faster. "), `${capital(author)} ${parts} ${ago(current.updated_at)}. Nothing of yours was saved.`),
-      h("div", { class: "actions start" }, reload, overwrite),
-    );
-    reload.focus();
+    const { content, first } = conflictNotice(this.saved, current, this.me, {
+      load: () => this.#resolve(() => this.#take(current, error.etag)),
+      overwrite: () => this.#resolve(() => this.#overwrite(current, error.etag)),
+    });
+    this.#tell("warn", ...content);
+    first.focus();
   }
 
   #resolve(act) {
@@ -408,6 +354,6 @@ export class Card {
       this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store.", ...warnings));
       this.#watchRollout({ quiet: false, done: "Cleared" });
     });
-    if (this.saved.state === "not_set_up") this.key.input.focus();
+    if (this.saved.state === "not_set_up") this.key.focus();
   }
 }
