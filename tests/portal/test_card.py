@@ -13,6 +13,7 @@ from shared.acknowledgement import REPORT_SECONDS
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WatchedPage
 from tests.portal.world import PortalWorld
+from tests.support.scripted_upstream import Close, ScriptedUpstream, WaitFor
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
 LIVE = re.compile(r"Live on 1 of 1")
@@ -185,20 +186,75 @@ async def test_a_key_that_the_provider_rejects_in_traffic_is_shown(
 async def test_a_test_of_the_saved_key_is_no_traffic_and_leaves_no_key(
     portal: PortalWorld, open_page: OpenPage
 ) -> None:
-    """The chip is about boxes: neither a good nor a refused test moves it."""
+    """What it finds is shown on the page that asked, and is no word of the boxes."""
     await portal.set_up("anthropic", key="sk-ant-api03-of-nobody-0123456789")
-    page, card = await open_set_up(portal, open_page)
-    for provider, words in (("openai", "The saved key works."), ("anthropic", "refuses the saved key")):
+    page, _ = await open_set_up(portal, open_page)
+    for provider, words, chip in (
+        ("openai", "The saved key works.", "On, verified"),
+        ("anthropic", "refuses the saved key", "Key rejected just now"),
+    ):
         of_one = page.card(provider)
+        await expect(of_one.locator(".chip")).to_have_text("On, unverified")
         await of_one.get_by_role("button", name=re.compile("^Test ")).click()
         await expect(of_one.locator(".verdict")).to_contain_text(words)
         await expect(of_one.locator(".steps li")).to_have_count(4)
-        await expect(of_one.locator(".chip")).to_have_text("On, unverified")
+        await expect(of_one.locator(".chip")).to_have_text(chip)
     await page.settled()
     assert await page.keys_left() == []
     await asyncio.sleep(REPORT_SECONDS + 1)  # by then traffic would have been told
     await page.goto(portal.url())
-    await expect(card.locator(".chip")).to_have_text("On, unverified")
+    for provider in ("openai", "anthropic"):
+        await expect(page.card(provider).locator(".chip")).to_have_text("On, unverified")
+
+
+async def test_a_key_that_a_test_has_verified_is_so_until_another_is_saved(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    _, card = await open_set_up(portal, open_page)
+    chip = card.locator(".chip")
+    await card.get_by_role("button", name="Test OpenAI").click()
+    await expect(chip).to_have_text("On, verified")
+    for text in ("Off", "On, verified"):  # the key stays the same
+        await card.get_by_role("switch").click()
+        await save_of(card).click()
+        await expect(chip).to_have_text(text)
+    await card.get_by_role("button", name="Replace the key").click()
+    await key_of(card).fill(portal.keys["openai"])
+    await expect(chip).to_have_text("On, verified")
+    await save_of(card).click()
+    await expect(chip).to_have_text("On, unverified")
+
+
+async def test_a_typed_key_that_was_tested_is_verified_when_it_is_saved_as_it_was(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    _, card = await open_set_up(portal, open_page)
+    for last, text in (("", "On, verified"), ("0", "On, unverified")):
+        await card.get_by_role("button", name="Replace the key").click()
+        await key_of(card).fill(portal.keys["openai"])
+        await card.get_by_role("button", name="Test OpenAI").click()
+        await expect(card.locator(".verdict")).to_have_text("The key works.")
+        await key_of(card).press_sequentially(last)
+        await save_of(card).click()
+        await expect(card.locator(".told")).to_have_text(LIVE)
+        await expect(card.locator(".chip")).to_have_text(text)
+
+
+async def test_the_outcome_of_a_test_is_not_shown_beside_another_key(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    released = asyncio.Event()
+    async with ScriptedUpstream(respond=lambda _: (WaitFor(released), Close())) as upstream:
+        await portal.set_up("openai", endpoint=f"{upstream.origin}/v1")
+        card = (await open_page()).card("openai")
+        await card.get_by_role("button", name="Test OpenAI").click()
+        await expect(card.locator(".trial")).to_contain_text("Testing the saved key")
+        await card.get_by_role("button", name="Replace the key").click()
+        await key_of(card).fill("sk-another-0123456789")
+        await expect(card.locator(".trial")).to_have_count(0)
+        released.set()
+        await expect(card.get_by_role("button", name="Test OpenAI")).to_have_text("Test")
+        await expect(card.locator(".trial")).to_have_count(0)
 
 
 async def test_a_saved_key_is_tested_while_switched_off(portal: PortalWorld, open_page: OpenPage) -> None:

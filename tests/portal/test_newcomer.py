@@ -56,7 +56,7 @@ async def test_a_newcomer_sets_a_provider_up_uses_it_and_switches_it_off(
         )
         chunks = [chunk async for chunk in stream]
         assert len(chunks) > 10
-        await expect(card.locator(".chip")).to_have_text("On, unverified")
+        await expect(card.locator(".chip")).to_have_text("On, verified")
         await page.page.reload()
         await expect(card.locator(".chip")).to_have_text("On", timeout=10_000)
 

@@ -22,7 +22,7 @@ test("ages are told as people do", () => {
 });
 
 test("the chip says what real traffic shows of this key, not of the one before", () => {
-  const chip = (traffic, saved = ON) => words.status(saved, traffic, NOW).text;
+  const chip = (traffic, saved = ON) => words.status(saved, traffic, null, NOW).text;
   const before = "2026-11-03T09:00:00Z";
   const first = "2026-11-03T10:30:00Z";
   const later = "2026-11-03T11:00:00Z";
@@ -34,6 +34,25 @@ test("the chip says what real traffic shows of this key, not of the one before",
   assert.equal(chip({ accepted_at: later, rejected_at: first }), "On");
   assert.equal(chip({ accepted_at: later, rejected_at: null }, { ...ON, state: "disabled" }), "Off");
   assert.equal(chip(null, { ...ON, state: "not_set_up" }), "Not set up");
+});
+
+test("a test of this very key counts until boxes, or the next key, say more", () => {
+  const keySince = ON.key.updated_at;
+  const at = "Tue, 03 Nov 2026 10:45:00 GMT";
+  const chip = (traffic, verdict, saved = ON) => words.status(saved, traffic, { verdict, at, keySince }, NOW).text;
+  const [before, earlier, later] = ["09:00", "10:30", "11:00"].map((time) => `2026-11-03T${time}:00Z`);
+  assert.equal(chip(null, "valid"), "On, verified");
+  assert.equal(chip(null, "invalid"), "Key rejected 1 hour ago");
+  assert.equal(chip({ accepted_at: before, rejected_at: before }, "invalid"), "Key rejected 1 hour ago");
+  assert.equal(chip({ accepted_at: earlier, rejected_at: null }, "valid"), "On");
+  assert.equal(chip({ accepted_at: earlier, rejected_at: null }, "invalid"), "Key rejected 1 hour ago");
+  assert.equal(chip({ accepted_at: later, rejected_at: null }, "invalid"), "On");
+  assert.equal(chip({ accepted_at: null, rejected_at: earlier }, "valid"), "On, verified");
+  assert.equal(chip({ accepted_at: null, rejected_at: later }, "valid"), "Key rejected 1 hour ago");
+  const next = { ...ON, key: { set: true, updated_at: "2026-11-03T10:45:00.500Z" } };
+  for (const verdict of ["valid", "invalid"]) assert.equal(chip(null, verdict, next), "On, unverified");
+  assert.equal(words.status(next, null, { verdict: "valid", at, keySince: next.key.updated_at }, NOW).text, "On, verified");
+  assert.equal(chip(null, "valid", { ...ON, state: "disabled" }), "Off");
 });
 
 test("a roll-out is told until all have it", () => {

@@ -11,7 +11,7 @@ import { PROVIDERS } from "./providers.js";
 import { orgPath, rest } from "./rest.js";
 import { watchRollout, watchTraffic } from "./rollout_watch.js";
 import { snippetBox } from "./snippet_box.js";
-import { trialBegun, trialBox } from "./trial_box.js";
+import { TrialPlace } from "./trial_box.js";
 import { rollout, status } from "./words.js";
 
 export class Card {
@@ -24,6 +24,8 @@ export class Card {
     this.serverFaults = {};
     this.watch = 0;
     this.traffic = null;
+    this.finding = null; // what a test has found of a saved key
+    this.typedFinding = null; // and of the key that is typed now
     this.busy = "";
     this.#build(saved);
     this.#take(saved, `"${saved.revision}"`);
@@ -68,14 +70,14 @@ export class Card {
       onchange: (on) => this.#typed("enabled", on),
     });
     this.told = h("p", { class: "told", role: "status" });
-    this.trial = h("div", { class: "trial-place", role: "status" });
+    this.trial = new TrialPlace();
     this.element = h(
       "section",
       { class: "card", "aria-labelledby": id, "data-provider": saved.provider },
       h("header", { class: "card-head" }, h("div", {}, h("h2", { id }, title), h("p", { class: "fine" }, about)), this.chip),
       this.notice,
       h("form", { novalidate: true, onsubmit: (event) => this.#submit(event) }, ...this.#rows(saved), this.#actions()),
-      this.trial,
+      this.trial.element,
       snippetBox(saved.provider, saved.local_base_url),
       this.#dangerZone(),
     );
@@ -121,9 +123,16 @@ export class Card {
     this.key.forget();
     this.touched.clear();
     this.serverFaults = {};
+    this.typedFinding = null;
     this.endpoint.input.value = this.draft.endpoint;
     this.enabled.set(this.draft.enabled);
     this.#render();
+  }
+
+  /** Show a saved state that is not what was typed and tried here. */
+  #takeInstead(saved, etag) {
+    this.trial.forget();
+    this.#take(saved, etag);
   }
 
   #typed(field, value = null) {
@@ -133,7 +142,8 @@ export class Card {
       enabled: field === "enabled" ? value : this.draft.enabled,
     };
     delete this.serverFaults[field];
-    this.trial.replaceChildren();
+    this.typedFinding = null;
+    this.trial.forget();
     say(this.told, "");
     this.watch += 1;
     if (field === "endpoint" && changes(this.saved, this.draft).endpoint) this.key.isReplacing = true;
@@ -153,14 +163,15 @@ export class Card {
       this.touched.clear();
       this.serverFaults = {};
       this.draft = { ...this.draft, key: "" };
+      this.typedFinding = null;
+      this.trial.forget();
     }
     this.#render();
   }
 
   #discardChanges() {
-    this.#take(this.saved, this.etag);
+    this.#takeInstead(this.saved, this.etag);
     this.notice.replaceChildren();
-    this.trial.replaceChildren();
     say(this.told, "Changes discarded.");
     this.enabled.element.focus();
   }
@@ -219,7 +230,7 @@ export class Card {
   }
 
   #renderChip() {
-    const { tone, text, title } = status(this.saved, this.traffic);
+    const { tone, text, title } = status(this.saved, this.traffic, this.finding);
     say(this.chip, text);
     this.chip.dataset.tone = tone;
     this.chip.title = title;
@@ -246,6 +257,8 @@ export class Card {
     await this.#whileBusy("save", async () => {
       const { data, etag: newEtag } = await rest("PUT", this.path, { body: requestBody(this.saved, this.draft), etag });
       const { warnings, ...saved } = data;
+      // What a test has found of a typed key holds for the same key when it is saved.
+      if (this.typedFinding) this.finding = { ...this.typedFinding, keySince: saved.key.updated_at };
       this.#take(saved, newEtag);
       if (warnings.length) this.#tell("warn", h("p", {}, h("strong", {}, "Saved, but: "), warnings.join(" ")));
       this.#watchRollout({ quiet: false });
@@ -289,7 +302,7 @@ export class Card {
   #conflict(error) {
     const { current } = error.problem;
     const { content, first } = conflictNotice(this.saved, current, this.me, {
-      load: () => this.#resolve(() => this.#take(current, error.etag)),
+      load: () => this.#resolve(() => this.#takeInstead(current, error.etag)),
       overwrite: () => this.#resolve(() => this.#overwrite(current, error.etag)),
     });
     this.#tell("warn", ...content);
@@ -310,7 +323,7 @@ export class Card {
     this.etag = etag;
     this.#render();
     if (Object.keys(faults(current, draft)).length) return this.#focusFirstFault(faults(current, draft));
-    return this.isDirty ? this.#write(etag) : this.#take(current, etag);
+    return this.isDirty ? this.#write(etag) : this.#takeInstead(current, etag);
   }
 
   #watchRollout({ quiet, done = "Saved" }) {
@@ -335,14 +348,22 @@ export class Card {
     if (this.test.getAttribute("aria-disabled") === "true") {
       return this.#focusFirstFault(faults(this.saved, this.draft));
     }
-    this.trial.replaceChildren(trialBegun(triesSavedKey(this.saved, this.draft) ? this.saved.key.last4 : ""));
+    const { saved, draft } = this;
+    const isOfSaved = triesSavedKey(saved, draft);
+    const show = this.trial.begin(isOfSaved ? saved.key.last4 : "");
     this.notice.replaceChildren();
-    let outcome = [];
+    let answer = null;
     await this.#whileBusy("test", async () => {
-      const { data } = await rest("POST", `${this.path}/test`, { body: trialBody(this.saved, this.draft) });
-      outcome = [trialBox(data)];
+      answer = await rest("POST", `${this.path}/test`, { body: trialBody(saved, draft) });
     });
-    this.trial.replaceChildren(...outcome);
+    const isWanted = show(answer?.data ?? null);
+    if (!answer || answer.data.verdict === "unknown") return;
+    const { verdict, key_last4: last4, endpoint } = answer.data;
+    const found = { verdict, at: answer.at };
+    if (!isOfSaved) this.typedFinding = isWanted ? found : null;
+    // Somebody may have saved another key that the page does not know of yet.
+    else if (last4 === saved.key.last4 && endpoint === saved.endpoint) this.finding = { ...found, keySince: saved.key.updated_at };
+    this.#renderChip();
   }
 
   async #clear() {
@@ -350,7 +371,7 @@ export class Card {
       const { data, etag } = await rest("DELETE", this.path, { etag: this.etag });
       const { warnings, ...saved } = data;
       this.traffic = null;
-      this.#take(saved, etag);
+      this.#takeInstead(saved, etag);
       this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store.", ...warnings));
       this.#watchRollout({ quiet: false, done: "Cleared" });
     });

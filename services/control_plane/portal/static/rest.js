@@ -24,7 +24,7 @@ export class RequestError extends Error {
 
 const NO_ANSWER = { type: "", title: "No answer", detail: "The control plane cannot be reached." };
 
-/** Make a request below /api/v1; give {data, etag}, or throw a `RequestError`. */
+/** Make a request below /api/v1; give {data, etag, at}, or throw a `RequestError`. `at` is the time by the server's clock. */
 export async function rest(method, path, { body, etag } = {}) {
   return send(method, API + path, { body, etag });
 }
@@ -41,7 +41,7 @@ export async function send(method, path, { body, etag } = {}) {
     throw new RequestError(0, NO_ANSWER, null);
   }
   const data = await readJson(answer);
-  if (answer.ok) return { data, etag: answer.headers.get("etag") };
+  if (answer.ok) return { data, etag: answer.headers.get("etag"), at: answer.headers.get("date") };
   const problem = answer.status === 401 && path.startsWith(API) ? signedOut(data) : data ?? { type: "", title: "No answer", detail: `The control plane answered with status ${answer.status}.` };
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("signed-out"));
   throw new RequestError(answer.status, problem, answer.headers.get("etag"));

@@ -1,4 +1,5 @@
-// The outcome of a trial: a verdict, each step with what was found, which key it was and where it went.
+// The outcome of a trial: a verdict, each step with what was found, which key it was and where it went; and the place on
+// a card where it stands until something else is typed.
 
 import { h, icon } from "./dom.js";
 import { stepName, stepTime, trialVerdict, triedKey } from "./words.js";
@@ -10,13 +11,35 @@ const MARKS = {
   skipped: ["dash", "not tried"],
 };
 
-/** Say that a trial is under way; `last4` is the saved key's end, "" for a typed key. */
-export function trialBegun(last4) {
-  return h("p", { class: "trial fine" }, `Testing ${triedKey(last4)} …`);
+export class TrialPlace {
+  constructor() {
+    this.element = h("div", { class: "trial-place", role: "status" });
+    this.turn = 0;
+  }
+
+  /** Take the outcome away; that of a trial under way is not shown any more. */
+  forget() {
+    this.turn += 1;
+    this.element.replaceChildren();
+  }
+
+  /**
+   * Say that a trial is under way; `last4` is the saved key's end, "" for a typed key. Give the function that shows the
+   * result, null for none, and tells whether it is still wanted.
+   */
+  begin(last4) {
+    this.forget();
+    const { turn } = this;
+    this.element.replaceChildren(h("p", { class: "trial fine" }, `Testing ${triedKey(last4)} …`));
+    return (result) => {
+      if (turn !== this.turn) return false;
+      this.element.replaceChildren(...(result ? [outcome(result)] : []));
+      return true;
+    };
+  }
 }
 
-/** Build the list for a trial's result. */
-export function trialBox(result) {
+function outcome(result) {
   const verdict = trialVerdict(result);
   const isSaved = result.tested === "stored";
   return h(

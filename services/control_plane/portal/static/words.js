@@ -55,20 +55,23 @@ export function listed(names) {
   return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** The chip of a card: {tone, text, title}. `traffic` is what real requests have shown, or null. */
-export function status(saved, traffic, now = new Date()) {
+/**
+ * The chip of a card: {tone, text, title}. `traffic` is what real requests have shown, or null; `finding` what a test on
+ * this page has found of the key that was saved at `keySince`, or null. The last word on this key counts.
+ */
+export function status(saved, traffic, finding = null, now = new Date()) {
   if (saved.state === "not_set_up") return { tone: "quiet", text: "Not set up", title: "There is no key yet." };
   if (saved.state === "disabled") return { tone: "quiet", text: "Off", title: "The key is saved; requests are refused." };
   const keySince = Date.parse(saved.key.updated_at);
-  const accepted = Date.parse(traffic?.accepted_at ?? "") || 0;
-  const rejected = Date.parse(traffic?.rejected_at ?? "") || 0;
-  if (rejected > accepted && rejected >= keySince) {
-    const since = ago(traffic.rejected_at, now);
-    return { tone: "bad", text: `Key rejected ${since}`, title: "The provider refuses this key. Replace it." };
-  }
-  if (accepted >= keySince) {
-    return { tone: "good", text: "On", title: `The provider accepted this key ${ago(traffic.accepted_at, now)}.` };
-  }
+  const seen = (timestamp) => (Date.parse(timestamp ?? "") >= keySince ? Date.parse(timestamp) : 0);
+  const accepted = seen(traffic?.accepted_at);
+  // The time of a test is in whole seconds, so it may seem to have come before the key.
+  const tested = finding?.keySince === saved.key.updated_at ? Math.max(Date.parse(finding.at), keySince) : 0;
+  const good = Math.max(accepted, finding?.verdict === "valid" ? tested : 0);
+  const bad = Math.max(seen(traffic?.rejected_at), finding?.verdict === "invalid" ? tested : 0);
+  if (bad > good) return { tone: "bad", text: `Key rejected ${ago(bad, now)}`, title: "The provider refuses this key. Replace it." };
+  if (accepted) return { tone: "good", text: "On", title: `The provider accepted this key ${ago(accepted, now)}.` };
+  if (good) return { tone: "good", text: "On, verified", title: `The provider accepted this key in a test ${ago(good, now)}. No box has used it yet.` };
   return { tone: "good", text: "On, unverified", title: "No box has used this key yet. Test asks the provider." };
 }
 
