@@ -90,6 +90,35 @@ async def test_a_refused_save_keeps_what_was_typed_and_leads_to_the_field(
     await expect(card.get_by_label("Custom Endpoint")).to_have_value("https://10.1.2.3/v1")
 
 
+async def test_a_host_alone_becomes_an_endpoint_with_https(portal: PortalWorld, open_page: OpenPage) -> None:
+    page, card = await open_set_up(portal, open_page)
+    endpoint = card.get_by_label("Custom Endpoint")
+    await endpoint.fill("gateway.example/v1")
+    await expect(endpoint).to_have_value("gateway.example/v1")
+    await expect(card).to_contain_text("Requests go to https://gateway.example/v1/responses")
+    await page.page.keyboard.press("Tab")
+    await expect(endpoint).to_have_value("https://gateway.example/v1")
+    await expect(endpoint).not_to_have_attribute("aria-invalid", "true")
+    await endpoint.fill("gateway")
+    await page.page.keyboard.press("Tab")
+    await expect(endpoint).to_have_value("gateway")
+    await expect(card).to_contain_text("Begin with https://.")
+
+
+async def test_a_host_alone_is_saved_with_https_by_the_first_click(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    card = (await open_page()).card("openai")
+    await key_of(card).fill(portal.keys["openai"])
+    await card.get_by_label("Custom Endpoint").fill("gateway.invalid/v1")
+    async with card.page.expect_request(lambda request: request.method == "PUT") as asked:
+        await save_of(card).click()
+    body = (await asked.value).post_data_json
+    assert body is not None
+    assert body["endpoint"] == "https://gateway.invalid/v1"
+    await expect(card.get_by_label("Custom Endpoint")).to_have_value("https://gateway.invalid/v1")
+
+
 async def test_without_an_answer_nothing_typed_is_lost(portal: PortalWorld, open_page: OpenPage) -> None:
     page, card = await open_set_up(portal, open_page)
     await card.get_by_role("switch").click()

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { endpointFault, endpointHint, requestTarget } from "../../../services/control_plane/portal/static/endpoint_rules.js";
+import { endpointFault, endpointHint, meantEndpoint, requestTarget } from "../../../services/control_plane/portal/static/endpoint_rules.js";
 import { keyFault, keyHint, keyOwner } from "../../../services/control_plane/portal/static/key_rules.js";
 
 test("a key's owner is told by its start", () => {
@@ -32,7 +32,7 @@ test("a key that looks wrong here gets a hint, unless the endpoint is the org's 
 
 test("an endpoint that cannot work is refused while it is typed", () => {
   for (const [text, reason] of [
-    ["gateway.example", /Begin with https/],
+    ["gateway", /Begin with https/],
     ["ftp://gateway.example", /Begin with https/],
     ["https://", /not a complete URL/],
     ["https://me:pw@gateway.example", /user name/],
@@ -41,6 +41,16 @@ test("an endpoint that cannot work is refused while it is typed", () => {
     ["https://gateway.example/v1/chat/completions", /one route/],
   ]) assert.match(endpointFault(text), reason);
   for (const text of ["", "  ", "https://gateway.example", "https://gateway.example:8443/openai/v1/"]) assert.equal(endpointFault(text), "");
+});
+
+test("a bare host's name is an endpoint without its https://, and nothing else is", () => {
+  for (const text of ["gateway.example", " gateway.example ", "Gateway.example/v1", "a-b.gateway.example:8443/openai/v1", "gateway.example?x=1"]) {
+    assert.equal(meantEndpoint(text), `https://${text.trim()}`);
+  }
+  for (const text of [
+    "", " ", "gateway", "localhost:8080", "10.0.0.1/v1", "https://gateway.example", "http://gateway.example/v1", "ftp://gateway.example", "//gateway.example",
+    "me@gateway.example", "/v1", "gateway.", ".example", "-a.example", "sk-proj-0123456789", "sk-proj.AbCd_012", "two.words here",
+  ]) assert.equal(meantEndpoint(text), text);
 });
 
 test("only the operator can allow plain http and addresses", () => {

@@ -4,7 +4,7 @@ import { askToClear } from "./clear_dialog.js";
 import { conflictNotice } from "./conflict_notice.js";
 import { attribute, h, newId, say } from "./dom.js";
 import { changes, faults, isDirty, requestBody, trialBody, triesSavedKey, untouched } from "./draft.js";
-import { endpointHint, requestTarget } from "./endpoint_rules.js";
+import { endpointHint, meantEndpoint, requestTarget } from "./endpoint_rules.js";
 import { copyButton, row, textField, toggle } from "./fields.js";
 import { KeyField } from "./key_field.js";
 import { PROVIDERS } from "./providers.js";
@@ -138,7 +138,7 @@ export class Card {
   #typed(field, value = null) {
     this.draft = {
       key: this.key.typed,
-      endpoint: this.endpoint.input.value,
+      endpoint: meantEndpoint(this.endpoint.input.value),
       enabled: field === "enabled" ? value : this.draft.enabled,
     };
     delete this.serverFaults[field];
@@ -151,6 +151,7 @@ export class Card {
   }
 
   #left(field, event) {
+    if (field === "endpoint") this.endpoint.input.value = meantEndpoint(this.endpoint.input.value);
     // A fault that appeared now would move the button away from under the click that is on its way to it.
     if (event.relatedTarget?.closest(".actions")) return;
     if (field !== "key" || this.draft.key) this.touched.add(field);

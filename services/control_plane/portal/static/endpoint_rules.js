@@ -3,7 +3,15 @@
 import { PROVIDERS } from "./providers.js";
 
 const LITERAL = /^(?:\[.*\]|(?:.*\.)?(?:\d+|0x[\da-f]*))$/i;
+// A host's name with a dot, as people copy it from a document. Nothing that could be a key, a path or an address.
+const BARE_HOST = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z]{2,63}(?::\d+)?(?:[/?#]|$)/i;
 const OPERATOR_MAY_ALLOW = " Only the gateway's operator can allow it.";
+
+/** Give the endpoint that is meant: "gateway.example/v1" begins with https://, as every endpoint does. */
+export function meantEndpoint(text) {
+  const typed = text.trim();
+  return BARE_HOST.test(typed) ? `https://${typed}` : text;
+}
 
 /** Give the sentence that says why this is no endpoint; "" for one that may be, and for an empty field. */
 export function endpointFault(text, saved = "") {
