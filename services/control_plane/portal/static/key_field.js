@@ -15,8 +15,8 @@ export class KeyField {
     this.field = textField({ type: "password", oninput: () => this.#trim(ontyped), onblur: onleft });
     this.savedKey = h("span", { class: "saved-key" });
     this.replace = h("button", { type: "button", class: "button small", "aria-label": `Replace the key of ${provider.title}`, onclick: () => this.#startReplacing() }, "Replace");
-    this.reveal = h("button", { type: "button", class: "button small quiet", "aria-pressed": "false", onclick: () => this.#show() }, "Show");
-    this.keep = h("button", { type: "button", class: "button small quiet", onclick: () => this.#stopReplacing() }, "Keep saved key");
+    this.reveal = h("button", { type: "button", class: "button small quiet", "aria-label": `Show the key of ${provider.title}`, "aria-pressed": "false", onclick: () => this.#show() }, "Show");
+    this.keep = h("button", { type: "button", class: "button small quiet", "aria-label": `Keep saved key of ${provider.title}`, onclick: () => this.#stopReplacing() }, "Keep saved key");
     this.savedLine = h("div", { class: "line" }, this.savedKey, this.replace);
     this.typedLine = h("div", { class: "line" }, this.field.input, this.reveal, this.keep);
     this.element = row("Upstream API Key", [this.savedLine, this.typedLine], { labelFor: this.field.id, below: this.field.below });
@@ -40,6 +40,7 @@ export class KeyField {
   /** Show it; `fault` is said of what is typed, `again` why a saved key is not enough. */
   render(saved, draft, { fault, again, canKeep }) {
     const isSetUp = saved.state !== "not_set_up";
+    const hadFocus = this.typedLine.contains(document.activeElement);
     this.savedLine.hidden = !isSetUp || this.isReplacing;
     this.typedLine.hidden = !this.savedLine.hidden;
     this.keep.hidden = !canKeep;
@@ -51,6 +52,8 @@ export class KeyField {
         h("span", { class: "fine" }, savedKey(key, this.me)),
       );
     }
+    // Enter in the field saves the key, and hides the field from under the focus.
+    if (hadFocus && this.typedLine.hidden) this.replace.focus();
     this.field.fault(fault);
     if (!isSetUp && !draft.key) this.#offerKeyPage();
     else this.field.hint(again || keyHint(saved.provider, draft.key, draft.endpoint.trim() !== ""), "warn");
