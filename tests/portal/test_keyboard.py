@@ -1,11 +1,12 @@
-"""The Portal without a mouse: where Tab leads, what Space and Enter do, and where the focus is afterwards."""
+"""The Portal without a mouse: where Tab leads, what keys do, and where the focus is."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.portal.conftest import OpenPage
 from tests.portal.world import PortalWorld
@@ -122,3 +123,41 @@ async def test_the_dialog_keeps_the_focus_and_gives_it_back(portal: PortalWorld,
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     await expect(page.get_by_role("button", name="Clear OpenAI …")).to_be_focused()
+
+
+async def test_the_dialog_tells_why_it_does_not_clear(portal: PortalWorld, open_page: OpenPage) -> None:
+    await portal.set_up("openai")
+    page = (await open_page()).page
+    dialog = await open_dialog(page)
+    await page.keyboard.insert_text("another")
+    await page.keyboard.press("Enter")
+    await expect(dialog.get_by_role("alert")).to_have_text(f"This is not {portal.org}.")
+    await expect(dialog.get_by_role("textbox")).to_be_focused()
+    await page.keyboard.press("Backspace")
+    await expect(dialog.get_by_role("alert")).to_have_text("")
+
+
+async def test_the_dialog_stays_while_it_clears_and_then_leads_to_the_key(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    await portal.set_up("openai")
+    page = await open_page()
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.method == "DELETE":
+            asked.set()
+            await released.wait()
+        await route.continue_()
+
+    await page.page.route("**/ai-integrations/openai", hold)
+    dialog = await open_dialog(page.page)
+    await page.page.keyboard.insert_text(portal.org)
+    await page.page.keyboard.press("Enter")
+    await asyncio.wait_for(asked.wait(), 10)
+    await page.page.keyboard.press("Escape")
+    await dialog.get_by_role("button", name="Keep it").click()
+    await expect(dialog).to_be_visible()
+    released.set()
+    await expect(dialog).to_be_hidden()
+    await expect(page.card("openai").get_by_label("Upstream API Key")).to_be_focused()

@@ -1,6 +1,6 @@
 // The question before a key is forgotten: the org's id has to be typed.
 
-import { h, newId } from "./dom.js";
+import { h, newId, say } from "./dom.js";
 import { PROVIDERS } from "./providers.js";
 
 /** Ask; `clear` is called when the person means it, and may throw. Resolves when the dialog has closed. */
@@ -10,7 +10,7 @@ export function askToClear(org, provider, clear) {
   const fault = h("p", { class: "fault", role: "alert" });
   const input = h("input", { id, class: "input", autocomplete: "off", autocapitalize: "off", spellcheck: "false", oninput: compare });
   const confirm = h("button", { type: "submit", class: "button danger", "aria-disabled": "true" }, `Clear ${title}`);
-  const cancel = h("button", { type: "button", class: "button", onclick: () => dialog.close() }, "Keep it");
+  const cancel = h("button", { type: "button", class: "button", onclick: () => isClearing || dialog.close() }, "Keep it");
   const form = h(
     "form",
     { onsubmit: submit },
@@ -21,21 +21,33 @@ export function askToClear(org, provider, clear) {
     fault,
     h("div", { class: "actions" }, cancel, confirm),
   );
-  const dialog = h("dialog", { class: "dialog", "aria-labelledby": `${id}-title` }, form);
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": `${id}-title`, oncancel: stay }, form);
+  let isClearing = false;
 
   function compare() {
     confirm.setAttribute("aria-disabled", String(input.value.trim() !== org.org));
+    say(fault, "");
+  }
+  // What is under way cannot be kept any more, and what comes of it is told here.
+  function stay(event) {
+    if (isClearing) event.preventDefault();
   }
   async function submit(event) {
     event.preventDefault();
-    if (confirm.getAttribute("aria-disabled") === "true") return input.focus();
+    if (isClearing) return;
+    if (confirm.getAttribute("aria-disabled") === "true") {
+      say(fault, `This is not ${org.org}.`);
+      return input.focus();
+    }
     confirm.setAttribute("aria-disabled", "true");
+    isClearing = true;
     try {
       await clear();
       dialog.close();
     } catch (error) {
-      fault.textContent = error.message;
+      isClearing = false;
       compare();
+      say(fault, error.message);
     }
   }
   document.body.append(dialog);
