@@ -1,4 +1,4 @@
-"""The Portal without a mouse: where Tab leads, what keys do, and where the focus is."""
+"""The Portal without mouse or screen: where Tab leads, what keys do, where the focus is, what is told."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ NAME = """(() => {
     if (one === document.body) return "";
     return (one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent ?? one.textContent).trim();
 })()"""
+
+
+# What a screen reader is given to say: each text that a live region takes on.
+LISTEN = """window.told = [];
+new MutationObserver((changes) => {
+    const regions = changes.map(({target}) => (target.nodeType === 1 ? target : target.parentElement)
+        .closest("[role=status], [role=alert], [aria-live]"));
+    for (const region of new Set(regions)) if (region?.textContent) window.told.push(region.textContent);
+}).observe(document.body, {subtree: true, childList: true, characterData: true});"""
 
 
 async def tab(page: Page, times: int = 1) -> list[str]:
@@ -161,3 +170,34 @@ async def test_the_dialog_stays_while_it_clears_and_then_leads_to_the_key(
     released.set()
     await expect(dialog).to_be_hidden()
     await expect(page.card("openai").get_by_label("Upstream API Key")).to_be_focused()
+
+
+async def test_what_happens_is_told_once_and_politely(portal: PortalWorld, open_page: OpenPage) -> None:
+    await portal.set_up("openai")
+    page = await open_page()
+    card = page.card("openai")
+    await expect(card.locator(".told")).to_have_text("Live on 1 of 1")
+    await page.page.evaluate(LISTEN)
+    for locator, keys, words in (
+        (card.get_by_role("switch"), " ", r"^When you save, .* are refused"),
+        (card.get_by_role("button", name="Save OpenAI"), " ", r"^Saved\. Live on 1 of 1"),
+        (card.get_by_role("button", name="Test OpenAI"), " ", r"^The saved key works\."),
+        (card.get_by_label("Custom Endpoint"), "gateway", r"^The endpoint changes, so the key"),
+        (card.get_by_role("button", name="Copy the base URL"), "", r"^Begin with https://\.$"),
+        (card.get_by_role("button", name="Discard"), " ", r"^Changes discarded\."),
+    ):
+        await locator.focus()
+        if keys == " ":
+            await page.page.keyboard.press("Space")
+        elif keys:
+            await locator.fill(keys)
+        assert len(await heard(page.page, words)) == 1, words
+
+
+async def heard(page: Page, words: str) -> list[str]:
+    """Wait until something like this is told; give every time that it was."""
+    for _ in range(200):
+        if found := [text for text in await page.evaluate("window.told") if re.search(words, text)]:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"never told: {words}; but {await page.evaluate('window.told')}")

@@ -63,7 +63,7 @@ export class Card {
       onblur: (event) => this.#left("endpoint", event),
     });
     this.endpoint.input.setAttribute("inputmode", "url");
-    this.switchHint = h("p", { class: "hint", id: `${id}-switch` });
+    this.switchHint = h("p", { class: "hint", id: `${id}-switch`, "aria-live": "polite" });
     this.enabled = toggle({
       label: `${title} enabled`,
       describedBy: `${id}-switch`,

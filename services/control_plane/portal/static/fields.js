@@ -10,11 +10,11 @@ export function row(label, control, { labelFor = null, below = [] } = {}) {
   return h("div", { class: "row" }, name, h("div", { class: "row-control" }, control, ...below));
 }
 
-/** A text field with a hint and a fault of its own; `fault` and `hint` set them. */
-export function textField({ type = "text", placeholder = "", oninput, onblur }) {
+/** A text field with a hint and a fault of its own; `fault` and `hint` set them, and `tellsHint` has the hint told aloud. */
+export function textField({ type = "text", placeholder = "", tellsHint = false, oninput, onblur }) {
   const id = newId("field");
-  const faultText = h("p", { class: "fault", id: `${id}-fault` });
-  const hintText = h("p", { class: "hint", id: `${id}-hint` });
+  const faultText = h("p", { class: "fault", id: `${id}-fault`, "aria-live": "polite" });
+  const hintText = h("p", { class: "hint", id: `${id}-hint`, "aria-live": tellsHint ? "polite" : null });
   const input = h("input", {
     id,
     type,

@@ -12,7 +12,7 @@ export class KeyField {
     this.me = me;
     this.onturned = onturned;
     this.isReplacing = false;
-    this.field = textField({ type: "password", oninput: () => this.#trim(ontyped), onblur: onleft });
+    this.field = textField({ type: "password", tellsHint: true, oninput: () => this.#trim(ontyped), onblur: onleft });
     this.savedKey = h("span", { class: "saved-key" });
     this.replace = h("button", { type: "button", class: "button small", "aria-label": `Replace the key of ${provider.title}`, onclick: () => this.#startReplacing() }, "Replace");
     this.reveal = h("button", { type: "button", class: "button small quiet", "aria-label": `Show the key of ${provider.title}`, "aria-pressed": "false", onclick: () => this.#show() }, "Show");
