@@ -21,10 +21,13 @@ TITLES: Final[dict[PageName, str]] = {
     "sign-in": "Sign in",
     "not-found": "Not found",
 }
+# Where two sheets say something of the same element, the later one counts.
+STYLE_SHEETS: Final = ("base.css", "frame.css", "card.css", "pages.css", "media.css")
 
 
 def page(static: StaticFiles, name: PageName, way: SignInWay) -> str:
     """Write the document."""
+    sheets = "\n".join(f'<link rel="stylesheet" href="{escape(static.url(name))}">' for name in STYLE_SHEETS)
     preloads = "\n".join(f'<link rel="modulepreload" href="{escape(url)}">' for url in static.modules())
     return f"""<!doctype html>
 <html lang="en">
@@ -34,7 +37,7 @@ def page(static: StaticFiles, name: PageName, way: SignInWay) -> str:
 <meta name="color-scheme" content="light dark">
 <title>{TITLES[name]} · {PRODUCT}</title>
 <link rel="icon" href="{static.url("icon.svg")}">
-<link rel="stylesheet" href="{static.url("portal.css")}">
+{sheets}
 {preloads}
 <script type="module" src="{static.url("main.js")}"></script>
 </head>

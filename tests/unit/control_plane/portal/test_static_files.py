@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from services.control_plane.portal.shell import STYLE_SHEETS
 from services.control_plane.portal.static_files import StaticFiles
 from shared.providers import PROVIDERS, ProviderName
 
 FOLDER = Path("services/control_plane/portal/static")
 ROOT = Path(__file__).resolve().parents[4]
 MODULES = sorted((ROOT / FOLDER).glob("*.js"))
+SHEETS = sorted((ROOT / FOLDER).glob("*.css"))
+MAX_LINES = 400
 # What turns text into markup, code or a style; nothing here needs any of it.
 SINKS = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|srcdoc|"
@@ -39,7 +42,15 @@ def test_the_version_stands_for_the_content() -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_no_module_writes_markup_or_keeps_anything_in_the_browser(module: Path) -> None:
     assert SINKS.findall(module.read_text()) == []
-    assert module.read_text().count("\n") <= 400
+
+
+def test_every_style_sheet_is_linked() -> None:
+    assert sorted(STYLE_SHEETS) == [path.name for path in SHEETS]
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SHEETS], ids=lambda path: path.name)
+def test_a_file_is_short_enough_to_read(path: Path) -> None:
+    assert path.read_text().count("\n") <= MAX_LINES
 
 
 @pytest.mark.parametrize("name", list(PROVIDERS))
