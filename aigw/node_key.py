@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from aigw.data_dir import write_private
+from aigw.embedded.data_dir import write_private
 from aigw.failures import UserError
 from shared.box_token import mint, public_key_text
 

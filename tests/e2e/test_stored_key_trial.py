@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from aigw.banner import MEMBER
+from aigw.embedded.banner import MEMBER
 from tests.support.answers import json_answer
 from tests.support.canary import Canary
 from tests.support.control_plane import ControlPlane

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, NoReturn
 
-from aigw.banner import OWNER
+from aigw.embedded.banner import OWNER
 from services.control_plane import bootstrap
 from services.control_plane.api.integration_writes import Asked, IntegrationWrites, Target
 from services.control_plane.bus.port import Bus

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from aigw.banner import MEMBER, OWNER
+from aigw.embedded.banner import MEMBER, OWNER
 from tests.portal.chromium import ARGUMENTS, chromium_path
 from tests.portal.watched_page import WatchedPage
 from tests.portal.world import PortalWorld

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import httpx
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
-from aigw.banner import OWNER
+from aigw.embedded.banner import OWNER
 from tests.portal.chromium import ARGUMENTS, chromium_path
 from tests.portal.world import PortalWorld
 from tests.support.control_plane import ControlPlane

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.async_api import Dialog, Locator, expect
 
-from aigw.banner import MEMBER, OWNER
+from aigw.embedded.banner import MEMBER, OWNER
 from shared.acknowledgement import REPORT_SECONDS
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WatchedPage

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from aigw.banner import OWNER
-from aigw.sign_in_link import sign_in_link
+from aigw.embedded.banner import OWNER
+from aigw.embedded.sign_in_link import sign_in_link
 from services.control_plane.sign_in.browser import OIDC_COOKIE, SESSION_COOKIE
 from tests.portal.chromium import node_module
 from tests.portal.conftest import OpenPage

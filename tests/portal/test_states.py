@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
-from aigw.banner import MEMBER
+from aigw.embedded.banner import MEMBER
 from services.data_plane.trial.stored_keys import MAX_TRIALS_PER_ORG
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WIDTHS, WatchedPage

@@ -8,8 +8,8 @@ from typing import Any, Self
 import httpx
 from playwright.async_api import BrowserContext
 
-from aigw.banner import MEMBER, OWNER
-from aigw.sign_in_link import sign_in_link
+from aigw.embedded.banner import MEMBER, OWNER
+from aigw.embedded.sign_in_link import sign_in_link
 from services.control_plane.sign_in.browser import SESSION_COOKIE
 from tests.support.canary import Canary
 from tests.support.control_plane import ControlPlane

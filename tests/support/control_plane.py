@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from aigw.banner import OWNER
+from aigw.embedded.banner import OWNER
 
 if TYPE_CHECKING:
     from tests.support.gateway import Gateway

@@ -14,9 +14,9 @@ from typing import Final, Self
 
 import httpx
 
-from aigw.banner import MEMBER, OWNER
-from aigw.data_dir import DataDir
-from aigw.local_issuer import AUDIENCE, ISSUER, LocalIssuer
+from aigw.embedded.banner import MEMBER, OWNER
+from aigw.embedded.data_dir import DataDir
+from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey
 from shared.clock import unix_now
 from shared.listener import bind, port_of

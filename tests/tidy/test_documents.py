@@ -9,7 +9,10 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 
 import pytest
+import typer
+from typer.core import TyperGroup
 
+from aigw.__main__ import app
 from shared.providers import PROVIDERS
 from tests.tidy.tree import ROOT, listing, sources, texts, tracked
 from tools import errors_page, settings_page
@@ -20,7 +23,6 @@ _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTIL
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]*)\b")
 _COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b")
 _SETTING = re.compile(r"\bAIGW_[A-Z][A-Z0-9_]*\b")
-_NOT_A_COMMAND = {"config", "db", "demo"}
 
 
 def _prose(path: str) -> str:
@@ -133,26 +135,15 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 
 def test_every_command_that_a_page_names_exists() -> None:
-    code = next(source.tree for source in sources() if source.path == "aigw/__main__.py")
-    commands = _NOT_A_COMMAND | {
-        _command_name(node, call)
-        for node in code.body
-        if isinstance(node, ast.FunctionDef)
-        for call in node.decorator_list
-        if isinstance(call, ast.Call)
-    }
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
     faults = [
         f"{path}: aigw {name}"
         for path in MARKDOWN
         for name in _COMMAND.findall(_code(path))
-        if name not in commands
+        if name not in program.commands
     ]
     assert not faults, listing(faults, "The command line has no such commands.")
-
-
-def _command_name(function: ast.FunctionDef, decorator: ast.Call) -> str:
-    named = [arg.value for arg in decorator.args if isinstance(arg, ast.Constant)]
-    return str(named[0]) if named else function.name.replace("_", "-")
 
 
 def test_the_lines_for_a_box_are_the_ones_of_the_provider_table() -> None:

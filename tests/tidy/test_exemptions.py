@@ -26,18 +26,18 @@ REVEALS: dict[str, str] = {
     "services/data_plane/table/acknowledge.py Acknowledger.__init__": "the fleet's token is sent",
     "services/control_plane/sign_in/oidc.py OidcSignIn._exchange": "the issuer is shown the client's secret",
     "services/data_plane/table/feed.py HttpSnapshotSource.__init__": "the fleet's token is sent",
-    "aigw/demo_provider/app.py _Gate.openai.checked": "the demo provider compares the key that it was sent",
-    "aigw/demo_provider/app.py _Gate.anthropic.checked": "same, for the other provider",
-    "aigw/seed.py Seeder.seed": "the embedded start calls the real REST API with its tokens",
-    "aigw/seed.py Seeder._integrate": "the embedded start sets the demo keys through the real REST API",
-    "aigw/up.py _Embedded._ready": "the ready file, mode 0600, hands the tokens to scripts",
+    "aigw/demo/provider/app.py _Gate.openai.checked": "the demo provider compares the key that it was sent",
+    "aigw/demo/provider/app.py _Gate.anthropic.checked": "same, for the other provider",
+    "aigw/embedded/seed.py Seeder.seed": "the embedded start calls the real REST API with its tokens",
+    "aigw/embedded/seed.py Seeder._integrate": "the embedded start sets the demo keys by the real REST API",
+    "aigw/embedded/up.py _Embedded._ready": "the ready file, mode 0600, hands the tokens to scripts",
 }
 """Where a `Secret` gives its text away: `<path> <function>`, and what for."""
 
 TASK_DOORS: dict[str, str] = {
     "shared/tasks.py TaskSet.start": "the door itself: holds the task and logs its failure",
-    "aigw/parts.py Parts.start": "a TaskGroup's own method: the group holds the task and raises its failure",
-    "aigw/up.py run_up": "same",
+    "aigw/embedded/parts.py Parts.start": "the group holds the task and raises its failure",
+    "aigw/embedded/up.py run_up": "same",
     "services/data_plane/relay/resolver.py Resolver.resolve": "held until it is done",
 }
 """Where a task is made: everything else goes through `TaskSet`."""

@@ -17,9 +17,9 @@ from typing import Final, Literal
 
 import httpx
 
-from aigw.banner import OWNER
-from aigw.data_dir import DataDir
-from aigw.local_issuer import AUDIENCE, ISSUER, LocalIssuer
+from aigw.embedded.banner import OWNER
+from aigw.embedded.data_dir import DataDir
+from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey
 from shared.box_token import MAX_LIFE_SECONDS
 from shared.clock import unix_now

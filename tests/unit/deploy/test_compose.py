@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from aigw.__main__ import app
-from aigw.demo import prepare
+from aigw.demo.compose import prepare
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
 from tests.support.servers.tools import REPOSITORY

@@ -1,0 +1,48 @@
+"""`aigw db`: the schema of the control plane's database, and its epoch."""
+
+from __future__ import annotations
+
+import typer
+
+from aigw.commands.invocation import warn_of_unknown_names
+
+commands = typer.Typer(help="Look after the control plane's database.", no_args_is_help=True)
+
+
+@commands.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database of AIGW_DATABASE_URL to the newest schema."""
+    from aigw.planes import upgrade_database  # noqa: PLC0415  # loaded by this command alone
+
+    warn_of_unknown_names()
+    upgrade_database()
+
+
+@commands.command("current")
+def db_current() -> None:
+    """Print the schema that the database is at, and the newest."""
+    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+
+    there, newest = schema_of_database()
+    typer.echo(f"{there or 'empty'} (newest: {newest})")
+
+
+@commands.command("check")
+def db_check() -> None:
+    """Exit with 1 when the database is not at the newest schema."""
+    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+
+    there, newest = schema_of_database()
+    if there != newest:
+        typer.echo(f"The database is at {there or 'no schema'}, the newest is {newest}. Run: aigw db upgrade")
+        raise typer.Exit(1)
+    typer.echo(f"The database is at the newest schema, {newest}.")
+
+
+@commands.command("restored")
+def db_restored() -> None:
+    """Say that the database was restored from a backup: every data plane then takes a fresh snapshot."""
+    from aigw.planes import begin_epoch  # noqa: PLC0415  # loaded by this command alone
+
+    warn_of_unknown_names()
+    typer.echo(f"New epoch {begin_epoch()}. Every data plane takes a snapshot within seconds.")

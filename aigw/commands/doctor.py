@@ -1,0 +1,28 @@
+"""`aigw doctor`: a check of every backend of a plane."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from aigw.commands.invocation import warn_of_unknown_names
+
+commands = typer.Typer()
+
+
+@commands.command()
+def doctor(
+    *, plane: Annotated[Literal["control", "data", "both"], typer.Option(help="Whose backends.")] = "both"
+) -> None:
+    """Check every backend of a plane: reachability, rights, schema, ports. Exits with 1 when one fails."""
+    import asyncio  # noqa: PLC0415  # loaded by this command alone
+
+    from aigw.doctor.examine import examine, is_healthy  # noqa: PLC0415  # same
+
+    warn_of_unknown_names()
+    findings = asyncio.run(examine(plane))
+    for finding in findings:
+        typer.echo(str(finding))
+    if not is_healthy(findings):
+        raise typer.Exit(1)

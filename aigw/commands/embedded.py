@@ -1,0 +1,77 @@
+"""`aigw up` and `aigw sign-in-link`: the whole gateway in one process on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from aigw.commands.invocation import as_called, warn_of_unknown_names
+from aigw.embedded.ports import DEFAULT_BASE, MAX_BASE
+
+commands = typer.Typer()
+
+Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Its base URL, in place of the demo's.")]
+KeyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file with its API key.")]
+
+
+@commands.command()
+def up(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="Where the database, secrets and keys are kept.")] = Path(
+        ".data"
+    ),
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Written when everything serves: URLs and tokens, as JSON."),
+    ] = None,
+    port_base: Annotated[
+        int, typer.Option(min=0, max=MAX_BASE, help="The first of five ports; 0 takes free ones.")
+    ] = DEFAULT_BASE,
+    box_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="The port that boxes call, if not the first.")
+    ] = None,
+    identity_mode: Annotated[
+        Literal["static", "header"],
+        typer.Option(help="static: every caller is org demo. header: callers show a box token."),
+    ] = "static",
+    demo_pace_ms: Annotated[
+        int, typer.Option(min=0, max=10_000, help="The demo provider's pause between two words.")
+    ] = 60,
+    openai_endpoint: Endpoint = None,
+    openai_key_file: KeyFile = None,
+    anthropic_endpoint: Endpoint = None,
+    anthropic_key_file: KeyFile = None,
+) -> None:
+    """Run the whole gateway on this machine, with a demo org and a demo provider."""
+    from aigw.embedded.providers_wanted import Wanted  # noqa: PLC0415  # same
+    from aigw.embedded.up import UpOptions, run_up  # noqa: PLC0415  # same
+    from aigw.process import run_until_signalled  # noqa: PLC0415  # loaded by this command alone
+
+    options = UpOptions(
+        command=as_called(),
+        data_dir=data_dir,
+        ready_file=ready_file,
+        port_base=port_base,
+        box_port=box_port,
+        identity_mode=identity_mode,
+        demo_pace_seconds=demo_pace_ms / 1000,
+        openai=Wanted.of("openai", openai_endpoint, openai_key_file),
+        anthropic=Wanted.of("anthropic", anthropic_endpoint, anthropic_key_file),
+    )
+    warn_of_unknown_names()
+    run_until_signalled(lambda stop: run_up(options, stop))
+
+
+@commands.command("sign-in-link")
+def sign_in_link(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="The data folder of the running aigw up.")] = Path(".data"),
+    member: Annotated[bool, typer.Option("--member", help="For the demo member, not the owner.")] = False,
+) -> None:
+    """Print a new link that signs you in to the Portal of a running aigw up, once."""
+    from aigw.embedded.banner import MEMBER, OWNER  # noqa: PLC0415  # loaded by this command alone
+    from aigw.embedded.sign_in_link import sign_in_link as new_link  # noqa: PLC0415  # same
+
+    typer.echo(new_link(data_dir, MEMBER if member else OWNER))

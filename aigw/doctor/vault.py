@@ -1,0 +1,48 @@
+"""Checks how a plane stands with Vault: that its login works, and that its role has exactly its rights."""
+
+from __future__ import annotations
+
+import time
+from random import SystemRandom
+from typing import TYPE_CHECKING, Protocol
+
+from aigw.doctor.finding import Finding
+from shared.vault_session import VaultSession
+from shared.vault_target import parse_vault_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.backend_settings import BackendSettings
+
+
+class Rights(Protocol):
+    """A plane's adapter, which knows what its role must and must not."""
+
+    def wrong_rights(self) -> list[str]:
+        """Say what is wrong, a sentence each. Blocks."""
+        ...
+
+
+def examine_vault(
+    name: str,
+    settings: BackendSettings,
+    url: str,
+    adapter: Callable[[VaultSession], Rights],
+    failure: type[Exception],
+) -> list[Finding]:
+    """Check the login and the rights of the plane whose `adapter` raises `failure`. Blocks."""
+    target = parse_vault_url(url)
+    session = VaultSession(
+        target, settings.vault_credential, monotonic=time.monotonic, random=SystemRandom().random
+    )
+    try:
+        wrong = adapter(session).wrong_rights()
+    except failure as error:
+        return [Finding("FAIL", name, str(error), "check AIGW_SECRET_STORE_URL and its credential")]
+    finally:
+        session.close()
+    if wrong:
+        remedy = "run deploy/vault/setup.sh again: it writes both policies"
+        return [Finding("FAIL", name, sentence, remedy) for sentence in wrong]
+    return [Finding("ok", name, f"logged in to {target.address}, with exactly the rights it needs")]

@@ -1,0 +1,69 @@
+"""What `aigw up` prints when everything serves: the warning, the links, and lines to paste. Pure text."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aigw.embedded.ready_file import Ready
+
+OWNER: Final = "owner@demo.example"
+MEMBER: Final = "member@demo.example"
+_WIDTH: Final = 100
+
+
+def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
+    """Write the whole banner.
+
+    `notes` say what stands behind each provider; `command` is how this shell calls `aigw`.
+    """
+    return "\n".join(["", *_warning(), "", *_links(ready, command), *notes, "", *_try_it(ready, command), ""])
+
+
+def _warning() -> Iterator[str]:
+    yield "=" * _WIDTH
+    yield "run9 AI Gateway, EMBEDDED: for trying out on this machine only, never for production."
+    yield "Loopback only. Any program on this machine may use the keys stored here."
+    yield "Plain-http and loopback endpoints are allowed."
+    yield "=" * _WIDTH
+
+
+def _links(ready: Ready, command: str) -> Iterator[str]:
+    yield f"Portal         {ready.portal_sign_in_url}"
+    yield f"               signs you in as the owner, once, within 30 minutes; then: {command} sign-in-link"
+    yield f"REST API       {ready.control_plane_url}/api/v1"
+    yield f"Health         {ready.admin_url}/readyz"
+    yield f"Org            {ready.org}, owner {OWNER}, member {MEMBER}"
+    yield "Owner token    good for twelve hours, shown only now:"
+    yield ready.owner_token
+
+
+def _try_it(ready: Ready, command: str) -> Iterator[str]:
+    yield "Point a program at it:"
+    yield f"export OPENAI_BASE_URL={ready.base_urls['openai']} OPENAI_API_KEY=run9-placeholder"
+    yield f"export ANTHROPIC_BASE_URL={ready.base_urls['anthropic']} ANTHROPIC_AUTH_TOKEN=run9-placeholder"
+    if ready.node_key_file:
+        yield "Header mode: each request also needs an X-Run9-Box-Token, as in the next line."
+    yield ""
+    yield "Watch an answer stream:"
+    yield curl_line(ready, command)
+    yield ""
+    yield "Ctrl-C stops it."
+
+
+def curl_line(ready: Ready, command: str) -> str:
+    """Write the command that streams a chat completion through the gateway."""
+    message = {"role": "user", "content": "Hello!"}
+    body = json.dumps({"model": "gpt-5.2", "stream": True, "messages": [message]})
+    url = f"{ready.base_urls['openai']}chat/completions"
+    identity = f' -H "X-Run9-Box-Token: $({_token_line(ready, command)})"' if ready.node_key_file else ""
+    return f"curl -N {url} -H 'content-type: application/json'{identity} -d {shlex.quote(body)}"
+
+
+def _token_line(ready: Ready, command: str) -> str:
+    key_file = shlex.quote(ready.node_key_file or "")
+    return f"{command} box-token --key-file {key_file} --kid {ready.node_kid} --org {ready.org} --box box-1"

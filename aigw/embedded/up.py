@@ -1,0 +1,218 @@
+"""`aigw up`: both planes and the demo provider in one process, on loopback, set up and ready to use.
+
+The planes are the production ones with embedded backends; only this module knows that they share a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from aigw.demo.provider.app import DemoKeys, build_app
+from aigw.embedded.banner import MEMBER, OWNER, banner
+from aigw.embedded.data_dir import DataDir, write_private
+from aigw.embedded.liveness import wait_until_live
+from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
+from aigw.embedded.parts import Parts
+from aigw.embedded.ports import HOST, Ports
+from aigw.embedded.providers_wanted import Wanted
+from aigw.embedded.ready_file import Ready, write
+from aigw.embedded.seed import NODE, ORG, Seeder
+from aigw.embedded.sign_in_link import PORTAL_FILE
+from aigw.failures import EXPECTED
+from aigw.node_key import NodeKey, new_key_pem
+from aigw.planes import build_control_plane, build_data_plane
+from aigw.process import settle_memory
+from services.control_plane.bootstrap import ControlPlane
+from services.control_plane.settings import ControlPlaneSettings, Issuer
+from services.data_plane.bootstrap import DataPlane
+from services.data_plane.settings import DataPlaneSettings
+from shared.clock import unix_now
+from shared.listener import bind, port_of, serve
+from shared.memory_stream import MemoryStream
+from shared.secret import Secret
+
+DRAIN_SECONDS: Final = 2
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_NODE_KEY_FILE: Final = "node-key.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The command's options; a provider that is None is the demo, `command` is how the shell called it."""
+
+    command: str
+
+    data_dir: Path
+    ready_file: Path | None
+    port_base: int
+    box_port: int | None
+    identity_mode: Literal["static", "header"]
+    demo_pace_seconds: float
+    openai: Wanted | None
+    anthropic: Wanted | None
+
+
+async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
+    """Run everything until `stop`; raises one of the expected failures when it cannot."""
+    ports = Ports.of(options.port_base, options.box_port).checked(options.box_port)
+    data = DataDir.open(options.data_dir)
+    try:
+        async with asyncio.TaskGroup() as group:
+            parts = Parts(group)
+            start = group.create_task(_start(_Embedded(options, ports, data), parts), name="start")
+            await stop.wait()
+            start.cancel()  # the user did not wait for it
+            await _stop(parts)
+    except BaseExceptionGroup as failures:
+        raise _expected_in(failures) from None
+    finally:
+        (data.root / PORTAL_FILE).unlink(missing_ok=True)
+        data.close()
+
+
+async def _start(embedded: _Embedded, parts: Parts) -> None:
+    """Start everything; what has started by then is stopped properly when the rest cannot start."""
+    try:
+        await embedded.start(parts)
+    except Exception:
+        await _stop(parts)
+        raise
+
+
+async def _stop(parts: Parts) -> None:
+    # Streams that are cut by a stop are no errors to report.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    await parts.stop()
+
+
+def _expected_in(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the first failure that a user can mend; without one, all of them."""
+    expected = failures.subgroup(EXPECTED)
+    if expected is None:
+        return failures
+    first: BaseException = expected
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+class _Embedded:
+    """One embedded gateway: its settings come from the options and the data folder, then the parts start."""
+
+    def __init__(self, options: UpOptions, ports: Ports, data: DataDir) -> None:
+        self._options = options
+        self._ports = ports
+        self._data = data
+        self._stream = MemoryStream()
+        self._issuer = LocalIssuer.open(data)
+        self._internal_token = data.secret("internal-token")
+        self._platform_token = data.secret("platform-token")
+        self._demo_keys = DemoKeys(
+            openai=data.secret("demo-openai-key", "sk-demo-"),
+            anthropic=data.secret("demo-anthropic-key", "sk-ant-api03-demo-"),
+        )
+
+    async def start(self, parts: Parts) -> None:
+        """Start every part, set the demo org up, and say so."""
+        demo_origin = await self._start_demo_provider(parts)
+        control_plane = build_control_plane(self._control_plane_settings(), self._stream)
+        await parts.start("control plane", lambda up, stop: control_plane.run(started=up, stop=stop))
+        data_plane = build_data_plane(self._data_plane_settings(control_plane.internal_port), self._stream)
+        await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
+        control_plane.reach_data_plane(f"http://{HOST}:{data_plane.admin_port}")
+        ready = self._ready(control_plane, data_plane)
+        seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
+        cards = await seeder.seed(self._wanted(demo_origin), self._node())
+        await wait_until_live(ready, cards)
+        write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
+        settle_memory()
+        if self._options.ready_file is not None:
+            write(self._options.ready_file, ready)
+        sys.stdout.write(banner(ready, [card.note for card in cards], self._options.command))
+        sys.stdout.flush()
+
+    async def _start_demo_provider(self, parts: Parts) -> str:
+        listener = bind(HOST, self._ports.demo_provider, option="--port-base")
+        app = build_app(self._demo_keys, pace_seconds=self._options.demo_pace_seconds)
+
+        async def run(started: Callable[[], None], stop: asyncio.Event) -> None:
+            await serve(app, listener, stop=stop, started=started, grace_seconds=DRAIN_SECONDS)
+
+        await parts.start("demo provider", run)
+        return f"http://{HOST}:{port_of(listener)}"
+
+    def _control_plane_settings(self) -> ControlPlaneSettings:
+        issuer = Issuer(issuer=ISSUER, audience=AUDIENCE, jwks_file=self._issuer.jwks_file)
+        return ControlPlaneSettings(
+            environment="development",
+            database_url=self._data.database_url,
+            secret_store_url=self._data.secret_store_url,
+            event_bus_url="memory://",
+            control_plane_host=HOST,
+            control_plane_port=self._ports.control_plane,
+            internal_host=HOST,
+            internal_port=self._ports.internal,
+            drain_seconds=DRAIN_SECONDS,
+            internal_token=self._internal_token,
+            platform_token=self._platform_token,
+            issuers=(issuer,),
+            endpoint_address_exceptions=LOOPBACK,
+            allow_plain_http_endpoints=True,
+            box_origin=f"http://{HOST}:{self._ports.box}",
+        )
+
+    def _data_plane_settings(self, internal_port: int) -> DataPlaneSettings:
+        return DataPlaneSettings(
+            environment="development",
+            box_host=HOST,
+            box_port=self._ports.box,
+            admin_host=HOST,
+            admin_port=self._ports.admin,
+            drain_seconds=DRAIN_SECONDS,
+            control_plane_internal_url=f"http://{HOST}:{internal_port}",
+            internal_token=self._internal_token,
+            secret_store_url=self._data.secret_store_url,
+            event_bus_url="memory://",
+            identity_mode=self._options.identity_mode,
+            static_org=ORG,
+            endpoint_address_exceptions=LOOPBACK,
+            allow_plain_http_endpoints=True,
+        )
+
+    def _wanted(self, demo_origin: str) -> list[Wanted]:
+        openai = Wanted("openai", f"{demo_origin}/v1", self._demo_keys.openai, is_demo=True)
+        anthropic = Wanted("anthropic", demo_origin, self._demo_keys.anthropic, is_demo=True)
+        return [self._options.openai or openai, self._options.anthropic or anthropic]
+
+    def _node(self) -> dict[str, str] | None:
+        """Give the body that registers this machine's node key, in header mode."""
+        if self._options.identity_mode != "header":
+            return None
+        pem = self._data.kept(_NODE_KEY_FILE, new_key_pem)
+        return {"kid": NODE, "public_key": NodeKey.from_pem(pem, _NODE_KEY_FILE).public_text}
+
+    def _ready(self, control_plane: ControlPlane, data_plane: DataPlane) -> Ready:
+        origin = f"http://{HOST}:{control_plane.public_port}"
+        boxes = f"http://{HOST}:{data_plane.box_port}/run9/ai"
+        in_header_mode = self._options.identity_mode == "header"
+        now = unix_now()
+        return Ready(
+            portal_url=f"{origin}/",
+            portal_sign_in_url=control_plane.sign_in_url(OWNER),
+            portal_member_sign_in_url=control_plane.sign_in_url(MEMBER),
+            control_plane_url=origin,
+            admin_url=f"http://{HOST}:{data_plane.admin_port}",
+            org=ORG,
+            owner_token=self._issuer.mint(OWNER, "Demo Owner", now).reveal(),
+            member_token=self._issuer.mint(MEMBER, "Demo Member", now).reveal(),
+            platform_token=self._platform_token.reveal(),
+            base_urls={"openai": f"{boxes}/openai/v1/", "anthropic": f"{boxes}/anthropic"},
+            node_key_file=str(self._data.root / _NODE_KEY_FILE) if in_header_mode else None,
+            node_kid=NODE if in_header_mode else None,
+        )
