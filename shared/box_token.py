@@ -45,12 +45,14 @@ class Box:
         box: the platform's name for the box.
         lifecycle: changes when the same slot is given to another box or to a fork.
         expires_at: Unix seconds; infinity for an identity that does not expire.
+        kid: the id of the node key that proved it; empty where no token did.
     """
 
     org: str
     box: str
     lifecycle: str
     expires_at: float
+    kid: str = ""
 
 
 def public_key_text(key: Ed25519PublicKey) -> str:
@@ -105,10 +107,10 @@ def verify(token: bytes, keys: Mapping[str, Ed25519PublicKey], now: float) -> Bo
         key.verify(_decode_segment(segments[2]), segments[0] + b"." + segments[1])
     except InvalidSignature:
         raise BoxTokenError("the token's signature is wrong") from None
-    return _box_of(_json_object(segments[1]), now)
+    return _box_of(_json_object(segments[1]), str(kid), now)
 
 
-def _box_of(claims: dict[str, Any], now: float) -> Box:
+def _box_of(claims: dict[str, Any], kid: str, now: float) -> Box:
     if claims.get("aud") != AUDIENCE:
         raise BoxTokenError("the token is for another audience")
     issued, expires = claims.get("iat"), claims.get("exp")
@@ -124,7 +126,7 @@ def _box_of(claims: dict[str, Any], now: float) -> Box:
     if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
         raise BoxTokenError("the token names no valid org, box and lifecycle")
     org, box, lifecycle = names
-    return Box(org=str(org), box=str(box), lifecycle=str(lifecycle), expires_at=float(expires))
+    return Box(org=str(org), box=str(box), lifecycle=str(lifecycle), expires_at=float(expires), kid=kid)
 
 
 def _decode_segment(segment: bytes) -> bytes:

@@ -131,7 +131,6 @@ class DataPlane:
     def _make_relay(self) -> Relay:
         settings, parts = self._settings, self._parts
         relay = Relay(
-            identity=parts.identity,
             table=parts.table,
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
@@ -172,7 +171,7 @@ class DataPlane:
                 box_socket,
                 stop=stop_box,
                 started=both.step,
-                http=relay.protocol_factory,
+                http=relay.protocol_factory(self._parts.identity),
                 grace_seconds=self._settings.drain_seconds,
             ),
             "box listener",
@@ -197,7 +196,6 @@ class DataPlane:
         parts = self._parts
         return box_app(
             BoxAppParts(
-                identity=parts.identity,
                 table=parts.table,
                 last_error=parts.last_errors.of,
                 authorities=self._settings.authorities(self.box_port),

@@ -100,6 +100,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     connect_seconds: PositiveSeconds = _LIMITS.connect_seconds
     first_byte_seconds: PositiveSeconds = _LIMITS.first_byte_seconds
     idle_seconds: PositiveSeconds = _LIMITS.idle_seconds
+    exchange_past_token_seconds: PositiveSeconds = _LIMITS.exchange_past_token_seconds
     keep_alive_seconds: PositiveSeconds = _LIMITS.keep_alive_seconds
     max_head_bytes: PositiveCount = _LIMITS.max_head_bytes
     max_head_fields: PositiveCount = _LIMITS.max_head_fields

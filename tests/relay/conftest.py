@@ -17,6 +17,7 @@ from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.usage import Tapped, UsageTap
 from services.data_plane.relay.egress import DirectEgress, Egress
+from services.data_plane.relay.ports import Identity
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
 from services.data_plane.table.compile import compile_integration
@@ -69,11 +70,16 @@ class HeldTable:
 
 @dataclass
 class NamedIdentity:
-    """The box's name is its token; without one it is `box-0`. `org/box` names the org too."""
+    """The box's name is its token; without one it is `box-0`. `org/box` names the org too.
+
+    Every box was proved by the node key `kid-1`, by a token that expires at `expires_at` (Unix seconds).
+    """
+
+    expires_at: float = float("inf")
 
     def identify(self, token: bytes | None) -> Box:
         org, _, box = (token or b"org-0/box-0").decode().partition("/")
-        return Box(org, box, "life-1", float("inf"))
+        return Box(org, box, "life-1", self.expires_at, "kid-1")
 
 
 @dataclass
@@ -246,6 +252,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
         resolver: Resolver | None = None,
         egress: Egress | None = None,
         usage_tap: bool = True,
+        identity: Identity | None = None,
         **limits: float,
     ) -> RelayUnderTest:
         table, books, started = HeldTable(), HeldBooks(), asyncio.Event()
@@ -257,7 +264,6 @@ async def run_relay() -> AsyncIterator[RunRelay]:
 
         listener = bind("127.0.0.1", 0, option="the test's port")
         relay = Relay(
-            identity=NamedIdentity(),
             table=table,
             account=books,
             limits=RelayLimits(**limits),  # type: ignore[arg-type]  # the test names limits as it needs them
@@ -269,7 +275,12 @@ async def run_relay() -> AsyncIterator[RunRelay]:
             usage_tap=usage_tap,
         )
         serving = serve(
-            app, listener, stop=stop, started=started.set, http=relay.protocol_factory, grace_seconds=1
+            app,
+            listener,
+            stop=stop,
+            started=started.set,
+            http=relay.protocol_factory(identity or NamedIdentity()),
+            grace_seconds=1,
         )
         servers.append(tasks.start(serving, "listener"))
         await started.wait()

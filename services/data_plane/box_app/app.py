@@ -62,7 +62,6 @@ class BoxAppParts:
     org last met at a provider.
     """
 
-    identity: Identity
     table: Table
     last_error: Callable[[str, str], LastError | None]
     authorities: frozenset[bytes]
@@ -95,13 +94,19 @@ def box_app(parts: BoxAppParts) -> FastAPI:
 def _status_answer(parts: BoxAppParts, request: Request) -> Response:
     wants_json = "application/json" in request.headers.get("accept", "")
     try:
-        box = parts.identity.identify(_token(request))
+        box = _identity(request).identify(_token(request))
     except Unidentified as error:
         return _rejected(Refused(*error.rejection), wants_json=wants_json)
     status = _status_of(parts, box, _origin(parts, request))
     if wants_json:
         return Response(json.dumps(as_json(status), indent=2), media_type="application/json", headers=_FRESH)
     return Response(as_text(status), media_type="text/plain", headers=_FRESH)
+
+
+def _identity(request: Request) -> Identity:
+    """Give the identity of the request's connection, which the relay hands over with it."""
+    identity: Identity = request.state.identity
+    return identity
 
 
 def _token(request: Request) -> bytes | None:

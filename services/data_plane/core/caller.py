@@ -6,7 +6,13 @@ from shared.rejections import Rejection
 
 
 class Unidentified(Exception):  # noqa: N818  # a finding about the caller, not a failure of ours
-    """The caller could not be told; `str()` is the detail for `box_identity_required`."""
+    """The caller could not be told; `str()` is the detail for `box_identity_required`.
+
+    Attributes:
+        of_connection: no later request of the same connection can be told either.
+    """
+
+    of_connection = False
 
     @property
     def rejection(self) -> tuple[Rejection, str]:

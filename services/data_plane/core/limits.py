@@ -25,6 +25,7 @@ class RelayLimits:
         connect_seconds: resolve, TCP and TLS together.
         first_byte_seconds: from the request's end to the first byte of the answer.
         idle_seconds: longest pause between two pieces of an answer.
+        exchange_past_token_seconds: how long a request or WebSocket may outlive its box's token.
         keep_alive_seconds: how long an idle box connection is kept.
         max_head_bytes, max_head_fields: of a request's or an answer's head.
         max_body_bytes: of a request body; above every provider's own limit.
@@ -45,6 +46,7 @@ class RelayLimits:
     connect_seconds: float = 10
     first_byte_seconds: float = 600
     idle_seconds: float = 600
+    exchange_past_token_seconds: float = 3_600
     keep_alive_seconds: float = 75
     max_head_bytes: int = 64 * KIB
     max_head_fields: int = 128

@@ -5,8 +5,6 @@ Verified offline against the node keys that came with the configuration. Never a
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -48,7 +46,7 @@ class HeaderIdentity:
         self._configured = configured
         self._clock = clock
         self._max_tokens = max_tokens
-        self._verified: OrderedDict[bytes, tuple[Box, str, Ed25519PublicKey]] = OrderedDict()
+        self._verified: OrderedDict[bytes, tuple[Box, Ed25519PublicKey]] = OrderedDict()
 
     def identify(self, token: bytes | None) -> Box:
         """Give the box that the token proves; raises `Unidentified`."""
@@ -57,8 +55,8 @@ class HeaderIdentity:
         keys = self._keys()
         known = self._verified.get(token)
         if known is not None:
-            box, kid, key = known
-            if keys.get(kid) is key and self._clock() < box.expires_at:
+            box, key = known
+            if keys.get(box.kid) is key and self._clock() < box.expires_at:
                 self._verified.move_to_end(token)
                 return box
             del self._verified[token]
@@ -71,15 +69,7 @@ class HeaderIdentity:
             if not self._configured():
                 raise NotYetVerifiable("it does not know the nodes yet") from None
             raise Unidentified(str(error)) from None
-        kid = _kid_of(token)
-        self._verified[token] = (box, kid, keys[kid])
+        self._verified[token] = (box, keys[box.kid])
         if len(self._verified) > self._max_tokens:
             self._verified.popitem(last=False)
         return box
-
-
-def _kid_of(token: bytes) -> str:
-    """Read the key id of a token that has been verified."""
-    segment = token.partition(b".")[0]
-    header = json.loads(urlsafe_b64decode(segment + b"=" * (-len(segment) % 4)))
-    return str(header["kid"])

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from services.data_plane.core.response_head import ResponseHead
     from services.data_plane.relay.hand_over import UvicornParts
+    from services.data_plane.relay.ports import Identity
     from services.data_plane.relay.relay import Relay
+    from shared.box_token import Box
     from shared.providers import Provider
 
 _SWITCHING: Final = 101
@@ -52,17 +54,17 @@ class BoxConnection(BoxEndings):
     """A box's connection."""
 
     __slots__ = (
-        *("_awaits_continue", "_close_after_answer", "_framing", "_head_buffer", "_memo", "_next"),
-        *("_uvicorn", "write"),
+        *("_awaits_continue", "_framing", "_head_buffer", "_identity", "_memo", "_next", "_uvicorn", "write"),
     )
 
-    def __init__(self, relay: Relay, uvicorn: UvicornParts) -> None:
-        super().__init__(relay, _IDLE)
+    def __init__(self, relay: Relay, uvicorn: UvicornParts, identity: Identity, box: Box | None) -> None:
+        super().__init__(relay, _IDLE, box)
         self._uvicorn = uvicorn
+        self._identity = identity
         self._head_buffer = HeadBuffer(relay.limits.max_head_bytes, check_incomplete)
         self._next = b""  # what came after the current request
         self._framing: Framing | None = None  # of the current request's body; None once it is whole
-        self._close_after_answer = self._awaits_continue = False
+        self._awaits_continue = False
         self._memo: HeadMemo | None = None
 
     # The event loop's side.
@@ -74,8 +76,9 @@ class BoxConnection(BoxEndings):
             transport, relay.limits.write_buffer_bytes, relay.batch, relay.leave_watch, self.left_unread
         )
         self.write = self.transport.write
-        self._relay.connections.add(self)
-        self._relay.room.strangers.came(self, self._since)
+        relay.connections.add(self)
+        relay.room.strangers.came(self, self._since)
+        self._book_proven()
         self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
 
     def data_received(self, data: bytes) -> None:
@@ -98,12 +101,6 @@ class BoxConnection(BoxEndings):
         self.transport.unwatch()
         self._box_left()
         self._forget()
-
-    def shutdown(self) -> None:
-        """Uvicorn's word that the process drains: end after the answer that is under way."""
-        self._close_after_answer = True
-        if self._phase is _IDLE:
-            self.transport.close()
 
     def _forget(self) -> None:
         self._phase = _GONE
@@ -157,7 +154,7 @@ class BoxConnection(BoxEndings):
         check_admission(head, relay.authorities, relay.limits.max_body_bytes)
         if route is None:
             self.transport.resume_reading()
-            hand_over(self.transport.raw, self._uvicorn, raw, self._framing, rest)
+            hand_over(self.transport.raw, self._uvicorn, self._identity, raw, self._framing, rest)
             self._forget()
         else:
             self._memo = memo = HeadMemo(raw, head, route, query, relay.limits.max_head_bytes)
@@ -176,9 +173,12 @@ class BoxConnection(BoxEndings):
             self._after_own_answer(rest)
             return
         try:
-            box = relay.identity.identify(head.box_token)
+            self.box = box = self._identity.identify(head.box_token)
         except Unidentified as unknown:
+            self._close_after_answer = self._close_after_answer or unknown.of_connection
             raise Refused(*unknown.rejection) from None
+        if box.expires_at <= record.started_at:
+            self._close_after_answer = True  # the next connection brings a fresh token
         record.org, record.box = box.org, box.box
         self.load = load = relay.room.book_connection(box, self.load, self.transport)
         exchange = Exchange(relay, self, load, memo, length, record)

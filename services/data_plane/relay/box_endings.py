@@ -5,17 +5,22 @@ What it reads is `BoxConnection`'s business; this knows only that there may be a
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.core.refused import Refused
 from services.data_plane.relay.box_phase import Phase
+from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.relay import Relay
     from services.data_plane.relay.room import BoxLoad
+    from shared.box_token import Box
 
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
+_IDLE: Final = Phase.IDLE
 _LINGER: Final = Phase.LINGER
 _ENDING: Final = Phase.ENDING
 _GONE: Final = Phase.GONE
@@ -24,12 +29,14 @@ _GONE: Final = Phase.GONE
 class BoxEndings:
     """The half of a box connection that reads nothing."""
 
-    __slots__ = ("_exchange", "_phase", "_relay", "_since", "load", "transport")
+    __slots__ = ("_close_after_answer", "_exchange", "_phase", "_relay", "_since", "box", "load", "transport")
 
     transport: BoxTransport
 
-    def __init__(self, relay: Relay, phase: Phase) -> None:
+    def __init__(self, relay: Relay, phase: Phase, box: Box | None) -> None:
         self._relay = relay
+        self.box = box  # by which its latest request was admitted, or the connection itself
+        self._close_after_answer = False
         self._phase = phase
         self._since = relay.now()  # of the phase; an exchange has deadlines of its own
         self._exchange: Exchange | None = None
@@ -38,6 +45,15 @@ class BoxEndings:
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._since = self._relay.now()
+
+    def _book_proven(self) -> None:
+        """Book the connection on the box that it was admitted by, if it was.
+
+        Above the box's limit it stays a stranger's: its first request is told so.
+        """
+        if self.box is not None:
+            with contextlib.suppress(Refused):
+                self.load = self._relay.room.book_connection(self.box, None, self.transport)
 
     # A side that takes no more for now.
 
@@ -84,6 +100,12 @@ class BoxEndings:
 
     # The gateway's endings.
 
+    def shutdown(self) -> None:
+        """Uvicorn's word that the process drains: end after the answer that is under way."""
+        self._close_after_answer = True
+        if self._phase is _IDLE:
+            self.transport.close()
+
     def close(self) -> None:
         """End cleanly once the last bytes have left."""
         self._exchange = None
@@ -96,6 +118,21 @@ class BoxEndings:
         if self._phase is not _GONE:
             self._enter(_ENDING)
             self.transport.reset_once_drained(self._since)
+
+    def revoke(self, refused: Refused) -> None:
+        """End for good: the box's node or life has ended, or its token did too long ago."""
+        self._close_after_answer = True
+        if self._exchange is not None:
+            self._exchange.cut(refused)
+        elif self._phase not in {_LINGER, _ENDING, _GONE}:
+            self.close()
+
+    def check_token(self, unix_seconds: float) -> None:
+        """Cut an exchange that has outlived its box's token by more than the limit."""
+        limit = self._relay.limits.exchange_past_token_seconds
+        if self._exchange is None or self.box is None or unix_seconds <= self.box.expires_at + limit:
+            return
+        self.revoke(Refused(Rejection.BOX_IDENTITY_REQUIRED, f"its token expired {limit:g} s ago"))
 
     def _linger(self) -> None:
         """Close, but let the box read the answer first."""

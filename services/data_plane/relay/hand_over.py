@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from services.data_plane.core.framing import Framing
+    from services.data_plane.relay.ports import Identity
 
 _METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _THIS_CONNECTION_ONLY: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"http2-settings"}
 )
+
+
+IDENTITY_STATE: Final = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,24 @@ class _LastRequest(HttpToolsProtocol):
 
 
 def hand_over(
-    transport: asyncio.Transport, parts: UvicornParts, raw_head: bytes, framing: Framing | None, rest: bytes
+    transport: asyncio.Transport,
+    parts: UvicornParts,
+    identity: Identity,
+    raw_head: bytes,
+    framing: Framing | None,
+    rest: bytes,
 ) -> None:
     """Let uvicorn's protocol take over `transport`, beginning with a head that was already read.
+
+    The application finds the connection's identity as `request.state.identity`.
 
     Raises:
         Refused: the method is none that uvicorn's parser knows, so it would not see a request at all.
     """
     if raw_head.partition(b" ")[0] not in _METHODS:
         raise Refused(Rejection.METHOD_NOT_ALLOWED, "it is unknown here")
-    protocol = _LastRequest(parts.config, parts.server_state, parts.app_state, parts._loop)  # noqa: SLF001  # uvicorn's name for it
+    state = parts.app_state | {IDENTITY_STATE: identity}
+    protocol = _LastRequest(parts.config, parts.server_state, state, parts._loop)  # noqa: SLF001  # uvicorn's name for it
     transport.set_protocol(protocol)
     protocol.connection_made(transport)
     protocol.begin(_last_request(raw_head), framing)

@@ -25,6 +25,7 @@ from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.limits import RelayLimits
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.pool import PoolKey
     from services.data_plane.relay.ports import Account, Identity, Table
+    from shared.box_token import Box
     from shared.clock import Clock
     from shared.listener import ProtocolFactory
     from shared.providers import Provider, ProviderName
@@ -42,12 +44,11 @@ SWEEP_SECONDS: Final = 0.5
 
 
 class Relay:
-    """Made once per process, in its event loop; `protocol_factory` is what the box listener serves with."""
+    """Made once per process, in its event loop; `protocol_factory` is what a box listener serves with."""
 
     def __init__(
         self,
         *,
-        identity: Identity,
         table: Table,
         account: Account,
         limits: RelayLimits,
@@ -58,7 +59,6 @@ class Relay:
         clock: Clock,
         usage_tap: bool = False,
     ) -> None:
-        self.identity = identity
         self.table = table
         self.account = account
         self.limits = limits
@@ -91,17 +91,20 @@ class Relay:
         """How many requests are under way."""
         return self.room.open_exchanges
 
-    @property
-    def protocol_factory(self) -> ProtocolFactory:
-        """What uvicorn's `http=` takes."""
+    def protocol_factory(self, identity: Identity) -> ProtocolFactory:
+        """Give what uvicorn's `http=` takes, for a listener whose requests are told by `identity`."""
 
         def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
-            if self._sweeper is None:
-                self._sweep()
-            # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
-            return cast("asyncio.Protocol", BoxConnection(self, UvicornParts(**parts)))
+            return self.connection(UvicornParts(**parts), identity)
 
         return make
+
+    def connection(self, parts: UvicornParts, identity: Identity, box: Box | None = None) -> asyncio.Protocol:
+        """Make the protocol of one box connection; `box` where the connection itself has proved one."""
+        if self._sweeper is None:
+            self._sweep()
+        # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
+        return cast("asyncio.Protocol", BoxConnection(self, parts, identity, box))
 
     def leave(self, exchange: Exchange) -> None:
         """An exchange is over: book it."""
@@ -145,6 +148,16 @@ class Relay:
                     self._cut(exchange, refused)
         self.pool.drain(org, keep=frozenset(one.pool_key for one in self._integrations_of(org)))
 
+    def revoke(self, is_revoked: Callable[[Box], bool], why: str) -> None:
+        """End the connections of boxes that may not call any more: exchanges, WebSockets and idle ones."""
+        refused = Refused(Rejection.BOX_IDENTITY_REQUIRED, why)
+        for connection in list(self.connections):
+            if connection.box is not None and is_revoked(connection.box):
+                try:
+                    connection.revoke(refused)
+                except Exception:
+                    logger.exception("a revoked connection could not be ended")
+
     def _integrations_of(self, org: str) -> list[CompiledIntegration]:
         found = [self.table.look_up(org, name) for name in PROVIDERS]
         return [one for one in found if isinstance(one, CompiledIntegration)]
@@ -164,10 +177,11 @@ class Relay:
 
     def _sweep(self) -> None:
         """Look at every deadline. One timer for all: a timer for each would cost each request."""
-        now = self.now()
+        now, unix_seconds = self.now(), self.clock()
         for connection in list(self.connections):
             try:
                 connection.check_deadline(now)
+                connection.check_token(unix_seconds)
             except Exception:
                 logger.exception("a deadline could not be enforced")
         self.room.strangers.make_room(now)

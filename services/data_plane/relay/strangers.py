@@ -12,13 +12,22 @@ within the first second, however many come at once: their heads may be here and 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from services.data_plane.relay.box_connection import BoxConnection
-    from services.data_plane.relay.box_transport import BoxTransport
+from typing import Final, Protocol
 
 GRACE_SECONDS: Final = 1.0
+
+
+class Stranger(Protocol):
+    """A connection that has not proved its box."""
+
+    @property
+    def transport(self) -> object:
+        """Its transport, under which it is listed."""
+        ...
+
+    def make_room(self) -> None:
+        """End at once for a newer connection."""
+        ...
 
 
 class Strangers:
@@ -26,17 +35,17 @@ class Strangers:
 
     def __init__(self, max_connections: int) -> None:
         self._max_connections = max_connections
-        self._waiting: OrderedDict[BoxTransport, tuple[float, BoxConnection]] = OrderedDict()
+        self._waiting: OrderedDict[object, tuple[float, Stranger]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def came(self, connection: BoxConnection, now: float) -> None:
+    def came(self, connection: Stranger, now: float) -> None:
         """A connection was made."""
         self._waiting[connection.transport] = now, connection
         self.make_room(now)
 
-    def known(self, transport: BoxTransport) -> None:
+    def known(self, transport: object) -> None:
         """It is a known box's now, or gone."""
         self._waiting.pop(transport, None)
 

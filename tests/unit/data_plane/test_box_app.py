@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.box_app.app import BoxAppParts, box_app
@@ -62,8 +63,12 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     identity, table, errors = FakeIdentity(), FakeTable(), LastErrors()
-    app = box_app(BoxAppParts(identity, table, errors.of, frozenset({b"10.0.2.2:1000", b"127.0.0.1:20000"})))
-    transport = httpx.ASGITransport(app)
+    app = box_app(BoxAppParts(table, errors.of, frozenset({b"10.0.2.2:1000", b"127.0.0.1:20000"})))
+
+    async def handed_over(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"identity": identity}}, receive, send)
+
+    transport = httpx.ASGITransport(handed_over)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:20000") as client:
         yield Bench(client, identity, table, errors)
 

@@ -74,7 +74,7 @@ def refused(token: bytes, now: float = NOW) -> str:
 
 
 def test_a_minted_token_names_its_box() -> None:
-    assert verify(minted(), KEYS, NOW) == Box("acme", "box-7", "life-1", int(NOW) + 60)
+    assert verify(minted(), KEYS, NOW) == Box("acme", "box-7", "life-1", int(NOW) + 60, "k1")
 
 
 def test_the_hand_made_token_of_these_tests_is_a_good_one() -> None:
@@ -89,7 +89,7 @@ def test_any_valid_ids_and_life_come_back_as_they_went_in(
     org: str, box: str, lifecycle: str, life_seconds: int
 ) -> None:
     token = mint(KEY, "k1", box=box, org=org, lifecycle=lifecycle, now=NOW, life_seconds=life_seconds)
-    assert verify(token.encode(), KEYS, NOW) == Box(org, box, lifecycle, int(NOW) + life_seconds)
+    assert verify(token.encode(), KEYS, NOW) == Box(org, box, lifecycle, int(NOW) + life_seconds, "k1")
 
 
 @pytest.mark.parametrize("life_seconds", [0, -1, MAX_LIFE_SECONDS + 1])
