@@ -64,6 +64,9 @@ docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.errors_page
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.bad_input_page
+	$(BIN)/python -m tools.rest_page
+	$(BIN)/python -m tools.events_page
+	$(BIN)/python -m bench.pages
 
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -18,20 +16,17 @@ from bench.build import BuildError, build
 from bench.listing import ROWS, AnyRow
 from bench.machine import choose_cores, describe, pinned_to
 from bench.measure import Load
+from bench.pages import RESULTS, ROOT, table_of, write_pages
 from bench.processes import StartError
+from bench.record import Failure, Record
 from bench.rounds import Plan, Played, Stage
-from bench.subjects.listing import NO_PROXY, OURS, SUBJECTS, YARDSTICK
+from bench.subjects.listing import SUBJECTS
 from bench.subjects.subject import Subject
-from bench.summary import Summary
-from bench.table import markdown, replace_between_marks
 from bench.upstream import running_upstream
 from bench.workload import write_files
 from shared.clock import unix_now, utc
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
-_TOOLS: Final = _ROOT / ".tools" / "bench"
-_RESULTS: Final = _ROOT / "bench" / "results"
-_README: Final = _ROOT / "README.md"
+_TOOLS: Final = ROOT / ".tools" / "bench"
 _QUICK_FACTOR: Final = 0.5
 _MOST_ROUNDS: Final = 100
 
@@ -73,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=_MOST_ROUNDS, help="at most so many rounds")
     parser.add_argument("--seed", type=int, default=1, help="of the shuffled order")
     parser.add_argument("--out", type=Path, help="folder of the raw rows (bench/results for a full run)")
-    parser.add_argument("--write-readme", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write-pages", action="store_true", help="show the figures in the documents")
     return parser.parse_args()
 
 
@@ -126,61 +121,34 @@ def _bench(options: argparse.Namespace, rows: list[AnyRow], subjects: list[Subje
     else:
         shutil.rmtree(folder)
     is_record = not (options.quick or options.only or options.subjects)
-    out = options.out or (_RESULTS if is_record else _TOOLS / "results")
-    return _report(played, plan, machine, out, write_readme=options.write_readme)
+    out = options.out or (RESULTS if is_record else _TOOLS / "results")
+    return _report(played, plan, machine, out, write=options.write_pages)
 
 
-def _report(played: Played, plan: Plan, machine: dict[str, str], out: Path, *, write_readme: bool) -> int:
-    summary = Summary(played.samples, played.failures)
-    table = markdown(
-        summary,
-        plan.rows,
-        plan.subjects,
+def _report(played: Played, plan: Plan, machine: dict[str, str], out: Path, *, write: bool) -> int:
+    record = Record(
+        measured_at=utc(unix_now()).isoformat(timespec="seconds"),
+        revision=_revision(),
         machine=machine,
-        yardstick=YARDSTICK,
-        no_proxy=NO_PROXY,
-        ours=OURS,
+        versions={subject.name: subject.version() for subject in plan.subjects},
+        seconds_factor=plan.seconds_factor,
+        seed=plan.seed,
+        failures=[Failure(row, subject, saw) for (row, subject), saw in played.failures.items()],
+        samples=played.samples,
     )
-    print(table)
-    print(f"raw rows: {_keep_raw(played, plan, machine, out)}", file=sys.stderr)
-    if write_readme:
-        _write_readme(table)
-    for (row, subject), complaint in played.failures.items():
-        print(f"FAILED {row} / {subject}: {complaint}", file=sys.stderr)
-    return 1 if played.failures else 0
-
-
-def _keep_raw(played: Played, plan: Plan, machine: dict[str, str], out: Path) -> Path:
-    now = utc(unix_now())
-    revision = _revision()
-    head = {
-        "measured_at": now.isoformat(timespec="seconds"),
-        "revision": revision,
-        "machine": machine,
-        "subjects": {subject.name: subject.version() for subject in plan.subjects},
-        "seconds_factor": plan.seconds_factor,
-        "seed": plan.seed,
-        "failures": [{"row": row, "subject": who, "saw": saw} for (row, who), saw in played.failures.items()],
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{now:%Y-%m-%d}-{revision}.jsonl"
-    lines = [head, *(asdict(sample) for sample in played.samples)]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return path
+    print(table_of(record))
+    print(f"raw rows: {record.write(out)}", file=sys.stderr)
+    if write:
+        write_pages(record)
+    for failure in record.failures:
+        print(f"FAILED {failure.row} / {failure.subject}: {failure.saw}", file=sys.stderr)
+    return 1 if record.failures else 0
 
 
 def _revision() -> str:
-    command = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     return told.stdout.strip() or "unknown"
-
-
-def _write_readme(table: str) -> None:
-    page = replace_between_marks(_README.read_text(), table) if _README.exists() else None
-    if page is None:
-        print("README.md has no <!-- bench --> … <!-- /bench --> to write into", file=sys.stderr)
-    else:
-        _README.write_text(page)
 
 
 if __name__ == "__main__":

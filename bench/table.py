@@ -1,4 +1,4 @@
-"""Writes the summary as Markdown, and puts it between the `<!-- bench -->` markers of a page."""
+"""Writes a summary as one Markdown table, and puts generated text between the marks of a page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from bench.rows import BUDGET_ROW, CPU_PER_REQUEST, Figure
 from bench.subjects.subject import Subject
 from bench.summary import Spread, Summary
 
-START_MARK: Final = "<!-- bench -->"
-END_MARK: Final = "<!-- /bench -->"
 _TO: Final = "\N{EN DASH}"
 _NOTHING: Final = _TO
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -23,6 +21,7 @@ def markdown(
     subjects: Sequence[Subject],
     *,
     machine: Mapping[str, str],
+    versions: Mapping[str, str],
     yardstick: str,
     no_proxy: str,
     ours: Sequence[str] = (),
@@ -37,15 +36,16 @@ def markdown(
             if any(cell != _NOTHING for cell in cells):
                 lines.append(_line([f"{row.title}: {figure.title}", *cells]))
     peers = _peers(summary, subjects, ours)
-    return "\n".join([*lines, "", *peers, *_notes(summary, subjects, machine, yardstick)]) + "\n"
+    return "\n".join([*lines, "", *peers, *_notes(summary, subjects, machine, versions, yardstick)]) + "\n"
 
 
-def replace_between_marks(page: str, table: str) -> str | None:
-    """Put `table` between the two marks of `page`; None when the page has no such place."""
-    start, end = page.find(START_MARK), page.find(END_MARK)
+def replace_between_marks(page: str, mark: str, text: str) -> str:
+    """Put `text` between `<!-- mark -->` and `<!-- /mark -->` of a page; raises `ValueError` without them."""
+    opening, closing = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    start, end = page.find(opening), page.find(closing)
     if start < 0 or end < start:
-        return None
-    return f"{page[: start + len(START_MARK)]}\n{table}{page[end:]}"
+        raise ValueError(f"the page has no {opening} … {closing} to write into")
+    return f"{page[: start + len(opening)]}\n{text}{page[end:]}"
 
 
 def _cell(summary: Summary, row: AnyRow, figure: Figure, subject: str, yardstick: str, no_proxy: str) -> str:
@@ -94,17 +94,21 @@ def _number(value: float, decimals: int) -> str:
 
 
 def _notes(
-    summary: Summary, subjects: Sequence[Subject], machine: Mapping[str, str], yardstick: str
+    summary: Summary,
+    subjects: Sequence[Subject],
+    machine: Mapping[str, str],
+    versions: Mapping[str, str],
+    yardstick: str,
 ) -> list[str]:
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
-    versions = "; ".join(version for subject in subjects if (version := subject.version()))
+    ran = "; ".join(version for subject in subjects if (version := versions.get(subject.name)))
     legend = (
         f"Medians over the rounds, (least{_TO}greatest), **{_TIMES} {yardstick}**; gaps under 15 % are noise."
         " CPU is user + system of the subject's whole process tree, divided by requests or chunks."
     )
     disturbed, measured = summary.disturbed()
     quiet = f"Of {measured} measurements, {disturbed} had to share the proxy's core with other programs."
-    return [legend, "", f"Measured on: {facts}. Versions: {versions}. {quiet}"]
+    return [legend, "", f"Measured on: {facts}. Versions: {ran}. {quiet}"]
 
 
 def _peers(summary: Summary, subjects: Sequence[Subject], ours: Sequence[str]) -> list[str]:

@@ -33,9 +33,15 @@ def _missing() -> str | None:
     return None if asked.returncode == 0 else "`aigw data-plane` does not run"
 
 
-def _version() -> str:
-    told = subprocess.run([str(AIGW), "version"], capture_output=True, text=True, check=False)
+def _version(*variables: str) -> str:
+    """Ask the program itself, with the subject's own variables: the form named is the form measured."""
+    command = ["env", *variables, str(AIGW), "version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
     return f"gateway {told.stdout.strip()}"
+
+
+def _version_compiled() -> str:
+    return _version(*_COMPILED_VARIABLES)
 
 
 def _missing_compiled() -> str | None:
@@ -52,7 +58,7 @@ GATEWAY_COMPILED: Final = Subject(
     "gateway, compiled",
     _missing_compiled,
     _start_compiled,
-    _version,
+    _version_compiled,
     in_quick=False,
     variables=_COMPILED_VARIABLES,
 )

@@ -29,3 +29,5 @@ NO_PROXY: Final = DIRECT.name
 """What added latency is counted from."""
 OURS: Final = (GATEWAY.name, GATEWAY_COMPILED.name)
 """What the peers' CPU is told in terms of."""
+SHIPPED: Final = GATEWAY_COMPILED.name
+"""The form in the container image, which the README shows."""

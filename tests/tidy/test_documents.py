@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from posixpath import normpath
 
 import pytest
@@ -13,9 +13,11 @@ import typer
 from typer.core import TyperGroup
 
 from aigw.__main__ import app
+from bench.pages import RESULTS, pages_of
+from bench.record import Record, newest
 from shared.providers import PROVIDERS
 from tests.tidy.tree import ROOT, listing, sources, texts, tracked
-from tools import errors_page, settings_page
+from tools import errors_page, events_page, rest_page, settings_page
 
 MARKDOWN = sorted(path for path in tracked() if path.endswith(".md"))
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
@@ -66,11 +68,12 @@ def test_every_link_inside_the_repository_leads_somewhere(page: str) -> None:
     assert not faults, listing(faults, f"Mend these links of {page}; a heading's anchor counts too.")
 
 
-@pytest.mark.parametrize("generator", [errors_page, settings_page], ids=["errors", "settings"])
-def test_a_generated_page_is_the_one_that_the_code_makes(generator: object) -> None:
-    assert generator in {errors_page, settings_page}
-    page = errors_page if generator is errors_page else settings_page
-    assert page.PAGE.read_text() == page.page(), f"Run `make docs` and commit docs/{page.PAGE.name}."
+_GENERATED = {module.PAGE: module.page for module in (errors_page, events_page, rest_page, settings_page)}
+
+
+@pytest.mark.parametrize("path", _GENERATED, ids=lambda path: path.stem)
+def test_a_generated_page_is_the_one_that_the_code_makes(path: Path) -> None:
+    assert path.read_text() == _GENERATED[path](), f"Run `make docs` and commit docs/{path.name}."
 
 
 @pytest.mark.parametrize("title", settings_page.CLASSES)
@@ -180,9 +183,14 @@ def test_every_document_that_the_code_names_exists() -> None:
     assert not faults, listing(faults, "Write these pages, or take their names out.")
 
 
-def test_the_readme_has_one_place_for_the_benchmark() -> None:
-    assert re.search(r"<!-- bench -->.*<!-- /bench -->", texts()["README.md"], re.DOTALL)
-    assert texts()["README.md"].count("<!-- bench -->") == 1
+def test_the_figures_and_the_chart_are_those_of_the_newest_record() -> None:
+    pages = pages_of(Record.read(newest(RESULTS)), texts())
+    faults = [path for path, text in pages.items() if (ROOT / path).read_text() != text]
+    assert not faults, listing(faults, "Run `python -m bench.pages` and commit these.")
+
+
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len(texts()["README.md"].splitlines()) < 120
 
 
 def test_the_python_that_the_project_asks_for_is_the_one_that_runs() -> None:

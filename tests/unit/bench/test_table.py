@@ -3,6 +3,8 @@
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+import pytest
+
 from bench.rows import Figure, Row
 from bench.subjects.subject import Running, Subject, Surroundings
 from bench.summary import Sample, Summary
@@ -19,6 +21,7 @@ def _subject(name: str) -> Subject:
 
 
 _SUBJECTS = [_subject(name) for name in ("direct", "nginx", "gateway")]
+_VERSIONS = {subject.name: subject.version() for subject in _SUBJECTS}
 _ROWS = [
     Row(
         "json",
@@ -39,7 +42,15 @@ _SAMPLES = [
 
 def _table(samples: list[Sample], failures: list[tuple[str, str]]) -> list[str]:
     summary = Summary(samples, failures)
-    text = markdown(summary, _ROWS, _SUBJECTS, machine={"cpu": "Z80"}, yardstick="nginx", no_proxy="direct")
+    text = markdown(
+        summary,
+        _ROWS,
+        _SUBJECTS,
+        machine={"cpu": "Z80"},
+        versions=_VERSIONS,
+        yardstick="nginx",
+        no_proxy="direct",
+    )
     return text.splitlines()
 
 
@@ -54,7 +65,13 @@ def test_cells_hold_median_spread_and_ratio_and_unmeasured_rows_are_left_out() -
 def test_a_figure_that_may_be_near_zero_has_no_ratio() -> None:
     row = Row("json", "JSON", Work("json"), 1, (Figure("cpu", "CPU", compared=False),))
     text = markdown(
-        Summary(_SAMPLES), [row], _SUBJECTS, machine={"cpu": "Z80"}, yardstick="nginx", no_proxy="direct"
+        Summary(_SAMPLES),
+        [row],
+        _SUBJECTS,
+        machine={"cpu": "Z80"},
+        versions=_VERSIONS,
+        yardstick="nginx",
+        no_proxy="direct",
     )
     assert "| 33.0 |" in text
 
@@ -72,9 +89,13 @@ def test_the_machine_and_the_versions_are_named() -> None:
 
 def test_only_the_text_between_the_marks_is_replaced() -> None:
     page = "a\n<!-- bench -->\nold\n<!-- /bench -->\nz\n"
-    assert replace_between_marks(page, "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nz\n"
-    assert replace_between_marks("no marks", "new\n") is None
-    assert replace_between_marks("<!-- /bench --> <!-- bench -->", "new\n") is None
+    assert replace_between_marks(page, "bench", "new\n") == "a\n<!-- bench -->\nnew\n<!-- /bench -->\nz\n"
+
+
+@pytest.mark.parametrize("page", ["no marks", "<!-- /bench --> <!-- bench -->", "<!-- bench digest -->"])
+def test_a_page_without_marks_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="<!-- bench -->"):
+        replace_between_marks(page, "bench", "new\n")
 
 
 _PEER = replace(_subject("peer"), only=frozenset({"json"}), least_times_ours=50)
@@ -90,6 +111,7 @@ def _with_peer(samples: list[Sample], failures: list[tuple[str, str]]) -> list[s
         _ROWS,
         [*_SUBJECTS, _PEER],
         machine={},
+        versions=_VERSIONS,
         yardstick="nginx",
         no_proxy="direct",
         ours=["gateway"],
