@@ -60,6 +60,12 @@ class Scene:
             self.keep(answer, where)
             return answer
 
+    async def look_at_status_page(self, where: str) -> None:
+        """Read the status page as the box does."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            head = {"x-run9-box-token": self.gateway.box_token(self.org)}
+            self.keep(await client.get(f"{self.gateway.origin}/run9/ai/", headers=head), where)
+
 
 @pytest.fixture
 async def scene(gateway: Gateway) -> AsyncIterator[Scene]:
@@ -90,6 +96,13 @@ def hostile_answers(key: str) -> dict[str, Answer]:
         "401 with the key": json_answer(body, status="401 Unauthorized"),
         "401 with its ends": json_answer(part, status="401 Unauthorized"),
         "401 with the key in its head": json_answer({}, status="401 Unauthorized", head=head),
+        "401 with the key as the request's id": json_answer(
+            {}, status="401 Unauthorized", head=[("x-request-id", key), ("request-id", key)]
+        ),
+        "200 with the key as the request's id": json_answer({}, head=[("X-Request-Id", key)]),
+        "403 with the key behind the request's id": json_answer(
+            {}, status="403 Forbidden", head=[("request-id", f"req_{key}")]
+        ),
         "400 with the key": json_answer(body, status="400 Bad Request"),
         "403 with the key": json_answer(body, status="403 Forbidden"),
         "500 with the key": json_answer(body, status="500 Internal Server Error"),
@@ -109,6 +122,9 @@ async def test_no_answer_of_a_hostile_provider_brings_the_key_to_the_box(scene: 
     for name, answer in answers.items():
         scene.upstream.queue(answer)
         await scene.call(name)
+        await scene.look_at_status_page(f"the status page after {name}")
+    await asyncio.sleep(0.6)  # the access log is written behind the requests
+    scene.findings += scene.canary.found_in(scene.gateway.log.encode(), "the access log")
     assert scene.findings == []
     assert len(scene.upstream.requests) == len(answers) + 1
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from services.data_plane.core.key_scan import KeySearch
 from services.data_plane.core.refused import Refused
 from shared.endpoint import Endpoint
 from shared.providers import Provider
@@ -48,7 +49,8 @@ class CompiledIntegration:
         base_path: `/v1`, `` …: what is put before the box's path, version segment included.
         host_line: `Host: api.openai.com\r\n`.
         credential_lines: the header lines that carry the key, each ended by CRLF. Secret.
-        key_bytes: the key itself, for scanning what leaves towards the box. Secret.
+        key_bytes: the key itself, for the search of every head. Secret.
+        key_search: finds the key in other spellings too. Secret.
         beta_token: a token that must stand in `anthropic-beta` (setup tokens), or empty.
         secret_version: which version of the secret this was compiled from.
         pool_key: connections are shared within this, and never beyond it.
@@ -63,7 +65,9 @@ class CompiledIntegration:
     key_bytes: bytes = field(repr=False)
     beta_token: bytes
     secret_version: int
+    key_search: KeySearch = field(init=False, repr=False)
     pool_key: tuple[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "key_search", KeySearch(self.key_bytes))
         object.__setattr__(self, "pool_key", (self.org, str(self.endpoint)))

@@ -1,28 +1,93 @@
-"""Watches an error body on its way to the box for the org's key, which a hostile endpoint may echo.
+"""Searches a provider's response for the org's key, which an endpoint may echo.
 
-Reads what the body carries, so that a key cut over two chunks is found, and the wire too, so that a chunk
-extension hides none. Holds back only what may be the beginning of the key. A compressed body is not read:
-nothing here decompresses.
+A head is searched whole, before anything of it is kept, logged or passed. A body is searched on its way to
+the box: the payload, so that a key cut over two chunks is found, and the wire too, so that a chunk extension
+hides none. A body is held back only where its last bytes may be the beginning of the key. A compressed body
+is not read: nothing here decompresses.
+
+The key is searched for in the spellings that a server produces without meaning to: as it is, and as it stands
+in a URL, in JSON, in HTML, in base64 (an echoed `Basic` credential) and in hexadecimal digits. A server that
+means to tell the key can spell it in a thousand other ways. No search stops that.
 """
 
 from __future__ import annotations
 
+import html
+import json
+from base64 import b64encode
 from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
 
 Span = tuple[int, int]
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class KeyFound(Exception):  # noqa: N818  # a finding about the provider's bytes
     """The next bytes would have carried the key. Carries nothing."""
 
 
-class KeyScan:
-    """Passes a stream through and raises before the key is complete."""
+class KeySearch:
+    """Finds one key in whole pieces of a response. The other spellings are written when first needed."""
 
-    __slots__ = ("_held", "_held_spans", "_key")
+    __slots__ = ("_key", "_spellings")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._spellings: tuple[bytes, ...] = ()
+
+    @property
+    def spellings(self) -> tuple[bytes, ...]:
+        """Every spelling that is searched for, the key itself first. None is shorter than the key."""
+        if not self._spellings:
+            self._spellings = _spellings_of(self._key)
+        return self._spellings
+
+    def finds(self, data: bytes) -> bool:
+        """Whether `data` holds the key in one of its spellings, or percent-encoded in any way."""
+        for spelling in self.spellings:
+            if data.find(spelling) >= 0:
+                return True
+        return data.find(b"%") >= 0 and unquote_to_bytes(data).find(self._key) >= 0
+
+
+def _spellings_of(key: bytes) -> tuple[bytes, ...]:
+    text = key.decode("latin-1")
+    spellings = [
+        key,
+        quote(text, safe="", encoding="latin-1").encode(),
+        quote(text, safe="", encoding="latin-1").lower().encode(),
+        json.dumps(text)[1:-1].encode(),
+        text.replace("/", "\\/").encode("latin-1"),
+        html.escape(text).encode("latin-1"),
+        key.hex().encode(),
+        key.hex().upper().encode(),
+    ]
+    for shift in range(3):
+        spelling = _base64_core(key, shift)
+        spellings += [spelling, spelling.translate(_URL_SAFE)]
+    return tuple(dict.fromkeys(spellings))
+
+
+def _base64_core(key: bytes, shift: int) -> bytes:
+    """Give the base64 digits that depend on the key alone, where `shift` other bytes precede it."""
+    encoded = b64encode(b"\0" * shift + key)
+    first = -(-shift * 8 // 6)  # the first digit without a bit of what precedes the key
+    return encoded[first : (shift + len(key)) * 8 // 6]
+
+
+class KeyScan:
+    """Passes a body through and raises before the key is complete.
+
+    Args:
+        spellings: of the key.
+    """
+
+    __slots__ = ("_held", "_held_spans", "_spellings")
+
+    def __init__(self, spellings: Sequence[bytes]) -> None:
+        self._spellings = spellings
         self._held = b""
         self._held_spans: list[Span] = []
 
@@ -45,10 +110,11 @@ class KeyScan:
         )
         spans = self._held_spans + new
         payload = b"".join([data[start:end] for start, end in spans])
-        if self._key in payload or self._key in data:
-            raise KeyFound
-        cut = _position(len(payload) - _overlap(payload, self._key), spans, len(data))
-        cut = min(cut, len(data) - _overlap(data, self._key))
+        for spelling in self._spellings:
+            if payload.find(spelling) >= 0 or data.find(spelling) >= 0:
+                raise KeyFound
+        cut = _position(len(payload) - _longest_overlap(payload, self._spellings), spans, len(data))
+        cut = min(cut, len(data) - _longest_overlap(data, self._spellings))
         self._held = data[cut:]
         self._held_spans = [(max(start, cut) - cut, end - cut) for start, end in spans if end > cut]
         return data[:cut]
@@ -59,11 +125,17 @@ class KeyScan:
         return held
 
 
-def _overlap(data: bytes, key: bytes) -> int:
-    """How many of the last bytes of `data` are a beginning of `key`."""
-    for size in range(min(len(data), len(key) - 1), 0, -1):
-        if data.endswith(key[:size]):
-            return size
+def _longest_overlap(data: bytes, spellings: Sequence[bytes]) -> int:
+    return max([_overlap(data, spelling) for spelling in spellings])
+
+
+def _overlap(data: bytes, spelling: bytes) -> int:
+    """How many of the last bytes of `data` are a beginning of `spelling`."""
+    start = max(len(data) - len(spelling) + 1, 0)
+    while (start := data.find(spelling[:1], start)) >= 0:
+        if spelling.startswith(data[start:]):
+            return len(data) - start
+        start += 1
     return 0
 
 

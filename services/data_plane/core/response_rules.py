@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.framing import ChunkedFraming
 from services.data_plane.core.refused import Refused
+from services.data_plane.core.response_head import MAX_REQUEST_ID_BYTES
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 UNAUTHORIZED: Final = 401
 SWITCHING: Final = 101
-FIRST_ERROR: Final = 400
+FIRST_SUCCESS: Final = 200
+FIRST_REDIRECT: Final = 300
 MAX_REMEMBERED_ORIGINS: Final = 1024
 
 # A dot segment in any spelling that a client undoes (WHATWG URL §4.1), and the bytes that clients drop or
@@ -27,14 +29,32 @@ _NOT_PLAIN: Final = re.compile(rb"[\x00-\x20\x7f\\]|(?:\A|/)(?:\.|%2e){1,2}(?=[/
 _VERSIONED: Final = re.compile(rb"/v1(?=[/?#]|\Z)")
 
 
+def tells_key(head: ResponseHead, raw: bytes, integration: CompiledIntegration) -> bool:
+    """Whether a head holds the org's key; to be asked before anything of the head is kept or logged.
+
+    Every head is searched for the key itself. The other spellings of the key are searched for where a server
+    repeats what was sent (interim heads, redirects, errors, a `Location`) and where the id of the request is
+    long enough to be one; an ordinary response does not pay for that.
+    """
+    if raw.find(integration.key_bytes) >= 0:
+        return True
+    if (
+        FIRST_SUCCESS <= head.status < FIRST_REDIRECT
+        and head.location is None
+        and len(head.request_id) < min(len(integration.key_bytes), MAX_REQUEST_ID_BYTES)
+    ):
+        return False
+    return integration.key_search.finds(raw)
+
+
 def check_response(
-    head: ResponseHead, raw: bytes, integration: CompiledIntegration, request: RequestHead
+    head: ResponseHead, integration: CompiledIntegration, request: RequestHead, *, key_told: bool
 ) -> None:
-    """Raise `Refused` for an answer that must not reach the box as it is."""
+    """Raise `Refused` for a response that must not reach the box as it is. `key_told`: see `tells_key`."""
     if head.status == UNAUTHORIZED:
         # The provider's own body shows parts of the key.
         raise Refused(Rejection.UPSTREAM_KEY_REJECTED)
-    if integration.key_bytes in raw:
+    if key_told:
         raise Refused(Rejection.UPSTREAM_INVALID, "its headers repeat the organization's key")
     if head.status == SWITCHING:
         _check_switch(head, request)

@@ -16,10 +16,11 @@ from services.data_plane.core.integration import CompiledIntegration, NotReady, 
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_rules import (
-    FIRST_ERROR,
+    FIRST_REDIRECT,
     SWITCHING,
     check_response,
     prepare_response,
+    tells_key,
 )
 from services.data_plane.core.usage import WHOLE_BYTES, Tapped, UsageTap
 from services.data_plane.relay.preparation import bring_connection
@@ -218,9 +219,10 @@ class Exchange:
 
     def interim(self, head: ResponseHead, raw: bytes) -> None:
         """Pass a 1xx answer on; an HTTP/1.0 client knows none (RFC 9110 §15.2)."""
-        assert self.integration is not None
-        if self.head.minor and self.integration.key_bytes not in raw:
-            self._box_connection.write(prepare_response(head, self.integration, close=False))
+        integration = self.integration
+        assert integration is not None
+        if self.head.minor and not tells_key(head, raw, integration):
+            self._box_connection.write(prepare_response(head, integration, close=False))
 
     def answer(self, head: ResponseHead, raw: bytes) -> bytes | None:
         """Judge the final head. Gives its bytes for the box, or None when the gateway answers instead."""
@@ -228,16 +230,18 @@ class Exchange:
         assert integration is not None
         self._quiet_since = now = self._relay.now()
         record.seconds_to_head = now - self.started
-        record.request_id = head.request_id
+        key_told = tells_key(head, raw, integration)
+        if not key_told:
+            record.request_id = head.request_id
         try:
-            check_response(head, raw, integration, self.head)
+            check_response(head, integration, self.head, key_told=key_told)
         except Refused as refused:
             self.refuse(refused, upstream_status=status)
             return None
         record.status = status
         self.stage = _SPLICED if status == SWITCHING else _ANSWERING
-        if status >= FIRST_ERROR:
-            self._scan = KeyScan(integration.key_bytes)
+        if status >= FIRST_REDIRECT:
+            self._scan = KeyScan(integration.key_search.spellings)
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
         elif status == _OK and self._relay.usage_tap and self.head.method == b"POST":

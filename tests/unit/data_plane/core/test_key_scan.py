@@ -1,4 +1,4 @@
-"""The org's key never leaves in an error body, however it is cut; everything else passes byte for byte."""
+"""The org's key never leaves in a searched body, however cut; everything else passes byte for byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.data_plane.core.framing import ChunkedFraming
-from services.data_plane.core.key_scan import KeyFound, KeyScan
+from services.data_plane.core.key_scan import KeyFound, KeyScan, KeySearch
+from tests.support.canary import Canary
 from tests.unit.data_plane.core.generated import splits
 
 KEY = b"sk-aabaabaaac"
@@ -16,9 +17,9 @@ NEAR = st.lists(
 ).map(b"".join)
 
 
-def passed(pieces: list[bytes]) -> tuple[bytes, bool]:
+def passed(pieces: list[bytes], spellings: tuple[bytes, ...] = (KEY,)) -> tuple[bytes, bool]:
     """Give what left, and whether the key was found."""
-    scan, out = KeyScan(KEY), b""
+    scan, out = KeyScan(spellings), b""
     for piece in pieces:
         try:
             out += scan.feed(piece)
@@ -46,7 +47,7 @@ def test_everything_else_passes_byte_for_byte(stream: bytes, data: st.DataObject
 
 
 def test_nothing_is_held_back_that_cannot_begin_the_key() -> None:
-    scan = KeyScan(KEY)
+    scan = KeyScan((KEY,))
     assert scan.feed(b'{"error": 1}') == b'{"error": 1}'
     assert scan.feed(b"ask-aab") == b"a"
     assert scan.feed(b"x") == b"sk-aabx"
@@ -55,7 +56,7 @@ def test_nothing_is_held_back_that_cannot_begin_the_key() -> None:
 
 def test_the_finding_carries_nothing() -> None:
     with pytest.raises(KeyFound) as caught:
-        KeyScan(KEY).feed(b"x" + KEY)
+        KeyScan((KEY,)).feed(b"x" + KEY)
     assert caught.value.args == ()
     assert KEY.decode() not in repr(caught.value)
 
@@ -92,7 +93,7 @@ def _chunked(stream: bytes, sizes: list[int]) -> bytes:
 
 
 def _passed_in_chunks(pieces: list[bytes]) -> tuple[bytes, bool]:
-    scan, framing, out = KeyScan(KEY), ChunkedFraming(), b""
+    scan, framing, out = KeyScan((KEY,)), ChunkedFraming(), b""
     framing.spans = []
     for piece in pieces:
         framing.feed(piece)
@@ -101,3 +102,37 @@ def _passed_in_chunks(pieces: list[bytes]) -> tuple[bytes, bool]:
         except KeyFound:
             return out, True
     return out + scan.finish(), False
+
+
+KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=8, max_size=40)
+
+
+@given(key=KEYS, before=st.binary(max_size=20), after=st.binary(max_size=20))
+def test_every_spelling_of_the_canary_is_found_in_a_head(key: str, before: bytes, after: bytes) -> None:
+    search = KeySearch(key.encode())
+    for form, spelled in Canary(key).forms().items():
+        if "characters" not in form:
+            assert search.finds(before + spelled + after), form
+
+
+@given(key=KEYS, mask=st.lists(st.booleans(), min_size=40, max_size=40))
+def test_a_key_is_found_however_much_of_it_is_percent_encoded(key: str, mask: list[bool]) -> None:
+    url = "".join(f"%{ord(char):02x}" if hide else char for char, hide in zip(key, mask, strict=False))
+    plain = all(not hide for hide in mask[: len(key)])
+    assert plain or KeySearch(key.encode()).finds(f"/v1/x?key={url}&a=1".encode())
+
+
+@given(key=KEYS)
+def test_no_spelling_is_shorter_than_the_key_and_the_key_comes_first(key: str) -> None:
+    spellings = KeySearch(key.encode()).spellings
+    assert spellings[0] == key.encode()
+    assert min(map(len, spellings)) == len(key)
+
+
+@given(spelling=st.integers(0, 5), before=NEAR, data=st.data())
+def test_the_other_spellings_never_leave_either(spelling: int, before: bytes, data: st.DataObject) -> None:
+    spellings = KeySearch(KEY).spellings
+    stream = before + spellings[spelling] + b"end"
+    out, found = passed(data.draw(splits(stream)), spellings)
+    assert found
+    assert len(out) <= len(before)

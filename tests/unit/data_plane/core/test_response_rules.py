@@ -7,7 +7,12 @@ import pytest
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import cut_response_head
-from services.data_plane.core.response_rules import check_response, local_location, prepare_response
+from services.data_plane.core.response_rules import (
+    check_response,
+    local_location,
+    prepare_response,
+    tells_key,
+)
 from services.data_plane.core.route import find_route, forwarded_target, split_target
 from shared.rejections import Rejection
 from tests.corpus.replay import LIMITS, OPENAI_KEY, integration_of
@@ -24,7 +29,8 @@ SWITCH = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Accept:
 def answer(status: int, *lines: bytes, request: tuple[bytes, ...] = (), version: bytes = b"1.1") -> bytes:
     raw = b"\r\n".join((b"HTTP/1.1 %d Why" % status, *lines, b"", b""))
     head = cut_response_head(raw, b"GET", LIMITS.max_head_fields)
-    check_response(head, raw, OPENAI, cut(*request, version=version))
+    key_told = tells_key(head, raw, OPENAI)
+    check_response(head, OPENAI, cut(*request, version=version), key_told=key_told)
     return prepare_response(head, OPENAI, close=False)
 
 
