@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 ProviderName = Literal["openai", "anthropic"]
+UsageShape = Literal["openai", "anthropic"]
 KeyKind = Literal["openai", "anthropic_api", "anthropic_oauth", "unknown"]
 
 LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"
@@ -25,6 +26,7 @@ class Provider:
         key_page: where an owner gets a key.
         refused_routes: path prefixes, as segments after the version, that mint credentials usable without
             the gateway or administer the provider account.
+        usage_shape: the adapter in `services/data_plane/core/usage` that reads tokens from the answers.
     """
 
     name: ProviderName
@@ -34,6 +36,7 @@ class Provider:
     local_base_url: str
     key_page: str
     refused_routes: tuple[tuple[str, ...], ...]
+    usage_shape: UsageShape
 
 
 PROVIDERS: Final[dict[ProviderName, Provider]] = {
@@ -54,6 +57,7 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
             ("chatkit", "sessions"),
             ("vaults",),
         ),
+        usage_shape="openai",
     ),
     "anthropic": Provider(
         name="anthropic",
@@ -64,6 +68,7 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
         key_page="https://console.anthropic.com/settings/keys",
         # Source: Anthropic's Admin API and vaults reference; November 2026.
         refused_routes=(("organizations",), ("vaults",)),
+        usage_shape="anthropic",
     ),
 }
 

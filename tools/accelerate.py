@@ -28,6 +28,7 @@ COMPILED: Final = (
     "services/data_plane/account/metrics.py",
     "services/data_plane/account/record.py",
     "services/data_plane/core/*.py",
+    "services/data_plane/core/usage/*.py",
     "services/data_plane/relay/box_*.py",
     "services/data_plane/relay/exchange.py",
     "services/data_plane/relay/pool.py",

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
-from services.data_plane.core.usage import Tapped, UsageTap
+from services.data_plane.core.usage.shapes import SHAPES
+from services.data_plane.core.usage.tap import Tapped, UsageTap
 from services.data_plane.relay.egress import DirectEgress, Egress
 from services.data_plane.relay.ports import Identity
 from services.data_plane.relay.relay import Relay
@@ -90,7 +91,9 @@ class HeldBooks:
 
     def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
         if tapped is not None:
-            record.usage = (UsageTap(tapped) if isinstance(tapped, bytes) else tapped).read()
+            tap = UsageTap(tapped) if isinstance(tapped, bytes) else tapped
+            shape = SHAPES[record.provider]
+            record.usage = tap.read(shape, is_whole=record.outcome in {"answered", "spliced"}).usage
         self.records.append(record)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.data_plane.core.usage import NoUsage, Usage
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 from tests.relay.conftest import KEY, RunRelay, request
 from tests.support.answers import chat_completion, chunk_bytes, head_bytes, whole
 from tests.support.scripted_upstream import Answer, ScriptedUpstream, Send, WaitFor
@@ -56,7 +56,7 @@ async def test_an_answer_passes_as_it_was_sent_and_its_usage_is_booked(
     assert gateway.books.records[0].usage == usage
 
 
-async def test_a_box_that_leaves_has_still_used_what_the_provider_said_first(run_relay: RunRelay) -> None:
+async def test_what_a_box_has_used_that_left_before_the_last_usage_is_unknown(run_relay: RunRelay) -> None:
     gateway, never = await run_relay(), asyncio.Event()
     start = b'data: {"type":"message_start","message":{"usage":{"input_tokens":25,"output_tokens":1}}}\n\n'
     head = head_bytes("200 OK", [("Transfer-Encoding", "chunked")])
@@ -69,10 +69,10 @@ async def test_a_box_that_leaves_has_still_used_what_the_provider_said_first(run
         client.abort()
         await gateway.settled(lambda: len(gateway.books.records) == 1)
     record = gateway.books.records[0]
-    assert (record.outcome, record.usage) == ("client_gone", Usage(25, 0, 0, 1, 0))
+    assert (record.outcome, record.usage) == ("client_gone", NoUsage.CUT)
 
 
-async def test_only_answers_to_posts_are_looked_through(run_relay: RunRelay) -> None:
+async def test_answers_to_gets_are_looked_through_only_where_answers_are_polled(run_relay: RunRelay) -> None:
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")

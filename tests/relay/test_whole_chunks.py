@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from services.data_plane.core.integration import NotReady
-from services.data_plane.core.usage import Usage
+from services.data_plane.core.usage.tokens import Usage
 from services.data_plane.relay.exchange import Stage
 from services.data_plane.relay.upstream_connection import UpstreamConnection
 from tests.relay.conftest import (

@@ -12,7 +12,8 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final, Protocol
 
-from services.data_plane.core.usage import Usage, sum_of
+from services.data_plane.core.usage.stated import sum_of
+from services.data_plane.core.usage.tokens import Usage
 from shared.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def format_line(record: ExchangeRecord) -> str:
         f'"bytes_up":{record.bytes_up},"bytes_down":{record.bytes_down},'
         f'"reused":{"true" if record.reused else "false"},'
         f'"leaked_key":{"true" if record.leaked_key else "false"},{_tokens(record)}'
+        f'"model":{quoted(record.model)},"service_tier":{quoted(record.service_tier)},'
         f'"request_id":{quoted(record.request_id[:MAX_REQUEST_ID_CHARS])}}}\n'
     )
 
@@ -108,7 +110,7 @@ def _tokens(record: ExchangeRecord) -> str:
     return (
         f'"input_tokens":{usage.input_tokens},"cached_input_tokens":{usage.cached_input_tokens},'
         f'"cache_write_tokens":{usage.cache_write_tokens},"output_tokens":{usage.output_tokens},'
-        f'"reasoning_tokens":{usage.reasoning_tokens},'
+        f'"reasoning_tokens":{usage.reasoning_tokens},"cache_write_1h_tokens":{usage.cache_write_1h_tokens},'
     )
 
 

@@ -6,7 +6,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from services.data_plane.core.usage import UsageTap, stated_by
+from services.data_plane.account.background import BackgroundAnswers
+from services.data_plane.core.usage.shapes import SHAPES
+from services.data_plane.core.usage.stated import stated_by, stated_model
+from services.data_plane.core.usage.tap import UsageTap
+from services.data_plane.core.usage.tokens import NoUsage, Usage
+from shared.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
@@ -14,12 +19,16 @@ if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastErrors
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
-    from services.data_plane.core.usage import Tapped
+    from services.data_plane.core.usage.tap import Tapped
 
 logger = logging.getLogger(__name__)
 
 MAX_UNREAD: Final = 256
 """Answers whose usage is read together, at most: each keeps some KiB."""
+
+
+_WHOLE_OUTCOMES: Final = frozenset({"answered", "spliced"})
+_OK: Final = 200
 
 
 class Books:
@@ -36,6 +45,7 @@ class Books:
         self._last_errors = last_errors
         self._access_log = access_log
         self._key_verdicts = key_verdicts
+        self._background = BackgroundAnswers()
         self._unread: list[tuple[ExchangeRecord, Tapped]] = []
 
     def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
@@ -44,9 +54,13 @@ class Books:
         Where what was tapped needs more than a glance, that is after this turn of the event loop: the answer
         has been written by then.
         """
-        if isinstance(tapped, bytes):
+        if isinstance(tapped, bytes) and record.method != "GET":
             record.stated_usage = stated_by(tapped)
-        if tapped is None or record.stated_usage is not None:
+        if record.stated_usage is not None and isinstance(tapped, bytes):
+            record.model = stated_model(tapped)
+            self._book(record)
+            return
+        if tapped is None:
             self._book(record)
             return
         if not self._unread:
@@ -59,10 +73,29 @@ class Books:
         unread, self._unread = self._unread, []
         for record, tapped in unread:
             try:
-                record.usage = (UsageTap(tapped) if isinstance(tapped, bytes) else tapped).read()
+                self._read_one(record, UsageTap(tapped) if isinstance(tapped, bytes) else tapped)
             except Exception:
                 logger.exception("a usage could not be read")
             self._book(record)
+
+    def _read_one(self, record: ExchangeRecord, tap: UsageTap) -> None:
+        provider = next((one for name, one in PROVIDERS.items() if name == record.provider), None)
+        if provider is None:
+            return
+        is_whole = record.outcome in _WHOLE_OUTCOMES
+        reading = tap.read(SHAPES[provider.usage_shape], is_whole=is_whole)
+        record.model, record.service_tier = reading.model, reading.service_tier
+        if reading.background_id:
+            key = (record.org, record.provider, reading.background_id)
+            is_new = not isinstance(reading.usage, Usage) or self._background.count(key)
+        else:
+            is_new = record.method != "GET"  # what was asked for again has been counted before
+        if not is_new or (
+            record.method == "GET" and isinstance(reading.usage, NoUsage) and record.status == _OK
+        ):
+            return
+        record.usage, record.usage_gap = reading.usage, reading.partly
+        record.web_searches, record.web_fetches = reading.web_searches, reading.web_fetches
 
     def _book(self, record: ExchangeRecord) -> None:
         self._metrics.count(record)

@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from services.data_plane.core.usage import StatedUsage, Usage, sum_of
+from services.data_plane.core.usage.stated import StatedUsage, sum_of
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
@@ -72,7 +73,7 @@ class _ByProvider:
         self.bytes_up = self.bytes_down = self.reused = self.leaked = 0
         self.tokens = [0] * len(Usage._fields)
         self.stated: list[StatedUsage] = []
-        self.usage_found = {"read": 0, "absent": 0, "unreadable": 0}
+        self.usage_found = {"read": 0, **dict.fromkeys((why.value for why in NoUsage), 0)}
         self.to_send = _Distribution(SEND_BUCKETS)
         self.to_head = _Distribution(HEAD_BUCKETS)
 
@@ -136,6 +137,8 @@ class Metrics:
             sums.add_usage(usage)
         else:
             sums.usage_found[usage.value] += 1
+        if record.usage_gap is not None:
+            sums.usage_found[record.usage_gap.value] += 1
         if (seconds := record.seconds_to_send) is not None:
             sums.to_send.add(seconds)
         if (seconds := record.seconds_to_head) is not None:
@@ -215,13 +218,13 @@ class Metrics:
     def _usage_families(self) -> Iterable[Metric]:
         tokens = CounterMetricFamily(
             "aigw_tokens",
-            "Tokens, as the providers' answers say. Cached input and cache writes are parts of input, and "
-            "reasoning is part of output.",
+            "Tokens, as the providers' answers say. Cached input and cache writes are parts of input, "
+            "cache_write_1h is part of cache_write, and reasoning is part of output.",
             labels=["provider", "kind"],
         )
         found = CounterMetricFamily(
             "aigw_usage_reads",
-            "Answers that were looked through for their tokens, by what was found.",
+            "Answers that were looked through for their tokens: read, or why the tokens are unknown.",
             labels=["provider", "found"],
         )
         for provider, sums in self._providers.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from services.data_plane.core.usage import NoUsage, StatedUsage, Usage
+    from services.data_plane.core.usage.stated import StatedUsage
+    from services.data_plane.core.usage.tokens import NoUsage, Usage
 
 Outcome = Literal[
     "answered",  # the provider's answer reached the box whole
@@ -39,6 +40,9 @@ class ExchangeRecord:
         leaked_key: whether the placeholder looked like a real provider key.
         usage: the tokens that the provider says it cost, or why that is unknown; None where nobody looked.
         stated_usage: the same in the digits of the answer, where that was cheaper; `usage` is None then.
+        usage_gap: why a part of a WebSocket's tokens is missing from `usage`; None when no part is.
+        model, service_tier: as the answer names them, or empty. Labels, because an endpoint chooses them.
+        web_searches, web_fetches: requests of the provider's own tools that the answer states.
     """
 
     org: str = ""
@@ -60,6 +64,11 @@ class ExchangeRecord:
     request_id: str = ""
     leaked_key: bool = False
     stated_usage: StatedUsage | None = None
+    usage_gap: NoUsage | None = None
+    model: str = ""
+    service_tier: str = ""
+    web_searches: int = 0
+    web_fetches: int = 0
     usage: Usage | NoUsage | None
 
     def __init__(self, started_at: float) -> None:

@@ -22,7 +22,7 @@ from services.data_plane.core.response_rules import (
     prepare_response,
     tells_key,
 )
-from services.data_plane.core.usage import WHOLE_BYTES, Tapped, UsageTap
+from services.data_plane.core.usage.tap import BATCH_BYTES, Tapped, UsageTap, tap_for
 from services.data_plane.relay.preparation import bring_connection
 from shared.rejections import Rejection
 
@@ -244,8 +244,12 @@ class Exchange:
             self._scan = KeyScan(integration.key_search.spellings)
             if isinstance(head.framing, ChunkedFraming):
                 head.framing.spans = self._spans = []
-        elif status == _OK and self._relay.usage_tap and self.head.method == b"POST":
-            self._tap_wanted = True
+        elif status == _OK and self.head.method == b"POST":
+            self._tap_wanted = self._relay.usage_tap
+        elif self._relay.usage_tap:
+            self._tap_wanted, self.tapped = tap_for(
+                status, self.head.method, self.memo.route.label, head.kept, self.memo.route.provider
+            )
         close = self._box_connection.answering(head)
         return prepare_response(head, integration, close=close)
 
@@ -262,7 +266,7 @@ class Exchange:
         else:
             self._box_connection.transport.write_now(data)
         if self._tap_wanted:
-            if self.tapped is None and len(data) < WHOLE_BYTES:
+            if self.tapped is None and len(data) < BATCH_BYTES:
                 self.tapped = data  # mostly all there is
             else:
                 self._tap().take(data)

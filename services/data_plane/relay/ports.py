@@ -9,7 +9,7 @@ from services.data_plane.core.caller import Unidentified
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.integration import CompiledIntegration, NotReady
-    from services.data_plane.core.usage import Tapped
+    from services.data_plane.core.usage.tap import Tapped
     from shared.box_token import Box
     from shared.providers import ProviderName
 

@@ -33,7 +33,7 @@ from shared.rejections import Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
-    from services.data_plane.core.usage import UsageTap
+    from services.data_plane.core.usage.tap import UsageTap
     from services.data_plane.relay.box_transport import BoxTransport
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.pool import Pool, PoolKey

@@ -5,7 +5,8 @@ import pytest
 from bench.measure import WrongAnswerError
 from bench.trials.usage_tap import Turn, figures_of
 from bench.workload import answer_body
-from services.data_plane.core.usage import Usage, UsageTap
+from services.data_plane.core.usage.tap import UsageTap
+from services.data_plane.core.usage.tokens import Usage
 
 
 def _turn(request: float, chunk: float) -> Turn:
@@ -30,4 +31,4 @@ def test_a_turn_without_any_cpu_is_a_failed_measurement() -> None:
 
 
 def test_the_answer_of_the_bench_says_its_usage_so_that_reading_it_is_measured() -> None:
-    assert UsageTap(answer_body()).read() == Usage(212, 128, 0, 46, 0)
+    assert UsageTap(answer_body()).read().usage == Usage(212, 128, 0, 46, 0)

@@ -10,7 +10,7 @@ import logging
 import pytest
 
 from services.data_plane.account.access_log import MAX_REQUEST_ID_CHARS, AccessLog, format_line
-from services.data_plane.core.usage import NoUsage, Usage
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 from shared.tasks import TaskSet
 from tests.support.exchange_records import exchange_record
 
@@ -31,6 +31,8 @@ RECORD = exchange_record(
     reused=True,
     request_id="req_1",
     usage=Usage(70, 20, 10, 50, 30),
+    model="gpt-x",
+    service_tier="flex",
 )
 
 
@@ -69,6 +71,9 @@ def test_a_line_is_json_with_every_field_of_the_record() -> None:
         "cache_write_tokens": 10,
         "output_tokens": 50,
         "reasoning_tokens": 30,
+        "cache_write_1h_tokens": 0,
+        "model": "gpt-x",
+        "service_tier": "flex",
         "request_id": "req_1",
     }
 

@@ -11,7 +11,8 @@ from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import MAX_UNREAD, Books
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.account.metrics import Metrics
-from services.data_plane.core.usage import Usage, UsageTap
+from services.data_plane.core.usage.tap import UsageTap
+from services.data_plane.core.usage.tokens import Usage
 from tests.support.exchange_records import exchange_record
 
 FAILED = exchange_record(org="acme", provider="openai", status=500, outcome="answered")
@@ -32,7 +33,7 @@ def test_without_an_access_log_the_rest_is_still_booked() -> None:
 
 
 COMPACT = b'{"canary":"canary","usage":{"prompt_tokens":7,"completion_tokens":5,"total_tokens":12}}'
-SPREAD = b'{"canary":"canary","usage":{"completion_tokens":5,"prompt_tokens":7}}'
+SPREAD = b'{"canary":"canary","usage":{"completion_tokens":5,"prompt_tokens":7,"total_tokens":12}}'
 
 
 @pytest.mark.parametrize("body", [COMPACT, SPREAD])
@@ -54,7 +55,7 @@ async def test_what_is_plain_at_a_glance_is_booked_at_once() -> None:
     log = AccessLog(io.StringIO())
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
     Books(Metrics(), LastErrors(), log).finished(record, COMPACT)
-    assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0"), [record])
+    assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0", b"0"), [record])
 
 
 async def test_what_needs_reading_is_booked_a_turn_later() -> None:

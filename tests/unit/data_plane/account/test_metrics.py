@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.data_plane.account.metrics import HEAD_BUCKETS, Metrics
 from services.data_plane.account.record import ExchangeRecord
-from services.data_plane.core.usage import NoUsage, Usage
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 from tests.support.exchange_records import exchange_record
 
 

@@ -6,30 +6,27 @@ import gzip
 import json
 import random
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.data_plane.core.usage import (
-    HEAD_BYTES,
-    MAX_COMPRESSED_BYTES,
-    MAX_INFLATED_BYTES,
-    TAIL_BYTES,
-    TRIM_BYTES,
-    WHOLE_BYTES,
-    NoUsage,
-    Usage,
-    UsageTap,
-)
+from services.data_plane.core.usage.kept import MAX_KEPT_BYTES
+from services.data_plane.core.usage.payload import SLICE_BYTES
+from services.data_plane.core.usage.shapes import SHAPES
+from services.data_plane.core.usage.tap import BATCH_BYTES, UsageTap
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 
-FOLDER = Path(__file__).parents[3] / "corpus" / "streams"
+FOLDER = Path(__file__).parents[4] / "corpus" / "streams"
 RECORDINGS = {file.stem: file.read_bytes().partition(b"\r\n\r\n")[2] for file in FOLDER.glob("*.http")}
 SAID = {
-    "anthropic-error-mid-stream": Usage(25, 0, 0, 1, 0),
+    "anthropic-error-mid-stream": NoUsage.INCOMPLETE,
     "anthropic-messages-with-ping": Usage(25, 0, 0, 15, 0),
     "anthropic-thinking-and-tool-use": Usage(25, 0, 0, 15, 0),
     "openai-chat": Usage(9, 0, 0, 7, 0),
@@ -79,7 +76,7 @@ def passed(pieces: Iterable[bytes]) -> UsageTap:
 
 
 def read(*pieces: bytes) -> Usage | NoUsage:
-    return passed(pieces).read()
+    return passed(pieces).read().usage
 
 
 def chunked(data: bytes, size: int) -> bytes:
@@ -145,47 +142,6 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("indent", [None, 2])
-@pytest.mark.parametrize(
-    ("usage", "said"),
-    [
-        (CHAT, Usage(1117, 1024, 0, 46, 20)),
-        ({"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}, Usage(5, 0, 0, 7, 0)),
-        ({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0, 0, 0, 0)),
-        (
-            {
-                "prompt_tokens": 5,
-                "completion_tokens": 7,
-                "total_tokens": 12,
-                "prompt_tokens_details": {"cached_tokens": 2, "audio_tokens": 0, "image_tokens": 1},
-                "completion_tokens_details": {"audio_tokens": 0, "reasoning_tokens": 6},
-            },
-            Usage(5, 2, 0, 7, 6),
-        ),
-        (
-            {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "prompt_tokens_details": None},
-            Usage(5, 0, 0, 7, 0),
-        ),
-        (RESPONSES, Usage(328, 300, 0, 52, 40)),
-        (MESSAGES, Usage(2209, 2000, 188, 393, 0)),
-        ({"input_tokens": 1, "output_tokens": 2, "iterations": [{"input_tokens": 9}]}, Usage(1, 0, 0, 2, 0)),
-        ({"prompt_tokens": True, "completion_tokens": 10**13}, Usage(0, 0, 0, 0, 0)),
-        ({"prompt_tokens": -1, "completion_tokens": 1.5}, Usage(0, 0, 0, 0, 0)),
-        ({"prompt_tokens": 3, "prompt_tokens_details": "none"}, Usage(3, 0, 0, 0, 0)),
-        ({"type": "duration", "seconds": 3}, NoUsage.ABSENT),
-    ],
-)
-@pytest.mark.parametrize("filling", [0, 10_000])
-def test_a_document_says_it_near_its_end(
-    usage: dict[str, Any], said: Usage | NoUsage, indent: int | None, filling: int
-) -> None:
-    body = json.dumps(chat("x" * filling, usage), indent=indent).encode()
-    assert read(body) == said
-    assert read(b"", *sized(body, 100)) == said
-    assert read(chunked(body, 300)) == said
-    assert read(b"\n" + body) == said
-
-
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_a_recorded_stream_says_the_same_however_it_is_cut(name: str) -> None:
     raw, said = RECORDINGS[name], SAID[name]
@@ -198,9 +154,8 @@ def test_a_recorded_stream_says_the_same_however_it_is_cut(name: str) -> None:
 @pytest.mark.parametrize("name", LONG)
 def test_a_long_stream_says_the_same_in_chunks_and_pieces_of_any_size(name: str) -> None:
     stream, said = LONG[name]
-    assert len(stream) > WHOLE_BYTES
     assert read(stream) == said
-    for size in (*range(1, 60), 100, 205, 1000, TAIL_BYTES, WHOLE_BYTES, len(stream)):
+    for size in (*range(1, 60), 100, 205, 1000, BATCH_BYTES, len(stream)):
         wire = chunked(stream, max(size, 7))
         assert read(*sized(wire, size)) == said, f"chunks and pieces of {size}"
         assert read(*sized(stream, size)) == said, f"pieces of {size}"
@@ -211,29 +166,42 @@ def test_a_long_stream_says_the_same_in_chunks_and_pieces_of_any_size(name: str)
         assert read(*sized(chunked(stream, 60 + cut), 333)) == said
 
 
-def test_a_stream_that_was_broken_off_says_what_it_had_said() -> None:
-    stream, _ = LONG["messages"]
-    assert read(*sized(chunked(stream, 150)[:6000], 99)) == Usage(2209, 2000, 188, 1, 0)
-    assert read(chunked(stream, 150)[:1000]) == Usage(2209, 2000, 188, 1, 0)
+def test_a_stream_that_was_broken_off_is_not_read_by_its_beginning() -> None:
+    stream, said = LONG["messages"]
+    for size in (6000, 1000):
+        tap = passed(sized(chunked(stream, 150)[:size], 99))
+        assert tap.read(SHAPES["anthropic"], is_whole=False).usage is NoUsage.CUT
+    tap = passed([stream[: -len(b"event: message_stop")]])
+    assert tap.read(SHAPES["anthropic"], is_whole=False).usage == said
 
 
 def test_where_every_chunk_says_it_the_last_one_holds() -> None:
-    said = [{"usage": {"prompt_tokens": 5, "completion_tokens": number}} for number in range(200)]
+    said = [
+        {"usage": {"prompt_tokens": 5, "completion_tokens": number, "total_tokens": 5 + number}}
+        for number in range(200)
+    ]
     assert read(*sized(events(*said, "[DONE]"), 64)) == Usage(5, 0, 0, 199, 0)
 
 
-def test_a_null_takes_nothing_back() -> None:
-    first = {"type": "message_start", "message": {"usage": {"input_tokens": 5, "output_tokens": 1}}}
-    last = {"type": "message_delta", "usage": {"input_tokens": None, "output_tokens": 3}}
-    assert read(events(first, last)) == Usage(5, 0, 0, 3, 0)
-    assert read(events(last, {"usage": None}, {"usage": {}})) == Usage(0, 0, 0, 3, 0)
+def test_a_usage_in_the_middle_of_a_very_long_document_is_too_far_away() -> None:
+    body = (
+        b'{"a":"'
+        + b"x" * 60_000
+        + b'","usage":{"prompt_tokens":5,"total_tokens":5},"b":"'
+        + b"y" * 60_000
+        + b'"}'
+    )
+    for size in (1, 500, 2000, 4000, len(body)):
+        assert read(*sized(body, size)) is NoUsage.TOO_LONG
 
 
-def test_what_stands_in_the_middle_of_a_long_answer_is_not_seen_however_it_is_cut() -> None:
-    body = b'{"a":"' + b"x" * 2000 + b'","usage":{"prompt_tokens":5},"b":"' + b"y" * 2100 + b'"}'
-    assert len(body) > WHOLE_BYTES
-    for size in (1, 500, 2000, 4000, 5000):
-        assert read(*sized(body, size)) is NoUsage.ABSENT
+@pytest.mark.parametrize("filling", [0, 30_000, 300_000])
+def test_a_long_document_is_read_by_its_ends(filling: int) -> None:
+    body = json.dumps({"id": "c", "model": "m", **chat("x" * filling)}).encode()
+    for wire in (body, chunked(body, 700)):
+        for size in (999, len(wire)):
+            reading = passed(sized(wire, size)).read()
+            assert (reading.usage, reading.model) == (Usage(1117, 1024, 0, 46, 20), "m")
 
 
 def test_what_a_model_writes_is_never_taken_for_what_the_provider_says() -> None:
@@ -241,17 +209,43 @@ def test_what_a_model_writes_is_never_taken_for_what_the_provider_says() -> None
     assert read(events({"choices": [{"delta": {"content": FAKE}}]})) is NoUsage.ABSENT
 
 
-@pytest.mark.parametrize("length", [100, 20_000])
-@pytest.mark.parametrize("wbits", [31, 15], ids=["gzip", "deflate"])
-def test_a_compressed_answer_is_read_when_it_is_small(length: int, wbits: int) -> None:
+@pytest.mark.parametrize("length", [100, 20_000, 2_000_000])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "br"])
+def test_a_compressed_answer_of_any_length_is_read(length: int, coding: str) -> None:
     text = "".join(random.Random(1).choices("abcdefgh ", k=length))
-    packer = zlib.compressobj(wbits=wbits)
-    packed = packer.compress(json.dumps(chat(text)).encode()) + packer.flush()
-    assert len(packed) > WHOLE_BYTES or length < WHOLE_BYTES
+    packed = PACKERS[coding](json.dumps(chat(text)).encode())
+    assert len(packed) > SLICE_BYTES or length < 50_000
     for wire in (packed, chunked(packed, 1000), chunked(packed, 1 << 20)):
-        assert read(wire) == Usage(1117, 1024, 0, 46, 20)
-        for size in (1, 10, 999):
-            assert read(*sized(wire, size)) == Usage(1117, 1024, 0, 46, 20)
+        for size in (999, 40_000, len(wire)):
+            tap = passed(sized(wire, size))
+            assert tap.held_bytes <= MAX_KEPT_BYTES + len(wire[:size])
+            assert tap.read().usage == Usage(1117, 1024, 0, 46, 20)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
+def test_what_inflates_beyond_any_text_is_given_up(coding: str) -> None:
+    packed = PACKERS[coding](b'{"a":"' + b"x" * 30_000_000)
+    assert read(*sized(packed, 1000)) is NoUsage.TOO_LONG
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
+def test_a_compressed_stream_is_read(coding: str) -> None:
+    stream, said = LONG["messages"]
+    packed = PACKERS[coding](stream)
+    assert passed(sized(packed, 100)).read(SHAPES["anthropic"]).usage == said
+
+
+def _deflated(body: bytes, wbits: int) -> bytes:
+    packer = zlib.compressobj(wbits=wbits)
+    return packer.compress(body) + packer.flush()
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda body: _deflated(body, 31),
+    "deflate": lambda body: _deflated(body, 15),
+    "zstd": zstd.compress,
+    "br": partial(brotli.compress, quality=5),
+}
 
 
 def _noise(size: int) -> bytes:
@@ -261,14 +255,13 @@ def _noise(size: int) -> bytes:
 @pytest.mark.parametrize(
     "body",
     [
-        gzip.compress(_noise(MAX_COMPRESSED_BYTES)),
-        gzip.compress(b" " * 50 * MAX_INFLATED_BYTES),
+        gzip.compress(_noise(100_000)),
         gzip.compress(json.dumps(chat("x")).encode())[:12] + b"\0" * 40,
         b"\x8b\x03\x80" + _noise(300),  # as Brotli's answers look
         b"\x28\xb5\x2f\xfd" + _noise(300),  # Zstandard's (RFC 8878 §3.1.1)
         b"\xff\xfb\x90\x44" + _noise(9000),  # spoken text
     ],
-    ids=["large", "bomb", "broken", "br", "zstd", "mp3"],
+    ids=["noise", "broken", "br", "zstd", "mp3"],
 )
 def test_what_cannot_be_read_is_unreadable_and_not_guessed(body: bytes) -> None:
     for wire in (body, chunked(body, 700)):
@@ -287,18 +280,23 @@ def test_what_cannot_be_read_is_unreadable_and_not_guessed(body: bytes) -> None:
         b'{"usage":' + b"[" * 5000,
         b'{"usage":{"a":' + b"[" * 1900,
         b'{"usage":{"prompt_tokens":' + b"9" * 5000,
+        b'{"usage":{"prompt_tokens":5,"total_tokens":' + b"9" * 5000 + b"}}",
         b'"usage":{}' * 1000,
-        b'"usage":{"prompt_tokens":x' * 400,
+        b'{"usage":{"prompt_tokens":x' * 400,
+        b'data: {"usage":{"prompt_tokens":x}}\n\n' * 400,
+        b'data: {"usage":{' + b'"a":{' * 20_000,
         b"ffffffffffffffff\r\n" * 500,
         b"\r\n0" * 3000,
         b"1\r\n1\r\n" * 800,
         b"\r\n5" + b" " * 5000,
         b"\r\n5;" + b"x" * 5000 + b"\r\n",
+        b"a plain transcription",
     ],
 )
 def test_hostile_answers_say_nothing(body: bytes) -> None:
-    assert read(body) is NoUsage.ABSENT
-    assert read(*sized(body, 3)) is NoUsage.ABSENT
+    for shape in SHAPES.values():
+        assert isinstance(UsageTap(body).read(shape).usage, NoUsage)
+        assert isinstance(passed(sized(body, 3)).read(shape).usage, NoUsage)
 
 
 FRAGMENTS = st.sampled_from(
@@ -314,6 +312,9 @@ FRAGMENTS = st.sampled_from(
         b"a;x=1\r\n",
         gzip.compress(b'{"usage":{"prompt_tokens":5}}'),
         b"x\x9c",
+        b"\x28\xb5\x2f\xfd",
+        b"data: ",
+        b"\n\n",
         b"event: message_start\ndata: ",
         b"x" * 3000,
     ]
@@ -326,10 +327,8 @@ def test_nothing_that_passes_makes_it_fail_or_grow(pieces: Sequence[bytes]) -> N
     before = list(map(bytes, pieces))
     for piece in pieces:
         tap.take(piece)
-        assert tap.held_bytes <= (
-            MAX_COMPRESSED_BYTES if tap._compressed else HEAD_BYTES + TAIL_BYTES + TRIM_BYTES
-        )
-    found = tap.read()
+        assert tap.held_bytes <= MAX_KEPT_BYTES
+    found = tap.read().usage
     assert isinstance(found, NoUsage) or all(type(count) is int and count >= 0 for count in found)
     assert list(pieces) == before
 
@@ -346,5 +345,6 @@ def test_any_json_in_its_place_does_not_make_it_fail(value: object) -> None:
 
 
 def test_a_stream_of_any_length_keeps_a_few_kib() -> None:
-    tap = passed(b"x" * 200_000 for _ in range(50))
-    assert tap.held_bytes <= HEAD_BYTES + 2 * TAIL_BYTES
+    for beginning in (b"", b'{"a":"', b"data: ", b"data: a\n\n", b"\x1f\x8b"):
+        tap = passed([beginning, *(b"x" * 200_000 for _ in range(50))])
+        assert tap.held_bytes <= MAX_KEPT_BYTES

@@ -1,0 +1,48 @@
+"""Single counts of a usage object: a number, nothing, or something that is neither."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from services.data_plane.core.usage.tokens import MAX_TOKENS
+
+MAX_NAME_CHARS: Final = 128
+
+
+class BadCount(ValueError):  # noqa: N818  # a finding about the provider's answer
+    """A count that must be there is missing, or a count is no number."""
+
+
+def count_of(said: dict[str, Any], name: str) -> int | None:
+    """Give a count; None when it is absent or null; raises `BadCount` when it is anything but a count."""
+    value = said.get(name)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
+        return value
+    raise BadCount(name)
+
+
+def needed(said: dict[str, Any], name: str) -> int:
+    """Give a count that must be there; raises `BadCount`."""
+    value = count_of(said, name)
+    if value is None:
+        raise BadCount(name)
+    return value
+
+
+def largest(*counts: int | None) -> int:
+    """Join the spellings of one fact: a spelling that is absent or zero says nothing against another."""
+    return max((count for count in counts if count is not None), default=0)
+
+
+def inner(said: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Give the first of these members that is an object; an empty one when there is none."""
+    return next((value for name in names if isinstance(value := said.get(name), dict)), {})
+
+
+def name_of(said: dict[str, Any], member: str) -> str:
+    """Give a short printable text, e.g. a model's name; empty for anything else."""
+    value = said.get(member)
+    is_name = isinstance(value, str) and len(value) <= MAX_NAME_CHARS and value.isprintable()
+    return value if is_name and isinstance(value, str) else ""

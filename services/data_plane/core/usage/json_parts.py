@@ -1,0 +1,170 @@
+"""JSON objects of an answer: whole ones, and those of which only the beginning and the end were kept.
+
+Nothing is guessed: a member counts only where the depth at which it stands is certain. In valid JSON a quote
+inside a string is escaped, so `"usage"` behind a comma or a brace is always a member's name, and the brackets
+between there and the end of the text tell its depth.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+JsonObject = dict[str, Any]
+
+MAX_LOOKS: Final = 16
+"""So many members of that name are looked at, from the end of a text."""
+MAX_DEPTH: Final = 2
+MAX_TOKENS_READ: Final = 1_000
+"""So many tokens of a beginning are read: the members that are wanted stand before the long ones."""
+
+OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^"{}\[\],:\s]++)', re.DOTALL)
+_DECODER: Final = json.JSONDecoder()
+
+
+def whole_object(text: bytes) -> JsonObject | None:
+    """Parse the JSON object that a text begins with, whatever follows it; None where it begins with none."""
+    return _parsed(text.decode("utf-8", "replace").lstrip())
+
+
+def _parsed(text: str) -> JsonObject | None:
+    try:
+        value = _DECODER.raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class Beginning(NamedTuple):
+    """The certain part of an object whose middle is missing.
+
+    Attributes:
+        members: the single values of the first two levels.
+        opened: the first level's member that is an object and was not closed; empty when there is none.
+    """
+
+    members: JsonObject
+    opened: str
+
+
+def object_of_ends(beginning: Beginning, tail: bytes) -> JsonObject | None:
+    """Give an object with those members that its two ends tell for sure; None when no usage is among them.
+
+    The usage is the last one on the first or second level of a text that ends with `tail`.
+    """
+    usage, depth = last_usage(tail)
+    if usage is None:
+        return None
+    found = dict(beginning.members)
+    if depth == 1:
+        found["usage"] = usage
+    elif isinstance(inner := found.get(beginning.opened), dict):
+        found[beginning.opened] = {**inner, "usage": usage}
+    else:
+        return None
+    return found
+
+
+def last_usage(tail: bytes) -> tuple[JsonObject | None, int]:
+    """Give the last usage on the first two levels of a text that ends with `tail`, and its level."""
+    tail = tail[: tail.rfind(b"}") + 1]
+    for begin, value_at in _from_the_end(tail):
+        depth = depth_at(tail, begin)
+        if 1 <= depth <= MAX_DEPTH:
+            return _parsed(tail[value_at:].decode("utf-8", "replace")), depth
+    return None, 0
+
+
+def has_usage(text: bytes) -> bool:
+    """Whether a whole text has an object named usage on its first two levels."""
+    return any(1 <= depth_at(text, begin) <= MAX_DEPTH for begin, _ in _from_the_end(text))
+
+
+def _from_the_end(text: bytes) -> Iterator[tuple[int, int]]:
+    matches = [match.span() for match in OBJECT.finditer(text)]
+    return iter(matches[: -MAX_LOOKS - 1 : -1])
+
+
+def depth_at(text: bytes, at: int) -> int:
+    """Tell how many brackets that are open before `at` are closed behind it: the level of a member."""
+    depth = 0
+    for token in _BRACKETS.finditer(text, at):
+        first = token[0][:1]
+        if first in b"}]":
+            depth += 1
+        elif first in b"{[":
+            depth -= 1
+    return depth
+
+
+def beginning_of(head: bytes) -> Beginning:
+    """Read the beginning of an object, as far as `MAX_TOKENS_READ` go."""
+    reader = _BeginningReader()
+    at = 0
+    for _ in range(MAX_TOKENS_READ):
+        match = _TOKEN.match(head, at)
+        if match is None:
+            break
+        at = match.end()
+        # A number may go on beyond the head.
+        if at == len(head) and match[1][:1] not in b'"{}[],:':
+            break
+        if not reader.take(match[1]):
+            break
+    opened = reader.path[1] if len(reader.path) > 1 and reader.is_object[1] else ""
+    return Beginning(reader.members, opened)
+
+
+class _BeginningReader:
+    """Follows tokens and remembers where in the object they stand."""
+
+    def __init__(self) -> None:
+        self.members: JsonObject = {}
+        self.path: list[str] = []  # the names of the open containers
+        self.is_object: list[bool] = []
+        self._name = ""
+        self._awaits_value = False
+
+    def take(self, token: bytes) -> bool:
+        """Take the next token; False when the object is over."""
+        if token in {b"{", b"["}:
+            self._open(is_object=token == b"{")
+        elif token in {b"}", b"]"}:
+            if not self.path:
+                return False
+            self.is_object.pop()
+            self._name = self.path.pop()
+        elif token == b":":
+            self._awaits_value = True
+            return True
+        elif token != b"," and self.is_object and self.is_object[-1]:
+            self._take_text(token)
+            return bool(self.path)
+        self._awaits_value = False
+        return bool(self.path)
+
+    def _open(self, *, is_object: bool) -> None:
+        if len(self.path) == 1 and is_object:
+            self.members[self._name] = {}
+        self.path.append(self._name)
+        self.is_object.append(is_object)
+
+    def _take_text(self, token: bytes) -> None:
+        if not self._awaits_value:
+            name = _value(token)
+            self._name = name if isinstance(name, str) else ""
+        elif len(self.path) == 1:
+            self.members[self._name] = _value(token)
+        elif len(self.path) == MAX_DEPTH and self.is_object[1]:
+            self.members[self.path[1]][self._name] = _value(token)
+
+
+def _value(token: bytes) -> Any:
+    try:
+        return json.loads(token)
+    except ValueError:
+        return None

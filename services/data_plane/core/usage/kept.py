@@ -1,0 +1,258 @@
+"""What is kept of an answer while it passes: of a document its ends, of a stream the events with a usage.
+
+Takes what the answer carries, without transfer or content coding. Memory is bounded by the limits here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from services.data_plane.core.usage.json_parts import (
+    OBJECT,
+    Beginning,
+    JsonObject,
+    beginning_of,
+    has_usage,
+    object_of_ends,
+    whole_object,
+)
+from services.data_plane.core.usage.tokens import NoUsage
+
+KIB: Final = 1024
+WHOLE_BYTES: Final = 32 * KIB
+"""Up to here a document or an event is kept whole."""
+TAIL_BYTES: Final = 16 * KIB
+MAX_CANDIDATES: Final = 16
+"""So many usages of one piece are looked at, from its end."""
+MAX_KEPT_BYTES: Final = 4 * WHOLE_BYTES
+"""Never is more kept: an event under way, and the first and the last that state a usage."""
+
+_EVENTS: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:data|event|id|retry)?:")
+_DOCUMENT: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\{")
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+USAGE_NAME: Final = b'"usage"'
+_BORDERS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
+MAX_BORDER_BYTES: Final = 3
+
+
+class Evidence(NamedTuple):
+    """What an answer said, as far as it was kept.
+
+    Attributes:
+        unknown: why nothing can be read from it; None when something can.
+        document: the answer, when it is one JSON object; maybe without its middle.
+        first, last: the first and the last event of a stream that state a usage; None where none does.
+        is_whole: whether the answer reached its end.
+    """
+
+    unknown: NoUsage | None
+    document: JsonObject | None = None
+    first: JsonObject | None = None
+    last: JsonObject | None = None
+    is_whole: bool = True
+
+
+class Text:
+    """The text of one JSON object: whole while it is short, then its single values and its end."""
+
+    __slots__ = ("_beginning", "_pieces", "_size")
+
+    def __init__(self) -> None:
+        self._beginning: Beginning | None = None  # None while everything is kept
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now, without what was parsed."""
+        return self._size
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is kept."""
+        return self._beginning is None
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > WHOLE_BYTES:
+            kept = b"".join(self._pieces)
+            if self._beginning is None:
+                head = kept[:WHOLE_BYTES]
+                self._beginning = beginning_of(head[max(head.find(b"{"), 0) :])
+            self._pieces = [kept[-TAIL_BYTES:]]
+            self._size = len(self._pieces[0])
+
+    def object(self) -> JsonObject | None:
+        """Read the object of a text that is over, maybe without its middle; None when there is none.
+
+        What stands before the first brace falls out: the fields of an event.
+        """
+        text = b"".join(self._pieces)
+        if self._beginning is not None:
+            return object_of_ends(self._beginning, text)
+        return whole_object(text[max(text.find(b"{"), 0) :])
+
+    def members(self) -> JsonObject:
+        """Give what is certain of the object, without its usage."""
+        return self._beginning.members if self._beginning is not None else self.object() or {}
+
+    def mentions_usage(self) -> bool:
+        """Whether a usage may be among what is kept."""
+        return self._beginning is not None or b"".join(self._pieces).find(USAGE_NAME) >= 0
+
+
+class Document:
+    """A JSON document."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self) -> None:
+        self._text = Text()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now."""
+        return self._text.held_bytes
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._text.add(data)
+
+    def evidence(self, *, is_whole: bool) -> Evidence:
+        """Give the document. One that was cut off is complete only if its last brace had come."""
+        found = self._text.object() if is_whole or self._text.is_complete else None
+        if found is not None:
+            return Evidence(None, document=found, is_whole=is_whole)
+        if not is_whole:
+            return Evidence(NoUsage.CUT)
+        return Evidence(NoUsage.UNREADABLE if self._text.is_complete else NoUsage.TOO_LONG)
+
+
+class Events:
+    """A stream of server-sent events (WHATWG HTML §9.2)."""
+
+    __slots__ = ("_first", "_last", "_long", "_missed", "_rest")
+
+    def __init__(self) -> None:
+        self._first: JsonObject | None = None
+        self._last: bytes | JsonObject | None = None
+        self._missed = False  # a long event after the last one may have stated a usage
+        self._rest = b""  # the event under way, or the end of a long one
+        self._long: Text | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now, without what was parsed."""
+        last = len(self._last) if isinstance(self._last, bytes) else 0
+        return len(self._rest) + last + (self._long.held_bytes if self._long else 0)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes: let go of the events that are over and state no usage."""
+        data = self._rest + data
+        if self._long is not None:
+            end = _first_border(data, 0)
+            if end < 0:
+                # The last bytes may be half of a border.
+                self._long.add(data[:-MAX_BORDER_BYTES])
+                self._rest = data[-MAX_BORDER_BYTES:]
+                return
+            self._long.add(data[:end])
+            self._note_long(self._long)
+            self._long, data = None, data[end:]
+        end = _last_border(data, len(data))
+        if end > 0:
+            if data.find(USAGE_NAME) >= 0:
+                self._note(data[:end])
+            data = data[end:]
+        if len(data) > WHOLE_BYTES:
+            self._long = Text()
+            self._long.add(data[:-MAX_BORDER_BYTES])
+            data = data[-MAX_BORDER_BYTES:]
+        self._rest = data
+
+    def _note(self, events: bytes) -> None:
+        """Keep the last event with a usage, and the first of all."""
+        places = [match.start() for match in OBJECT.finditer(events)]
+        if places and self._first is None:
+            self._first = _first_object(events, places[:MAX_CANDIDATES])
+        for at in places[: -MAX_CANDIDATES - 1 : -1]:
+            event = _event_at(events, at)
+            if has_usage(event):
+                self._last, self._missed = event, False
+                return
+
+    def _note_long(self, text: Text) -> None:
+        found = text.object()
+        if found is None or (text.is_complete and not _states_usage(found)):
+            self._missed = found is None
+            return
+        self._last, self._missed = found, False
+        if self._first is None:
+            self._first = found
+
+    def evidence(self, *, is_whole: bool) -> Evidence:
+        """Give the first and the last event that state a usage."""
+        if is_whole:  # some servers leave the last empty line out
+            self.feed(b"\n\n")
+        last = event_object(self._last) if isinstance(self._last, bytes) else self._last
+        if self._missed or (last is None and self._last is not None):
+            return Evidence(NoUsage.TOO_LONG if self._missed else NoUsage.UNREADABLE)
+        if last is None:
+            return Evidence(NoUsage.ABSENT if is_whole else NoUsage.CUT)
+        return Evidence(None, first=self._first, last=last, is_whole=is_whole)
+
+
+Keeper = Document | Events
+
+
+def keeper_of(beginning: bytes) -> Keeper | None:
+    """Choose what keeps an answer by its first bytes; None when they are no text of a provider."""
+    if _DOCUMENT.match(beginning):
+        return Document()
+    return Events() if _EVENTS.match(beginning) else None
+
+
+def event_object(event: bytes) -> JsonObject | None:
+    """Parse the data of one event, whose lines are joined; None when it is no JSON object."""
+    lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
+    return whole_object(b"\n".join(lines))
+
+
+def _states_usage(found: JsonObject) -> bool:
+    inner = [value for value in found.values() if isinstance(value, dict)]
+    return any(isinstance(one.get("usage"), dict) for one in (found, *inner))
+
+
+def _first_object(events: bytes, places: list[int]) -> JsonObject | None:
+    for at in places:
+        found = event_object(_event_at(events, at))
+        if found is not None and _states_usage(found):
+            return found
+    return None
+
+
+def _event_at(events: bytes, at: int) -> bytes:
+    """Give the event around an index."""
+    end = _first_border(events, at)
+    return events[max(_last_border(events, at), 0) : end if end > 0 else len(events)]
+
+
+def _first_border(data: bytes, start: int) -> int:
+    """Give the index behind the first empty line from `start` on; -1 when there is none."""
+    if data.find(b"\r", start) < 0:
+        at = data.find(b"\n\n", start)
+        return at + 2 if at >= 0 else -1
+    found = [at + len(end) for end in _BORDERS if (at := data.find(end, start)) >= 0]
+    return min(found, default=-1)
+
+
+def _last_border(data: bytes, end: int) -> int:
+    """Give the index behind the last empty line before `end`; -1 when there is none."""
+    if data.find(b"\r", 0, end) < 0:
+        at = data.rfind(b"\n\n", 0, end)
+        return at + 2 if at >= 0 else -1
+    found = [at + len(line) for line in _BORDERS if (at := data.rfind(line, 0, end)) >= 0]
+    return max(found, default=-1)

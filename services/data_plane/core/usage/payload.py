@@ -1,0 +1,152 @@
+"""From the wire to what it carries: an answer's body without its chunks and its compression."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from services.data_plane.core.framing import NOT_ENDED, BadFraming, ChunkedFraming
+from services.data_plane.core.usage.codings import BadCoding, Bomb, BoundedInflater
+from services.data_plane.core.usage.kept import Evidence, Keeper, keeper_of
+from services.data_plane.core.usage.tokens import NoUsage
+
+TELLING_BYTES: Final = 64
+"""So many bytes of a body tell how it is coded."""
+SLICE_BYTES: Final = 16 * 1024
+"""Compressed bytes are inflated so many at a time, and those of a short answer after it was written."""
+
+_CHUNK_LINE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*+(?:;[^\r\n]*+)?\r\n")
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+class Payload:
+    """Takes a body as it passes, in any pieces, and keeps what tells its usage."""
+
+    __slots__ = (
+        "_chunks",
+        "_failed",
+        "_inflater",
+        "_is_over",
+        "_keeper",
+        "_packed",
+        "_packed_bytes",
+        "_unsniffed",
+    )
+
+    def __init__(self) -> None:
+        self._chunks: ChunkedFraming | None = None
+        self._is_over = False  # behind the last chunk
+        self._unsniffed: bytes | None = b""  # the beginning, until it has told the coding
+        self._inflater: BoundedInflater | None = None
+        self._packed: list[bytes] = []
+        self._packed_bytes = 0
+        self._keeper: Keeper | None = None
+        self._failed: NoUsage | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now."""
+        kept = self._keeper.held_bytes if self._keeper is not None else 0
+        return kept + self._packed_bytes + len(self._unsniffed or b"")
+
+    def feed(self, raw: bytes) -> None:
+        """Take the next bytes of the wire."""
+        if self._failed is not None:
+            return
+        if self._unsniffed is not None:
+            raw = self._unsniffed + raw
+            if len(raw) < TELLING_BYTES:
+                self._unsniffed = raw
+                return
+            self._begin(raw)
+        self._pass(raw)
+
+    def _begin(self, raw: bytes) -> None:
+        self._unsniffed = None
+        if _CHUNK_LINE.match(raw):
+            self._chunks = ChunkedFraming(padded=True)
+            self._chunks.spans = []
+
+    def _pass(self, raw: bytes) -> None:
+        payload = raw if self._chunks is None else self._unchunked(self._chunks, raw)
+        if not payload:
+            return
+        if self._keeper is None and self._inflater is None:
+            self._keeper = keeper_of(payload)
+            if self._keeper is None and _is_plain(payload[:TELLING_BYTES]):
+                self._fail(NoUsage.ABSENT)
+                return
+            if self._keeper is None:
+                self._inflater = self._started_inflater(payload)
+        if self._inflater is not None:
+            self._packed.append(payload)
+            self._packed_bytes += len(payload)
+            if self._packed_bytes >= SLICE_BYTES:
+                self._inflate(self._inflater)
+        elif self._keeper is not None:
+            self._keeper.feed(payload)
+
+    def _started_inflater(self, beginning: bytes) -> BoundedInflater | None:
+        try:
+            return BoundedInflater(beginning)
+        except ImportError:  # the library is not installed
+            self._fail(NoUsage.UNREADABLE)
+            return None
+
+    def _unchunked(self, chunks: ChunkedFraming, raw: bytes) -> bytes:
+        if self._is_over:
+            return b""
+        try:
+            self._is_over = chunks.feed(raw) != NOT_ENDED
+        except BadFraming:
+            self._fail(NoUsage.UNREADABLE)
+            return b""
+        return b"".join([raw[start:end] for start, end in chunks.spans or ()])
+
+    def _inflate(self, inflater: BoundedInflater) -> None:
+        packed = b"".join(self._packed)
+        self._packed, self._packed_bytes = [], 0
+        try:
+            for text in inflater.inflate(packed):
+                if self._keeper is None and text:
+                    self._keeper = keeper_of(text)
+                    if self._keeper is None:
+                        self._fail(NoUsage.UNREADABLE)
+                        return
+                if self._keeper is not None:
+                    self._keeper.feed(text)
+        except BadCoding:
+            self._fail(NoUsage.UNREADABLE)
+        except Bomb:
+            self._fail(NoUsage.TOO_LONG)
+
+    def _fail(self, why: NoUsage) -> None:
+        self._failed = why
+        self._keeper = self._inflater = None
+        self._packed, self._packed_bytes = [], 0
+
+    def evidence(self, *, is_whole: bool) -> Evidence:
+        """Give what was kept of an answer that is over."""
+        if self._unsniffed is not None:
+            beginning = self._unsniffed
+            self._begin(beginning)
+            self._pass(beginning)
+        if self._inflater is not None and self._packed:
+            self._inflate(self._inflater)
+        if self._failed is not None:
+            return Evidence(self._failed)
+        if self._keeper is not None:
+            return self._keeper.evidence(is_whole=is_whole)
+        return Evidence(NoUsage.ABSENT if is_whole else NoUsage.CUT)
+
+
+def _is_plain(beginning: bytes) -> bool:
+    """Whether bytes are text, e.g. a transcription, maybe cut inside a character."""
+    for cut in range(4):
+        try:
+            text = beginning[: len(beginning) - cut].decode()
+        except UnicodeDecodeError:
+            continue
+        return not _CONTROL.search(text)
+    return False
