@@ -1,4 +1,4 @@
-"""How every long-running `aigw` command runs: uvloop, logging to stderr, and a clean stop by signal."""
+"""How every long-running `aigw` command runs: limits, uvloop, logging to stderr, a clean stop by signal."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Final
 import uvloop
 
 from aigw.failures import EXIT_INTERRUPTED
+from shared.process_limits import forbid_core_dumps, raise_descriptor_limit
 
 GC_YOUNG_OBJECTS: Final = 50_000
 """New objects between two young collections."""
@@ -25,6 +26,8 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 def run_until_signalled(main: Main) -> None:
     """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second one ends the process at once."""
     log_to_stderr()
+    raise_descriptor_limit()
+    forbid_core_dumps()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_with_signals(main))
 
