@@ -1,0 +1,46 @@
+"""The limits that the kernel sets on this process: descriptors as many as allowed, and never a core dump.
+
+A core dump of a gateway process holds every key that the process has in memory. `RLIMIT_CORE` alone does not
+prevent one: where `core_pattern` names a program, Linux pipes the dump to that program whatever the limit is
+(core(5)). A process that is not dumpable has no core dump at all (prctl(2), PR_SET_DUMPABLE).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import resource
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+MAX_DESCRIPTORS: Final = 1_048_576
+"""As many are ever asked for: some container engines set a hard limit of a billion."""
+
+_PR_SET_DUMPABLE: Final = 4
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit on open descriptors to the hard limit; gives the limit now in force.
+
+    Many service managers start processes with a soft limit of 1,024, which `select` needs and no part of the
+    gateway uses.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        logger.warning("the limit on open descriptors stays at %d: %s", soft, error)
+        return soft
+    return wanted
+
+
+def forbid_core_dumps() -> None:
+    """Have no crash of this process write its memory to a file or to a crash reporter."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        logger.warning("core dumps are limited to 0 bytes, but the process stays dumpable")
