@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from aigw.commands import about, boxes, config, database, demo, doctor, embedded, planes
+from aigw.commands import about, boxes, config, database, demo, doctor, embedded, node, planes
 from aigw.failures import EXIT_INTERRUPTED, EXIT_USAGE, EXPECTED, lines_of
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(embedded.commands)
 app.add_typer(planes.commands)
 app.add_typer(doctor.commands)
 app.add_typer(boxes.commands)
+app.add_typer(node.commands)
 app.add_typer(about.commands)
 app.add_typer(config.commands, name="config")
 app.add_typer(database.commands, name="db")

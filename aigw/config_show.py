@@ -1,4 +1,4 @@
-"""The table that `aigw config show` prints: every setting of both planes, its value and its source."""
+"""The table that `aigw config show` prints: every setting of every plane, its value and its source."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from aigw.failures import lines_of
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
+from services.node_agent.settings import NodeAgentSettings
 from shared.secret import Secret
 from shared.settings_base import PREFIX, source_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SETTINGS: Final[dict[str, type[GatewaySettings]]] = {
     "Control plane": ControlPlaneSettings,
     "Data plane": DataPlaneSettings,
+    "Node agent": NodeAgentSettings,
 }
 Row = tuple[str, str, str]
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^@]*@")

@@ -91,6 +91,11 @@ class Rejection(Enum):
         "The gateway has no current configuration ({detail}). Try again in a moment; if it stays, tell the "
         "platform's operator.",
     )  # fmt: skip
+    GATEWAY_UNREACHABLE = _Entry(
+        503, "gateway", "operator", True, 2,
+        "The node could not reach the gateway ({detail}). Try again in a moment; if it stays, tell the "
+        "platform's operator.",
+    )  # fmt: skip
     OVERLOADED = _Entry(
         503, "gateway", "box", True, 2,
         "Too many requests are open at once ({detail}). Try again in a moment, with fewer at a time.",

@@ -25,6 +25,7 @@ _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTIL
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]*)\b")
 _COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b")
 _SETTING = re.compile(r"\bAIGW_[A-Z][A-Z0-9_]*\b")
+SETTINGS_BASES = {"BackendSettings", "GatewaySettings"}
 
 
 def _prose(path: str) -> str:
@@ -92,7 +93,8 @@ def test_every_settings_class_is_on_the_settings_page() -> None:
         if source.is_product
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ClassDef)
-        and any(isinstance(base, ast.Name) and base.id == "BackendSettings" for base in node.bases)
+        and source.path.startswith("services/")
+        and any(isinstance(base, ast.Name) and base.id in SETTINGS_BASES for base in node.bases)
     }
     shown = {cls.__name__ for cls in settings_page.CLASSES.values()}
     assert found == shown, "Add the class to tools/settings_page.py."

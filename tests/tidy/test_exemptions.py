@@ -22,6 +22,7 @@ REVEALS: dict[str, str] = {
     "shared/vault_session.py VaultSession._attempt": "the token goes with each call to Vault",
     "shared/vault_session.py VaultSession._proof": "the secret id or JWT of a login is sent",
     "services/data_plane/relay/egress.py ProxyEgress._request": "the proxy is shown its password",
+    "services/node_agent/bootstrap.py read_node_key": "the node's PEM becomes its signing key",
     "services/data_plane/table/compile.py compile_integration": "the credential line of the hot path is made",
     "services/data_plane/table/acknowledge.py Acknowledger.__init__": "the fleet's token is sent",
     "services/control_plane/sign_in/oidc.py OidcSignIn._exchange": "the issuer is shown the client's secret",

@@ -24,6 +24,7 @@ STATUSES = {
     "upstream_redirect": 502,
     "upstream_timeout": 504,
     "config_unavailable": 503,
+    "gateway_unreachable": 503,
     "overloaded": 503,
     "bad_request": 400,
     "not_found": 404,

@@ -22,7 +22,7 @@ DETAIL = "status 503"
 MAX_SENTENCE_CHARS = 300
 RETRY_HELPS = {
     *("upstream_unreachable", "upstream_redirect", "upstream_timeout", "upstream_invalid"),
-    *("config_unavailable", "overloaded", "request_timeout"),
+    *("config_unavailable", "gateway_unreachable", "overloaded", "request_timeout"),
 }
 STATUSES = {
     400: {"integration_missing", "integration_disabled", "box_identity_required", "route_not_allowed",
@@ -30,7 +30,7 @@ STATUSES = {
           "upstream_key_rejected", "browser_request_refused", "method_not_allowed"},
     404: {"not_found"}, 408: {"request_timeout"}, 413: {"body_too_large"}, 426: {"upstream_upgrade_refused"},
     431: {"head_too_large"}, 502: {"upstream_unreachable", "upstream_redirect", "upstream_invalid"},
-    503: {"config_unavailable", "overloaded"}, 504: {"upstream_timeout"},
+    503: {"config_unavailable", "gateway_unreachable", "overloaded"}, 504: {"upstream_timeout"},
 }  # fmt: skip
 
 every_rejection = pytest.mark.parametrize("rejection", Rejection, ids=lambda rejection: rejection.code)

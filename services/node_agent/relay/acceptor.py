@@ -1,0 +1,280 @@
+"""The connections of one life of one box: accepted from its listener, spliced with one to a data plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.node_agent.listeners.making import BACKLOG
+from services.node_agent.relay.side import Side
+from services.node_agent.relay.targets import NoTargetError
+from services.node_agent.rules.refusal import NO_DATA_PLANE, TOO_MANY
+
+if TYPE_CHECKING:
+    from services.node_agent.relay.counters import Counters
+    from services.node_agent.relay.endings import Endings
+    from services.node_agent.relay.targets import KnownTarget, Targets
+    from services.node_agent.rules.capacity import Occupancy, Refusal
+    from services.node_agent.tokens import Preface
+    from shared.clock import Clock
+    from shared.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+REFUSAL_LOG_SECONDS: Final = 10.0
+"""Refusals of one box are logged once in this time; all of them are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every acceptor of one agent uses.
+
+    Attributes:
+        scratch: memory that connections are read into, one at a time.
+    """
+
+    targets: Targets
+    occupancy: Occupancy
+    counters: Counters
+    endings: Endings
+    tasks: TaskSet
+    clock: Clock
+    scratch: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """The latest failure that this box's connections met. `at` is in Unix seconds."""
+
+    at: float
+    message: str
+
+
+class Acceptor:
+    """Accepts for one box until `close`. One object per life: a new life has a new one.
+
+    Attributes:
+        connections: open now.
+        accepted: ever.
+        bytes_up, bytes_down: of connections that have ended.
+    """
+
+    def __init__(self, box: str, org: str, preface: Preface, shared: Shared) -> None:
+        self.box = box
+        self.preface = preface
+        self.accepted = 0
+        self.bytes_up = self.bytes_down = 0
+        self.last_error: LastError | None = None
+        self._org = org
+        self._shared = shared
+        self._sides: set[BoxSide] = set()
+        self._server: asyncio.Server | None = None
+        self._open = True
+        self._refusal_logged_at = 0.0
+
+    @property
+    def connections(self) -> int:
+        """How many connections of the box are open."""
+        return len(self._sides)
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept from a copy of the listener, so that the listener outlives this acceptor."""
+        loop = asyncio.get_running_loop()
+        copy = listener.dup()
+        copy.setblocking(False)
+        if copy.family == socket.AF_UNIX:
+            self._server = await loop.create_unix_server(self._new_side, sock=copy, backlog=BACKLOG)
+        else:
+            self._server = await loop.create_server(self._new_side, sock=copy, backlog=BACKLOG)
+
+    def stop_accepting(self) -> None:
+        """Accept no more; open connections go on."""
+        self._open = False
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def close(self) -> None:
+        """Accept no more, and end every connection by a reset."""
+        self.stop_accepting()
+        for side in list(self._sides):
+            side.end()
+
+    def _new_side(self) -> BoxSide:
+        return BoxSide(self._shared.scratch, self)
+
+    # What the sides tell.
+
+    def arrived(self, side: BoxSide) -> None:
+        """Take in a connection that was accepted, or refuse it."""
+        shared = self._shared
+        if not self._open:  # accepted by the event loop in the turn in which this acceptor was closed
+            side.abort()
+            return
+        shared.counters.accepted += 1
+        self.accepted += 1
+        refusal = shared.occupancy.enter(self._org, len(self._sides))
+        if refusal is not None:
+            self._refuse(side, refusal)
+            return
+        self._sides.add(side)
+        side.is_counted = True
+        shared.tasks.start(self._connect(side), "connect to a data plane")
+
+    def side_is_ending(self, side: Side) -> None:
+        """Have the sweep end a side that takes too long over its last bytes."""
+        self._shared.endings.watch(side)
+
+    def side_has_ended(self, side: Side) -> None:
+        """Count what a side has moved."""
+        counters = self._shared.counters
+        self._shared.endings.forget(side)
+        match side:
+            case BoxSide():
+                counters.bytes_up += side.bytes_in
+                self.bytes_up += side.bytes_in
+                if side.is_counted:
+                    self._sides.discard(side)
+                    self._shared.occupancy.leave(self._org)
+                if side.connecting is not None:
+                    side.connecting.cancel()
+            case TargetSide():
+                counters.bytes_down += side.bytes_in
+                self.bytes_down += side.bytes_in
+                side.leave()
+
+    async def _connect(self, side: BoxSide) -> None:
+        side.connecting = asyncio.current_task()
+        target = TargetSide(self._shared.scratch, self)
+        try:
+            known = await self._shared.targets.connect(target)
+        except NoTargetError:
+            self._shared.counters.unserved += 1
+            self._note("No data plane could be reached.")
+            side.connecting = None
+            side.answer(NO_DATA_PLANE)
+            return
+        except asyncio.CancelledError:
+            target.give_up()
+            return  # the box has left
+        finally:
+            side.connecting = None
+        target.belongs_to(known)
+        if target.is_gone or side.is_gone:
+            target.give_up()
+            side.reset()
+            return
+        side.begin(target, self.preface.current())
+
+    def _refuse(self, side: BoxSide, refusal: Refusal) -> None:
+        self._shared.counters.refused[refusal] += 1
+        now = self._shared.clock()
+        message = f"A connection was refused: the cap of {_CAPS[refusal]} is full."
+        self.last_error = LastError(now, message)
+        if not 0 <= now - self._refusal_logged_at < REFUSAL_LOG_SECONDS:
+            self._refusal_logged_at = now
+            logger.warning("box %s: %s", self.box, message)
+        side.answer(TOO_MANY[refusal])
+
+    def _note(self, message: str) -> None:
+        self.last_error = LastError(self._shared.clock(), message)
+
+
+_CAPS: Final[dict[Refusal, str]] = {"box": "this box", "org": "its organization", "all": "the node"}
+
+
+class BoxSide(Side):
+    """The box's end. Until the data plane is connected, one piece is held and no more is read."""
+
+    __slots__ = ("_acceptor", "_held", "connecting", "is_counted", "is_gone")
+
+    def __init__(self, scratch: memoryview, acceptor: Acceptor) -> None:
+        super().__init__(scratch, acceptor)
+        self._acceptor = acceptor
+        self._held = b""
+        self._write = self._hold
+        self.connecting: asyncio.Task[None] | None = None
+        self.is_counted = False
+        self.is_gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have a data plane found for this connection, or be refused."""
+        super().connection_made(transport)
+        self._acceptor.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Remember it for a connection attempt that is under way."""
+        self.is_gone = True
+        super().connection_lost(exc)
+
+    def begin(self, target: TargetSide, preface: bytes) -> None:
+        """Splice with a data plane: the preface goes first, in one write with what was held."""
+        held, self._held = self._held, b""
+        target.transport.write(preface + held)
+        self.join(target)
+        if held:
+            self.transport.resume_reading()
+
+    def _hold(self, data: bytes | bytearray | memoryview) -> None:
+        self.transport.pause_reading()
+        self._held = bytes(data)
+
+    def answer(self, refusal: bytes) -> None:
+        """Send a fixed answer, then end. What the box sends meanwhile is read and dropped.
+
+        Without the reading, the kernel would end the connection by a reset, and the answer with it.
+        """
+        if self.is_gone:
+            return
+        self.transport.write(refusal)
+        self.transport.write_eof()
+        self._write = _drop
+        self._acceptor.side_is_ending(self)
+        if self._held:
+            self._held = b""
+            self.transport.resume_reading()
+
+    def end(self) -> None:
+        """End this connection at once, on both sides."""
+        if self.other is not None:
+            self.other.abort()
+        self.abort()
+
+
+class TargetSide(Side):
+    """The data plane's end."""
+
+    __slots__ = ("_known", "is_gone")
+
+    def __init__(self, scratch: memoryview, acceptor: Acceptor) -> None:
+        super().__init__(scratch, acceptor)
+        self._known: KnownTarget | None = None
+        self.is_gone = False
+
+    def belongs_to(self, known: KnownTarget) -> None:
+        """Count the end of this connection for its target."""
+        self._known = known
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Remember it where the box is not joined yet."""
+        self.is_gone = True
+        super().connection_lost(exc)
+
+    def leave(self) -> None:
+        """Give the target's count back, once."""
+        known, self._known = self._known, None
+        if known is not None:
+            known.connections -= 1
+
+    def give_up(self) -> None:
+        """End a connection that no box needs any more."""
+        if hasattr(self, "transport"):
+            self.transport.abort()
+        self.leave()
+
+
+def _drop(data: bytes | bytearray | memoryview) -> None:
+    """Take the place of a data plane where there is none."""

@@ -1,0 +1,149 @@
+"""One side of a spliced connection: whatever arrives goes to the other side, and so does how it ends.
+
+An end of sending is passed on as such, a reset as a reset, and a side that does not read pauses the other.
+No byte is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from typing import Final, Protocol, cast
+
+READ_BYTES: Final = 64 * 1024
+"""At most read at once, so that a full write buffer is over its limit by one piece at most."""
+
+WRITE_BUFFER_BYTES: Final = 64 * 1024
+"""Above this many unsent bytes of one side, the other side is not read."""
+
+MAX_LAST_BYTES: Final = 256 * 1024
+"""Read from a connection that broke under a write: enough for an early answer to an upload."""
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Owner(Protocol):
+    """What a side tells of itself."""
+
+    def side_is_ending(self, side: Side) -> None:
+        """This side will send no more than what waits already."""
+
+    def side_has_ended(self, side: Side) -> None:
+        """This side's transport is gone."""
+
+
+class Side(asyncio.BufferedProtocol):
+    """A connection's one end. Both sides hold each other from `join` until one of them is lost.
+
+    Args:
+        scratch: memory into which every side of the event loop reads; it is copied before the next read.
+    """
+
+    __slots__ = ("_owner", "_scratch", "_write", "bytes_in", "is_at_end", "other", "transport")
+
+    def __init__(self, scratch: memoryview, owner: Owner) -> None:
+        self._scratch = scratch
+        self._owner = owner
+        self.other: Side | None = None
+        self.bytes_in = 0
+        self.is_at_end = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+
+    def join(self, other: Side) -> None:
+        """Splice with another side; both transports are there."""
+        self.other, other.other = other, self
+        self._write, other._write = other.transport.write, self.transport.write
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the hint is always the same
+        """Give the memory that the next bytes are read into."""
+        return self._scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Pass bytes on."""
+        self.bytes_in += nbytes
+        self._write(bytes(self._scratch[:nbytes]))
+
+    def eof_received(self) -> bool:
+        """Pass the end of sending on; the transport stays open for what the other side still sends."""
+        self.is_at_end = True
+        other = self.other
+        if other is None:
+            return False
+        if not other.transport.can_write_eof() or other.is_at_end:
+            other.transport.close()
+        else:
+            other.transport.write_eof()
+        self._owner.side_is_ending(other)
+        if other.is_at_end:
+            self.transport.close()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the other side as this one ended."""
+        other, self.other = self.other, None
+        if other is not None:
+            other.other = None
+            if exc is None and self.is_at_end:
+                other.transport.close()
+            else:
+                if exc is not None and (rest := last_bytes(self.transport)):
+                    self.bytes_in += len(rest)
+                    other.transport.write(rest)
+                other.reset()
+            self._owner.side_is_ending(other)
+        self._owner.side_has_ended(self)
+
+    def pause_writing(self) -> None:
+        """This side does not read for now: read no more from the other."""
+        if self.other is not None:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """This side reads again."""
+        if self.other is not None:
+            self.other.transport.resume_reading()
+
+    def reset(self) -> None:
+        """End this side by a reset, after what still waits has left; `abort` does not wait."""
+        reset_on_close(self.transport)
+        if self.transport.get_write_buffer_size():
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def abort(self) -> None:
+        """End this side by a reset, at once."""
+        reset_on_close(self.transport)
+        self.transport.abort()
+
+
+def reset_on_close(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel send a reset when the transport's socket closes. Unix sockets know none."""
+    made = transport.get_extra_info("socket")
+    if made is not None:
+        with contextlib.suppress(OSError):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def last_bytes(transport: asyncio.BaseTransport) -> bytes:
+    """Give what still waits at the socket of a connection that was lost; for `connection_lost` only.
+
+    A server that refuses an upload answers and closes, and its kernel resets the connection. The event loop
+    may notice a failed write first and read no more, although the answer is there.
+    """
+    made = transport.get_extra_info("socket")
+    data = b""
+    if made is not None:
+        with contextlib.suppress(OSError):
+            while len(data) < MAX_LAST_BYTES and (
+                piece := os.read(made.fileno(), MAX_LAST_BYTES - len(data))
+            ):
+                data += piece
+    return data

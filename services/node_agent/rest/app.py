@@ -1,0 +1,143 @@
+"""The REST interface for the platform that runs boxes, on a Unix socket. It never gives a token or key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from services.node_agent.attachments import AttachmentConflictError, NoRoomError
+from services.node_agent.keep.store import StoreError
+from services.node_agent.listeners.making import ListenerError, PlaceTakenError
+from services.node_agent.metrics import CONTENT_TYPE_LATEST
+from services.node_agent.rules.attachment import AttachmentError, read_attachment, write_attachment
+from shared.clock import rfc3339
+
+if TYPE_CHECKING:
+    from services.node_agent.attachments import Attached, Attachments
+    from services.node_agent.metrics import Metrics
+
+MAX_BODY_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RestParts:
+    """What the application needs. `ready` tells whether a data plane was reached."""
+
+    attachments: Attachments
+    metrics: Metrics
+    ready: Callable[[], bool]
+
+
+def rest_app(parts: RestParts) -> FastAPI:
+    """Build the application."""
+    app = FastAPI(title="run9 AI Gateway node agent", docs_url=None, redoc_url=None, openapi_url=None)
+    _add_boxes(app, parts.attachments)
+    _add_health(app, parts)
+    for kind in FAILURES:
+        app.exception_handler(kind)(_on_failure)
+    return app
+
+
+def _add_boxes(app: FastAPI, attachments: Attachments) -> None:
+    @app.put("/v1/boxes/{box}")
+    async def put_box(box: str, request: Request) -> Response:
+        wanted = read_attachment(box, await _json_body(request))
+        return JSONResponse(describe(await attachments.attach(wanted)))
+
+    @app.delete("/v1/boxes/{box}")
+    async def delete_box(box: str, lifecycle_id: Annotated[str, Query()] = "") -> Response:
+        if not lifecycle_id:
+            return _problem(422, "Which life?", "Say which life ends: ?lifecycle_id=…")
+        await attachments.detach(box, lifecycle_id)
+        return Response(status_code=204)
+
+    @app.get("/v1/boxes")
+    async def get_boxes() -> Response:
+        return JSONResponse({"boxes": [describe(attached) for attached in attachments.all()]})
+
+    @app.get("/v1/boxes/{box}")
+    async def get_box(box: str) -> Response:
+        attached = attachments.get(box)
+        if attached is None:
+            return _problem(404, "Not attached", "No box of this id is attached to this node.")
+        return JSONResponse(describe(attached))
+
+
+FAILURES: Final = (AttachmentError, AttachmentConflictError, ListenerError, NoRoomError, StoreError)
+
+
+async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: ARG001  # the hook's signature
+    match error:
+        case AttachmentError():
+            return _problem(422, "This is no attachment", str(error), pointer=error.pointer)
+        case AttachmentConflictError() | PlaceTakenError():
+            return _problem(409, "In conflict with another box or life", str(error))
+        case ListenerError():
+            return _problem(422, "The listener cannot be made", str(error), pointer="/listen")
+        case NoRoomError():
+            return _problem(
+                503, "The node is full", "Few descriptors are left. Raise the agent's LimitNOFILE."
+            )
+        case _:
+            return _problem(
+                503, "The disk does not keep attachments", f"{error}. Nothing listens for this box."
+            )
+
+
+def describe(attached: Attached) -> dict[str, Any]:
+    """Write an attachment as `GET` shows it."""
+    acceptor = attached.acceptor
+    error = acceptor.last_error
+    return {
+        "box": attached.attachment.box,
+        **write_attachment(attached.attachment),
+        "generation": attached.kept.generation,
+        "state": attached.state,
+        "connections": acceptor.connections,
+        "connections_accepted": acceptor.accepted,
+        "bytes_up": acceptor.bytes_up,
+        "bytes_down": acceptor.bytes_down,
+        "last_error": None if error is None else {"at": rfc3339(error.at), "message": error.message},
+    }
+
+
+def _add_health(app: FastAPI, parts: RestParts) -> None:
+    @app.get("/livez")
+    async def livez() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        """Ready while a data plane takes connections."""
+        if parts.ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("no data plane takes connections\n", status_code=503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _json_body(request: Request) -> Any:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise AttachmentError("", f"The body has more than {MAX_BODY_BYTES} bytes.")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise AttachmentError("", "The body is not JSON.") from None
+
+
+def _problem(status: int, title: str, detail: str, *, pointer: str | None = None) -> Response:
+    """Write problem details (RFC 9457)."""
+    document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if pointer is not None:
+        document["errors"] = [{"pointer": pointer, "detail": detail}]
+    return JSONResponse(document, status_code=status, media_type="application/problem+json")

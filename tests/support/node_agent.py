@@ -1,0 +1,248 @@
+"""A node agent as a process, and data planes in its place that read prefaces and say whom they prove."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import struct
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from aigw.node_key import NodeKey
+from shared.box_token import Box, read_public_key, verify
+from shared.clock import unix_now
+from shared.proxy_preface import FIXED_HEADER_BYTES, SIGNATURE, TLV_BOX_TOKEN
+from tests.support.gateway import clean_environment
+from tests.support.servers.process import ServerProcess
+
+KID: Final = "node-1-key"
+_TLV_HEAD: Final = 3
+
+
+@dataclass(slots=True)
+class Agent:
+    """One `aigw node-agent`. `with Agent(folder, targets)` starts it and waits until it serves."""
+
+    folder: Path
+    targets: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: ServerProcess = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = ServerProcess(self.folder)
+        if not self.key_file.exists():
+            NodeKey.create(self.key_file)
+
+    @property
+    def key_file(self) -> Path:
+        """The node's private key."""
+        return self.folder / "node-key.pem"
+
+    @property
+    def public_keys(self) -> dict[str, Ed25519PublicKey]:
+        """What a data plane knows of the node."""
+        return {KID: read_public_key(NodeKey.read(self.key_file).public_text)}
+
+    @property
+    def socket(self) -> Path:
+        """The REST socket."""
+        return self.folder / "agent.sock"
+
+    def settings(self) -> dict[str, str]:
+        """Give the environment that the process has."""
+        return clean_environment(
+            AIGW_AGENT_SOCKET=str(self.socket),
+            AIGW_AGENT_FOLDER=str(self.folder / "state"),
+            AIGW_AGENT_TARGETS=",".join(self.targets),
+            AIGW_AGENT_NODE_KEY_FILE=str(self.key_file),
+            AIGW_AGENT_KID=KID,
+            AIGW_AGENT_HEALTH_SECONDS="0.3",
+            **self.environment,
+        )
+
+    def start(self) -> None:
+        """Start it; again after `process.stop` or `process.kill`."""
+        (self.folder / "log").unlink(missing_ok=True)
+        command = [sys.executable, "-m", "aigw", "node-agent"]
+        self.process.start(command, lambda: self.starts == 1, self.settings())
+
+    @property
+    def starts(self) -> int:
+        """How often this process or a successor has said that it serves."""
+        return self.process.log.count("Node agent on ")
+
+    def upgrade(self) -> None:
+        """Have it start its successor."""
+        self.process.signal(signal.SIGHUP)
+
+    @contextmanager
+    def running(self) -> Iterator[Agent]:
+        """Start it, and end it with whatever has taken over from it."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.process.stop()
+
+    @asynccontextmanager
+    async def rest(self) -> AsyncIterator[Rest]:
+        """Its REST interface."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=30) as client:
+            yield Rest(client)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The platform's side of the agent's REST interface."""
+
+    client: httpx.AsyncClient
+
+    async def attach(self, box: str, org: str, listen: dict[str, str], life: str = "1") -> httpx.Response:
+        """Attach a box."""
+        body = {"org": org, "lifecycle_id": life, "listen": listen}
+        return await self.client.put(f"/v1/boxes/{box}", json=body)
+
+    async def attached(self, box: str, org: str, listen: dict[str, str], life: str = "1") -> dict[str, Any]:
+        """Attach a box, which must succeed; give what is attached."""
+        answer = await self.attach(box, org, listen, life)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def detach(self, box: str, life: str = "1") -> int:
+        """Detach a box; give the status."""
+        return (await self.client.delete(f"/v1/boxes/{box}", params={"lifecycle_id": life})).status_code
+
+    async def box(self, box: str) -> dict[str, Any]:
+        """Give what is attached."""
+        found: dict[str, Any] = (await self.client.get(f"/v1/boxes/{box}")).json()
+        return found
+
+
+@dataclass(slots=True)
+class PrefacedServer:
+    """Stands for a data plane: reads and verifies the preface of each connection, and answers by path.
+
+    A request is answered with the box as JSON. `/stream` sends a line every 20 ms until the box leaves,
+    `/reset` resets the connection, `/early` answers and closes while the body still comes.
+    """
+
+    keys: Mapping[str, Ed25519PublicKey]
+    port: int = 0
+    admin_port: int = 0
+    ready: bool = True
+    served: Counter[Box] = field(default_factory=Counter)
+    refused: int = 0
+    open_connections: int = 0
+    _servers: list[asyncio.Server] = field(default_factory=list)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def start(self) -> None:
+        """Listen; on the same ports again after `stop`."""
+        boxes = await asyncio.start_server(self._box, "127.0.0.1", self.port, backlog=1024)
+        admin = await asyncio.start_server(self._admin, "127.0.0.1", self.admin_port)
+        self._servers = [boxes, admin]
+        self.port = boxes.sockets[0].getsockname()[1]
+        self.admin_port = admin.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Listen no more, and reset what is open, as a crash would."""
+        for server in self._servers:
+            server.close()
+        for writer in list(self._writers):
+            _reset(writer)
+        await asyncio.sleep(0)
+
+    @property
+    def target(self) -> str:
+        """The agent's setting for this server."""
+        return f"tcp://127.0.0.1:{self.port}=http://127.0.0.1:{self.admin_port}"
+
+    async def _box(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open_connections += 1
+        self._writers.add(writer)
+        try:
+            await self._serve(await self._proved(reader), reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open_connections -= 1
+            self._writers.discard(writer)
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _proved(self, reader: asyncio.StreamReader) -> Box:
+        head = await reader.readexactly(FIXED_HEADER_BYTES)
+        rest = await reader.readexactly(int.from_bytes(head[14:16]))
+        try:
+            assert head[:12] == SIGNATURE
+            assert (head[12], head[13], rest[0]) == (0x21, 0, TLV_BOX_TOKEN)
+            assert int.from_bytes(rest[1:_TLV_HEAD]) == len(rest) - _TLV_HEAD
+            return verify(rest[_TLV_HEAD:], self.keys, unix_now())
+        except (AssertionError, ValueError):
+            self.refused += 1
+            raise ConnectionResetError from None
+
+    async def _serve(self, box: Box, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.served[Box(box.org, box.box, box.lifecycle, 0)] += 1
+            match head.split(b" ")[1]:
+                case b"/stream":
+                    await self._stream(writer)
+                case b"/reset":
+                    _reset(writer)
+                    raise ConnectionResetError
+                case b"/early":
+                    writer.write(_answer(box, b"413 Content Too Large"))
+                    await writer.drain()
+                    return
+                case _:
+                    writer.write(_answer(box, b"200 OK"))
+                    await writer.drain()
+
+    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        number = 0
+        while True:
+            writer.write(b"data: %d\n\n" % number)
+            await writer.drain()
+            number += 1
+            await asyncio.sleep(0.02)
+
+    async def _admin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                status = b"200 OK" if self.ready else b"503 Service Unavailable"
+                writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+                await writer.drain()
+        writer.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def _answer(box: Box, status: bytes) -> bytes:
+    body = json.dumps({"org": box.org, "box": box.box, "life": box.lifecycle}).encode()
+    return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        status,
+        len(body),
+        body,
+    )
