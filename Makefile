@@ -14,10 +14,10 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal test-tools check fmt bench bench-peers docs lock openapi clean nightly
+.PHONY: help run test compiled portal test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: $(RUN_STAMP) ## start the whole gateway, embedded (ARGS='--port-base 20000')
 	@exec $(BIN)/aigw up $(ARGS)
@@ -67,6 +67,10 @@ docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.rest_page
 	$(BIN)/python -m tools.events_page
 	$(BIN)/python -m bench.pages
+	$(BIN)/python -m tools.chart_pages
+
+chart-examples: $(DEV_STAMP) ## render the examples of the Helm chart again (after make test-tools)
+	$(BIN)/python -m tools.chart_examples $$(command -v helm || echo .tools/helm/helm)
 
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json

@@ -17,14 +17,32 @@ PROGRAMS=(
   shellcheck=shellcheck    # the set-up script of a box
   ip=iproute2              # network namespaces
   chromium=chromium        # the Portal, as a browser shows it
+  promtool=prometheus      # the alerts of the Helm chart
+  containerd=containerd    # the Kubernetes node: containers
+  runc=runc                # the Kubernetes node, podman
+  etcd=etcd-server         # the Kubernetes node: its store
+  ipset=ipset              # the Kubernetes node: network policies
+  iptables=iptables        # the Kubernetes node, podman
+  conntrack=conntrack      # the Kubernetes node: services
+  podman=podman            # the image
+  debootstrap=debootstrap  # the image's base, from Debian's packages
+)
+# Debian's packages without a program of their own on the PATH: file=package.
+FILES=(
+  /usr/lib/cni/bridge=containernetworking-plugins # the Kubernetes node: pods' networks
+  /usr/lib/podman/netavark=netavark               # podman's networks
+  /usr/lib/podman/aardvark-dns=aardvark-dns       # podman's names
 )
 
 has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 
 install_programs() {
-  local wanted=() program
+  local wanted=() program file
   for program in "${PROGRAMS[@]}"; do
     has "${program%%=*}" || wanted+=("${program##*=}")
+  done
+  for file in "${FILES[@]}"; do
+    [ -e "${file%%=*}" ] || wanted+=("${file##*=}")
   done
   [ ${#wanted[@]} -eq 0 ] && return
   if [ "$(id -u)" -eq 0 ] && has apt-get; then
@@ -34,6 +52,9 @@ install_programs() {
   fi
   for program in "${PROGRAMS[@]}"; do
     has "${program%%=*}" || missing+=("${program%%=*}: apt-get install ${program##*=} (as root)")
+  done
+  for file in "${FILES[@]}"; do
+    [ -e "${file%%=*}" ] || missing+=("${file%%=*}: apt-get install ${file##*=} (as root)")
   done
 }
 
@@ -49,26 +70,52 @@ install_python_headers() {
   "${PYTHON:-python3}" -c "$there" || missing+=("Python's headers: apt-get install python3-dev (as root)")
 }
 
-# -- Vault, from its Go module. BUSL: it is run by tests here, never shipped.
-build_vault() {
-  local binary="$TOOLS/vault/vault" stamp="$TOOLS/vault/built-from" sum
-  if has vault || has bao; then return; fi
+# -- A tool from its Go module: tools/NAME/go.mod and go.sum say which version.
+# $1 name, $2 what to say of its build, $3 linker's flags, $4… packages.
+build_go_tool() {
+  local name="$1" say="$2" flags="$3" stamp="$TOOLS/$1/built-from" sum
+  shift 3
   # A tool that was built from other module files is built again.
-  sum="$(cat tools/vault/go.mod tools/vault/go.sum | sha256sum | cut -d' ' -f1)"
-  if [ -x "$binary" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
+  sum="$(cat "tools/$name/go.mod" "tools/$name/go.sum" | sha256sum | cut -d' ' -f1)"
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
   if ! has go; then
-    missing+=("vault: put vault or bao on PATH, or install Go 1.25 or later, which builds it here")
+    missing+=("$name: install Go 1.26 or later, which builds it here")
     return
   fi
-  mkdir -p "$TOOLS/vault"
-  echo "building Vault from its Go module: 3 to 6 minutes, about 5 GB of Go cache, once …"
-  if (cd tools/vault && GOFLAGS=-mod=readonly CGO_ENABLED=0 nice -n 19 go build -tags minimal -trimpath -buildvcs=false \
-        -ldflags '-s -w' -o "../../$binary.new" github.com/hashicorp/vault) >"$TOOLS/vault/build.log" 2>&1; then
-    mv "$binary.new" "$binary"
+  mkdir -p "$TOOLS/$name/new"
+  echo "building $name from its Go module: $say, once …"
+  if (cd "tools/$name" && GOFLAGS=-mod=readonly CGO_ENABLED=0 nice -n 19 go build ${GO_TAGS:+-tags "$GO_TAGS"} -trimpath \
+        -buildvcs=false -ldflags "-s -w $flags" -o "../../$TOOLS/$name/new/" "$@") >"$TOOLS/$name/build.log" 2>&1; then
+    mv "$TOOLS/$name/new"/* "$TOOLS/$name/"
+    rmdir "$TOOLS/$name/new"
     echo "$sum" >"$stamp"
   else
-    missing+=("vault: the build failed; $TOOLS/vault/build.log says why")
+    missing+=("$name: the build failed; $TOOLS/$name/build.log says why")
   fi
+}
+
+# Vault is under the BUSL: it is run by tests here, never shipped.
+build_vault() {
+  if has vault || has bao; then return; fi
+  GO_TAGS=minimal build_go_tool vault "3 to 6 minutes, about 5 GB of Go cache" "" github.com/hashicorp/vault
+}
+
+build_helm() {
+  if has helm; then return; fi
+  build_go_tool helm "2 minutes" "" helm.sh/helm/v4/cmd/helm
+}
+
+# -- A whole Kubernetes node, which `make chart` installs the chart on.
+build_kubernetes() {
+  local version build=k8s.io/component-base/version program packages=()
+  version="$(sed -n 's/^.*k8s\.io.kubernetes \(v[0-9.]*\)$/\1/p' tools/kubernetes/go.mod)"
+  for program in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
+    packages+=("k8s.io/kubernetes/cmd/$program")
+  done
+  build_go_tool kubernetes "4 minutes" \
+    "-X $build.gitVersion=$version -X $build.gitMajor=1 -X $build.gitMinor=$(echo "$version" | cut -d. -f2)" "${packages[@]}"
+  build_go_tool coredns "2 minutes" "" github.com/coredns/coredns
+  build_go_tool kube-router "2 minutes" "" github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
 }
 
 # -- Node's modules of one folder of tests. What was installed from other lock files is installed again.
@@ -111,6 +158,9 @@ install_node_modules tests/clients "Claude Code, Codex and Node's SDKs" claude #
 install_node_modules tests/portal "axe-core and oidc-provider"                 # beside Chromium
 install_python_frameworks
 build_vault
+build_helm
+build_go_tool kube-score "seconds" "" github.com/zegl/kube-score/cmd/kube-score
+build_kubernetes
 
 if [ ${#missing[@]} -eq 0 ]; then
   echo "every test tool is here"

@@ -1,0 +1,212 @@
+"""Writes the chart's table of values and its schema from deploy/helm/ai-gateway/values.yaml.
+
+`make docs` calls it; tests/chart fails when a file is not the one that the values make. A value's type comes
+from its default; the tables here hold what a default cannot say: choices, bounds, objects with open ends.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from services.control_plane.settings import ControlPlaneSettings
+from services.data_plane.settings import DataPlaneSettings
+
+CHART: Final = Path(__file__).resolve().parents[1] / "deploy" / "helm" / "ai-gateway"
+VALUES: Final = CHART / "values.yaml"
+PAGE: Final = CHART / "README.md"
+SCHEMA: Final = CHART / "values.schema.json"
+
+Json = dict[str, Any]
+
+_OPEN: Final = re.compile(
+    r"(^global|Labels|labels|[aA]nnotations|nodeSelector|affinity|[sS]ecurityContext|behavior|resources)$"
+)
+"""Paths whose object is Kubernetes' own, or whose names are the operator's."""
+
+_PORT: Final[Json] = {"type": "integer", "minimum": 1, "maximum": 65_535}
+_PORTS: Final[Json] = {"type": "array", "items": _PORT, "minItems": 1}
+_COUNT: Final[Json] = {"type": "integer", "minimum": 1}
+_TEXTS: Final[Json] = {"type": "array", "items": {"type": "string", "minLength": 1}}
+_OBJECTS: Final[Json] = {"type": "array", "items": {"type": "object"}}
+_SECONDS: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 3_600}
+_PERCENT: Final[Json] = {"type": "integer", "minimum": 0, "maximum": 1_000}
+_NETWORKS: Final[Json] = {
+    "type": "array",
+    "items": {"type": "string", "pattern": r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
+}
+_ADDRESS: Final[Json] = {"type": "string", "pattern": r"^$|^[^\s/@]+$"}
+_BUDGET: Final[Json] = {
+    "oneOf": [
+        {"type": "null"},
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^[0-9]{1,3}%$"},
+    ]
+}
+
+# The most specific pattern that matches the end of a path wins: they are tried in this order.
+_FORMS: Final[tuple[tuple[str, Json], ...]] = (
+    (r"^environment$", {"enum": ["production", "development"]}),
+    (r"^image\.pullPolicy$", {"enum": ["Always", "IfNotPresent", "Never"]}),
+    (r"^image\.digest$", {"type": "string", "pattern": r"^$|^sha256:[0-9a-f]{64}$"}),
+    (r"^image\.pullSecrets$", _TEXTS),
+    (r"^(redis|vault)\.address$", _ADDRESS),
+    (r"^vault\.auth$", {"enum": ["kubernetes", "jwt", "approle", "token"]}),
+    (r"^vault\.tokenSeconds$", {"type": "integer", "minimum": 600, "maximum": 86_400}),
+    (r"^providers\.addressExceptions$|\.except$", _NETWORKS),
+    (r"^providers\.egressProxy\.address$", {"type": "string", "pattern": r"^$|^\S+:[0-9]{1,5}$"}),
+    (r"^migration\.mode$", {"enum": ["initContainer", "hook", "job", "none"]}),
+    (r"\.portalOrigin$|^dataPlane\.controlPlaneUrl$|\.dataPlaneAdminUrl$|prometheusAddress$",
+     {"type": "string", "pattern": r"^$|^https?://[^\s]+$"}),
+    (r"^controlPlane\.issuers$", {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["issuer", "audience"],
+            "properties": {
+                "issuer": {"type": "string", "minLength": 1},
+                "audience": {"type": "string", "minLength": 1},
+                "jwks_url": {"type": "string", "pattern": "^https?://"},
+                "jwks_file": {"type": "string", "pattern": "^/"},
+                "assume_email_verified": {"type": "boolean"},
+            },
+            "additionalProperties": False,
+        },
+    }),
+    (r"^dataPlane\.kind$", {"enum": ["Deployment", "DaemonSet"]}),
+    (r"^dataPlane\.identity\.mode$", {"enum": ["header", "static"]}),
+    (r"^dataPlane\.accessLog$", {"enum": ["stderr", "stdout", "off"]}),
+    (r"internalTrafficPolicy$", {"enum": ["Cluster", "Local"]}),
+    (r"\.service\.type$", {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}),
+    (r"terminationGraceSeconds$", {"oneOf": [{"type": "null"}, {"type": "integer", "minimum": 1}]}),
+    (r"drainSeconds$", _SECONDS),
+    (r"preStopSeconds$", {"type": "integer", "minimum": 1, "maximum": 600}),
+    (r"podDisruptionBudget\.(min|max)[A-Za-z]+$", _BUDGET),
+    (r"[rR]eplicas$", _COUNT),
+    (r"(cpuPercent|openExchanges)$", _PERCENT | {"maximum": 1_000_000}),
+    (r"daemonSetMaxUnavailable$", {"type": "integer", "minimum": 0}),
+    (r"topologySpreadConstraints$", {"oneOf": [{"type": "null"}, _OBJECTS]}),
+    (r"^networkPolicy\.[a-z]+\.ports$", _PORTS),
+    (r"^networkPolicy\.flavor$", {"enum": ["kubernetes", "cilium"]}),
+    (r"\.port$|\.ports\.[a-z]+$", _PORT),
+    (r"(trustedProxies|authorities|hostnames|disabled)$", _TEXTS),
+    (r"^redis\.database$", {"type": "integer", "minimum": 0}),
+    (r"interval$", {"type": "string", "pattern": "^[0-9]+(ms|s|m)$"}),
+)  # fmt: skip
+
+
+def descriptions() -> dict[str, str]:
+    """Give what `# -- ` says of each value, by its dotted path; a comment's further lines belong to it."""
+    found: dict[str, str] = {}
+    path: list[tuple[int, str]] = []
+    words: list[str] | None = None
+    for line in VALUES.read_text().splitlines():
+        text = line.strip()
+        if text.startswith("# -- "):
+            words = [text.removeprefix("# -- ")]
+        elif text.startswith("#") and words is not None:
+            words.append(text.removeprefix("# "))
+        elif match := re.match(r"^( *)([A-Za-z][A-Za-z0-9]*):", line):
+            indent = len(match[1])
+            path = [part for part in path if part[0] < indent] + [(indent, match[2])]
+            if words is not None:
+                found[".".join(name for _, name in path)] = " ".join(words)
+            words = None
+    return found
+
+
+def values() -> Json:
+    """Read the chart's defaults."""
+    read: Json = yaml.safe_load(VALUES.read_text())
+    return read
+
+
+def page() -> str:
+    """Give the chart's README, with a row for each described value."""
+    defaults = values()
+    rows = "".join(
+        f"| `{path}` | {_shown(_at(defaults, path))} | {text.replace('|', chr(92) + '|')} |\n"
+        for path, text in descriptions().items()
+    )
+    return _HEAD + rows
+
+
+def schema() -> str:
+    """Give values.schema.json."""
+    document = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "run9 AI Gateway"}
+    return json.dumps(document | _form("", values(), descriptions()), indent=1, ensure_ascii=False) + "\n"
+
+
+def setting_names() -> dict[str, list[str]]:
+    """Give the names that `controlPlane.settings` and `dataPlane.settings` may have."""
+    return {
+        "controlPlane.settings": sorted(name.upper() for name in ControlPlaneSettings.model_fields),
+        "dataPlane.settings": sorted(name.upper() for name in DataPlaneSettings.model_fields),
+    }
+
+
+def _form(path: str, default: object, told: dict[str, str]) -> Json:
+    form = _typed(path, default, told)
+    return {"description": told[path]} | form if path in told else form
+
+
+def _typed(path: str, default: object, told: dict[str, str]) -> Json:
+    for pattern, form in _FORMS:
+        if re.search(pattern, path):
+            return form
+    if (names := setting_names().get(path)) is not None:
+        value = {"type": ["string", "number", "boolean"]}
+        return {"type": "object", "propertyNames": {"enum": names}, "additionalProperties": value}
+    if isinstance(default, dict):
+        if path and _OPEN.search(path):
+            return {"type": "object"}
+        inner = {name: _form(f"{path}.{name}".lstrip("."), value, told) for name, value in default.items()}
+        return {"type": "object", "properties": inner, "additionalProperties": False}
+    if isinstance(default, list):
+        return _OBJECTS
+    return {"type": _SCALARS[type(default)]}
+
+
+_SCALARS: Final[dict[type, str]] = {bool: "boolean", int: "integer", str: "string"}
+
+
+def _at(defaults: Json, path: str) -> object:
+    place: Any = defaults
+    for name in path.split("."):
+        place = place[name]
+    return place
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, dict) and default and len(json.dumps(default)) > _LONG_DEFAULT:
+        return "see values.yaml"
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
+
+
+_LONG_DEFAULT: Final = 120
+
+_HEAD: Final = """\
+# Helm chart of the run9 AI Gateway
+
+<!-- Generated by `make docs` from values.yaml. Do not edit. -->
+
+Control plane, data plane, and what runs them safely: policies, budgets, scaling, monitoring. Postgres, Redis
+and Vault are yours and named by Secrets. [docs/helm.md](../../../docs/helm.md) installs it in ten minutes;
+`examples/` has values for a minimal, a production and a node-local installation, for Argo CD, and for a
+parent chart.
+
+A value that does not exist, or does not fit the others, is refused with a sentence, before anything is made.
+
+## Values
+
+| value | default | meaning |
+|---|---|---|
+"""
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
+    SCHEMA.write_text(schema())
