@@ -20,7 +20,6 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.outage import DatabaseUnavailable
 from services.data_plane.bootstrap import DataPlane
 from services.data_plane.settings import DataPlaneSettings
-from shared.clock import unix_now
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def schema_of_database() -> tuple[str | None, str | None]:
 def begin_epoch() -> str:
     """Say that the database was restored; give its new epoch. Raises `UserError`."""
     with _opened_database() as database, changing(database) as session:
-        return changes.begin_epoch(session, unix_now()).epoch
+        return changes.begin_epoch(session).epoch
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ to `ROWS_PER_LINE` of them a line. Between two lines a thread that decodes lets 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -34,6 +35,7 @@ MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
 ROWS_PER_LINE: Final = 250
 SNAPSHOT_MEDIA_TYPE: Final = "application/x-ndjson"
 
+_ETAG: Final = re.compile(r'"([\x21\x23-\x7e]{1,64})-([0-9]{1,18})"')
 _Row = TypeVar("_Row")
 
 
@@ -193,6 +195,12 @@ def _parts(rows: tuple[_Row, ...]) -> Iterator[tuple[_Row, ...]]:
 def snapshot_etag(epoch: str, revision: int) -> str:
     """Write the `ETag` of the snapshot at `revision`; a reader sends it back as `If-None-Match`."""
     return f'"{epoch}-{revision}"'
+
+
+def read_snapshot_etag(text: str) -> tuple[str, int] | None:
+    """Read what `snapshot_etag` wrote: (epoch, revision); None for anything else."""
+    match = _ETAG.fullmatch(text)
+    return None if match is None else (match[1], int(match[2]))
 
 
 def encode_event(event: Event) -> bytes:

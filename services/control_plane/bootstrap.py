@@ -18,6 +18,7 @@ from services.control_plane.app import internal_app, public_app
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
@@ -36,6 +37,7 @@ from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
 from shared.clock import Clock, unix_now
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
@@ -104,8 +106,11 @@ class ControlPlane:
         bus = _bus(settings, stream)
         policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
         resolver = SystemResolver()
+        snapshots = KeptSnapshot(database)
         context = Context(
             database=database,
+            lost_commits=LostCommits(database),
+            snapshots=snapshots,
             sign_in=_sign_in(settings),
             writes=IntegrationWrites(database, secrets, pepper, policy, resolver, clock),
             probe=ProviderProbe(resolver, policy.addresses, _tls(settings), proxy=_egress_proxy(settings)),
@@ -117,7 +122,7 @@ class ControlPlane:
             browser=BrowserSignIn(database, clock, settings.portal_origin),
             oidc=_oidc(settings),
         )
-        relay = OutboxRelay(database, bus, _signal_of(database), clock)
+        relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
         sweep = SecretSweep(database, secrets, _signal_of(database))
         janitor = SecretJanitor(database, secrets, clock)
         return cls(settings, context, relay, sweep, janitor, resolver, secrets, bus)

@@ -14,16 +14,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from services.control_plane.bus.port import Bus, BusError
+from services.control_plane.bus.port import Bus, BusAhead, BusError
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.store import outbox
 from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import Counter, counter
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.outage import DatabaseUnavailable
-from services.control_plane.store.snapshot import snapshot
 from shared.clock import Clock
-from shared.config_feed import HEARTBEAT_SECONDS, Snapshot
+from shared.config_feed import HEARTBEAT_SECONDS
 
 BATCH_EVENTS: Final = 500
 POLL_SECONDS: Final = 1.0
@@ -48,6 +49,7 @@ class OutboxRelay:
         bus: Bus,
         signal: CommitSignal,
         clock: Clock,
+        snapshots: KeptSnapshot,
         *,
         backoff_first_seconds: float = BACKOFF_FIRST_SECONDS,
         backoff_last_seconds: float = BACKOFF_LAST_SECONDS,
@@ -56,10 +58,13 @@ class OutboxRelay:
         self._bus = bus
         self._signal = signal
         self._clock = clock
+        self._snapshots = snapshots
+        self._lost_commits = LostCommits(database)
         self._backoff_first_seconds = backoff_first_seconds
         self._backoff_last_seconds = backoff_last_seconds
         self._pruned_at = 0.0
         self._beat_at = 0.0
+        self._beat_epoch = ""
         self._copied_at = 0.0
         self._failures = 0
 
@@ -86,10 +91,21 @@ class OutboxRelay:
             if not mine:
                 return 0
             end, events = await asyncio.to_thread(self._unpublished)
-            await self._publish(events)
-            if len(events) < BATCH_EVENTS:
-                await self._tell_the_end(end)
+            try:
+                await self._publish(events)
+                if len(events) < BATCH_EVENTS:
+                    await self._tell_the_end(end)
+            except BusAhead as ahead:
+                await asyncio.to_thread(self._begin_epoch, ahead)
+                raise
         return len(events)
+
+    def _begin_epoch(self, ahead: BusAhead) -> None:
+        seen = Counter(ahead.epoch, ahead.revision)
+        if ahead.contradicts:
+            self._lost_commits.contradicted(seen, "the event bus")
+        else:
+            self._lost_commits.suspect(seen, "the event bus")
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[bool]:
@@ -115,19 +131,17 @@ class OutboxRelay:
     async def _tell_the_end(self, end: Counter) -> None:
         """Say where the stream ends, and keep a copy of the snapshot there, each when it is time."""
         now = self._clock()
-        if now - self._beat_at >= HEARTBEAT_SECONDS:
+        if now - self._beat_at >= HEARTBEAT_SECONDS or end.epoch != self._beat_epoch:
             await self._bus.heartbeat(end.epoch, end.revision)
-            self._beat_at = now
+            self._beat_at, self._beat_epoch = now, end.epoch
         if now - self._copied_at >= COPY_EVERY_SECONDS:
             if not await self._bus.has_snapshot(end.epoch, end.revision):
-                await self._bus.keep_snapshot(self._snapshot)
+                kept = await self._snapshots.no_older_than(end)
+                await self._bus.keep_snapshot(kept.etag, kept.body)
             self._copied_at = now
 
-    def _snapshot(self) -> Snapshot:
-        with self._database.read() as session:
-            return snapshot(session)
-
     def _unpublished(self) -> tuple[Counter, list[tuple[int, bytes]]]:
+        self._lost_commits.look()
         with self._database.read() as session:
             return counter(session), outbox.unpublished(session, BATCH_EVENTS)
 

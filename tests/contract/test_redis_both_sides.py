@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from services.control_plane.bus.port import BusError
+from services.control_plane.bus.port import BusAhead, BusError
 from services.control_plane.bus.redis import RedisBus
 from services.data_plane.table.feed import BusUnavailable, Heard, SnapshotUnavailable
 from services.data_plane.table.position import Position
@@ -29,6 +29,8 @@ from shared.config_feed import (
     IntegrationRow,
     Snapshot,
     encode_event,
+    encode_snapshot,
+    snapshot_etag,
 )
 from shared.redis_link import connect, parse_redis_url
 from shared.secret import Secret
@@ -217,6 +219,43 @@ async def test_a_restored_database_begins_the_stream_anew(sides: Sides, revision
     assert heard == told, "a reader of the life before is told, whatever its revision"
 
 
+async def test_another_change_at_the_same_place_proves_lost_commits(sides: Sides) -> None:
+    await sides.bus.publish(1, event(1))
+    other = IntegrationRow("acme", "openai", enabled=False, secret_version=1)
+    with pytest.raises(BusAhead) as found:
+        await sides.bus.publish(1, encode_event(Event(A, 1, "put_integration", integration=other)))
+    assert (found.value.epoch, found.value.revision, found.value.contradicts) == (A, 1, True)
+    assert await sides.read(0) == [(1, event(1))]
+
+
+async def test_a_stream_above_the_counter_proves_lost_commits(sides: Sides) -> None:
+    for number in (1, 2, 3):
+        await sides.bus.publish(number, event(number))
+    with pytest.raises(BusAhead) as found:
+        await sides.bus.heartbeat(A, 2)
+    assert (found.value.epoch, found.value.revision, found.value.contradicts) == (A, 3, False)
+    await sides.bus.heartbeat(A, 3)
+
+
+async def test_what_is_no_change_at_a_place_never_keeps_the_change_out(
+    sides: Sides, valkey: ValkeyServer
+) -> None:
+    await sides.bus.publish(1, event(1))
+    for number, place in ((2, "2-0"), (3, "999-9")):
+        with valkey.client() as client:
+            client.xadd(STREAM_KEY, {"event": b"no change"}, id=place)
+        await sides.bus.publish(number, event(number))
+        assert await sides.read(number - 1) == [(number, event(number))]
+    with valkey.client() as client:  # the place is taken, and nothing stands there
+        client.xdel(STREAM_KEY, client.xadd(STREAM_KEY, {"event": b"no change"}, id="4-0"))
+    await sides.bus.publish(4, event(4))
+    assert await sides.read(3) == [(4, event(4))]
+    with valkey.client() as client:
+        client.xadd(STREAM_KEY, {"event": b"no change"}, id="5-0")
+    await sides.bus.heartbeat(A, 4)
+    assert await sides.read(4) == [], "the heartbeat cuts what stands above it"
+
+
 async def test_a_server_that_is_gone_is_said_so_by_both_sides_and_found_again(
     own_valkey: ValkeyServer,
 ) -> None:
@@ -274,6 +313,10 @@ def truth(revision: int, epoch: str = A) -> Snapshot:
     return Snapshot(epoch, revision, (row(),), (), ())
 
 
+def copy_of(snapshot: Snapshot) -> tuple[str, bytes]:
+    return snapshot_etag(snapshot.epoch, snapshot.revision), encode_snapshot(snapshot)
+
+
 @pytest.fixture
 async def copy(valkey: ValkeyServer) -> AsyncIterator[RedisSnapshotCopy]:
     made = RedisSnapshotCopy(connect(parse_redis_url(valkey.url)))
@@ -284,14 +327,14 @@ async def copy(valkey: ValkeyServer) -> AsyncIterator[RedisSnapshotCopy]:
 async def test_the_copy_is_read_back_once_for_each_revision(sides: Sides, copy: RedisSnapshotCopy) -> None:
     with pytest.raises(SnapshotUnavailable, match="no copy"):
         await copy.fetch(None)
-    await sides.bus.keep_snapshot(lambda: truth(7))
+    await sides.bus.keep_snapshot(*copy_of(truth(7)))
     assert await copy.fetch(None) == truth(7)
     assert await copy.fetch(Position(A, 7)) is None
     assert await copy.fetch(Position(A, 6)) == truth(7)
 
 
 async def test_a_copy_that_was_flushed_is_known_to_be_gone(sides: Sides, valkey: ValkeyServer) -> None:
-    await sides.bus.keep_snapshot(lambda: truth(7))
+    await sides.bus.keep_snapshot(*copy_of(truth(7)))
     assert await sides.bus.has_snapshot(A, 7)
     assert not await sides.bus.has_snapshot(A, 8)
     assert not await sides.bus.has_snapshot(B, 7)
@@ -303,7 +346,7 @@ async def test_a_copy_that_was_flushed_is_known_to_be_gone(sides: Sides, valkey:
 async def test_a_copy_that_is_too_large_or_damaged_is_refused(
     sides: Sides, copy: RedisSnapshotCopy, valkey: ValkeyServer
 ) -> None:
-    await sides.bus.keep_snapshot(lambda: truth(7))
+    await sides.bus.keep_snapshot(*copy_of(truth(7)))
     small = RedisSnapshotCopy(connect(parse_redis_url(valkey.url)), max_bytes=10)
     with pytest.raises(SnapshotUnavailable, match="larger"):
         await small.fetch(None)
@@ -319,7 +362,7 @@ async def test_the_copy_serves_only_who_has_less_while_the_control_plane_is_down
 ) -> None:
     control_plane = FakeSnapshotSource(Truth())
     both = SnapshotOrCopy(control_plane, copy)
-    await sides.bus.keep_snapshot(lambda: truth(7))
+    await sides.bus.keep_snapshot(*copy_of(truth(7)))
     assert await both.fetch(None) == control_plane.truth.now
     control_plane.down = True
     assert await both.fetch(None) == truth(7)
@@ -353,14 +396,14 @@ async def test_each_plane_can_do_its_part_as_the_user_of_the_example_and_no_more
         for number in (1, 2):
             await writer.bus.heartbeat(B, number)
             await writer.bus.heartbeat(B, number)
-        await writer.bus.keep_snapshot(lambda: truth(7))
+        await writer.bus.keep_snapshot(*copy_of(truth(7)))
         assert await reader.read(0) == [(1, event(1, B))]
         copy = RedisSnapshotCopy(connect(parse_redis_url(reading), password=Secret("dp-password")))
         assert await copy.fetch(None) == truth(7)
         with pytest.raises(BusError, match="does not allow"):
             await reader.bus.publish(2, event(2))
         with pytest.raises(BusError, match="does not allow"):
-            await reader.bus.keep_snapshot(lambda: truth(8))
+            await reader.bus.keep_snapshot(*copy_of(truth(8)))
         with pytest.raises(BusUnavailable, match="does not allow"):
             await writer.read(0)
         for used in (writer, reader, copy):

@@ -12,13 +12,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NoReturn
 
 from aigw.embedded.banner import OWNER
 from services.control_plane import bootstrap
 from services.control_plane.api.integration_writes import Asked, IntegrationWrites, Target
 from services.control_plane.bus.port import Bus
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.rules.endpoint import EndpointPolicy
@@ -27,7 +28,6 @@ from services.control_plane.secrets.port import SecretWriter
 from services.control_plane.settings import ControlPlaneSettings
 from services.control_plane.store.database import Database
 from shared.clock import unix_now
-from shared.config_feed import Snapshot
 from shared.providers import ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
@@ -92,9 +92,9 @@ class DyingBus:
         """See `Bus`."""
         return await self._real.has_snapshot(epoch, revision)
 
-    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+    async def keep_snapshot(self, etag: str, body: bytes) -> None:
         """See `Bus`."""
-        await self._real.keep_snapshot(take)
+        await self._real.keep_snapshot(etag, body)
 
     async def aclose(self) -> None:
         """See `Bus`."""
@@ -113,7 +113,9 @@ def write(settings: ControlPlaneSettings, database: Database, point: str, org: s
 async def relay(settings: ControlPlaneSettings, database: Database) -> None:
     """Publish what is committed, and die of it."""
     bus = DyingBus(bootstrap._bus(settings, None))
-    await OutboxRelay(database, bus, bootstrap._signal_of(database), unix_now).relay_batch()
+    await OutboxRelay(
+        database, bus, bootstrap._signal_of(database), unix_now, KeptSnapshot(database)
+    ).relay_batch()
 
 
 def main() -> None:

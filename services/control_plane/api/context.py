@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
 from services.control_plane.api.integration_writes import IntegrationWrites
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
@@ -17,6 +18,7 @@ from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.sign_in.oidc import OidcSignIn
 from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.rollout_times import RolloutTimes
 from shared.clock import Clock
 from shared.secret import Secret
@@ -33,6 +35,8 @@ class Context:
     """
 
     database: Database
+    lost_commits: LostCommits
+    snapshots: KeptSnapshot
     sign_in: SignIn
     writes: IntegrationWrites
     probe: ProviderProbe

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from shared.config_feed import Snapshot
 from shared.memory_stream import MemoryStream
 
 
@@ -25,7 +22,7 @@ class MemoryBus:
         """Say yes, so that none is made."""
         return True
 
-    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+    async def keep_snapshot(self, etag: str, body: bytes) -> None:
         """Nothing: it would end with this process."""
 
     async def aclose(self) -> None:

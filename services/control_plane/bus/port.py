@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
-
-from shared.config_feed import Snapshot
 
 
 class BusError(Exception):
     """The bus did not take an event; it may be offered again."""
+
+
+class BusAhead(BusError):  # noqa: N818  # a finding about the database, not a failure of the bus
+    """The bus holds a change that the database does not know: the database has lost commits.
+
+    Attributes:
+        epoch, revision: where that change stands.
+        contradicts: whether the database has another change there; else it has none yet.
+    """
+
+    def __init__(self, epoch: str, revision: int, *, contradicts: bool) -> None:
+        super().__init__(f"the bus holds a change at revision {revision} that the database does not know")
+        self.epoch = epoch
+        self.revision = revision
+        self.contradicts = contradicts
 
 
 class Bus(Protocol):
@@ -19,6 +31,7 @@ class Bus(Protocol):
         """Append `event` under the explicit id of `revision`; one that is there already is no error.
 
         Raises:
+            BusAhead: a change of the same epoch stands there that is not this one.
             BusError: the bus is unreachable or refused; whether it has the event is unknown.
         """
         ...
@@ -27,6 +40,7 @@ class Bus(Protocol):
         """Tell every reader that the stream ends at `revision`: all up to there was published.
 
         Raises:
+            BusAhead: the stream has a later change of the epoch; nothing was told.
             BusError: the bus is unreachable or refused.
         """
         ...
@@ -39,10 +53,8 @@ class Bus(Protocol):
         """
         ...
 
-    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+    async def keep_snapshot(self, etag: str, body: bytes) -> None:
         """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
-
-        `take` reads it; it blocks, and is called in a thread, and only by a bus that keeps copies.
 
         Raises:
             BusError: the bus is unreachable or refused.

@@ -6,15 +6,13 @@ so that quiet hours do not push changes out of the bounded one; a reader blocks 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from services.control_plane.bus.port import BusError
+from services.control_plane.bus.port import BusAhead, BusError
 from shared.config_feed import (
     EVENT_FIELD,
     HEARTBEAT_FIELD,
@@ -22,12 +20,11 @@ from shared.config_feed import (
     HEARTBEAT_SECONDS,
     SNAPSHOT_KEY,
     STREAM_KEY,
+    Event,
     FeedError,
     Heartbeat,
-    Snapshot,
     decode_event,
     encode_heartbeat,
-    encode_snapshot,
     snapshot_etag,
 )
 from shared.redis_link import FAILURES, close, why
@@ -39,6 +36,8 @@ _HEARTBEAT_TURN_KEY: Final = f"{HEARTBEAT_KEY}:turn"
 _HEARTBEAT_TURN_MILLISECONDS: Final = int(HEARTBEAT_SECONDS * 1000 * 0.75)
 # What Redis and Valkey answer to an explicit id that is not above the stream's last one.
 _ID_TAKEN: Final = "equal or smaller"
+
+_NOTHING: Final[tuple[bytes, dict[bytes, bytes]]] = (b"0-0", {})
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +52,8 @@ class RedisBus:
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`.
 
-        A stream that holds another event at this place, or ends in another epoch, is of another life of the
-        database: it is begun anew, and the next heartbeat sends every reader to a snapshot.
+        A stream that holds at this place what is no change of this epoch is of another life of the
+        database, or of nobody: it is begun anew, and the next heartbeat sends every reader to a snapshot.
         """
         try:
             if not await self._append(revision, event) and not await self._holds(revision, event):
@@ -66,6 +65,7 @@ class RedisBus:
         """See `Bus`. Of several processes that beat at once, one per period gets through."""
         beat = encode_heartbeat(Heartbeat(epoch, revision))
         try:
+            await self._look_at_the_end(epoch, revision)
             if await self._takes_turn(beat):
                 await self._client.xadd(HEARTBEAT_KEY, {HEARTBEAT_FIELD: beat}, maxlen=1, approximate=False)
         except FAILURES as error:
@@ -79,9 +79,8 @@ class RedisBus:
             raise BusError(why(error)) from None
         return bool(found == snapshot_etag(epoch, revision).encode())
 
-    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
+    async def keep_snapshot(self, etag: str, body: bytes) -> None:
         """See `Bus`."""
-        etag, body = await asyncio.to_thread(_encoded, take)
         try:
             await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": body})
             await self._client.set(_SNAPSHOT_TAG_KEY, etag)
@@ -119,13 +118,35 @@ class RedisBus:
         return True
 
     async def _holds(self, revision: int, event: bytes) -> bool:
-        """Whether the stream has this event, or had it and trimmed it since."""
+        """Whether the stream has this event, or had it and trimmed it since.
+
+        Raises:
+            BusAhead: it has another one of the same epoch there.
+        """
         place = _id_of(revision)
-        here = await self._client.xrange(STREAM_KEY, place, place)
-        if here:
-            return _event_in(here[0]) == event
-        newest = await self._client.xrevrange(STREAM_KEY, count=1)
-        return not newest or _epoch_of(_event_in(newest[0])) == _epoch_of(event)
+        here: Any = await self._client.xrange(STREAM_KEY, place, place)
+        found = _event_in((here or await self._client.xrevrange(STREAM_KEY, count=1) or [_NOTHING])[0])
+        if found == event:
+            return True
+        other, ours = _decoded(found), decode_event(event)
+        if other is None or other.epoch != ours.epoch:
+            return False
+        if other.revision == revision:
+            raise BusAhead(ours.epoch, revision, contradicts=True)
+        return not here and other.revision > revision
+
+    async def _look_at_the_end(self, epoch: str, revision: int) -> None:
+        """Find out whether the stream ends where it must; what stands above is no change, or was lost."""
+        newest: Any = await self._client.xrevrange(STREAM_KEY, count=1)
+        if not newest or _revision_of(newest[0][0]) <= revision:
+            return
+        found = _decoded(_event_in(newest[0]))
+        if found is not None and found.epoch == epoch and found.revision > revision:
+            raise BusAhead(epoch, found.revision, contradicts=False)
+        _log.error(
+            "the stream in Redis goes on above revision %d with what is no change; it is cut", revision
+        )
+        await self._client.delete(STREAM_KEY)
 
     async def _begin_anew(self, revision: int, event: bytes) -> None:
         _log.error("the stream in Redis is of another life of the database; it begins anew at %d", revision)
@@ -133,11 +154,6 @@ class RedisBus:
             both.delete(STREAM_KEY)
             both.xadd(STREAM_KEY, {EVENT_FIELD: event}, id=_id_of(revision))
             await both.execute()
-
-
-def _encoded(take: Callable[[], Snapshot]) -> tuple[str, bytes]:
-    snapshot = take()
-    return snapshot_etag(snapshot.epoch, snapshot.revision), encode_snapshot(snapshot)
 
 
 def _id_of(revision: int) -> str:
@@ -149,8 +165,12 @@ def _event_in(entry: Any) -> bytes:
     return event
 
 
-def _epoch_of(event: bytes) -> str | None:
+def _decoded(event: bytes) -> Event | None:
     try:
-        return decode_event(event).epoch
+        return decode_event(event)
     except FeedError:
         return None
+
+
+def _revision_of(place: bytes) -> int:
+    return int(place.partition(b"-")[0])

@@ -7,6 +7,7 @@ free of gaps and in commit order, which a sequence's numbers are not.
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ from shared.config_feed import Event, IntegrationRow, NodeRow, OrgRow, encode_ev
 Op = Literal["put_integration", "clear_integration", "put_org", "remove_org", "put_node", "remove_node"]
 PLATFORM: Final = "platform"
 """The actor of provisioning, in audit rows and `updated_by`."""
+_TAKEN: Final = "aigw_taken"
+"""Where a session keeps the last position that its transaction has made."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,20 @@ class AuditNote:
 def changing(database: Database) -> Iterator[Session]:
     """A write in which nobody else changes anything: what it reads is still so when it commits.
 
-    SQLite has one writer anyway; elsewhere every change takes the lock on the counter row first.
+    SQLite has one writer anyway; elsewhere every change takes the lock on the counter row first. A counter
+    that is behind what this process has seen committed belongs to a database that has lost commits: the
+    change is then the first of a new epoch.
     """
+    high_water = database.high_water
     with database.write() as session:
-        session.exec(select(CounterRow).where(col(CounterRow.id) == COUNTER_ID).with_for_update()).one()
+        row = session.exec(select(CounterRow).where(col(CounterRow.id) == COUNTER_ID).with_for_update()).one()
+        if high_water.is_above(row.epoch, row.revision):
+            _log.error("commits are lost: the database is at revision %d; a new epoch begins", row.revision)
+            begin_epoch(session)
         yield session
+    made: Counter | None = session.info.get(_TAKEN)
+    if made is not None:
+        high_water.note(made.epoch, made.revision)
 
 
 def counter(session: Session) -> Counter:
@@ -76,21 +90,28 @@ def next_revision(session: Session) -> Counter:
         .values(revision=col(CounterRow.revision) + 1)
         .returning(col(CounterRow.epoch), col(CounterRow.revision))
     ).one()
-    return Counter(taken[0], taken[1])
+    return _made(session, Counter(taken[0], taken[1]))
 
 
-def begin_epoch(session: Session, at: float) -> Counter:
-    """Begin a new life of the database, after a restore: every reader takes a snapshot.
+def begin_epoch(session: Session) -> Counter:
+    """Begin a new life of the database, which was restored or has lost commits: readers take a snapshot.
 
     Events that the restored rows still wanted to publish are of the life before, and in the snapshot anyway.
     """
     session.execute(
-        update(OutboxTable).where(col(OutboxTable.published_at).is_(None)).values(published_at=at)
+        update(OutboxTable)
+        .where(col(OutboxTable.published_at).is_(None))
+        .values(published_at=col(OutboxTable.created_at))
     )
     epoch = uuid.uuid4().hex
     session.execute(update(CounterRow).where(col(CounterRow.id) == COUNTER_ID).values(epoch=epoch))
     session.expire_all()
-    return counter(session)
+    return _made(session, counter(session))
+
+
+def _made(session: Session, at: Counter) -> Counter:
+    session.info[_TAKEN] = at
+    return at
 
 
 def record(

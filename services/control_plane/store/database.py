@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, create_engine
 
+from services.control_plane.store.high_water import HighWater
 from services.control_plane.store.outage import CommitUnknown, commit_mapped, statements_mapped
 
 BUSY_TIMEOUT_SECONDS: Final = 10
@@ -97,6 +98,7 @@ class Database:
         self.engine = _engine_of(url, busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
+        self.high_water = HighWater()
 
     def on_commit(self, announce: Callable[[], None]) -> None:
         """Call `announce` after every committed write, from the writer's thread."""

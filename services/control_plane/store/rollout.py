@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
-from services.control_plane.store.changes import counter
+from services.control_plane.store.changes import Counter, counter
 from services.control_plane.store.rollout_times import RolloutTimes
 from services.control_plane.store.tables import DataPlaneTable, IntegrationTable, TrafficTable
 from shared.acknowledgement import (
@@ -64,24 +64,29 @@ def note_report(session: Session, report: Acknowledgement, *, now: float) -> Non
 
 def rollout_of(session: Session, row: IntegrationTable, times: RolloutTimes, *, now: float) -> Rollout:
     """Say how far the integration's last change has got; `times` remembers how long that took."""
-    epoch = counter(session).epoch
+    at = counter(session)
     fleet = session.exec(
         select(DataPlaneTable).where(
             col(DataPlaneTable.ready).is_(True), col(DataPlaneTable.reported_at) > now - EXPIRY_SECONDS
         )
     ).all()
-    live = [process for process in fleet if process.epoch == epoch and _enforces(process, row)]
+    live = [process for process in fleet if _is_known(process, at) and _enforces(process, row)]
     traffic = session.get(TrafficTable, (row.org, row.provider)) or TrafficTable(
         org=row.org, provider=row.provider, accepted_at=None, rejected_at=None
     )
     seconds = times.seconds(
-        (epoch, row.org, row.provider, row.revision),
+        (at.epoch, row.org, row.provider, row.revision),
         row.updated_at,
         # A later change has moved a process on, and with it what its report says.
         {one.process: one.applied_at if one.applied_revision == row.revision else None for one in live},
         everywhere=len(live) == len(fleet),
     )
     return Rollout(len(live), len(fleet), seconds, traffic.accepted_at, traffic.rejected_at)
+
+
+def _is_known(process: DataPlaneTable, at: Counter) -> bool:
+    """Whether the process stands where this database has been: one above the counter has lost commits."""
+    return process.epoch == at.epoch and process.applied_revision <= at.revision
 
 
 def _enforces(process: DataPlaneTable, row: IntegrationTable) -> bool:

@@ -10,7 +10,15 @@ import pytest
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
-from shared.config_feed import EVENT_FIELD, STREAM_KEY, Event, IntegrationRow, Snapshot, encode_event
+from shared.config_feed import (
+    EVENT_FIELD,
+    STREAM_KEY,
+    Event,
+    IntegrationRow,
+    Snapshot,
+    encode_event,
+    encode_snapshot,
+)
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, parse_redis_url
 from tests.support.servers.valkey import ValkeyServer
@@ -66,6 +74,6 @@ async def test_a_heartbeat_and_a_copy_of_the_snapshot_are_no_entries(side: Side)
     await side.bus.publish(1, event(1))
     for _ in range(3):
         await side.bus.heartbeat("epoch-1", 1)
-        await side.bus.keep_snapshot(lambda: Snapshot("epoch-1", 1, (), (), ()))
+        await side.bus.keep_snapshot('"epoch-1-1"', encode_snapshot(Snapshot("epoch-1", 1, (), (), ())))
     assert await side.bus.has_snapshot("epoch-1", 1)
     assert [revision for revision, _ in await side.entries()] == [1]

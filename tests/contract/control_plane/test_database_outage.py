@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from services.control_plane.bus.memory import MemoryBus
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.rules.problems import TYPE_PREFIX
 from services.control_plane.secret_janitor import SecretJanitor
@@ -239,7 +240,7 @@ def test_a_writer_that_vanished_in_its_transaction_holds_up_the_others_for_secon
 
     def hold() -> None:
         with changing(vanished), world.database.write() as session:
-            begin_epoch(session, at=1.0)
+            begin_epoch(session)
             # What had vanished is here again: it must learn that it has changed nothing.
 
     with pytest.raises(DatabaseUnavailable) as caught:
@@ -319,8 +320,9 @@ async def test_a_background_task_says_so_in_one_line_and_goes_on(
 ) -> None:
     (tmp_path / "folder").mkdir()
     database, clock = Database(f"sqlite:///{tmp_path / 'folder'}"), FakeClock()
+    bus, snapshots = MemoryBus(MemoryStream()), KeptSnapshot(database)
     work = {
-        "outbox relay": OutboxRelay(database, MemoryBus(MemoryStream()), CommitSignal(), clock).run,
+        "outbox relay": OutboxRelay(database, bus, CommitSignal(), clock, snapshots).run,
         "secret sweep": SecretSweep(database, MemorySecretWriter(), CommitSignal()).run,
         "secret janitor": SecretJanitor(database, MemorySecretWriter(), clock).run,
     }[name]

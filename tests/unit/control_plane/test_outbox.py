@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from sqlmodel import select
@@ -22,7 +22,7 @@ from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.orgs import put_org
 from services.control_plane.store.tables import OutboxTable
-from shared.config_feed import Snapshot
+from shared.config_feed import encode_snapshot, snapshot_etag
 from tests.unit.control_plane.world import World
 
 DEADLINE_SECONDS = 20
@@ -34,7 +34,7 @@ class ScriptedBus:
     def __init__(self) -> None:
         self.taken: list[int] = []
         self.beats: list[tuple[str, int]] = []
-        self.copies: list[Snapshot] = []
+        self.copies: list[tuple[str, bytes]] = []
         self.failing = 0
         self.fails_after_taking = False
         self.changed = asyncio.Event()
@@ -54,10 +54,10 @@ class ScriptedBus:
         self.beats.append((epoch, revision))
 
     async def has_snapshot(self, epoch: str, revision: int) -> bool:
-        return bool(self.copies) and (self.copies[-1].epoch, self.copies[-1].revision) == (epoch, revision)
+        return bool(self.copies) and self.copies[-1][0] == snapshot_etag(epoch, revision)
 
-    async def keep_snapshot(self, take: Callable[[], Snapshot]) -> None:
-        self.copies.append(await asyncio.to_thread(take))
+    async def keep_snapshot(self, etag: str, body: bytes) -> None:
+        self.copies.append((etag, body))
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -78,7 +78,7 @@ def commit(world: World, name: str) -> int:
 def relay_of(world: World, bus: ScriptedBus, **pauses: float) -> OutboxRelay:
     signal = CommitSignal()
     world.database.on_commit(signal.announce)
-    return OutboxRelay(world.database, bus, signal, world.clock, **pauses)
+    return OutboxRelay(world.database, bus, signal, world.clock, world.snapshots, **pauses)
 
 
 @contextlib.asynccontextmanager
@@ -89,6 +89,11 @@ async def running(relay: OutboxRelay) -> AsyncIterator[None]:
             yield
         finally:
             task.cancel()
+
+
+def copy_of(world: World) -> tuple[str, bytes]:
+    now = world.snapshot()
+    return snapshot_etag(now.epoch, now.revision), encode_snapshot(now)
 
 
 def marked(world: World) -> dict[int, bool]:
@@ -186,7 +191,7 @@ async def test_the_end_of_the_stream_is_told_once_everything_is_published(world:
     assert bus.beats == [], "a reader must not be told of events that are not there"
     await relay.relay_batch()
     assert bus.beats == [(world.snapshot().epoch, 3)]
-    assert bus.copies == [world.snapshot()]
+    assert bus.copies == [copy_of(world)]
 
 
 async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: World) -> None:
@@ -198,7 +203,7 @@ async def test_a_copy_of_the_snapshot_is_renewed_only_after_a_change(world: Worl
     assert len(bus.copies) == 1
     commit(world, "Renamed")
     await relay.relay_batch()
-    assert [copy.revision for copy in bus.copies] == [3, 4]
+    assert [etag.rpartition("-")[2] for etag, _ in bus.copies] == ['3"', '4"']
     assert len(bus.beats) == 4
 
 
@@ -211,7 +216,7 @@ async def test_a_copy_that_the_bus_has_lost_is_made_again_without_a_change(world
     assert bus.copies == [], "it is not asked about all the time"
     world.clock.now += COPY_EVERY_SECONDS
     await relay.relay_batch()
-    assert bus.copies == [world.snapshot()]
+    assert bus.copies == [copy_of(world)]
 
 
 @pytest.mark.parametrize("world", ["postgres"], indirect=True)

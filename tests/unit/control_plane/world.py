@@ -20,6 +20,7 @@ from sqlmodel import col, select
 from services.control_plane.api.context import Context
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
+from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import ResolveError
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
@@ -31,6 +32,7 @@ from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.changes import PLATFORM, Author, changing, counter
 from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.orgs import live_org, put_member, put_org
 from services.control_plane.store.snapshot import snapshot
 from services.control_plane.store.tables import OutboxTable
@@ -127,8 +129,11 @@ class World:
         self.writes = IntegrationWrites(
             self.database, secrets or self.memory, b"pepper", self.policy, self.resolver, self.clock
         )
+        self.snapshots, self.lost_commits = KeptSnapshot(self.database), LostCommits(self.database)
         self.context = Context(
             database=self.database,
+            snapshots=self.snapshots,
+            lost_commits=self.lost_commits,
             sign_in=sign_in,
             writes=self.writes,
             probe=ProviderProbe(self.resolver, self.policy.addresses, ssl.create_default_context()),

@@ -6,8 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+from sqlalchemy import delete, update
+from sqlmodel import col
 
-from services.control_plane.store.changes import counter
+from services.control_plane.store.changes import Author, changing, counter
+from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
+from services.control_plane.store.orgs import put_org
+from services.control_plane.store.tables import CounterRow, OutboxTable
 from shared.acknowledgement import (
     EXPIRY_SECONDS,
     Acknowledgement,
@@ -50,6 +56,18 @@ async def rollout(world: World, person: str = OWNER) -> Any:
     return answer.json()
 
 
+def commit(world: World, name: str) -> None:
+    with changing(world.database) as session:
+        put_org(session, Author("platform", 1.0), "acme", name)
+
+
+def lose_commits(world: World, revision: int) -> None:
+    """Set the counter back, as a standby that lacked commits has it; no control plane notices by itself."""
+    with world.database.quiet_write() as session:
+        session.execute(update(CounterRow).values(revision=revision))
+        session.execute(delete(OutboxTable).where(col(OutboxTable.revision) > revision))
+
+
 async def set_up(world: World) -> httpx.Response:
     async with world.person(OWNER) as client:
         return await client.put(OPENAI, json={"api_key": KEY, "enabled": True}, headers={"if-match": "*"})
@@ -88,15 +106,15 @@ async def test_the_time_is_told_and_stays_when_a_later_change_moves_the_fleet_on
     await send(world, report_of(world, "second"))
     seconds = (await rollout(world))["seconds"]
     assert 0 < seconds < 20
-    moved_on = first.applied_revision + 1
-    await send(world, *(report_of(world, name, applied_revision=moved_on) for name in ("first", "second")))
+    commit(world, "Renamed")
+    await send(world, *(report_of(world, name) for name in ("first", "second")))
     assert (await rollout(world))["seconds"] == seconds
 
 
 async def test_a_time_that_nobody_saw_is_not_told(world: World) -> None:
     await set_up(world)
-    later = report_of(world)
-    await send(world, replace(later, applied_revision=later.applied_revision + 1))
+    commit(world, "Renamed")
+    await send(world, report_of(world))
     found = await rollout(world)
     assert (found["live"], found["total"], found["seconds"]) == (1, 1, None)
 
@@ -132,3 +150,22 @@ async def test_reports_need_the_fleets_token_and_rollout_a_member(world: World) 
         assert (await client.post(REPORTS, content=b"{}")).status_code == 400
     async with world.person(STRANGER) as client:
         assert (await client.get(f"{OPENAI}/rollout")).status_code == 404
+
+
+async def test_a_process_above_the_counter_proves_lost_commits_and_is_never_live(world: World) -> None:
+    await set_up(world)
+    ahead = report_of(world)
+    lose_commits(world, ahead.applied_revision - 1)
+    # This control plane was started after the failover: it has seen nothing of the lost commits.
+    restarted = LostCommits(Database(world.database_url))
+    assert restarted.look().epoch == ahead.epoch
+    await send(world, ahead)
+    with world.database.read() as session:
+        at = counter(session)
+    assert (at.epoch != ahead.epoch, at.revision) == (True, ahead.applied_revision - 1)
+    assert (await rollout(world))["live"] == 0
+    await send(world, replace(ahead, epoch=at.epoch, applied_revision=at.revision))
+    assert (await rollout(world))["total"] == 1
+    await send(world, ahead)
+    with world.database.read() as session:
+        assert counter(session) == at, "a report of an epoch that has ended proves nothing"

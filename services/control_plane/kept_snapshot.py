@@ -1,0 +1,77 @@
+"""The snapshot as bytes: built once per revision, however many data planes ask for it at once.
+
+At 100,000 orgs a snapshot takes seconds and hundreds of MiB to build, and a new epoch has the whole fleet
+ask within seconds. So it is built by one request while the others wait, and kept as what goes out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from services.control_plane.store.changes import Counter
+from services.control_plane.store.database import Database
+from services.control_plane.store.snapshot import snapshot
+from shared.config_feed import encode_snapshot, snapshot_etag
+
+GZIP_LEVEL: Final = 1
+"""A seventh of the bytes, for a tenth of the time that building takes."""
+PIECE_BYTES: Final = 256 * 1024
+"""How much is handed to a connection at once; the rest waits until that has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBytes:
+    """A snapshot as it is sent. `body`: as it is; `packed`: compressed by gzip."""
+
+    at: Counter
+    body: bytes
+    packed: bytes
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag."""
+        return snapshot_etag(self.at.epoch, self.at.revision)
+
+
+class KeptSnapshot:
+    """Keeps the newest snapshot that was asked for. Used on one event loop; building is in a thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = asyncio.Lock()
+        self._kept: SnapshotBytes | None = None
+
+    async def no_older_than(self, wanted: Counter) -> SnapshotBytes:
+        """Give a snapshot that has everything up to `wanted`, which was read from the database just now.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        async with self._lock:
+            if self._kept is None or not _has(self._kept.at, wanted):
+                # The old one goes first: two of this size are not needed at a time.
+                self._kept = None
+                self._kept = await asyncio.to_thread(self._build)
+            return self._kept
+
+    def _build(self) -> SnapshotBytes:
+        with self._database.read() as session:
+            taken = snapshot(session)
+        at = Counter(taken.epoch, taken.revision)
+        body = encode_snapshot(taken)
+        return SnapshotBytes(at, body, gzip.compress(body, GZIP_LEVEL))
+
+
+def _has(kept: Counter, wanted: Counter) -> bool:
+    return kept.epoch == wanted.epoch and kept.revision >= wanted.revision
+
+
+def pieces_of(data: bytes) -> Iterator[memoryview]:
+    """Cut what is sent: a connection whose reader is slow holds one piece, not a copy of all."""
+    view = memoryview(data)
+    for start in range(0, len(data), PIECE_BYTES):
+        yield view[start : start + PIECE_BYTES]
