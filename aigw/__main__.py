@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from aigw.commands import about, boxes, config, database, demo, doctor, embedded, node, planes
+from aigw.commands import (
+    about,
+    boxes,
+    config,
+    database,
+    demo,
+    doctor,
+    embedded,
+    integrations,
+    node,
+    orgs,
+    planes,
+)
 from aigw.failures import EXIT_INTERRUPTED, EXIT_USAGE, EXPECTED, lines_of
 
 app = typer.Typer(
@@ -29,6 +41,9 @@ app.add_typer(doctor.commands)
 app.add_typer(boxes.commands)
 app.add_typer(node.commands)
 app.add_typer(about.commands)
+app.add_typer(orgs.org, name="org")
+app.add_typer(orgs.member, name="member")
+app.add_typer(integrations.commands, name="integration")
 app.add_typer(config.commands, name="config")
 app.add_typer(database.commands, name="db")
 app.add_typer(demo.commands, name="demo")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from aigw.failures import lines_of
+from aigw.rest_client.settings import ClientSettings
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
 from services.node_agent.settings import NodeAgentSettings
@@ -23,6 +24,7 @@ SETTINGS: Final[dict[str, type[GatewaySettings]]] = {
     "Control plane": ControlPlaneSettings,
     "Data plane": DataPlaneSettings,
     "Node agent": NodeAgentSettings,
+    "REST commands": ClientSettings,
 }
 Row = tuple[str, str, str]
 _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^@]*@")

@@ -15,6 +15,7 @@ from typing import Any, Final, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from aigw.rest_client.settings import ClientSettings
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.settings import DataPlaneSettings
@@ -27,6 +28,7 @@ CLASSES: Final[dict[str, type[GatewaySettings]]] = {
     "Control plane": ControlPlaneSettings,
     "Data plane": DataPlaneSettings,
     "Node agent": NodeAgentSettings,
+    "REST commands": ClientSettings,
 }
 
 _HEAD = """\

@@ -29,6 +29,7 @@ REVEALS: dict[str, str] = {
     "services/data_plane/table/feed.py HttpSnapshotSource.__init__": "the fleet's token is sent",
     "aigw/demo/provider/app.py _Gate.openai.checked": "the demo provider compares the key that it was sent",
     "aigw/demo/provider/app.py _Gate.anthropic.checked": "same, for the other provider",
+    "aigw/rest_client/session.py ApiSession.__init__": "the command line shows its token to the REST API",
     "aigw/embedded/seed.py Seeder.seed": "the embedded start calls the real REST API with its tokens",
     "aigw/embedded/seed.py Seeder._integrate": "the embedded start sets the demo keys by the real REST API",
     "aigw/embedded/up.py _Embedded._ready": "the ready file, mode 0600, hands the tokens to scripts",

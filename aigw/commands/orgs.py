@@ -1,0 +1,96 @@
+"""`aigw org` and `aigw member`: what the platform provisions, by the REST API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+import typer
+
+from aigw.commands.rest import AsJson, Org, api_session
+
+org = typer.Typer(help="Organizations: list, show, put, remove.", no_args_is_help=True)
+member = typer.Typer(help="The people of an organization.", no_args_is_help=True)
+
+Email = Annotated[str, typer.Argument(help="The person's address.", metavar="EMAIL")]
+
+
+@org.command("list")
+def org_list(*, as_json: AsJson = False) -> None:
+    """List the organizations of the token's person."""
+    from aigw.rest_client.output import show_table  # noqa: PLC0415  # loaded by this command alone
+
+    with api_session() as api:
+        show_table(api.items("/orgs"), ["org", "name", "role"], as_json=as_json)
+
+
+@org.command("show")
+def org_show(org_id: Org, *, as_json: AsJson = False) -> None:
+    """Show one organization."""
+    from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
+
+    with api_session() as api:
+        show(api.call("GET", f"/orgs/{quote(org_id, safe='')}")[0], as_json=as_json)
+
+
+@org.command("put")
+def org_put(
+    org_id: Org,
+    *,
+    name: Annotated[str, typer.Option(help="What people see.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an organization, or rename it."""
+    from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
+
+    with api_session() as api:
+        show(api.call("PUT", f"/orgs/{quote(org_id, safe='')}", {"name": name})[0], as_json=as_json)
+
+
+@org.command("remove")
+def org_remove(
+    org_id: Org, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Remove an organization with its members; its keys are destroyed."""
+    if not yes:
+        typer.confirm(f"Remove {org_id} and destroy its keys?", abort=True)
+    with api_session() as api:
+        api.call("DELETE", f"/orgs/{quote(org_id, safe='')}")
+    typer.echo(f"{org_id} is removed.")
+
+
+@member.command("list")
+def member_list(org_id: Org, *, as_json: AsJson = False) -> None:
+    """List the people of an organization."""
+    from aigw.rest_client.output import show_table  # noqa: PLC0415  # loaded by this command alone
+
+    with api_session() as api:
+        path = f"/orgs/{quote(org_id, safe='')}/members"
+        show_table(api.items(path), ["email", "role"], as_json=as_json)
+
+
+@member.command("put")
+def member_put(
+    org_id: Org,
+    email: Email,
+    *,
+    role: Annotated[Literal["owner", "member"], typer.Option(help="What the person may do.")] = "member",
+    as_json: AsJson = False,
+) -> None:
+    """Give a person a role in an organization."""
+    from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
+
+    with api_session() as api:
+        show(api.call("PUT", _member(org_id, email), {"role": role})[0], as_json=as_json)
+
+
+@member.command("remove")
+def member_remove(org_id: Org, email: Email) -> None:
+    """Take a person out of an organization."""
+    with api_session() as api:
+        api.call("DELETE", _member(org_id, email))
+    typer.echo(f"{email} is no longer in {org_id}.")
+
+
+def _member(org_id: str, email: str) -> str:
+    return f"/orgs/{quote(org_id, safe='')}/members/{quote(email, safe='')}"
