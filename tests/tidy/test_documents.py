@@ -23,7 +23,7 @@ MARKDOWN = sorted(path for path in tracked() if path.endswith(".md"))
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 _FENCE = re.compile(r"^```(?P<language>\w*)[^\n]*\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 _MAKE = re.compile(r"\bmake ([a-z][a-z-]*)\b")
-_COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b")
+_COMMAND = re.compile(r"\baigw ([a-z][a-z-]*)\b(?!/)")
 _SETTING = re.compile(r"\bAIGW_[A-Z][A-Z0-9_]*\b")
 SETTINGS_BASES = {"BackendSettings", "GatewaySettings"}
 
@@ -93,7 +93,7 @@ def test_every_settings_class_is_on_the_settings_page() -> None:
         if source.is_product
         for node in ast.walk(source.tree)
         if isinstance(node, ast.ClassDef)
-        and source.path.startswith("services/")
+        and not source.path.startswith("shared/")
         and any(isinstance(base, ast.Name) and base.id in SETTINGS_BASES for base in node.bases)
     }
     shown = {cls.__name__ for cls in settings_page.CLASSES.values()}

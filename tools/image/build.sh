@@ -11,7 +11,6 @@ cd "$(dirname "$0")/../.."
 
 TOOLS=.tools/image
 BASE=docker.io/library/python:3.11.13-slim-bookworm # by the name that the Dockerfile asks for, made here
-MIRROR="${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 podman=(podman --runtime runc --cgroup-manager cgroupfs)
 # Limits that a root without CAP_SYS_RESOURCE can set.
 limits=(--ulimit nofile=10000:10000 --ulimit nproc=10000:10000)
@@ -30,7 +29,7 @@ base() { # packages of Debian, by comma
   sum="$(made_from tools/image/build.sh)"
   is_current "$BASE" "$stamp" "$sum" && return
   root="$(mktemp -d)"
-  debootstrap --variant=minbase --include=python3,python3-venv,python3-dev,ca-certificates bookworm "$root" "$MIRROR" \
+  debootstrap --variant=minbase --include=python3,python3-venv,python3-dev,ca-certificates bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     >"$TOOLS/debootstrap.log" 2>&1 || { tail -5 "$TOOLS/debootstrap.log"; return 1; }
   ln -s python3 "$root/usr/bin/python"
   tar -C "$root" -c . | "${podman[@]}" import -q - "$BASE" >/dev/null
@@ -63,7 +62,7 @@ backends() {
   sum="$(made_from tools/image/build.sh "$vault")"
   is_current localhost/aigw-test-backends:1 "$stamp" "$sum" && return
   root="$(mktemp -d)"
-  debootstrap --variant=minbase --include=postgresql,redis-server,ca-certificates bookworm "$root" "$MIRROR" \
+  debootstrap --variant=minbase --include=postgresql,redis-server,ca-certificates bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     >"$TOOLS/debootstrap-backends.log" 2>&1 || { tail -5 "$TOOLS/debootstrap-backends.log"; return 1; }
   cp "$vault" "$root/usr/local/bin/vault"
   tar -C "$root" -c . | "${podman[@]}" import -q - localhost/aigw-test-backends:1 >/dev/null
