@@ -59,12 +59,30 @@ class OrgRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeKeyRow:
+    """A key that may sign box tokens. `public_key` is the raw Ed25519 key, base64url without padding."""
+
+    kid: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node that may sign box tokens. `public_key` is the raw Ed25519 key, base64url without padding."""
+    """A node with all its keys: one, and while they are rotated some more.
+
+    The first key stands where the only one stood before nodes had several, so that old and new processes read
+    rows of both forms; an old process knows the first key alone.
+    """
 
     node: str
     kid: str
     public_key: str
+    further_keys: tuple[NodeKeyRow, ...] = ()
+
+    @property
+    def keys(self) -> tuple[NodeKeyRow, ...]:
+        """All its keys."""
+        return NodeKeyRow(self.kid, self.public_key), *self.further_keys
 
 
 @dataclass(frozen=True, slots=True)

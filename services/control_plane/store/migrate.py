@@ -18,13 +18,16 @@ from services.control_plane.store.database import Database
 _SCRIPTS = Path(__file__).with_name("migrations")
 
 
-def upgrade(database: Database) -> None:
-    """Run every migration that is missing, in one transaction; two processes at once take turns."""
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Run every migration that is missing, in one transaction; two processes at once take turns.
+
+    `revision` is the last one to run: all, but for tests of a migration.
+    """
     with database.connection() as connection:
         wait_for_upgrade(connection)
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def is_current(database: Database) -> bool:

@@ -8,8 +8,9 @@ from typing import cast
 from sqlmodel import Session, col, select
 
 from services.control_plane.store.changes import counter
-from services.control_plane.store.tables import IntegrationTable, MemberTable, NodeTable, OrgTable
-from shared.config_feed import IntegrationRow, NodeRow, OrgRow, Snapshot
+from services.control_plane.store.nodes import all_nodes
+from services.control_plane.store.tables import IntegrationTable, MemberTable, OrgTable
+from shared.config_feed import IntegrationRow, OrgRow, Snapshot
 from shared.providers import ProviderName
 
 
@@ -21,7 +22,7 @@ def snapshot(session: Session) -> Snapshot:
         revision=at.revision,
         integrations=tuple(_integrations(session)),
         orgs=tuple(_orgs(session)),
-        nodes=tuple(_nodes(session)),
+        nodes=tuple(all_nodes(session)),
     )
 
 
@@ -47,8 +48,3 @@ def _orgs(session: Session) -> list[OrgRow]:
     live = select(OrgTable.org, OrgTable.name).where(col(OrgTable.removed).is_(False))
     rows = session.exec(live.order_by(col(OrgTable.org)))
     return [OrgRow(org, name, tuple(owners[org])) for org, name in rows]
-
-
-def _nodes(session: Session) -> list[NodeRow]:
-    rows = session.exec(select(NodeTable).order_by(col(NodeTable.node)))
-    return [NodeRow(row.node, row.kid, row.public_key) for row in rows]

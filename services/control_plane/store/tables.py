@@ -78,15 +78,24 @@ class IntegrationTable(SQLModel, table=True):
 
 
 class NodeTable(SQLModel, table=True):
-    """A node that may sign box tokens, by the key that it is known by."""
+    """A node that may sign box tokens, by the keys in `node_keys`."""
 
     __tablename__ = "nodes"
 
     node: str = Field(sa_column=Column(String(128), primary_key=True))
-    kid: str = Field(sa_column=Column(String(128), nullable=False, unique=True))
-    public_key: str = Field(sa_column=Column(String(64), nullable=False))
     revision: int = Field(sa_column=Column(BigInteger, nullable=False))
     updated_at: float = Field(sa_column=Column(Double, nullable=False))
+
+
+class NodeKeyTable(SQLModel, table=True):
+    """A key of a node; `place` orders a node's keys as the platform gave them."""
+
+    __tablename__ = "node_keys"
+
+    kid: str = Field(sa_column=Column(String(128), primary_key=True))
+    node: str = Field(foreign_key="nodes.node", max_length=128, index=True)
+    public_key: str = Field(sa_column=Column(String(64), nullable=False))
+    place: int = Field(sa_column=Column(Integer, nullable=False))
 
 
 class AuditTable(SQLModel, table=True):

@@ -65,6 +65,7 @@ class ConfigTable:
         self._position: Position | None = None
         self._confirmed_at = NEVER
         self._subscribers: list[Callable[[str, ProviderName], None]] = []
+        self._key_subscribers: list[Callable[[frozenset[str]], None]] = []
         self._watchers: list[Callable[[], None]] = []
 
     # -- the request path
@@ -154,6 +155,10 @@ class ConfigTable:
         """
         self._subscribers.append(cut)
 
+    def subscribe_to_lost_keys(self, revoke: Callable[[frozenset[str]], None]) -> None:
+        """Have `revoke(kids)` called with the ids of node keys that prove nothing any more."""
+        self._key_subscribers.append(revoke)
+
     def watch(self, changed: Callable[[], None]) -> None:
         """Have `changed()` called whenever `position`, `wanted_count` or `nacks` may say something else."""
         self._watchers.append(changed)
@@ -236,9 +241,9 @@ class ConfigTable:
                 for provider in PROVIDERS:
                     self._clear(event.org.org, provider)
             case "put_node" if event.node:
-                self._nodes.put(event.node)
+                self._tell_lost_keys(self._nodes.put(event.node))
             case "remove_node" if event.node:
-                self._nodes.remove(event.node.node)
+                self._tell_lost_keys(self._nodes.remove(event.node.node))
             case _:  # decode_event has refused it
                 raise AssertionError(f"a {event.op} event without its row")
 
@@ -257,12 +262,14 @@ class ConfigTable:
         becoming.reconsider()
         self.confirm()  # first: subscribers look up, and must not find a table that is too old
         self._slots, self._orgs = becoming.slots, becoming.orgs
+        lost_keys = becoming.nodes.lost_since(self._nodes.keys)
         self._nodes, self._prefetch = becoming.nodes, becoming.prefetch
         for key in becoming.settled:
             self._wanted.pop(key, None)
             self._nacks.pop(key, None)
         self._wanted |= becoming.wishes
         self._position = here
+        self._tell_lost_keys(lost_keys)
         self._tell_watchers()
 
     def _put(self, row: IntegrationRow) -> None:
@@ -335,6 +342,11 @@ class ConfigTable:
     def _cut(self, org: str, provider: ProviderName) -> None:
         for cut in self._subscribers:
             cut(org, provider)
+
+    def _tell_lost_keys(self, kids: frozenset[str]) -> None:
+        if kids:
+            for revoke in self._key_subscribers:
+                revoke(kids)
 
     def _tell_watchers(self) -> None:
         for changed in self._watchers:

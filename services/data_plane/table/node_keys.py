@@ -1,4 +1,4 @@
-"""The nodes that may sign box tokens, by key id, as the config feed names them."""
+"""The keys that may sign box tokens, by key id, as the config feed names them for each node."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from shared.config_feed import NodeRow
+    from shared.config_feed import NodeKeyRow, NodeRow
 
 logger = logging.getLogger(__name__)
 
 
 class NodeKeys:
-    """Holds each node's key, parsed once; an unchanged row keeps its key object."""
+    """Holds each node's keys, parsed once; an unchanged key keeps its object while its node changes."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, tuple[NodeRow, Ed25519PublicKey]] = {}
+        self._nodes: dict[str, dict[NodeKeyRow, Ed25519PublicKey]] = {}
         self._keys: dict[str, Ed25519PublicKey] = {}
 
     @property
@@ -30,30 +30,40 @@ class NodeKeys:
         return self._keys
 
     def add(self, row: NodeRow, before: NodeKeys) -> None:
-        """Add a node for the next `publish`, with the key object of `before` where the row is the same."""
-        known = before._nodes.get(row.node)
-        if known is not None and known[0] == row:
-            self._nodes[row.node] = known
-        else:
-            self._add(row)
+        """Add a node for the next `publish`, with the key objects of `before` where the keys are the same."""
+        known = before._nodes.get(row.node, {})
+        self._nodes[row.node] = {}
+        for key_row in row.keys:
+            key = known.get(key_row) or _parsed(row.node, key_row)
+            if key is not None:
+                self._nodes[row.node][key_row] = key
 
     def publish(self) -> None:
         """Have `keys` show what was added."""
-        self._keys = {row.kid: key for row, key in self._nodes.values()}
+        self._keys = {row.kid: key for keys in self._nodes.values() for row, key in keys.items()}
 
-    def put(self, row: NodeRow) -> None:
-        """Add a node, or give it another key."""
-        self._nodes.pop(row.node, None)
-        self._add(row)
+    def put(self, row: NodeRow) -> frozenset[str]:
+        """Add a node or give it other keys; gives the ids of keys that prove nothing any more."""
+        before = self._keys
+        self.add(row, self)
         self.publish()
+        return self.lost_since(before)
 
-    def remove(self, node: str) -> None:
-        """Forget a node: its tokens prove nothing from now on."""
+    def remove(self, node: str) -> frozenset[str]:
+        """Forget a node, whose tokens prove nothing from now on; gives the ids of its keys."""
+        before = self._keys
         self._nodes.pop(node, None)
         self.publish()
+        return self.lost_since(before)
 
-    def _add(self, row: NodeRow) -> None:
-        try:
-            self._nodes[row.node] = (row, read_public_key(row.public_key))
-        except ValueError:
-            logger.warning("the public key of node %s is not an Ed25519 key; its boxes are refused", row.node)
+    def lost_since(self, before: Mapping[str, Ed25519PublicKey]) -> frozenset[str]:
+        """Give the ids under which another key or none stands now; tokens proved by the old one are void."""
+        return frozenset(kid for kid, key in before.items() if self._keys.get(kid) is not key)
+
+
+def _parsed(node: str, row: NodeKeyRow) -> Ed25519PublicKey | None:
+    try:
+        return read_public_key(row.public_key)
+    except ValueError:
+        logger.warning("a public key of node %s is not an Ed25519 key; boxes that it signs are refused", node)
+        return None

@@ -15,6 +15,7 @@ from shared.config_feed import (
     Event,
     FeedError,
     IntegrationRow,
+    NodeKeyRow,
     NodeRow,
     OrgRow,
     Snapshot,
@@ -35,7 +36,10 @@ INTEGRATIONS = st.builds(
     secret_version=REVISIONS,
 )
 ORGS = st.builds(OrgRow, org=TEXT, name=TEXT, owners=st.lists(TEXT, max_size=3).map(tuple))
-NODES = st.builds(NodeRow, node=TEXT, kid=TEXT, public_key=TEXT)
+NODE_KEYS = st.builds(NodeKeyRow, kid=TEXT, public_key=TEXT)
+NODES = st.builds(
+    NodeRow, node=TEXT, kid=TEXT, public_key=TEXT, further_keys=st.lists(NODE_KEYS, max_size=3).map(tuple)
+)
 SNAPSHOTS = st.builds(
     Snapshot,
     epoch=TEXT,
@@ -226,3 +230,18 @@ def test_an_error_shows_nothing_of_what_was_read() -> None:
 def test_the_etag_is_quoted_and_differs_by_epoch_and_revision() -> None:
     assert snapshot_etag("e1", 7) == '"e1-7"'
     assert len({snapshot_etag(epoch, revision) for epoch in ("e1", "e2") for revision in (7, 8)}) == 4
+
+
+def test_a_node_row_of_the_form_with_one_key_is_still_read() -> None:
+    row = b'{"node":"n","kid":"k","public_key":"p"}'
+    old = b'{"epoch":"e","revision":7,"op":"put_node","node":%b,"schema":1}' % row
+    event = decode_event(old)
+    assert event.node == NodeRow("n", "k", "p")
+    assert event.node.keys == (NodeKeyRow("k", "p"),)
+
+
+def test_a_node_with_several_keys_shows_its_first_where_an_old_reader_looks() -> None:
+    row = NodeRow("n", "k2", "p2", (NodeKeyRow("k1", "p1"),))
+    written = encode_event(Event("e", 8, "put_node", node=row))
+    assert decode_event(written).node == row
+    assert b'"kid":"k2","public_key":"p2"' in written

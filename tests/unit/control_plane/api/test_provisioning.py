@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.control_plane.rules.problems import TYPE_PREFIX
 from shared.box_token import public_key_text
-from shared.config_feed import NodeRow, OrgRow
+from shared.config_feed import NodeKeyRow, NodeRow, OrgRow
 from tests.unit.control_plane.world import KEY, OPENAI, OWNER, PLATFORM_TOKEN, World
 
 NODE_KEY = public_key_text(Ed25519PrivateKey.generate().public_key())
@@ -18,6 +18,8 @@ WRITES = [
     ("DELETE", "/api/v1/orgs/acme/members/owner@acme.test", None),
     ("PUT", "/api/v1/nodes/node-1", {"kid": "kid-1", "public_key": NODE_KEY}),
     ("DELETE", "/api/v1/nodes/node-1", None),
+    ("GET", "/api/v1/nodes", None),
+    ("GET", "/api/v1/nodes/node-1", None),
 ]
 
 
@@ -83,11 +85,35 @@ async def test_a_role_takes_effect_at_the_next_request(world: World) -> None:
         assert (await owner.get(OPENAI)).status_code == 404
 
 
+async def test_a_nodes_keys_overlap_while_they_are_rotated_and_are_read_back(world: World) -> None:
+    second = public_key_text(Ed25519PrivateKey.generate().public_key())
+    old, new = {"kid": "kid-1", "public_key": NODE_KEY}, {"kid": "kid-2", "public_key": second}
+    async with world.client(PLATFORM_TOKEN) as client:
+        await client.put("/api/v1/nodes/node-1", json={"keys": [old]})
+        revision = world.revision()
+        await client.put("/api/v1/nodes/node-1", json=old)
+        assert world.revision() == revision, "both forms say the same"
+        await client.put("/api/v1/nodes/node-1", json={"keys": [new, old]})
+        both = NodeRow("node-1", "kid-2", second, (NodeKeyRow("kid-1", NODE_KEY),))
+        assert world.snapshot().nodes == (both,)
+        assert world.events()[-1].node == both
+        shown = {"node": "node-1", **new, "keys": [new, old]}
+        assert (await client.get("/api/v1/nodes/node-1")).json() == shown
+        assert (await client.get("/api/v1/nodes")).json() == {"nodes": [shown]}
+        taken = await client.put("/api/v1/nodes/node-2", json={"keys": [old]})
+        assert taken.status_code == 409
+        await client.put("/api/v1/nodes/node-1", json={"keys": [new]})
+        assert world.snapshot().nodes == (NodeRow("node-1", "kid-2", second),)
+        assert (await client.put("/api/v1/nodes/node-2", json={"keys": [old]})).status_code == 200
+        assert (await client.get("/api/v1/nodes/node-3")).status_code == 404
+
+
 async def test_a_node_is_registered_changed_and_forgotten(world: World) -> None:
     other = public_key_text(Ed25519PrivateKey.generate().public_key())
     async with world.client(PLATFORM_TOKEN) as client:
         made = await client.put("/api/v1/nodes/node-1", json={"kid": "kid-1", "public_key": NODE_KEY})
-        assert made.json() == {"node": "node-1", "kid": "kid-1", "public_key": NODE_KEY}
+        key = {"kid": "kid-1", "public_key": NODE_KEY}
+        assert made.json() == {"node": "node-1", **key, "keys": [key]}
         assert world.snapshot().nodes == (NodeRow("node-1", "kid-1", NODE_KEY),)
         assert world.events()[-1].node == NodeRow("node-1", "kid-1", NODE_KEY)
         await client.put("/api/v1/nodes/node-1", json={"kid": "kid-2", "public_key": other})
@@ -112,6 +138,13 @@ async def test_a_node_is_registered_changed_and_forgotten(world: World) -> None:
         ("/api/v1/orgs/acme/members/nobody", {"role": "owner"}),
         ("/api/v1/orgs/acme/members/a@b.test", {"role": "admin"}),
         ("/api/v1/nodes/node-1", {"kid": "a b", "public_key": NODE_KEY}),
+        ("/api/v1/nodes/node-1", {}),
+        ("/api/v1/nodes/node-1", {"kid": "kid"}),
+        ("/api/v1/nodes/node-1", {"keys": []}),
+        ("/api/v1/nodes/node-1", {"keys": [{"kid": "kid", "public_key": NODE_KEY}] * 2}),
+        ("/api/v1/nodes/node-1", {"keys": [{"kid": f"k{n}", "public_key": NODE_KEY} for n in range(9)]}),
+        ("/api/v1/nodes/node-1", {"kid": "kid", "public_key": NODE_KEY, "keys": []}),
+        ("/api/v1/nodes/node-1", {"keys": [{"kid": "kid", "public_key": "!" * 43}]}),
         ("/api/v1/nodes/node-1", {"kid": "kid", "public_key": "A" * 42}),
         ("/api/v1/nodes/node-1", {"kid": "kid", "public_key": "!" * 43}),
         ("/api/v1/nodes/node-1", {"kid": "kid", "public_key": NODE_KEY[:-1] + "~"}),

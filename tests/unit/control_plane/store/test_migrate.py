@@ -14,6 +14,9 @@ from sqlmodel import SQLModel
 from services.control_plane.store import migrate
 from services.control_plane.store.changes import counter
 from services.control_plane.store.database import Database
+from services.control_plane.store.nodes import all_nodes
+from services.control_plane.store.snapshot import snapshot
+from shared.config_feed import NodeRow
 from tests.unit.control_plane.world import World
 
 
@@ -58,6 +61,19 @@ def test_two_processes_that_upgrade_at_once_take_turns(database_url: str) -> Non
         assert counter(one) == counter(other)
     for database in databases:
         database.close()
+
+
+def test_a_node_of_the_schema_with_one_key_keeps_its_key(database_url: str) -> None:
+    database = Database(database_url)
+    migrate.upgrade(database, "0004")
+    with database.connection() as connection:
+        connection.exec_driver_sql("INSERT INTO nodes VALUES ('node-1', 'kid-1', 'key-1', 7, 1.5)")
+    migrate.upgrade(database)
+    assert migrate.is_current(database)
+    with database.read() as session:
+        assert all_nodes(session) == [NodeRow("node-1", "kid-1", "key-1")]
+        assert snapshot(session).nodes == (NodeRow("node-1", "kid-1", "key-1"),)
+    database.close()
 
 
 def test_every_database_has_an_epoch_of_its_own(tmp_path: Path, world: World) -> None:

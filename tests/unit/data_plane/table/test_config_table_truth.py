@@ -48,12 +48,16 @@ def change(truth: Truth, what: str, number: int) -> None:
 def held(table: ConfigTable) -> tuple[object, ...]:
     """Everything that the feed has told the table, in comparable form."""
     rows = {slot.row for by_org in table._slots.values() for slot in by_org.values()}
-    nodes = {known[0] for known in table._nodes._nodes.values()}
+    nodes = {(node, frozenset(keys)) for node, keys in table._nodes._nodes.items()}
     return rows, set(table._orgs.values()), nodes
 
 
 def told(snapshot: Snapshot) -> tuple[object, ...]:
-    return set(snapshot.integrations), set(snapshot.orgs), set(snapshot.nodes)
+    return (
+        set(snapshot.integrations),
+        set(snapshot.orgs),
+        {(node.node, frozenset(node.keys)) for node in snapshot.nodes},
+    )
 
 
 @pytest.mark.parametrize("prefetch", [True, False])

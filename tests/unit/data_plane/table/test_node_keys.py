@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.data_plane.table.node_keys import NodeKeys
 from shared.box_token import public_key_text
-from shared.config_feed import NodeRow
+from shared.config_feed import NodeKeyRow, NodeRow
 
 
 def node(name: str) -> NodeRow:
@@ -57,3 +57,22 @@ def test_a_malformed_new_key_takes_the_old_one_away() -> None:
     nodes.put(node("1"))
     nodes.put(NodeRow("1", "kid-1", "AAAA"))
     assert not nodes.keys
+
+
+def test_a_key_that_stays_keeps_its_object_while_others_come_and_go() -> None:
+    nodes, old, new = NodeKeys(), node("1"), node("2")
+    nodes.put(old)
+    kept = nodes.keys["kid-1"]
+    further = NodeKeyRow(new.kid, new.public_key)
+    assert nodes.put(replace(old, further_keys=(further,))) == frozenset()
+    assert nodes.keys["kid-1"] is kept
+    assert nodes.put(NodeRow("1", new.kid, new.public_key)) == {"kid-1"}
+    assert list(nodes.keys) == ["kid-2"]
+
+
+def test_another_key_under_the_same_id_is_a_lost_one() -> None:
+    nodes = NodeKeys()
+    nodes.put(node("1"))
+    assert nodes.put(node("1")) == {"kid-1"}
+    assert nodes.remove("1") == {"kid-1"}
+    assert nodes.remove("1") == frozenset()
