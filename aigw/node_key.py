@@ -52,9 +52,7 @@ class NodeKey:
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
-            raise UserError(
-                f"{name} is no Ed25519 private key in PEM. Make one with aigw box-token --new-key-file FILE."
-            )
+            raise UserError(f"{name} is no Ed25519 private key in PEM. Make one with aigw node-key new FILE.")
         return cls(key)
 
     @property

@@ -11,7 +11,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import jwt
 from cryptography.exceptions import InvalidSignature
@@ -32,8 +32,24 @@ _SEGMENT = re.compile(rb"[A-Za-z0-9_-]+")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
+TokenFault = Literal[
+    "malformed",
+    "unknown_key",
+    "wrong_signature",
+    "wrong_audience",
+    "too_long_lived",
+    "not_yet_valid",
+    "expired",
+]
+"""Why a token proves nothing, for counting: few, and none that a caller can choose freely."""
+
+
 class BoxTokenError(ValueError):
     """A token that proves nothing; the message says which check failed and shows no byte of the token."""
+
+    def __init__(self, message: str, fault: TokenFault = "malformed") -> None:
+        super().__init__(message)
+        self.fault: TokenFault = fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +118,26 @@ def verify(token: bytes, keys: Mapping[str, Ed25519PublicKey], now: float) -> Bo
     kid = header["kid"]
     key = keys.get(kid) if isinstance(kid, str) else None
     if key is None:
-        raise BoxTokenError("the token's node is not known")
+        raise BoxTokenError("the token's node is not known", "unknown_key")
     try:
         key.verify(_decode_segment(segments[2]), segments[0] + b"." + segments[1])
     except InvalidSignature:
-        raise BoxTokenError("the token's signature is wrong") from None
+        raise BoxTokenError("the token's signature is wrong", "wrong_signature") from None
     return _box_of(_json_object(segments[1]), str(kid), now)
 
 
 def _box_of(claims: dict[str, Any], kid: str, now: float) -> Box:
     if claims.get("aud") != AUDIENCE:
-        raise BoxTokenError("the token is for another audience")
+        raise BoxTokenError("the token is for another audience", "wrong_audience")
     issued, expires = claims.get("iat"), claims.get("exp")
     if type(issued) is not int or type(expires) is not int:
         raise BoxTokenError("the token has no valid times")
     if not 0 < expires - issued <= MAX_LIFE_SECONDS:
-        raise BoxTokenError("the token's life is too long")
+        raise BoxTokenError("the token's life is too long", "too_long_lived")
     if issued > now + CLOCK_SKEW_SECONDS:
-        raise BoxTokenError("the token is not valid yet")
+        raise BoxTokenError("the token is not valid yet", "not_yet_valid")
     if expires <= now:
-        raise BoxTokenError("the token has expired")
+        raise BoxTokenError("the token has expired", "expired")
     names = [claims.get(name) for name in ("org", "sub", "lid")]
     if not all(isinstance(name, str) and _ID.fullmatch(name) for name in names):
         raise BoxTokenError("the token names no valid org, box and lifecycle")

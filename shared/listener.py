@@ -10,12 +10,16 @@ import asyncio
 import contextlib
 import errno
 import socket
+import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
 if TYPE_CHECKING:
+    import ssl
+
     from starlette.types import ASGIApp
 
 LISTEN_BACKLOG: Final = 4096
@@ -71,6 +75,41 @@ def bind(host: str, port: int, *, option: str) -> socket.socket:
     return listener
 
 
+def bind_unix(path: str, permissions: int, *, option: str) -> socket.socket:
+    """Listen on a unix socket; the file of a process that is gone is replaced.
+
+    Raises:
+        ListenError: another process listens there, or the file cannot be made.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_dead_socket(path)
+        # A socket's file has the rights of the umask for a moment; nobody can connect before `listen`.
+        listener.bind(path)
+        Path(path).chmod(permissions)
+        listener.listen(LISTEN_BACKLOG)
+    except OSError as error:
+        listener.close()
+        why = "another process listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise ListenError(
+            f"Cannot listen on the socket {path} ({why}). Choose another with {option}."
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_dead_socket(path: str) -> None:
+    """Remove a socket that nobody listens on; anything else stays, and binding says so."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        try:
+            trial.connect(path)
+        except ConnectionRefusedError:
+            if stat.S_ISSOCK(Path(path).lstat().st_mode):
+                Path(path).unlink()
+        except OSError:
+            pass
+
+
 def _explain(error: OSError, host: str, port: int, option: str) -> str:
     match error.errno:
         case errno.EADDRINUSE:
@@ -101,11 +140,12 @@ async def serve(
     http: ProtocolFactory | str = "httptools",
     grace_seconds: int = 10,
     keep_alive_seconds: int = 75,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
 
     `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
-    `started` is called once, when connections are accepted.
+    `started` is called once, when connections are accepted. With `tls`, connections are TLS by that context.
 
     Raises:
         ListenError: the application's lifespan failed; uvicorn has logged how.
@@ -124,6 +164,8 @@ async def serve(
         timeout_graceful_shutdown=grace_seconds,
         **options,
     )
+    config.load()
+    config.ssl = tls
     server = _QuietServer(config, stop)
     watcher = asyncio.gather(_announce(server, started), _stop_when(server, stop))
     try:

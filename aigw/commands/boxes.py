@@ -1,4 +1,4 @@
-"""`aigw box-token`: the identity of a box, for curl and for a trusted proxy."""
+"""`aigw node-key` and `aigw box-token`: the signing key of a node, and the identity of a box for curl."""
 
 from __future__ import annotations
 
@@ -10,6 +10,30 @@ import typer
 from aigw.failures import UserError
 
 commands = typer.Typer()
+node_key = typer.Typer(help="Look after a node's signing key.", no_args_is_help=True)
+commands.add_typer(node_key, name="node-key")
+
+_ABOUT_NEW_KEY = "Make a node key here instead, and print its public half: as node-key new does."
+
+
+@node_key.command("new")
+def node_key_new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, with mode 0600.")],
+) -> None:
+    """Make a node's signing key, and print its public half as PUT /api/v1/nodes/{node} takes it."""
+    from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
+
+    typer.echo(NodeKey.create(file).public_text)
+
+
+@node_key.command("show")
+def node_key_show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key.")],
+) -> None:
+    """Print the public half of a node's signing key."""
+    from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
+
+    typer.echo(NodeKey.read(file).public_text)
 
 
 @commands.command("box-token")
@@ -23,10 +47,10 @@ def box_token(
     life_seconds: Annotated[int, typer.Option(help="How long the token is valid, at most 300.")] = 300,
     new_key_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Make a node key here instead, and print its public half."),
+        typer.Option(metavar="FILE", help=_ABOUT_NEW_KEY),
     ] = None,
 ) -> None:
-    """Print a token that proves which box is calling, for the X-Run9-Box-Token header."""
+    """Print a token that proves which box is calling, for X-Run9-Box-Token or a preface."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
     from shared.clock import unix_now  # noqa: PLC0415  # same
 

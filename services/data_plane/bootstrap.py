@@ -1,4 +1,4 @@
-"""Builds a data plane from its settings and runs it: two listeners, the config sync, the access log.
+"""Builds a data plane from its settings and runs it: its listeners, the config sync, the access log.
 
 The only place that knows every part. Nothing is opened before `run`, and all of it is closed when that ends.
 """
@@ -21,11 +21,12 @@ from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import Books
 from services.data_plane.account.key_verdicts import KeyVerdicts
 from services.data_plane.account.last_errors import LastErrors
-from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.box_app.app import BoxAppParts, box_app
-from services.data_plane.identity.header import HeaderIdentity
-from services.data_plane.identity.static import StaticIdentity
+from services.data_plane.box_listeners import BoxListeners, box_tls
+from services.data_plane.gauges import count_warm_connections, watched_metrics
+from services.data_plane.identity.refusals import IdentityRefusals
+from services.data_plane.identity.token_verifier import TokenVerifier
 from services.data_plane.relay.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
@@ -53,9 +54,8 @@ from shared.vault_target import is_vault_url, parse_vault_url
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from services.data_plane.account.metrics import Metrics
     from services.data_plane.relay.egress import Egress
-    from services.data_plane.relay.ports import Identity
-    from services.data_plane.relay.warm import Warmer
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
     from services.data_plane.table.secrets import SecretReader
@@ -71,7 +71,7 @@ class _Parts:
     loader: SecretLoader
     table: ConfigTable
     sync: ConfigSync
-    identity: Identity
+    boxes: BoxListeners
     metrics: Metrics
     last_errors: LastErrors
     key_verdicts: KeyVerdicts
@@ -80,7 +80,11 @@ class _Parts:
 
 
 class DataPlane:
-    """One data-plane process. `box_port` and `admin_port` are known once `started` was called."""
+    """One data-plane process.
+
+    `box_port` (of the first box listener on an address; else 0) and `admin_port` are known once `started` was
+    called.
+    """
 
     def __init__(self, settings: DataPlaneSettings, parts: _Parts) -> None:
         self._settings = settings
@@ -108,21 +112,21 @@ class DataPlane:
         return self._parts.sync.loaded
 
     async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then drain. `started` is called when both listeners accept connections.
+        """Serve until `stop` is set, then drain. `started` is called when all listeners accept connections.
 
         Raises:
             ListenError: a port cannot be had.
         """
         settings = self._settings
         with contextlib.ExitStack() as sockets:
-            box_socket = _bound(sockets, settings.box_host, settings.box_port, "AIGW_BOX_PORT")
+            self._parts.boxes.open(sockets)
             admin_socket = _bound(sockets, settings.admin_host, settings.admin_port, "AIGW_ADMIN_PORT")
-            self.box_port, self.admin_port = port_of(box_socket), port_of(admin_socket)
+            self.box_port, self.admin_port = next(iter(self._parts.boxes.ports), 0), port_of(admin_socket)
             relay = self._make_relay()
             tasks = TaskSet()
             try:
                 self._start_background(tasks)
-                await self._serve(relay, box_socket, admin_socket, started, stop)
+                await self._serve(relay, admin_socket, started, stop)
             finally:
                 await relay.aclose()
                 await tasks.aclose()
@@ -136,14 +140,17 @@ class DataPlane:
             limits=settings.relay_limits(),
             egress=parts.way_out.egress,
             allow_plain_http=settings.allow_plain_http_endpoints,
-            box_authorities=settings.authorities(self.box_port),
+            box_authorities=settings.authorities(parts.boxes.ports),
             tls_context=parts.way_out.tls,
             clock=unix_now,
             usage_tap=settings.usage_tap,
         )
         parts.table.subscribe(relay.config_changed)
+        parts.table.subscribe_to_lost_keys(
+            lambda kids: relay.revoke(lambda box: box.kid in kids, "its node's key was removed")
+        )
         parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)
-        _count_warm_connections(parts.metrics, relay.warmer)
+        count_warm_connections(parts.metrics, relay.warmer)
         return relay
 
     def _start_background(self, tasks: TaskSet) -> None:
@@ -156,28 +163,29 @@ class DataPlane:
     async def _serve(
         self,
         relay: Relay,
-        box_socket: socket.socket,
         admin_socket: socket.socket,
         started: Callable[[], None],
         stop: asyncio.Event,
     ) -> None:
-        """Run both listeners; drain boxes first, so that the operator can watch it."""
+        """Run all listeners; drain boxes first, so that the operator can watch it."""
         stop_box, stop_admin = asyncio.Event(), asyncio.Event()
-        both = _Countdown(2, started)
+        all_started = _Countdown(len(self._parts.boxes) + 1, started)
         listeners = TaskSet()
         box = listeners.start(
-            serve(
+            self._parts.boxes.serve(
+                relay,
                 self._box_app(),
-                box_socket,
                 stop=stop_box,
-                started=both.step,
-                http=relay.protocol_factory(self._parts.identity),
+                started=all_started.step,
+                ready=self._is_ready,
                 grace_seconds=self._settings.drain_seconds,
             ),
-            "box listener",
+            "box listeners",
         )
         admin = listeners.start(
-            serve(self._admin_app(), admin_socket, stop=stop_admin, started=both.step, grace_seconds=1),
+            serve(
+                self._admin_app(), admin_socket, stop=stop_admin, started=all_started.step, grace_seconds=1
+            ),
             "admin listener",
         )
         stopped = listeners.start(stop.wait(), "stop")
@@ -198,7 +206,7 @@ class DataPlane:
             BoxAppParts(
                 table=parts.table,
                 last_error=parts.last_errors.of,
-                authorities=self._settings.authorities(self.box_port),
+                authorities=self._settings.authorities(parts.boxes.ports),
             )
         )
 
@@ -258,15 +266,15 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
     snapshots, bus = _feed(settings, stream)
     poll = settings.snapshot_poll_seconds
     times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
-    access_log = _access_log(settings)
+    access_log, refusals = _access_log(settings), IdentityRefusals()
     return _Parts(
         snapshots=snapshots,
         bus=bus,
         loader=loader,
         table=table,
         sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times),
-        identity=_identity(settings, table),
-        metrics=_metrics(table, access_log),
+        boxes=_boxes(settings, table, refusals),
+        metrics=watched_metrics(table, access_log, refusals),
         last_errors=LastErrors(),
         key_verdicts=KeyVerdicts(),
         access_log=access_log,
@@ -306,14 +314,17 @@ def _feed(settings: DataPlaneSettings, stream: MemoryStream | None) -> tuple[Sna
     return snapshots, RedisBusReader(reading, monotonic=time.monotonic)
 
 
-def _identity(settings: DataPlaneSettings, table: ConfigTable) -> Identity:
-    match settings.identity_mode:
-        case "static":
-            return StaticIdentity(settings.static_org)
-        case "header":
-            return HeaderIdentity(
-                lambda: table.node_keys, configured=lambda: table.position is not None, clock=unix_now
-            )
+def _boxes(settings: DataPlaneSettings, table: ConfigTable, refusals: IdentityRefusals) -> BoxListeners:
+    verifier = TokenVerifier(
+        lambda: table.node_keys,
+        configured=lambda: table.position is not None,
+        clock=unix_now,
+        refusals=refusals,
+    )
+    certificate, key = settings.box_tls_certificate_file, settings.box_tls_key_file
+    tls = box_tls(certificate, key, settings.box_tls_client_ca_file) if certificate and key else None
+    listeners = [(listener, settings.box_option) for listener in settings.listeners()]
+    return BoxListeners(listeners, verifier, settings.static_org, tls)
 
 
 def _access_log(settings: DataPlaneSettings) -> AccessLog | None:
@@ -324,47 +335,6 @@ def _access_log(settings: DataPlaneSettings) -> AccessLog | None:
             return AccessLog(sys.stdout)
         case "stderr":
             return AccessLog(sys.stderr)
-
-
-def _metrics(table: ConfigTable, access_log: AccessLog | None) -> Metrics:
-    metrics = Metrics()
-    metrics.watch(
-        "aigw_config_revision",
-        "Revision of the configuration in use; 0 before the first.",
-        lambda: table.position.revision if table.position else 0,
-    )
-    metrics.watch(
-        "aigw_config_age_seconds", "Since the control plane was last heard of.", lambda: table.age_seconds
-    )
-    metrics.watch(
-        "aigw_config_stale",
-        "1 when that is longer than 60 s ago: time for an alarm.",
-        lambda: float(table.is_stale),
-    )
-    metrics.watch("aigw_secret_nacks", "Pinned secrets that are not in use.", lambda: len(table.nacks))
-    if access_log is not None:
-        metrics.watch_count(
-            "aigw_dropped_log_lines", "Access log lines given up.", lambda: access_log.dropped_lines
-        )
-    return metrics
-
-
-def _count_warm_connections(metrics: Metrics, warmer: Warmer) -> None:
-    metrics.watch_count(
-        "aigw_warm_connections_opened",
-        "Connections to providers opened ahead of a request.",
-        lambda: warmer.opened,
-    )
-    metrics.watch_count(
-        "aigw_warm_connections_used",
-        "Those of them that have carried a request; counted at their end.",
-        lambda: warmer.used,
-    )
-    metrics.watch_count(
-        "aigw_warm_connections_failed",
-        "Connections that could not be opened ahead.",
-        lambda: warmer.failed,
-    )
 
 
 def _way_out(settings: DataPlaneSettings) -> WayOut:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.identity.box_listener import BoxListener, IdentityMode, parse_box_listener
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
 from shared.egress_settings import EgressSettings
 from shared.secret import Secret
 from shared.settings_base import Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LIMITS: Final = RelayLimits()
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
@@ -55,10 +59,25 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         description="Where changes are heard: redis://… and its kin, or memory:// (same process only).",
     )
 
-    identity_mode: Literal["static", "header"] = Field(
+    identity_mode: IdentityMode = Field(
         "header",
-        description="How a box is told: by its token in X-Run9-Box-Token, or static (every caller is one "
-        "org; refused in production).",
+        description="How a box is told: by the signed preface of its connection (proxy-tlv), by its token in "
+        "X-Run9-Box-Token (header), or not at all (static: every caller is one org; refused in production).",
+    )
+    box_listeners: Texts = Field(
+        (),
+        description="Several listeners for boxes, or one that is no plain TCP, as MODE+TRANSPORT://…: "
+        "proxy-tlv+tls://0.0.0.0:1001, header+tcp://127.0.0.1:1000, proxy-tlv+unix:///run/aigw/boxes.sock?mode="
+        "0660. In place of AIGW_IDENTITY_MODE, AIGW_BOX_HOST and AIGW_BOX_PORT.",
+    )
+    box_tls_certificate_file: Path | None = Field(
+        None, description="The certificate chain (PEM) of box listeners with the transport tls."
+    )
+    box_tls_key_file: Path | None = Field(None, description="Its private key (PEM).")
+    box_tls_client_ca_file: Path | None = Field(
+        None,
+        description="Authorities (PEM) of which a client of those listeners must show a certificate; none: "
+        "no certificate is asked for.",
     )
     static_org: str = Field("", description="The org of every caller in static mode.")
     box_authorities: Texts = Field(
@@ -94,6 +113,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         description="Whether the token counts in providers' answers are read, for metrics and access log.",
     )
 
+    preface_seconds: PositiveSeconds = _LIMITS.preface_seconds
     head_seconds: PositiveSeconds = _LIMITS.head_seconds
     body_progress_seconds: PositiveSeconds = _LIMITS.body_progress_seconds
     write_stall_seconds: PositiveSeconds = _LIMITS.write_stall_seconds
@@ -118,11 +138,13 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     warm_upstreams_per_endpoint: int = Field(_LIMITS.warm_upstreams_per_endpoint, ge=0)
     warm_upstream_seconds: PositiveSeconds = _LIMITS.warm_upstream_seconds
 
-    @field_validator("identity_mode", mode="before")
+    @field_validator("box_listeners")
     @classmethod
-    def _explain_proxy_tlv(cls, value: Any) -> Any:
-        if value == "proxy-tlv":
-            raise ValueError("proxy-tlv is not built yet; use header behind a trusted proxy")
+    def _check_box_listeners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        listeners = [parse_box_listener(text) for text in value]
+        addresses = [(one.host, one.port, one.path) for one in listeners if one.port or one.path]
+        if len(set(addresses)) < len(addresses):
+            raise ValueError("two box listeners have the same address")
         return value
 
     @model_validator(mode="after")
@@ -133,15 +155,39 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
 
     @model_validator(mode="after")
     def _check_identity(self) -> Self:
-        if self.identity_mode == "static":
+        one_listener = {"identity_mode", "box_host", "box_port"} & self.model_fields_set
+        if self.box_listeners and one_listener:
+            raise ValueError(f"box_listeners says it all; take {', '.join(sorted(one_listener))} away")
+        if any(listener.mode == "static" for listener in self.listeners()):
             if self.environment == "production":
                 raise ValueError(
                     "identity_mode static gives every caller the same org, so it is refused in production; "
-                    "use header, or set environment to development"
+                    "use proxy-tlv or header, or set environment to development"
                 )
             if not self.static_org:
                 raise ValueError("identity_mode static needs static_org")
         return self
+
+    @model_validator(mode="after")
+    def _check_box_tls(self) -> Self:
+        with_tls = any(listener.transport == "tls" for listener in self.listeners())
+        files = (self.box_tls_certificate_file, self.box_tls_key_file)
+        if with_tls and None in files:
+            raise ValueError("a box listener with tls needs box_tls_certificate_file and box_tls_key_file")
+        if not with_tls and any((*files, self.box_tls_client_ca_file)):
+            raise ValueError("the box_tls files are for box_listeners with tls, and there is none")
+        return self
+
+    def listeners(self) -> tuple[BoxListener, ...]:
+        """Give the listeners for boxes."""
+        if self.box_listeners:
+            return tuple(map(parse_box_listener, self.box_listeners))
+        return (BoxListener(self.identity_mode, "tcp", self.box_host, self.box_port),)
+
+    @property
+    def box_option(self) -> str:
+        """The variable by which an operator moves a box listener."""
+        return "AIGW_BOX_LISTENERS" if self.box_listeners else "AIGW_BOX_PORT"
 
     @property
     def secret_folder(self) -> Path:
@@ -156,11 +202,8 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         """Give the judge of endpoint addresses with the operator's exceptions."""
         return AddressPolicy.of(self.endpoint_address_exceptions)
 
-    def authorities(self, box_port: int) -> frozenset[bytes]:
-        """Give the `Host` values that the box listener on `box_port` answers to, lower case."""
-        names = self.box_authorities or (
-            GUEST_AUTHORITY,
-            f"127.0.0.1:{box_port}",
-            f"localhost:{box_port}",
-        )
+    def authorities(self, box_ports: Iterable[int]) -> frozenset[bytes]:
+        """Give the `Host` values that the box listeners on `box_ports` answer to, lower case."""
+        loopback = [f"{name}:{port}" for port in box_ports for name in ("127.0.0.1", "localhost")]
+        names = self.box_authorities or (GUEST_AUTHORITY, *loopback)
         return frozenset(name.lower().encode("ascii") for name in names)

@@ -8,7 +8,7 @@ box or anything else that callers choose freely.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -108,6 +108,7 @@ class Metrics:
         self._providers: dict[str, _ByProvider] = {}
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._counters: list[tuple[str, str, Callable[[], float]]] = []
+        self._labelled: list[tuple[str, str, str, Callable[[], Mapping[str, int]]]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -160,6 +161,12 @@ class Metrics:
         """Have a counter that somebody else keeps read at every scrape."""
         self._counters.append((name, help_text, read))
 
+    def watch_counts(
+        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Have counters that somebody else keeps read at every scrape, by the values of one label."""
+        self._labelled.append((name, help_text, label, read))
+
     def exposition(self) -> bytes:
         """Write everything in the Prometheus text format, whose type is `CONTENT_TYPE_LATEST`."""
         return generate_latest(self._registry)
@@ -172,6 +179,11 @@ class Metrics:
             yield GaugeMetricFamily(name, help_text, value=read())
         for name, help_text, read in self._counters:
             yield CounterMetricFamily(name, help_text, value=read())
+        for name, help_text, label, read_all in self._labelled:
+            family = CounterMetricFamily(name, help_text, labels=[label])
+            for value, count in list(read_all().items()):
+                family.add_metric([value], count)
+            yield family
 
     def _exchange_family(self) -> Metric:
         family = CounterMetricFamily(

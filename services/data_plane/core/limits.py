@@ -19,6 +19,7 @@ class RelayLimits:
     """What one exchange, one box, one org and the pool may use.
 
     Attributes:
+        preface_seconds: from a connection's beginning to the end of its preface, on proxy-tlv listeners.
         head_seconds: from a request's first byte to the end of its head.
         body_progress_seconds: longest pause between two pieces of a request body.
         write_stall_seconds: longest time that either side may refuse to take bytes.
@@ -40,6 +41,7 @@ class RelayLimits:
         warm_upstream_seconds: how long after its last request an (org, endpoint) is kept warm.
     """
 
+    preface_seconds: float = 5
     head_seconds: float = 10
     body_progress_seconds: float = 30
     write_stall_seconds: float = 60

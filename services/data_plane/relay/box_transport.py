@@ -156,10 +156,11 @@ class BoxTransport:
     def close_writing(self) -> None:
         """Say that nothing more will be written, and go on reading (RFC 9112 §9.6).
 
-        Closing while the box still sends would reset the connection and take the answer away from it.
+        Closing while the box still sends would reset the connection and take the answer away from it. A TLS
+        connection cannot be half closed: its peer learns the answer's end by its length.
         """
         self._batch.flush()
-        if not self._transport.is_closing():
+        if not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 
     def reset_once_drained(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What the relay asks of the rest of the data plane: four small interfaces, given to it at start."""
+"""What the relay asks of the rest of the data plane: a few small interfaces, given to it at start."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from services.data_plane.core.caller import Unidentified
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
+    from services.data_plane.core.caller import IdentityFault
     from services.data_plane.core.integration import CompiledIntegration, NotReady
     from services.data_plane.core.usage.tap import Tapped
     from shared.box_token import Box
     from shared.providers import ProviderName
 
-__all__ = ["Account", "Identity", "Table", "Unidentified"]
+__all__ = ["Account", "Identity", "PrefaceDoor", "ProvenIdentity", "Table", "Unidentified"]
 
 
 class Identity(Protocol):
@@ -24,6 +25,31 @@ class Identity(Protocol):
 
         Pure and quick; raises `Unidentified`.
         """
+        ...
+
+
+class ProvenIdentity(Identity, Protocol):
+    """The identity of a connection that has proved its box."""
+
+    @property
+    def box(self) -> Box:
+        """The box."""
+        ...
+
+
+class PrefaceDoor(Protocol):
+    """What judges the prefaces of connections, on a listener that expects them."""
+
+    def prove(self, token: bytes) -> ProvenIdentity:
+        """Verify a preface's token, once for all requests of its connection; raises `Unidentified`."""
+        ...
+
+    def unproven(self, why: Unidentified) -> Identity:
+        """Give the identity of a connection whose token was refused: each of its requests is told why."""
+        ...
+
+    def refuse(self, detail: str, fault: IdentityFault) -> Unidentified:
+        """Count a connection that brought no token, and say why it is refused."""
         ...
 
 

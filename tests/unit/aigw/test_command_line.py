@@ -108,8 +108,12 @@ def test_a_missing_setting_file_is_one_line() -> None:
 
 def test_a_node_key_is_made_and_its_tokens_verify(tmp_path: Path) -> None:
     key_file = tmp_path / "node.pem"
-    made = aigw("box-token", "--new-key-file", str(key_file))
+    made = aigw("node-key", "new", str(key_file))
     assert made.returncode == 0, made.stderr
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert aigw("node-key", "show", str(key_file)).stdout == made.stdout
+    assert aigw("node-key", "new", str(key_file)).returncode == 2, "no key is written over another"
+    assert aigw("box-token", "--new-key-file", str(tmp_path / "other.pem")).returncode == 0
     public = read_public_key(made.stdout.strip())
     options = ("--key-file", str(key_file), "--kid", "k", "--org", "acme", "--box", "b", "--lifecycle", "3")
     token = aigw("box-token", *options, "--life-seconds", "30").stdout.strip()

@@ -100,7 +100,7 @@ class Bench:
     def settings(self, control_plane_port: int, **changes: object) -> DataPlaneSettings:
         values = {
             "environment": "development",
-            "box_port": 0,
+            **({} if "box_listeners" in changes else {"box_port": 0}),
             "admin_port": 0,
             "drain_seconds": 5,
             "control_plane_internal_url": f"http://127.0.0.1:{control_plane_port}",

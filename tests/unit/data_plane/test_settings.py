@@ -57,9 +57,46 @@ def test_a_static_identity_needs_its_org() -> None:
     assert development(identity_mode="static", static_org="acme").static_org == "acme"
 
 
-def test_the_proxy_identity_that_is_not_there_says_so() -> None:
-    with pytest.raises(ValidationError, match="proxy-tlv is not built yet"):
-        development(identity_mode="proxy-tlv")
+TLS = "proxy-tlv+tls://0.0.0.0:1001"
+FILES = {"box_tls_certificate_file": "/c.pem", "box_tls_key_file": "/k.pem"}
+
+
+def test_without_box_listeners_there_is_one_of_the_mode_on_the_box_port() -> None:
+    settings = development(identity_mode="proxy-tlv", box_port=7)
+    assert [str(one) for one in settings.listeners()] == ["proxy-tlv+tcp://127.0.0.1:7"]
+    assert settings.box_option == "AIGW_BOX_PORT"
+
+
+def test_several_listeners_have_a_mode_each() -> None:
+    several = "proxy-tlv+unix:///run/boxes.sock, header+tcp://127.0.0.1:1000"
+    settings = development(box_listeners=several)
+    assert [one.mode for one in settings.listeners()] == ["proxy-tlv", "header"]
+    assert settings.box_option == "AIGW_BOX_LISTENERS"
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"box_listeners": TLS}, "needs box_tls_certificate_file and box_tls_key_file"),
+        ({"box_listeners": TLS, "box_tls_key_file": "/k.pem"}, "needs box_tls_certificate_file"),
+        (FILES, "there is none"),
+        ({"box_tls_client_ca_file": "/ca.pem"}, "there is none"),
+        ({"box_listeners": TLS, **FILES, "box_port": 1}, "take box_port away"),
+        ({"box_listeners": TLS, **FILES, "identity_mode": "header"}, "take identity_mode away"),
+        ({"box_listeners": "header+tcp://a:1,proxy-tlv+tcp://a:1"}, "the same address"),
+        ({"box_listeners": "guess+tcp://a:1"}, "MODE"),
+        ({"box_listeners": "static+tcp://a:1"}, "needs static_org"),
+        ({"identity_mode": "guess"}, "proxy-tlv"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_with_the_reason(values: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        development(**values)
+
+
+def test_no_static_listener_starts_in_production() -> None:
+    with pytest.raises(ValidationError, match="refused in production"):
+        DataPlaneSettings(box_listeners=("static+tcp://127.0.0.1:1000",), static_org="acme")
 
 
 @pytest.mark.parametrize("url", ["consul://v/kv", "local://folder", "local:relative", "/folder", ""])
@@ -81,11 +118,11 @@ def test_plain_http_endpoints_are_refused_in_production() -> None:
 
 
 def test_boxes_may_use_the_guest_address_and_loopback() -> None:
-    assert development().authorities(4321) == {b"10.0.2.2:1000", b"127.0.0.1:4321", b"localhost:4321"}
+    assert development().authorities([4321]) == {b"10.0.2.2:1000", b"127.0.0.1:4321", b"localhost:4321"}
 
 
 def test_configured_authorities_replace_the_default_ones() -> None:
-    assert development(box_authorities="AI.example:80").authorities(4321) == {b"ai.example:80"}
+    assert development(box_authorities="AI.example:80").authorities([4321]) == {b"ai.example:80"}
 
 
 def test_the_internal_token_comes_from_a_file_and_is_never_shown(

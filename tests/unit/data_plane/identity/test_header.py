@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from services.data_plane.core.caller import NotYetVerifiable, Unidentified
 from services.data_plane.identity.header import HeaderIdentity
+from services.data_plane.identity.refusals import IdentityRefusals
+from services.data_plane.identity.token_verifier import TokenVerifier
 from shared.box_token import AUDIENCE, TOKEN_TYPE, mint
 
 NOW = 1_800_000_000.0
@@ -30,12 +32,14 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.keys: dict[str, Ed25519PublicKey] = {"kid-1": self.node.public_key()}
-        self.identity = HeaderIdentity(
+        self.refusals = IdentityRefusals()
+        verifier = TokenVerifier(
             lambda: self.keys,
             configured=lambda: self.configured,
             clock=lambda: self.now,
-            max_tokens=self.max_tokens,
+            refusals=self.refusals,
         )
+        self.identity = HeaderIdentity(verifier, max_tokens=self.max_tokens)
 
     def token(self, org: str = "acme", life_seconds: int = 300) -> bytes:
         made = mint(

@@ -1,0 +1,138 @@
+"""The listeners for boxes: opened together, each with its own identity mode, served and drained together."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from services.data_plane.identity.header import HeaderIdentity
+from services.data_plane.identity.proxy_tlv import PrefaceIdentity
+from services.data_plane.identity.static import StaticIdentity
+from services.data_plane.relay.preface_connection import preface_protocol_factory
+from shared.listener import ListenError, bind, bind_unix, port_of, serve
+from shared.tasks import TaskSet
+
+if TYPE_CHECKING:
+    import asyncio
+    import contextlib
+    import socket
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+    from services.data_plane.identity.box_listener import BoxListener
+    from services.data_plane.identity.token_verifier import TokenVerifier
+    from services.data_plane.relay.relay import Relay
+    from shared.listener import ProtocolFactory
+
+
+class BoxListeners:
+    """All listeners for boxes of one process.
+
+    Args:
+        listeners: what to open, with the setting that each comes from.
+        verifier: judges box tokens.
+        static_org: the org of every caller in static mode.
+        tls: for listeners with the transport `tls`.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[tuple[BoxListener, str]],
+        verifier: TokenVerifier,
+        static_org: str,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._listeners = listeners
+        self._verifier = verifier
+        self._header = HeaderIdentity(verifier)
+        self._static_org = static_org
+        self._tls = tls
+        self._sockets: list[socket.socket] = []
+
+    def __len__(self) -> int:
+        return len(self._listeners)
+
+    def open(self, stack: contextlib.ExitStack) -> None:
+        """Open every socket, to be closed by `stack`; raises `ListenError`."""
+        for listener, option in self._listeners:
+            opened = (
+                bind_unix(listener.path, listener.permissions, option=option)
+                if listener.transport == "unix"
+                else bind(listener.host, listener.port, option=option)
+            )
+            stack.callback(opened.close)
+            self._sockets.append(opened)
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports of those on addresses, once they are open."""
+        pairs = zip(self._listeners, self._sockets, strict=False)
+        return [port_of(opened) for (listener, _), opened in pairs if listener.transport != "unix"]
+
+    async def serve(
+        self,
+        relay: Relay,
+        app: FastAPI,
+        *,
+        stop: asyncio.Event,
+        started: Callable[[], None],
+        ready: Callable[[], bool],
+        grace_seconds: int,
+    ) -> None:
+        """Serve all until `stop` is set, then drain; `started` is called by each. Raises `ListenError`."""
+        tasks = TaskSet()
+        try:
+            serving = [
+                tasks.start(
+                    serve(
+                        app,
+                        opened,
+                        stop=stop,
+                        started=started,
+                        http=self._protocol_factory(listener, relay, ready),
+                        grace_seconds=grace_seconds,
+                        tls=self._tls if listener.transport == "tls" else None,
+                    ),
+                    f"box listener {listener}",
+                )
+                for (listener, _), opened in zip(self._listeners, self._sockets, strict=True)
+            ]
+            for one in serving:
+                await one
+        finally:
+            await tasks.aclose()
+
+    def _protocol_factory(
+        self, listener: BoxListener, relay: Relay, ready: Callable[[], bool]
+    ) -> ProtocolFactory:
+        match listener.mode:
+            case "static":
+                return relay.protocol_factory(StaticIdentity(self._static_org))
+            case "header":
+                return relay.protocol_factory(self._header)
+            case "proxy-tlv":
+                return preface_protocol_factory(relay, PrefaceIdentity(self._verifier), ready)
+
+
+def box_tls(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> ssl.SSLContext:
+    """Give the TLS of box listeners; with authorities, a client must show a certificate of theirs.
+
+    Raises:
+        ListenError: a file cannot be read or used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate_file, key_file)
+    except OSError as error:  # `ssl.SSLError` is one
+        names = "AIGW_BOX_TLS_CERTIFICATE_FILE and AIGW_BOX_TLS_KEY_FILE"
+        raise ListenError(f"{names} cannot be used ({error.strerror}).") from None
+    if client_ca_file is not None:
+        try:
+            context.load_verify_locations(client_ca_file)
+        except OSError as error:
+            raise ListenError(f"AIGW_BOX_TLS_CLIENT_CA_FILE cannot be used ({error.strerror}).") from None
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
