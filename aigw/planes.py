@@ -57,6 +57,12 @@ def schema_of_database() -> tuple[str | None, str | None]:
         return migrate.current(database), migrate.newest()
 
 
+def schema_can_be_served() -> bool:
+    """Whether a control plane of this release starts on the database as it is; raises `UserError`."""
+    with _opened_database() as database:
+        return migrate.is_current(database)
+
+
 def begin_epoch() -> str:
     """Say that the database was restored; give its new epoch. Raises `UserError`."""
     with _opened_database() as database, changing(database) as session:

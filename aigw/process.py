@@ -24,12 +24,28 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run_until_signalled(main: Main) -> None:
-    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second one ends the process at once."""
+    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second one ends the process at once.
+
+    A `main` that ended well ends the process: this function then does not return.
+    """
     log_to_stderr()
     raise_descriptor_limit()
     forbid_core_dumps()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_with_signals(main))
+        _leave()
+
+
+def _leave() -> None:
+    """End the process, now that `main` has closed every part, without a wait for threads.
+
+    The interpreter, the loop and libuv each join their threads at the end. A thread in `getaddrinfo` cannot
+    be stopped: a name server that does not answer holds the process beyond the grace of an orchestrator.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def settle_memory() -> None:

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "AIGW_"
 MAX_SECRET_FILE_BYTES: Final = 64 * 1024
+_SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
+"""How the values begin that Kubernetes derives from Services. No setting has such a value."""
 
 
 def _split_at_commas(value: Any) -> Any:
@@ -76,6 +78,17 @@ class GatewaySettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _explain_service_links(cls, value: Any) -> Any:
+        """Refuse what Kubernetes puts into pods beside a Service whose name begins like a setting."""
+        if isinstance(value, str) and value.startswith(_SERVICE_LINKS):
+            raise ValueError(
+                "Kubernetes set this variable to the address of a Service with the same name; set "
+                "enableServiceLinks: false in the pod, or give the Service another name"
+            )
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -23,6 +23,8 @@ from shared.secret import Secret
 from shared.vault_target import VaultTarget
 
 CONNECT_SECONDS: Final = 3.0
+CLOSE_SECONDS: Final = 1.0
+"""How long a close waits for a renewal under way."""
 ANSWER_SECONDS: Final = 7.0
 MAX_CONNECTIONS: Final = 8
 MAX_CREDENTIAL_BYTES: Final = 16 * 1024
@@ -123,7 +125,7 @@ class VaultSession:
         """Stop keeping the token alive and let go of connections. The token runs out by itself."""
         self._closed.set()
         if self._keeper is not None:
-            self._keeper.join(CONNECT_SECONDS + ANSWER_SECONDS)
+            self._keeper.join(CLOSE_SECONDS)  # a daemon: the end of the process needs no more
         self._http.close()
 
     def _attempt(self, use: Callable[[Any], _Result], token: Secret | None) -> _Result:

@@ -29,13 +29,16 @@ def db_current() -> None:
 
 @commands.command("check")
 def db_check() -> None:
-    """Exit with 1 when the database is not at the newest schema."""
-    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+    """Exit with 1 when the database is older than the newest schema."""
+    from aigw.planes import schema_can_be_served, schema_of_database  # noqa: PLC0415  # by this command alone
 
     there, newest = schema_of_database()
-    if there != newest:
+    if not schema_can_be_served():
         typer.echo(f"The database is at {there or 'no schema'}, the newest is {newest}. Run: aigw db upgrade")
         raise typer.Exit(1)
+    if there != newest:
+        typer.echo(f"The database is at {there}, which is newer than this program's {newest}, and is served.")
+        return
     typer.echo(f"The database is at the newest schema, {newest}.")
 
 

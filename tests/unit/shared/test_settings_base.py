@@ -172,3 +172,16 @@ def test_unknown_names_reads_the_real_environment_when_given_none(monkeypatch: p
 )
 def test_the_source_of_a_setting_is_told(environ: dict[str, str], source: str) -> None:
     assert source_of("color", environ) == source
+
+
+@pytest.mark.parametrize("link", ["tcp://10.96.0.7:9900", "udp://10.96.0.7:53", "sctp://[fd00::7]:9900"])
+@pytest.mark.parametrize("name", ["count", "color", "api_token"])
+def test_what_kubernetes_derives_from_a_service_is_told_apart_from_a_wrong_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, link: str
+) -> None:
+    monkeypatch.setenv(f"AIGW_{name.upper()}", link)
+    with pytest.raises(ValidationError) as caught:
+        SampleSettings()
+    (fault,) = caught.value.errors(include_input=False)
+    assert fault["loc"] == (name,)
+    assert "enableServiceLinks: false" in fault["msg"]

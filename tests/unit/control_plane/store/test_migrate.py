@@ -93,3 +93,14 @@ def test_sqlite_runs_in_wal_mode_and_checks_foreign_keys(world: World) -> None:
     with sqlite3.connect(world.folder / "control-plane.db") as raw:
         assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     raw.close()
+
+
+def test_a_schema_of_a_later_release_is_left_alone_and_served(world: World) -> None:
+    """A rollback by one release finds it: migrations only add."""
+    with world.database.connection() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    before = world.snapshot()
+    migrate.upgrade(world.database)
+    assert migrate.is_current(world.database)
+    assert migrate.current(world.database) == "9999"
+    assert world.snapshot() == before
