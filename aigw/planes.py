@@ -117,7 +117,7 @@ async def run_data_plane(stop: asyncio.Event) -> None:
         settle_tables()
 
     def started() -> None:
-        sys.stderr.write(f"Data plane for boxes on port {plane.box_port}, admin on {plane.admin_port}\n")
+        sys.stderr.write(f"Data plane for boxes on {plane.box_addresses}; admin on port {plane.admin_port}\n")
         settle_memory()
         tasks.start(settle(), "settle tables")
 

@@ -28,14 +28,18 @@ _BUS: Final = "data plane: event bus"
 
 async def examine_data_plane(settings: DataPlaneSettings) -> list[Finding]:
     """Check everything that the settings name."""
-    box = Port(settings.box_host, settings.box_port, "AIGW_BOX_PORT")
+    boxes = [
+        Port(listener.host, listener.port, settings.box_option)
+        for listener in settings.listeners()
+        if listener.transport != "unix"
+    ]
     admin = Port(settings.admin_host, settings.admin_port, "AIGW_ADMIN_PORT")
     return [
         await _examine_snapshot(settings),
         *await _examine_secrets(settings),
         *await _examine_bus(settings),
         _examine_certificates(settings.upstream_ca_file),
-        *await examine_ports("data plane: ports", [box, admin], admin),
+        *await examine_ports("data plane: ports", [*boxes, admin], admin),
     ]
 
 

@@ -107,6 +107,11 @@ class DataPlane:
         return cls(settings, _build_parts(settings, stream))
 
     @property
+    def box_addresses(self) -> str:
+        """Where boxes are accepted, for people; ports are known once `started` was called."""
+        return str(self._parts.boxes)
+
+    @property
     def ready(self) -> asyncio.Event:
         """Set when the first snapshot is applied and its secrets were read, or 5 s have passed over them."""
         return self._parts.sync.loaded

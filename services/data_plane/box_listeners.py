@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.data_plane.identity.header import HeaderIdentity
@@ -53,6 +54,18 @@ class BoxListeners:
 
     def __len__(self) -> int:
         return len(self._listeners)
+
+    def __str__(self) -> str:
+        """Name every listener, with the port that it has got once it is open."""
+        ports = iter(self.ports)
+        return ", ".join(
+            str(
+                listener
+                if listener.transport == "unix"
+                else replace(listener, port=next(ports, listener.port))
+            )
+            for listener, _ in self._listeners
+        )
 
     def open(self, stack: contextlib.ExitStack) -> None:
         """Open every socket, to be closed by `stack`; raises `ListenError`."""
