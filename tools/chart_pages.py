@@ -15,6 +15,7 @@ import yaml
 
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
+from services.node_agent.settings import NodeAgentSettings
 
 CHART: Final = Path(__file__).resolve().parents[1] / "deploy" / "helm" / "ai-gateway"
 VALUES: Final = CHART / "values.yaml"
@@ -60,6 +61,7 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
     (r"^providers\.addressExceptions$|\.except$", _NETWORKS),
     (r"^providers\.egressProxy\.address$", {"type": "string", "pattern": r"^$|^\S+:[0-9]{1,5}$"}),
     (r"^migration\.mode$", {"enum": ["initContainer", "hook", "job", "none"]}),
+    (r"Folder$", {"type": "string", "pattern": "^/[^:]+$"}),
     (r"\.portalOrigin$|^dataPlane\.controlPlaneUrl$|\.dataPlaneAdminUrl$|prometheusAddress$",
      {"type": "string", "pattern": r"^$|^https?://[^\s]+$"}),
     (r"^controlPlane\.issuers$", {
@@ -78,7 +80,7 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
         },
     }),
     (r"^dataPlane\.kind$", {"enum": ["Deployment", "DaemonSet"]}),
-    (r"^dataPlane\.identity\.mode$", {"enum": ["header", "static"]}),
+    (r"^dataPlane\.identity\.mode$", {"enum": ["proxy-tlv", "header", "static"]}),
     (r"^dataPlane\.accessLog$", {"enum": ["stderr", "stdout", "off"]}),
     (r"internalTrafficPolicy$", {"enum": ["Cluster", "Local"]}),
     (r"\.service\.type$", {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}),
@@ -93,7 +95,7 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
     (r"^networkPolicy\.[a-z]+\.ports$", _PORTS),
     (r"^networkPolicy\.flavor$", {"enum": ["kubernetes", "cilium"]}),
     (r"\.port$|\.ports\.[a-z]+$", _PORT),
-    (r"(trustedProxies|authorities|hostnames|disabled)$", _TEXTS),
+    (r"(trustedProxies|authorities|hostnames|disabled|targets)$", _TEXTS),
     (r"^redis\.database$", {"type": "integer", "minimum": 0}),
     (r"interval$", {"type": "string", "pattern": "^[0-9]+(ms|s|m)$"}),
 )  # fmt: skip
@@ -142,10 +144,11 @@ def schema() -> str:
 
 
 def setting_names() -> dict[str, list[str]]:
-    """Give the names that `controlPlane.settings` and `dataPlane.settings` may have."""
+    """Give the names that the `settings` of each part may have."""
     return {
         "controlPlane.settings": sorted(name.upper() for name in ControlPlaneSettings.model_fields),
         "dataPlane.settings": sorted(name.upper() for name in DataPlaneSettings.model_fields),
+        "nodeAgent.settings": sorted(name.upper() for name in NodeAgentSettings.model_fields),
     }
 
 

@@ -8,7 +8,9 @@
 #   SETUP_AUTH_MOUNT  where that auth method is mounted        (default: its name)
 #   SETUP_TOKEN_TTL, SETUP_TOKEN_MAX_TTL             (default: 1h, 24h)
 #   SETUP_NAMESPACE   kubernetes: the pods' namespace          (default: aigw)
-#   SETUP_AUDIENCE    jwt: the audience of the tokens          (default: aigw)
+#   SETUP_AUDIENCE    jwt, kubernetes: the tokens' audience    (default: aigw; kubernetes: any)
+#   SETUP_ACCOUNTS    what stands before the plane's name in the service account (kubernetes) or subject (jwt), e.g.
+#                     `aigw-ai-gateway-`, or `system:serviceaccount:NAMESPACE:aigw-ai-gateway-`   (default: aigw-)
 #   SETUP_AUDIT_FILE  also write an audit log there            (default: no)
 #
 # It makes no secret ids: `vault write -f -field=secret_id auth/approle/role/aigw-data-plane/secret-id`.
@@ -60,12 +62,14 @@ enable_auth() {
 }
 
 write_role() { # plane
+  account=${SETUP_ACCOUNTS:-aigw-}$1
   set -- "aigw-$1" "token_policies=aigw-$1" "token_no_default_policy=false" "token_ttl=$ttl" "token_max_ttl=$max_ttl"
   case $auth in
     approle) set -- "$@" secret_id_ttl=0 ;;
     kubernetes)
-      set -- "$@" "bound_service_account_names=$1" "bound_service_account_namespaces=${SETUP_NAMESPACE:-aigw}" ;;
-    jwt) set -- "$@" role_type=jwt user_claim=sub "bound_audiences=${SETUP_AUDIENCE:-aigw}" "bound_subject=$1" ;;
+      set -- "$@" "bound_service_account_names=$account" "bound_service_account_namespaces=${SETUP_NAMESPACE:-aigw}"
+      [ -z "${SETUP_AUDIENCE:-}" ] || set -- "$@" "audience=$SETUP_AUDIENCE" ;;
+    jwt) set -- "$@" role_type=jwt user_claim=sub "bound_audiences=${SETUP_AUDIENCE:-aigw}" "bound_subject=$account" ;;
   esac
   role=$1
   shift

@@ -13,14 +13,29 @@ import yaml
 
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
+from services.node_agent.settings import NodeAgentSettings
+from shared.settings_base import GatewaySettings
 from tests.support.chart import NAMES, containers, environment, example, helm, of_kind, pods
 from tests.support.servers.tools import BUILT_TOOLS, find_program, missing
 from tools import chart_pages
 from tools.chart_examples import RENDERED, laid_out, render_example
 
-SECRET_WORDS = ("TOKEN", "PASSWORD", "CREDENTIAL", "FINGERPRINT_KEY", "CLIENT_SECRET", "DATABASE_URL")
-FOREIGN_NAMES = {"FORWARDED_ALLOW_IPS"}
-"""Variables of a library: uvicorn reads this one by itself."""
+SECRET_WORDS = (
+    "TOKEN",
+    "PASSWORD",
+    "CREDENTIAL",
+    "FINGERPRINT_KEY",
+    "CLIENT_SECRET",
+    "DATABASE_URL",
+    "NODE_KEY",
+)
+CLASSES: dict[str, type[GatewaySettings]] = {
+    "data-plane": DataPlaneSettings,
+    "node-agent": NodeAgentSettings,
+}
+"""By the name of a container; all others read the control plane's settings."""
+FOREIGN_NAMES = {"FORWARDED_ALLOW_IPS", "NODE_NAME"}
+"""The first is uvicorn's, the second stands in another variable's value."""
 FOREIGN_KINDS = {
     *("ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "HTTPRoute", "CiliumNetworkPolicy"),
 }
@@ -54,8 +69,10 @@ def test_kubernetes_knows_every_field(name: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_pod_passes_the_restricted_standard(name: str) -> None:
+def test_every_pod_passes_the_restricted_standard_except_the_agents(name: str) -> None:
     for where, pod in pods(example(name)):
+        if where.endswith("-node-agent"):
+            continue
         security = pod["securityContext"]
         assert security["runAsNonRoot"] is True, where
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, where
@@ -93,8 +110,7 @@ def test_every_container_asks_for_resources_and_is_bounded_in_memory(name: str) 
 def test_every_variable_is_a_setting_and_credentials_are_in_files(name: str) -> None:
     for where, pod in pods(example(name)):
         for container in containers(pod):
-            data = container.get("args") == ["data-plane"]
-            fields = (DataPlaneSettings if data else ControlPlaneSettings).model_fields
+            fields = CLASSES.get(container["name"], ControlPlaneSettings).model_fields
             for variable in set(environment(container)) - FOREIGN_NAMES:
                 setting = variable.removeprefix("AIGW_").removesuffix("_FILE").lower()
                 assert variable.startswith("AIGW_"), f"{where}: {variable}"
@@ -215,3 +231,15 @@ PAIRED = {
     "networkPolicy.providers.except",
 }
 """Values that the comment of their neighbour describes."""
+
+
+def test_the_agent_has_the_rights_that_it_needs_and_no_more() -> None:
+    ((_, pod),) = pods(example("node-agent"))
+    (container,) = pod["containers"]
+    assert pod["hostNetwork"] is True
+    assert not any(pod.get(right) for right in ("hostPID", "hostIPC"))
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    rights = container["securityContext"]["capabilities"]
+    assert rights["drop"] == ["ALL"]
+    assert set(rights["add"]) == {"SYS_ADMIN", "NET_BIND_SERVICE", "DAC_OVERRIDE", "FOWNER"}

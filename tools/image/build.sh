@@ -11,6 +11,8 @@ cd "$(dirname "$0")/../.."
 
 TOOLS=.tools/image
 BASE=docker.io/library/python:3.11.13-slim-bookworm # by the name that the Dockerfile asks for, made here
+BASE_PACKAGES=python3,python3-venv,python3-dev,ca-certificates
+BACKEND_PACKAGES=postgresql,redis-server,ca-certificates
 podman=(podman --runtime runc --cgroup-manager cgroupfs)
 # Limits that a root without CAP_SYS_RESOURCE can set.
 limits=(--ulimit nofile=10000:10000 --ulimit nproc=10000:10000)
@@ -26,10 +28,10 @@ is_current() { # image, stamp file, sum
 
 base() { # packages of Debian, by comma
   local sum stamp="$TOOLS/base.stamp" root
-  sum="$(made_from tools/image/build.sh)"
+  sum="$BASE_PACKAGES"
   is_current "$BASE" "$stamp" "$sum" && return
   root="$(mktemp -d)"
-  debootstrap --variant=minbase --include=python3,python3-venv,python3-dev,ca-certificates bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
+  debootstrap --variant=minbase --include="$BASE_PACKAGES" bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     >"$TOOLS/debootstrap.log" 2>&1 || { tail -5 "$TOOLS/debootstrap.log"; return 1; }
   ln -s python3 "$root/usr/bin/python"
   tar -C "$root" -c . | "${podman[@]}" import -q - "$BASE" >/dev/null
@@ -48,7 +50,7 @@ borrowed() {
 gateway() {
   local sum stamp="$TOOLS/gateway.stamp" options
   base
-  sum="$({ git ls-files -s aigw services shared requirements deploy/docker tools/accelerate.py; git diff HEAD -- aigw services shared requirements deploy/docker; } | sha256sum | cut -d' ' -f1)"
+  sum="$({ git ls-files -s aigw services shared requirements deploy/docker tools/accelerate.py; git diff HEAD -- aigw services shared requirements deploy/docker tools/accelerate.py; } | sha256sum | cut -d' ' -f1)"
   is_current localhost/run9-ai-gateway:0.1.0 "$stamp" "$sum" && return
   mapfile -t options < <(borrowed)
   "${podman[@]}" build "${limits[@]}" --network host --pull=never "${options[@]}" -f deploy/docker/Dockerfile \
@@ -59,10 +61,10 @@ gateway() {
 backends() {
   local sum stamp="$TOOLS/backends.stamp" root vault
   vault="$(command -v vault || command -v bao || echo .tools/vault/vault)"
-  sum="$(made_from tools/image/build.sh "$vault")"
+  sum="$BACKEND_PACKAGES $(made_from "$vault")"
   is_current localhost/aigw-test-backends:1 "$stamp" "$sum" && return
   root="$(mktemp -d)"
-  debootstrap --variant=minbase --include=postgresql,redis-server,ca-certificates bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
+  debootstrap --variant=minbase --include="$BACKEND_PACKAGES" bookworm "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} \
     >"$TOOLS/debootstrap-backends.log" 2>&1 || { tail -5 "$TOOLS/debootstrap-backends.log"; return 1; }
   cp "$vault" "$root/usr/local/bin/vault"
   tar -C "$root" -c . | "${podman[@]}" import -q - localhost/aigw-test-backends:1 >/dev/null

@@ -120,14 +120,24 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
 {{ include "aigw.sharedEnvironment" (dict "root" . "role" .Values.vault.dataPlaneRole "redisUser" .Values.redis.dataPlaneUser) }}
 - name: AIGW_CONTROL_PLANE_INTERNAL_URL
   value: {{ $plane.controlPlaneUrl | default (printf "http://%s-fleet:%d" (include "aigw.fullname" .) (int .Values.controlPlane.ports.fleet)) | quote }}
+{{- if $plane.boxTls.secret }}
+- name: AIGW_BOX_LISTENERS
+  value: {{ printf "%s+tls://%s:%d" $plane.identity.mode (ternary (printf "[%s]" .Values.listenAddress) .Values.listenAddress (contains ":" .Values.listenAddress)) (int $plane.ports.box) | quote }}
+- {name: AIGW_BOX_TLS_CERTIFICATE_FILE, value: /run/aigw/boxes/tls.crt}
+- {name: AIGW_BOX_TLS_KEY_FILE, value: /run/aigw/boxes/tls.key}
+{{- if or $plane.boxTls.clientCa.secret $plane.boxTls.clientCa.configMap }}
+- {name: AIGW_BOX_TLS_CLIENT_CA_FILE, value: /run/aigw/ca/boxes.pem}
+{{- end }}
+{{- else }}
+- {name: AIGW_IDENTITY_MODE, value: {{ $plane.identity.mode }}}
 - {name: AIGW_BOX_HOST, value: {{ .Values.listenAddress | quote }}}
 - {name: AIGW_BOX_PORT, value: {{ $plane.ports.box | quote }}}
+{{- end }}
 - name: AIGW_BOX_AUTHORITIES
   value: {{ concat $names $plane.authorities | uniq | join "," | quote }}
 - {name: AIGW_ADMIN_HOST, value: {{ .Values.listenAddress | quote }}}
 - {name: AIGW_ADMIN_PORT, value: {{ $plane.ports.admin | quote }}}
 - {name: AIGW_DRAIN_SECONDS, value: {{ int $plane.drainSeconds | quote }}}
-- {name: AIGW_IDENTITY_MODE, value: {{ $plane.identity.mode }}}
 {{- with $plane.identity.staticOrg }}
 - name: AIGW_STATIC_ORG
   value: {{ . | quote }}
@@ -176,6 +186,12 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
           items: [{key: {{ $values.controlPlane.oidc.clientSecretKey }}, path: oidc/client-secret}]
       {{- end }}
       {{- end }}
+      {{- if and (not $control) $values.dataPlane.boxTls.secret }}
+      - secret:
+          name: {{ $values.dataPlane.boxTls.secret }}
+          items: [{key: tls.crt, path: boxes/tls.crt}, {key: tls.key, path: boxes/tls.key}]
+      {{- include "aigw.authority" (list $values.dataPlane.boxTls.clientCa "boxes") | nindent 6 }}
+      {{- end }}
       {{- if $values.redis.enabled }}
       - secret:
           name: {{ $values.redis.existingSecret }}
@@ -218,4 +234,24 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
     items: [{key: {{ $ca.key }}, path: ca/{{ index $ 1 }}.pem}]
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "aigw.nodeAgentEnvironment" -}}
+{{- $agent := .Values.nodeAgent -}}
+{{- $service := printf "%s-data-plane" (include "aigw.fullname" .) -}}
+{{- $scheme := ternary "tls" "tcp" (ne .Values.dataPlane.boxTls.secret "") -}}
+{{- $own := printf "%s://%s.%s.svc:%d=http://%s-admin.%s.svc:%d" $scheme $service .Release.Namespace (int .Values.dataPlane.service.port) $service .Release.Namespace (int .Values.dataPlane.ports.admin) -}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+- {name: AIGW_AGENT_SOCKET, value: /run/agent/agent.sock}
+- {name: AIGW_AGENT_FOLDER, value: /var/lib/agent}
+- {name: AIGW_AGENT_NODE_KEY_FILE, value: /etc/agent/node.pem}
+- {name: AIGW_AGENT_KID, value: $(NODE_NAME)}
+- name: AIGW_AGENT_TARGETS
+  value: {{ $agent.targets | default (list $own) | join "," | quote }}
+- {name: AIGW_AGENT_STOP_SECONDS, value: {{ int $agent.drainSeconds | quote }}}
+{{- if or $agent.ca.secret $agent.ca.configMap }}
+- {name: AIGW_AGENT_TLS_CA_FILE, value: /run/aigw/ca/agent.pem}
+{{- end }}
+{{- include "aigw.furtherEnvironment" $agent }}
 {{- end -}}

@@ -66,7 +66,7 @@ none: anybody), `ports` (numbers), `protocols`. Call with (list $ "data-plane").
 {{- if has .Values.migration.mode (list "hook" "job") -}}{{- $found = append $found "migration" -}}{{- end -}}
 {{- end -}}
 {{- if include "aigw.hasDataPlane" . -}}{{- $found = append $found "data-plane" -}}{{- end -}}
-{{- if and (include "aigw.planes" .) .Values.tests.enabled -}}{{- $found = append $found "test" -}}{{- end -}}
+{{- if and (or (include "aigw.hasControlPlane" .) (include "aigw.hasDataPlane" .)) .Values.tests.enabled -}}{{- $found = append $found "test" -}}{{- end -}}
 {{- toJson $found -}}
 {{- end -}}
 

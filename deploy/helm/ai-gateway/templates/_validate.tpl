@@ -21,7 +21,7 @@ dev.enabled listens on the pod's loopback alone: switch ingress.enabled and http
 {{- end -}}
 
 {{- define "aigw.faultsOfBackends" -}}
-{{- if include "aigw.planes" . -}}
+{{- if and (include "aigw.planes" .) (or .Values.controlPlane.enabled .Values.dataPlane.enabled) -}}
 {{- $values := .Values -}}
 {{- if not $values.tokens.existingSecret }}
 tokens.existingSecret is missing: name the Secret with the planes' tokens (NOTES and docs/helm.md show how to make it), or set dev.enabled=true to try the gateway out.
@@ -92,8 +92,8 @@ dataPlane.identity.mode=static gives every caller the same org, which production
 {{- define "aigw.faultsOfPlanes" -}}
 {{- if include "aigw.planes" . -}}
 {{- $values := .Values -}}
-{{- if not (or $values.controlPlane.enabled $values.dataPlane.enabled) }}
-controlPlane.enabled and dataPlane.enabled are both false: nothing would be installed.
+{{- if not (or $values.controlPlane.enabled $values.dataPlane.enabled $values.nodeAgent.enabled) }}
+controlPlane.enabled, dataPlane.enabled and nodeAgent.enabled are all false: nothing would be installed.
 {{- end }}
 {{- if and $values.dataPlane.enabled (not $values.controlPlane.enabled) (not $values.dataPlane.controlPlaneUrl) }}
 dataPlane.controlPlaneUrl is missing: without a control plane in this release, give the address of its fleet interface.
@@ -146,6 +146,12 @@ dataPlane.keda.prometheusAddress is missing: KEDA reads open exchanges from Prom
 {{- end }}
 {{- if and (eq $data.kind "DaemonSet") (or $data.keda.enabled $data.autoscaling.enabled) }}
 dataPlane.kind=DaemonSet has one pod on each node: switch dataPlane.autoscaling.enabled and dataPlane.keda.enabled off.
+{{- end }}
+{{- if and $values.nodeAgent.enabled $data.enabled (ne $data.identity.mode "proxy-tlv") }}
+nodeAgent.enabled needs dataPlane.identity.mode=proxy-tlv: node agents prove boxes by the preface of a connection.
+{{- end }}
+{{- if and $values.nodeAgent.enabled (not $data.enabled) (not $values.nodeAgent.targets) }}
+nodeAgent.targets is missing: without data planes in this release, name those that boxes are led to.
 {{- end }}
 {{- if and (eq $data.identity.mode "static") (not $data.identity.staticOrg) }}
 dataPlane.identity.staticOrg is missing: static mode gives every caller that org.
