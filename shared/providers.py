@@ -12,6 +12,9 @@ KeyKind = Literal["openai", "anthropic_api", "anthropic_oauth", "unknown"]
 LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"
 """Where a box finds the gateway: QEMU user networking's host address, and the node agent's one port."""
 
+RoutePattern = tuple[str, ...]
+"""Segments after the version, lower case, `_` for `-`; `*` is any one. Fits the paths below as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -24,8 +27,8 @@ class Provider:
         version_segment: what the gateway puts between the endpoint and the box's path.
         local_base_url: the fixed base URL inside every box.
         key_page: where an owner gets a key.
-        refused_routes: path prefixes, as segments after the version, that mint credentials usable without
-            the gateway or administer the provider account.
+        refused_routes: routes that mint or reveal credentials usable without the gateway, or administer the
+            provider account. Names such as `client_secrets` are refused beside this list, anywhere.
         usage_shape: the adapter in `services/data_plane/core/usage` that reads tokens from the answers.
     """
 
@@ -35,7 +38,7 @@ class Provider:
     version_segment: str
     local_base_url: str
     key_page: str
-    refused_routes: tuple[tuple[str, ...], ...]
+    refused_routes: tuple[RoutePattern, ...]
     usage_shape: UsageShape
 
 
@@ -47,15 +50,20 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
         version_segment="",  # an OpenAI base URL carries its own version
         local_base_url=f"{LOCAL_ORIGIN}/run9/ai/openai/v1/",
         key_page="https://platform.openai.com/api-keys",
-        # Source: OpenAI's API reference, administration, realtime client secrets, ChatKit; November 2026.
+        # Source: OpenAI's API reference (administration, realtime client secrets, ChatKit, webhooks) and the
+        # operations of openai-python 3.57; 2026-11-30.
         refused_routes=(
             ("organization",),
             ("projects",),
             ("realtime", "client_secrets"),
             ("realtime", "sessions"),
             ("realtime", "transcription_sessions"),
+            ("realtime", "translations", "client_secrets"),
             ("chatkit", "sessions"),
             ("vaults",),
+            ("webhook_endpoints",),
+            ("fine_tuning", "checkpoints", "*", "permissions"),
+            ("oauth",),
         ),
         usage_shape="openai",
     ),
@@ -66,8 +74,18 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
         version_segment="/v1",
         local_base_url=f"{LOCAL_ORIGIN}/run9/ai/anthropic",
         key_page="https://console.anthropic.com/settings/keys",
-        # Source: Anthropic's Admin API and vaults reference; November 2026.
-        refused_routes=(("organizations",), ("vaults",)),
+        # Source: Anthropic's API reference (Admin and Compliance API, vaults, tunnels, environment workers)
+        # and the operations of anthropic-sdk-python 2.14; 2026-11-30.
+        refused_routes=(
+            ("organizations",),
+            ("vaults",),
+            ("tunnels",),
+            ("compliance",),
+            ("environments", "*", "work"),
+            ("user_profiles", "*", "enrollment_url"),
+            ("user_profiles", "*", "action_urls"),
+            ("oauth",),
+        ),
         usage_shape="anthropic",
     ),
 }

@@ -141,6 +141,7 @@ class DataPlane:
         settings, parts = self._settings, self._parts
         relay = Relay(
             table=parts.table,
+            routes=settings.routes(),
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
             egress=parts.way_out.egress,

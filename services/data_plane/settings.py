@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.refused_routes import BadRouteRule, RouteRule, parse_route_rules
+from services.data_plane.core.route import Routes
 from services.data_plane.identity.box_listener import BoxListener, IdentityMode, parse_box_listener
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
 from shared.egress_settings import EgressSettings
+from shared.providers import PROVIDERS
 from shared.secret import Secret
 from shared.settings_base import Texts
 
@@ -84,6 +87,11 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         (), description="The Host values that are answered; by default 10.0.2.2:1000 and loopback."
     )
 
+    refused_routes: Texts = Field(
+        (),
+        description="Changes to the refused routes: +provider:path adds one, -provider:path takes one away; "
+        "* stands for any one segment.",
+    )
     allow_plain_http_endpoints: bool = Field(
         default=False, description="Whether a key may be sent to an http:// endpoint."
     )
@@ -137,6 +145,12 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     upstream_life_seconds: PositiveSeconds = _LIMITS.upstream_life_seconds
     warm_upstreams_per_endpoint: int = Field(_LIMITS.warm_upstreams_per_endpoint, ge=0)
     warm_upstream_seconds: PositiveSeconds = _LIMITS.warm_upstream_seconds
+
+    @field_validator("refused_routes")
+    @classmethod
+    def _check_refused_routes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        _route_rules(value)
+        return value
 
     @field_validator("box_listeners")
     @classmethod
@@ -198,6 +212,10 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         """Give the relay's limits with the operator's values."""
         return RelayLimits(**{field.name: getattr(self, field.name) for field in fields(RelayLimits)})
 
+    def routes(self) -> Routes:
+        """Give the routes of the providers that are offered, with the operator's rules."""
+        return Routes(tuple(PROVIDERS.values()), _route_rules(self.refused_routes))
+
     def address_policy(self) -> AddressPolicy:
         """Give the judge of endpoint addresses with the operator's exceptions."""
         return AddressPolicy.of(self.endpoint_address_exceptions)
@@ -207,3 +225,10 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         loopback = [f"{name}:{port}" for port in box_ports for name in ("127.0.0.1", "localhost")]
         names = self.box_authorities or (GUEST_AUTHORITY, *loopback)
         return frozenset(name.lower().encode("ascii") for name in names)
+
+
+def _route_rules(entries: tuple[str, ...]) -> tuple[RouteRule, ...]:
+    try:
+        return parse_route_rules(entries, tuple(PROVIDERS.values()))
+    except BadRouteRule as bad:
+        raise ValueError(str(bad)) from None

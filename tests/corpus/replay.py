@@ -18,15 +18,16 @@ from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import RequestHead, check_incomplete, cut_request_head
 from services.data_plane.core.request_rules import prepare_head
-from services.data_plane.core.route import find_route, split_target
+from services.data_plane.core.route import Routes, split_target
 from services.data_plane.table.compile import compile_integration
 from shared.config_feed import IntegrationRow
-from shared.providers import ProviderName
+from shared.providers import PROVIDERS, ProviderName
 from shared.rejections import Rejection
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 
 LIMITS: Final = RelayLimits()
+ROUTES: Final = Routes(tuple(PROVIDERS.values()))
 AUTHORITIES: Final = frozenset({b"10.0.2.2:1000", b"127.0.0.1:1000", b"localhost:1000"})
 UNREADABLE: Final = frozenset({"bad_request", "head_too_large"})
 """After these nothing that follows on the connection can be told apart."""
@@ -113,7 +114,7 @@ class Replay:
         self._framing, self._current = head.framing(), None
         self.closed = not head.keep_alive and self._framing is None
         path, query = split_target(head.target)
-        route = find_route(path)
+        route = ROUTES.find(path)
         check_admission(head, AUTHORITIES, LIMITS.max_body_bytes)
         if route is None:
             self.outcomes.append("handed_over")

@@ -15,6 +15,8 @@ from fastapi import FastAPI
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.refused_routes import RouteRule
+from services.data_plane.core.route import Routes
 from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.tap import Tapped, UsageTap
 from services.data_plane.relay.egress import DirectEgress, Egress
@@ -27,7 +29,7 @@ from shared.box_token import Box
 from shared.clock import unix_now
 from shared.config_feed import IntegrationRow
 from shared.listener import bind, port_of, serve
-from shared.providers import ProviderName
+from shared.providers import PROVIDERS, ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 from shared.tasks import TaskSet
@@ -256,6 +258,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
         egress: Egress | None = None,
         usage_tap: bool = True,
         identity: Identity | None = None,
+        rules: tuple[RouteRule, ...] = (),
         **limits: float,
     ) -> RelayUnderTest:
         table, books, started = HeldTable(), HeldBooks(), asyncio.Event()
@@ -268,6 +271,7 @@ async def run_relay() -> AsyncIterator[RunRelay]:
         listener = bind("127.0.0.1", 0, option="the test's port")
         relay = Relay(
             table=table,
+            routes=Routes(tuple(PROVIDERS.values()), rules),
             account=books,
             limits=RelayLimits(**limits),  # type: ignore[arg-type]  # the test names limits as it needs them
             egress=egress or DirectEgress(resolver or Resolver(AddressPolicy.of(policy))),

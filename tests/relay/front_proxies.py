@@ -1,4 +1,4 @@
-"""nginx and haproxy in front of a relay, as an operator may put them: shared connections, their own log."""
+"""nginx and haproxy around a relay: in front of it, as an operator may put them, and as an org's endpoint."""
 
 from __future__ import annotations
 
@@ -40,6 +40,27 @@ http {{
       proxy_set_header Host 10.0.2.2:1000;
       proxy_set_header Connection "";
     }}
+  }}
+}}
+"""
+# A common mistake: `$uri` is the decoded path, so the provider is asked for another one than nginx was.
+_DECODING_ENDPOINT: Final = """\
+daemon off;
+worker_processes 1;
+pid {folder}/pid;
+error_log stderr warn;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  upstream provider {{ server 127.0.0.1:{provider}; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass http://provider$uri$is_args$args; }}
   }}
 }}
 """
@@ -88,8 +109,7 @@ class Front:
 @contextmanager
 def front(name: FrontName, relay_port: int) -> Iterator[Front]:
     """Run a proxy in front of the relay on `relay_port`; the test is skipped where it is not installed."""
-    beside = [Path("/usr/sbin"), Path("/usr/local/sbin")]
-    program = find_program(name, beside=beside) or missing(name)
+    program = _program(name)
     process, port = ServerProcess(short_folder(name)), free_port()
     config = process.folder / "config"
     text = _NGINX if name == "nginx" else _HAPROXY
@@ -100,3 +120,22 @@ def front(name: FrontName, relay_port: int) -> Iterator[Front]:
         yield Front(name, port, process)
     finally:
         process.close()
+
+
+@contextmanager
+def decoding_endpoint(provider_port: int) -> Iterator[int]:
+    """Run an nginx that hands the provider the decoded path; gives the port to use as an endpoint's."""
+    program = _program("nginx")
+    process, port = ServerProcess(short_folder("endpoint")), free_port()
+    config = process.folder / "config"
+    config.write_text(_DECODING_ENDPOINT.format(folder=process.folder, port=port, provider=provider_port))
+    try:
+        process.start([program, "-c", config], lambda: answers(port))
+        yield port
+    finally:
+        process.close()
+
+
+def _program(name: FrontName) -> Path:
+    """Give the proxy's program; the test is skipped where the proxy is not installed."""
+    return find_program(name, beside=[Path("/usr/sbin"), Path("/usr/local/sbin")]) or missing(name)

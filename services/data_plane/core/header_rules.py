@@ -1,7 +1,7 @@
 """What becomes of each header, by its name alone: kept, dropped, or noted because something depends on it.
 
-Two tables, one per direction. They are the whole of the header contract; everything not named passes
-unchanged, whatever it is called tomorrow.
+Two tables, one per direction, and the families of request headers whose names follow a pattern
+(`header_families.py`). Everything else passes unchanged, whatever it is called tomorrow.
 """
 
 from __future__ import annotations
@@ -9,21 +9,20 @@ from __future__ import annotations
 from typing import Final
 
 from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
+from services.data_plane.core.header_families import is_credential, is_dropped_family
 
-CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
-"""Where clients put a key. Whatever stands there is thrown away."""
+KNOWN_WITH_UNDERSCORE: Final = frozenset({b"session_id", b"conversation_id"})
+"""Codex sends these; without them a provider's prompt cache misses."""
 
 _HOP_BY_HOP = frozenset(  # RFC 9110 §7.6.1, and the names that older software still sends
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"proxy-authenticate"}
 )
 
 _REQUEST: dict[bytes, int] = {
-    # Who is asking. Thrown away; noted only to know that a program, not a page, is calling.
-    **dict.fromkeys(CREDENTIALS, NOTE),
+    # Sent by browsers unasked, so no sign of a program.
     b"proxy-authorization": DROP,
     b"cookie": DROP,
-    b"openai-organization": DROP,
-    b"openai-project": DROP,
+    b"cookie2": DROP,
     # Where it came from. The provider must not learn it, nor be told a tale.
     b"forwarded": DROP,
     b"via": DROP,
@@ -35,13 +34,17 @@ _REQUEST: dict[bytes, int] = {
     # Framing: checked, then passed as it came, because the body's bytes are passed as they come.
     b"content-length": NOTE | KEEP,
     b"transfer-encoding": NOTE | KEEP,
+    # Judged by the gateway. A provider that sees an Origin takes the caller for a page (Anthropic: 401).
+    b"origin": NOTE,
     # Read, and passed on.
     b"expect": NOTE | KEEP,
-    b"origin": NOTE | KEEP,
     b"sec-fetch-site": NOTE | KEEP,
     # Rewritten in some requests.
     b"anthropic-beta": NOTE | KEEP,
     b"sec-websocket-protocol": NOTE,
+    # Needed as they are, though their names look like a family's.
+    b"sec-websocket-key": KEEP,
+    **dict.fromkeys(KNOWN_WITH_UNDERSCORE, KEEP),
     # Ours.
     b"x-run9-box-token": NOTE,
 }
@@ -72,11 +75,20 @@ _RESPONSE: dict[bytes, int] = {
 def request_rule(lower: bytes) -> int:
     """Judge a request header by its name in lower case: `DROP`, `KEEP`, `NOTE` or `NOTE | KEEP`.
 
-    Names with `_` are dropped: CGI-style servers read them as the same name with `-`.
+    A client's credential is noted: no page can send such a header unasked, so a program is calling. Names
+    with `_` are dropped: CGI-style servers read them as the same name with `-`.
     """
-    if b"_" in lower or lower.startswith((b"x-forwarded-", b"x-run9-")):
-        return _REQUEST.get(lower, DROP)
-    return _REQUEST.get(lower, KEEP)
+    known = _REQUEST.get(lower)
+    if known is not None:
+        return known
+    if is_credential(lower):
+        return NOTE
+    return DROP if b"_" in lower or is_dropped_family(lower) else KEEP
+
+
+def is_noted_credential(lower: bytes) -> bool:
+    """Whether a noted name stands for a client's credential: every other noted name is in the table."""
+    return lower not in _REQUEST
 
 
 def response_rule(lower: bytes) -> int:

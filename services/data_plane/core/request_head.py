@@ -13,8 +13,9 @@ from typing import Final
 
 from services.data_plane.core.field_lines import KEEP, BadFields, cut_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
-from services.data_plane.core.header_rules import CREDENTIALS, REQUEST_FIELDS, request_rule
+from services.data_plane.core.header_rules import REQUEST_FIELDS, is_noted_credential, request_rule
 from services.data_plane.core.refused import Refused, bad_request
+from services.data_plane.core.websocket_protocols import split_protocols
 from shared.providers import kind_of_key
 from shared.rejections import Rejection
 
@@ -33,7 +34,6 @@ _PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
 _NOT_REMOVABLE = frozenset({b"content-length", b"transfer-encoding", b"host", b"x-run9-box-token"})
 # Fields that the gateway writes again, from what it noted.
 _REWRITTEN = frozenset({b"anthropic-beta", b"sec-websocket-protocol"})
-_WS_CREDENTIAL_PROTOCOLS = (b"openai-insecure-api-key.", b"openai-organization.", b"openai-project.")
 
 
 @dataclass(slots=True)
@@ -191,18 +191,15 @@ def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
 
 
 def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
-    for name in CREDENTIALS:
-        if name in noted:
+    for name, values in noted.items():
+        if is_noted_credential(name):
             head.has_credential = True
-            head.leaked_key = head.leaked_key or any(map(_looks_real, noted[name]))
+            head.leaked_key = head.leaked_key or any(map(_looks_real, values))
     if protocols := noted.get(b"sec-websocket-protocol"):
         listed = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
-        offered = [p for p in listed if p]
-        harmless = [p for p in offered if not p.lower().startswith(_WS_CREDENTIAL_PROTOCOLS)]
+        harmless, credentials = split_protocols([p for p in listed if p])
         # Not `has_credential`: a page may put into this list what it likes.
-        head.leaked_key = head.leaked_key or any(
-            _looks_real(p.partition(b".")[2]) for p in offered if p not in harmless
-        )
+        head.leaked_key = head.leaked_key or any(map(_looks_real, credentials))
         head.ws_protocols = b", ".join(harmless) or None
     tokens = noted.get(b"x-run9-box-token")
     if tokens is not None:

@@ -18,7 +18,7 @@ from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.head_memo import HeadMemo
 from services.data_plane.core.refused import Refused, bad_request
 from services.data_plane.core.request_head import check_incomplete, cut_request_head
-from services.data_plane.core.route import find_route, provider_hint, split_target
+from services.data_plane.core.route import split_target
 from services.data_plane.relay.box_endings import BoxEndings
 from services.data_plane.relay.box_phase import Phase, phase_seconds
 from services.data_plane.relay.box_transport import BoxTransport
@@ -150,7 +150,7 @@ class BoxConnection(BoxEndings):
         self._awaits_continue = head.expects_continue
         record.method = head.method.decode()
         path, query = split_target(head.target)
-        route = find_route(path)
+        route = relay.routes.find(path)
         check_admission(head, relay.authorities, relay.limits.max_body_bytes)
         if route is None:
             self.transport.resume_reading()
@@ -266,7 +266,7 @@ class BoxConnection(BoxEndings):
 
     def _refuse(self, refused: Refused, raw: bytes, record: ExchangeRecord, rest: bytes) -> None:
         """Answer a request that never became an exchange."""
-        provider = provider_hint(raw)
+        provider = self._relay.routes.hint(raw)
         record.method = record.method or ("HEAD" if raw.startswith(b"HEAD ") else "")
         self._relay.book_refusal(refused, provider, record)
         self._close_after_answer = self._close_after_answer or refused.unreadable

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.core.route import Routes
     from services.data_plane.relay.egress import Egress
     from services.data_plane.relay.exchange import Exchange
     from services.data_plane.relay.pool import PoolKey
@@ -50,6 +51,7 @@ class Relay:
         self,
         *,
         table: Table,
+        routes: Routes,
         account: Account,
         limits: RelayLimits,
         egress: Egress,
@@ -60,6 +62,7 @@ class Relay:
         usage_tap: bool = False,
     ) -> None:
         self.table = table
+        self.routes = routes
         self.account = account
         self.limits = limits
         self.authorities = box_authorities

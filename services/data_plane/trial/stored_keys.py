@@ -16,7 +16,7 @@ from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import cut_request_head
 from services.data_plane.core.request_rules import prepare_head
-from services.data_plane.core.route import find_route, split_target
+from services.data_plane.core.route import Route
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
 from services.data_plane.trial.models_connection import Broken, ModelsConnection
@@ -172,10 +172,7 @@ def models_request(integration: CompiledIntegration) -> bytes:
         f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{version}\r\n"
     )
     head = cut_request_head(asked.encode(), asked.count("\r\n"))
-    path, query = split_target(head.target)
-    route = find_route(path)
-    assert route is not None, "the path above is the relay's"
-    return prepare_head(head, route, query, integration)
+    return prepare_head(head, Route(integration.provider, b"/models", "models"), b"", integration)
 
 
 def _sentence(detail: str) -> str:

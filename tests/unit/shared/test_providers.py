@@ -41,7 +41,9 @@ def test_refused_routes_are_plain_lower_case_segments_without_the_version(name: 
     assert len(set(routes)) == len(routes)
     for route in routes:
         assert route
-        assert all(segment.replace("_", "").isalpha() and segment.islower() for segment in route)
+        assert route[0] != "*"
+        assert all(segment == "*" or segment.replace("_", "").isalpha() for segment in route)
+        assert all(segment == segment.lower() for segment in route)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +56,12 @@ def test_refused_routes_are_plain_lower_case_segments_without_the_version(name: 
         ("openai", ("realtime", "transcription_sessions")),
         ("openai", ("chatkit", "sessions")),
         ("openai", ("vaults",)),
+        ("openai", ("realtime", "translations", "client_secrets")),
+        ("openai", ("webhook_endpoints",)),
         ("anthropic", ("organizations",)),
         ("anthropic", ("vaults",)),
+        ("anthropic", ("tunnels",)),
+        ("anthropic", ("user_profiles", "*", "enrollment_url")),
     ],
 )
 def test_a_route_that_mints_credentials_is_refused(name: ProviderName, route: tuple[str, ...]) -> None:

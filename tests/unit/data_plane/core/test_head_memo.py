@@ -12,8 +12,8 @@ from services.data_plane.core.head_memo import HeadMemo
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.request_head import cut_request_head
 from services.data_plane.core.request_rules import prepare_head
-from services.data_plane.core.route import find_route, split_target
-from tests.corpus.replay import LIMITS, integration_of
+from services.data_plane.core.route import split_target
+from tests.corpus.replay import LIMITS, ROUTES, integration_of
 from tests.unit.data_plane.core.generated import broken, request_heads
 
 OPENAI, OTHER = integration_of("openai"), integration_of("openai", "sk-another-key", "https://h.example/v1")
@@ -33,7 +33,7 @@ def memo_of(raw: bytes) -> HeadMemo | None:
     try:
         head = cut_request_head(raw, LIMITS.max_head_fields)
         path, query = split_target(head.target)
-        route = find_route(path)
+        route = ROUTES.find(path)
     except Refused:
         return None
     return HeadMemo(raw, head, route, query, LIMITS.max_head_bytes) if route is not None else None

@@ -10,8 +10,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.route import find_route, forwarded_target, split_target
-from tests.corpus.replay import integration_of, replay
+from services.data_plane.core.route import forwarded_target, split_target
+from tests.corpus.replay import ROUTES, integration_of, replay
 
 HEX = b"0123456789abcdefABCDEF"
 REFUSED = {
@@ -95,7 +95,7 @@ def test_an_accepted_path_stays_inside_the_base_path_and_passes_byte_for_byte(
     path, split_query = split_target(b"/run9/ai/" + provider.encode() + rest + sent_query)
     assert split_query == sent_query
     try:
-        route = find_route(path)
+        route = ROUTES.find(path)
     except Refused as refused:
         event(refused.rejection.code)
         return
@@ -146,7 +146,7 @@ def test_an_ordinary_path_is_accepted(provider: bytes, versions: int, segments: 
     path = b"/run9/ai/" + provider + b"/v1" * versions + b"/" + rest
     if not harmless:
         return
-    route = find_route(path)
+    route = ROUTES.find(path)
     assert route is not None
     assert route.rest == b"/" + rest or segments[0] == "v1"
 

@@ -9,10 +9,11 @@ import pytest
 
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.request_rules import prepare_head
-from services.data_plane.core.route import find_route, split_target
+from services.data_plane.core.route import split_target
 from tests.corpus.replay import (
     ANTHROPIC_KEY,
     OPENAI_KEY,
+    ROUTES,
     SETUP_TOKEN,
     integration_of,
     replay,
@@ -39,7 +40,7 @@ NAMED = (
 
 def sent(integration: CompiledIntegration, *lines: bytes, version: bytes = b"1.1") -> bytes:
     path, query = split_target(b"/run9/ai/%b/v1/x?q=1" % integration.provider.name.encode())
-    route = find_route(path)
+    route = ROUTES.find(path)
     assert route is not None
     return prepare_head(cut(*lines, version=version), route, query, integration)
 

@@ -13,9 +13,9 @@ from services.data_plane.core.response_rules import (
     prepare_response,
     tells_key,
 )
-from services.data_plane.core.route import find_route, forwarded_target, split_target
+from services.data_plane.core.route import forwarded_target, split_target
 from shared.rejections import Rejection
-from tests.corpus.replay import LIMITS, OPENAI_KEY, integration_of
+from tests.corpus.replay import LIMITS, OPENAI_KEY, ROUTES, integration_of
 from tests.unit.data_plane.core.test_request_head import HANDSHAKE, cut
 
 OPENAI = integration_of("openai")
@@ -118,7 +118,7 @@ def test_a_box_that_follows_a_location_reaches_what_the_provider_meant(
     local = local_location(integration.endpoint.origin.encode() + meant, integration)
     assert local is not None
     gateway_path, query = split_target(local)
-    route = find_route(gateway_path)
+    route = ROUTES.find(gateway_path)
     assert route is not None
     assert forwarded_target(integration.base_path, route, query) == meant
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.route import find_route, forwarded_target, provider_hint, split_target
+from services.data_plane.core.route import forwarded_target, split_target
 from shared.rejections import Rejection
-from tests.corpus.replay import integration_of
+from tests.corpus.replay import ROUTES, integration_of
 
 TABLE = [
     ("/run9/ai/openai/v1/models", "/v1/models"),
@@ -44,11 +44,48 @@ RAW = [
     *("x/a;b=c", "x/a,b", "x/(a)", "x/a=b&c", "x/a@b", "x/$a!*'", "x/%E2%80%AE", "x/a:b", 'x/"<>^`{|}'),
     *("models?limit=1&after=%2F..%2F", "models?..", "models?", "models??x=/../", "models?x=%0d%0a%00"),
     *("organizational", "organizations", "vault", "project", "realtime", "realtime/calls", "chatkit/threads"),
-    *("x/organization", "files/vaults", "realtime/x/client_secrets", "models?organization/"),
+    *("messages/count_tokens", "responses/input_tokens", "tokenize", "models/x:countTokens", "x/max_tokens"),
+    *("webhook_event_types", "user_profiles/x", "environments/x", "agents/sessions", "realtime/translations"),
+    *(
+        "threads/x/runs",
+        "files/a.b.c",
+        "images/edits",
+        "x/secretary",
+        "x/tokens",
+        "x/keys",
+        "x/curl",
+    ),
+    *(
+        "fine_tuning/checkpoints/x",
+        "organizational/x",
+        "x/organization",
+        "files/vaults",
+        "models?organization/",
+        "models?x=client_secrets",
+    ),
 ]
-REFUSED_OPENAI = ("organization", "projects", "realtime/client_secrets", "realtime/sessions",
-                  "realtime/transcription_sessions", "chatkit/sessions", "vaults")  # fmt: skip
-REFUSED_ANTHROPIC = ("organizations", "vaults")
+REFUSED_OPENAI = (
+    *(
+        "organization",
+        "projects",
+        "realtime/client_secrets",
+        "realtime/sessions",
+        "vaults",
+        "chatkit/sessions",
+    ),
+    *("realtime/transcription_sessions", "realtime/translations/client_secrets", "webhook_endpoints"),
+    *(
+        "webhook_endpoints/x/rotate_secret",
+        "fine_tuning/checkpoints/x/permissions",
+        "oauth/token",
+        "x/auth_tokens",
+    ),
+)
+REFUSED_ANTHROPIC = (
+    *("organizations", "vaults", "tunnels", "tunnels/x/reveal_token", "tunnels/x/rotate_token", "compliance"),
+    *("user_profiles/x/enrollment_url", "user_profiles/x/action_urls", "environments/x/work/poll"),
+    "anything/x/reveal_token",
+)
 REFUSED = [
     *(("openai", route) for route in REFUSED_OPENAI),
     *(("anthropic", route) for route in REFUSED_ANTHROPIC),
@@ -84,13 +121,43 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "versions in front": lambda route: f"v1/v1/v1/{route}",
     "encoded version in front": lambda route: f"%761/{route}",
     "version with a parameter in front": lambda route: f"v1;x/{route}",
+    "question mark encoded": lambda route: f"{route}%3f",
+    "question mark encoded twice": lambda route: f"{route}%253Fx/y",
+    "question mark in each segment": lambda route: route.replace("/", "%3fx/") + "%3fx",
+    "fragment encoded": lambda route: f"{route}%23",
+    "fragment encoded twice": lambda route: f"{route}%2523/x",
+    "dot at the end": lambda route: f"{route}.",
+    "dots at the end of each segment": lambda route: route.replace("/", "../") + "...",
+    "encoded dot at the end": lambda route: f"{route}%2e%2E",
+    "blank at the end": lambda route: f"{route}%20",
+    "blanks and dots": lambda route: f"%20{route}.%20.%20/x",
+    "blank segment in front": lambda route: f"%20/{route}",
+    "no-break space at the end": lambda route: f"{route}%c2%a0",
+    "no-break space in Latin-1": lambda route: f"{route}%a0",
+    "file extension": lambda route: f"{route}.json",
+    "custom verb": lambda route: f"{route}:run",
+    "full-width letter": lambda route: quote(chr(ord(route[0]) + 0xFEE0)) + route[1:],
+    "full-width, encoded twice": lambda route: quote(quote(chr(ord(route[-1]) + 0xFEE0))).join(
+        (route[:-1], "")
+    ),
+    "full-width separators": lambda route: route.replace("/", quote("\uff0f")) + quote("\uff0f"),
+    "full-width percent sign": lambda route: quote("\uff05") + f"{ord(route[0]):02x}{route[1:]}",
+    "division slash": lambda route: route.replace("/", quote("\u2215")) + quote("\u2215x"),
+    "accent": lambda route: route[0] + quote("\u0301") + route[1:],
+    "invisible character": lambda route: route[0] + quote("\u200b") + route[1:] + quote("\u00ad"),
+    "long s": lambda route: route.replace("s", quote("\u017f")),
+    "hyphens": lambda route: route.replace("_", "-"),
+    "percent-encoded three times": lambda route: _percent(route).replace("%", "%2525"),
+    "percent-encoded four times": lambda route: _percent(route).replace("%", "%252525"),
+    "a gateway's prefix": lambda route: f"openai/v1/{route}",
+    "beta version in front": lambda route: f"v1beta/{route}",
     "capital version in front": lambda route: f"V1/{route}",
 }
 
 
 def target_of(text: str) -> str | None:
     path, query = split_target(text.encode())
-    route = find_route(path)
+    route = ROUTES.find(path)
     if route is None:
         return None
     return forwarded_target(integration_of(route.provider.name).base_path, route, query).decode()
@@ -117,7 +184,7 @@ def test_any_other_path_and_query_pass_byte_for_byte(base: str, rest: str) -> No
     ],
 )
 def test_a_custom_openai_endpoint_carries_its_own_version(endpoint: str, target: str) -> None:
-    route = find_route(b"/run9/ai/openai/v1/models")
+    route = ROUTES.find(b"/run9/ai/openai/v1/models")
     assert route is not None
     integration = integration_of("openai", endpoint=endpoint)
     assert forwarded_target(integration.base_path, route, b"") == target.encode()
@@ -127,14 +194,14 @@ def test_a_custom_openai_endpoint_carries_its_own_version(endpoint: str, target:
     "endpoint", ["https://h.example/a", "https://h.example/a/v1", "https://h.example/a/v1/"]
 )
 def test_a_custom_anthropic_endpoint_goes_without_a_version(endpoint: str) -> None:
-    route = find_route(b"/run9/ai/anthropic/messages")
+    route = ROUTES.find(b"/run9/ai/anthropic/messages")
     assert route is not None
     integration = integration_of("anthropic", endpoint=endpoint)
     assert forwarded_target(integration.base_path, route, b"?b") == b"/a/v1/messages?b"
 
 
 def test_an_empty_path_becomes_a_slash() -> None:
-    route = find_route(b"/run9/ai/openai")
+    route = ROUTES.find(b"/run9/ai/openai")
     assert route is not None
     assert forwarded_target(b"", route, b"?x") == b"/?x"
 
@@ -173,6 +240,33 @@ def test_a_dot_segment_is_refused_after_up_to_two_decodes(provider: str, shape: 
     assert caught.value.rejection is Rejection.BAD_REQUEST
 
 
+@pytest.mark.parametrize(
+    ("text", "because"),
+    [
+        *((f"realtime/%{u}0063lient_secrets", "%u") for u in ("u", "U")),
+        ("x/%25u002e", "%u"),
+        ("x/%c0%ae%c0%ae/y", "UTF-8"),
+        ("x/%c0%afy", "UTF-8"),
+        ("x/%25c0%25ae", "UTF-8"),
+        ("x/%e0%80%ae", "UTF-8"),
+        ("x/%f0%80%80%ae", "UTF-8"),
+        ("x/%ff", "UTF-8"),
+        ("x/%fc%80%80%80%80%ae", "UTF-8"),
+        ("x/%EF%BC%8E%EF%BC%8E/y", "dot segment"),
+        ("x/%E2%80%A5/y", "dot segment"),
+        ("x/..%20/y", "dot segment"),
+        ("x/%20../y", "dot segment"),
+        ("x/%2525252525252e", "encoded more than"),
+        ("realtime/client_secrets%00", "control byte"),
+        ("realtime/client_secrets%2500.json", "control byte"),
+    ],
+)
+def test_a_path_that_servers_read_differently_is_refused(text: str, because: str) -> None:
+    with pytest.raises(Refused, match=because) as caught:
+        target_of("/run9/ai/openai/v1/" + text)
+    assert caught.value.rejection is Rejection.BAD_REQUEST
+
+
 @pytest.mark.parametrize("byte", [*range(0x20), 0x7F])
 @pytest.mark.parametrize("escape", ["%{:02x}", "%{:02X}", "%25{:02x}"])
 def test_an_encoded_control_byte_in_a_path_is_refused(escape: str, byte: int) -> None:
@@ -199,7 +293,7 @@ def test_a_long_path_is_judged_like_a_short_one() -> None:
     ],
 )
 def test_a_label_names_the_operation_and_no_id(path: str, label: str) -> None:
-    route = find_route(path.encode())
+    route = ROUTES.find(path.encode())
     assert route is not None
     assert route.label == label
 
@@ -217,5 +311,5 @@ def test_a_label_names_the_operation_and_no_id(path: str, label: str) -> None:
     ],
 )
 def test_an_unreadable_head_still_tells_in_whose_shape_to_answer(raw: bytes, name: str | None) -> None:
-    provider = provider_hint(raw)
+    provider = ROUTES.hint(raw)
     assert (provider.name if provider else None) == name

@@ -1,0 +1,185 @@
+"""The operations of a provider's Python SDK: method, path, and every text field that an answer may hold.
+
+Read from the sources of the installed package's resources and from its answer types, so that a newer package
+shows at once what is new. For packages of the generator that openai and anthropic share.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import inspect
+import pkgutil
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+_METHODS: Final[Mapping[str, str]] = {
+    "_get": "GET",
+    "_post": "POST",
+    "_put": "PUT",
+    "_patch": "PATCH",
+    "_delete": "DELETE",
+    "_get_api_list": "GET",
+}
+_TYPE_ARGUMENTS: Final = ("cast_to", "model", "stream_cls")
+_DYNAMIC_PATHS: Final[Mapping[str, str]] = {
+    "batch.results_url": "/v1/messages/batches/{message_batch_id}/results",
+}
+"""Paths that the SDK takes from an answer, by the expression that stands in their place."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AnswerField:
+    """A field of text in an answer.
+
+    Attributes:
+        name: `Model.field`.
+        text: the documentation of the field.
+        model_text: the documentation of the model, with the model's own name in front.
+        expires: whether the model says when the field's value becomes invalid.
+    """
+
+    name: str
+    text: str
+    model_text: str
+    expires: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        method, path: as in the SDK's sources, without a query; ids stand as `{name}`.
+        text: what the SDK says of the operation.
+        fields: every text field of every answer type, nested ones as well.
+    """
+
+    method: str
+    path: str
+    text: str
+    fields: frozenset[AnswerField]
+
+
+def operations_of(package: str) -> list[Operation]:
+    """Give the operations of an installed package, sorted by path; those of one method and path as one."""
+    found: dict[tuple[str, str], Operation] = {}
+    for module in _modules(f"{package}.resources"):
+        for operation in _operations_in(module):
+            key = (operation.path, operation.method)
+            if other := found.get(key):
+                operation = Operation(  # noqa: PLW2901  # two SDK methods for one operation
+                    operation.method,
+                    operation.path,
+                    f"{other.text}\n{operation.text}",
+                    other.fields | operation.fields,
+                )
+            found[key] = operation
+    return [found[key] for key in sorted(found)]
+
+
+def _modules(package: str) -> Iterator[ModuleType]:
+    root = importlib.import_module(package)
+    for info in pkgutil.walk_packages(root.__path__, f"{package}."):
+        yield importlib.import_module(info.name)
+
+
+def _operations_in(module: ModuleType) -> Iterator[Operation]:
+    for definition in ast.parse(inspect.getsource(module)).body:
+        if isinstance(definition, ast.ClassDef) and not definition.name.startswith("Async"):
+            for function in definition.body:
+                if isinstance(function, ast.FunctionDef):
+                    yield from _operations_of_method(module, function)
+
+
+def _operations_of_method(module: ModuleType, function: ast.FunctionDef) -> Iterator[Operation]:
+    text = (ast.get_docstring(function) or "").partition("\nArgs:")[0]
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attr)) if attr in _METHODS:
+                types = [word.value for word in node.keywords if word.arg in _TYPE_ARGUMENTS]
+                if function.returns is not None:
+                    types.append(function.returns)  # says more where the argument depends on another
+                fields = frozenset(
+                    field for kind in types for field in _fields_of(_evaluated(module, kind), set())
+                )
+                path = _path(node.args[0]).partition("?")[0]
+                yield Operation(_METHODS[attr], path, text, fields)
+
+
+def _path(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(part.value if isinstance(part, ast.Constant) else "{id}" for part in values)  # type: ignore[misc]  # constants of an f-string are text
+        case ast.Call(func=ast.Name(id="path_template"), args=[template, *_]):
+            return _path(template)
+        case ast.IfExp(body=body):
+            return _path(body)
+        case _:
+            return _DYNAMIC_PATHS[ast.unparse(node)]
+
+
+def _evaluated(module: ModuleType, node: ast.expr) -> Any:
+    """Give the type that an argument such as `cast(Any, Union[A, B])` or `Stream[Event]` names."""
+    names = vars(module) | {"cast": lambda _, value: value}
+    if any(
+        isinstance(part, ast.Name) and part.id not in names and not hasattr(builtins, part.id)
+        for part in ast.walk(node)
+    ):
+        return None
+    return eval(compile(ast.Expression(node), module.__name__, "eval"), names)  # noqa: S307  # an installed package's source
+
+
+def _fields_of(kind: Any, seen: set[type]) -> Iterator[AnswerField]:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if kind in seen:
+            return
+        seen.add(kind)
+        for name, info in kind.model_fields.items():
+            if _holds_text(info.annotation):
+                yield _answer_field(kind, name)
+            yield from _fields_of(info.annotation, seen)
+    for part in typing.get_args(kind):
+        yield from _fields_of(part, seen)
+
+
+def _holds_text(annotation: Any) -> bool:
+    if typing.get_origin(annotation) is typing.Literal:
+        return False
+    return annotation in {str, object, Any} or any(map(_holds_text, typing.get_args(annotation)))
+
+
+@cache
+def _answer_field(model: type[BaseModel], name: str) -> AnswerField:
+    texts = _field_texts(model)
+    return AnswerField(
+        f"{model.__name__}.{name}",
+        texts.get(name, ""),
+        f"{model.__name__}: {model.__doc__ or ''}",
+        any("expire" in other for other in model.model_fields),
+    )
+
+
+@cache
+def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
+    """Read the text below each field: it is in the source alone."""
+    texts: dict[str, str] = {}
+    for definition in ast.parse(inspect.getsource(sys.modules[model.__module__])).body:
+        if isinstance(definition, ast.ClassDef) and definition.name == model.__name__:
+            for field, below in zip(definition.body, definition.body[1:], strict=False):
+                match field, below:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                        value=ast.Constant(value=str(text))
+                    ):
+                        texts[name] = text
+    return texts
