@@ -31,6 +31,7 @@ from services.control_plane.store.integrations import NewKey
 from services.control_plane.store.orgs import owners_of, role_of
 from services.control_plane.store.tables import IntegrationTable
 from shared.clock import Clock
+from shared.endpoint import parse_endpoint
 from shared.providers import ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
@@ -157,7 +158,7 @@ class IntegrationWrites:
         key = None
         if asked.key is not None:
             goes_to = (seen.endpoint or own) if endpoint is KEEP else endpoint
-            judged = judge_key(provider, asked.key, custom_endpoint=goes_to != own)
+            judged = judge_key(provider, asked.key, parse_endpoint(goes_to), is_own=goes_to == own)
             key, warnings = judged.key, warnings + judged.warnings
         return Requested(key, endpoint, asked.enabled), warnings
 

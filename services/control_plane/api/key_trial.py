@@ -76,7 +76,7 @@ def _judged(context: Context, provider: ProviderName, text: str | None) -> Endpo
 async def _try_typed(
     context: Context, org: str, provider: ProviderName, endpoint: Endpoint, key: Secret
 ) -> TrialResult:
-    judged = judge_key(provider, key, custom_endpoint=endpoint != default_endpoint(provider))
+    judged = judge_key(provider, key, endpoint, is_own=endpoint == default_endpoint(provider))
     steps = await context.probe.probe(org, provider, endpoint, judged.key)
     return TrialResult(
         provider=provider,

@@ -11,8 +11,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from services.control_plane.rules.key_kinds import KeyStart, belongs_to, is_example, key_start
+from services.control_plane.rules.pasted_key import clean_key
 from services.control_plane.rules.problems import Problem, ProblemError, refused
-from shared.providers import PROVIDERS, KeyKind, ProviderName, kind_of_key
+from shared.endpoint import Endpoint
+from shared.providers import PROVIDERS, ProviderName
 from shared.secret import Secret
 
 MIN_KEY_CHARS: Final = 8
@@ -26,14 +29,9 @@ KEY_POINTER: Final = "#/api_key"
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 # What screens show in place of a key: ellipses, bullets, stars. No provider's key contains any of these.
 _MASK = re.compile(r"…|\.\.\.|[•●·]{2}|\*\*|^[xX]{8,}$|Secret\(|redacted|<[^>]*>", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"[\r\n]")
+_DEMO: Final = "the demo provider"
 _PLACEHOLDER = re.compile(r"run9-placeholder", re.IGNORECASE)
-
-_KIND_OWNER: Final[dict[KeyKind, ProviderName | None]] = {
-    "openai": "openai",
-    "anthropic_api": "anthropic",
-    "anthropic_oauth": "anthropic",
-    "unknown": None,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +50,35 @@ class KeyLabel:
     fingerprint: str
 
 
-def judge_key(provider: ProviderName, typed: Secret, *, custom_endpoint: bool) -> JudgedKey:
-    """Give the trimmed key with warnings, or refuse it with the reason.
+def judge_key(provider: ProviderName, typed: Secret, endpoint: Endpoint, *, is_own: bool) -> JudgedKey:
+    """Give the cleaned key with warnings, or refuse it with the reason.
 
-    A key that looks like the other provider's is only warned about: a gateway of the org's own behind a
-    custom endpoint may take any key.
+    `endpoint` is where the key would go; `is_own` tells whether that is the provider's own endpoint. A key
+    that looks like the other provider's is only warned about: a gateway of the org's own behind a custom
+    endpoint may take any key. At most one warning speaks of the key, and one of what was pasted around it.
     """
-    text = typed.reveal().strip()
+    pasted = clean_key(typed.reveal())
+    text = pasted.text
     if _MASK.search(text):
         raise _refused(
             "This is a masked key, not the key itself. Paste the whole key, or leave the field out."
         )
+    if _LINE_BREAK.search(text):
+        raise _refused("There is a line break inside the key. Paste the key alone, in one line.")
     if not _VISIBLE.fullmatch(text):
         raise _refused("The key contains a space, a line break, a control or a non-ASCII character.")
     if not MIN_KEY_CHARS <= len(text) <= MAX_KEY_CHARS:
         raise _refused(f"A key has {MIN_KEY_CHARS} to {MAX_KEY_CHARS} characters.")
     if _PLACEHOLDER.fullmatch(text):
         raise _refused("This is the placeholder that boxes use. Paste the key that the provider gave you.")
-    return JudgedKey(Secret(text), _warnings(provider, kind_of_key(text), custom_endpoint=custom_endpoint))
+    row = key_start(text)
+    if row is not None and row.administers:
+        raise _refused(
+            f"This is an admin key of {row.vendor} ({row.start}…): it administers the account and can call "
+            f"no model. Make an API key at {PROVIDERS[provider].key_page}."
+        )
+    warnings = (_warning(provider, text, row, endpoint, is_own=is_own), _left_out(pasted.left_out))
+    return JudgedKey(Secret(text), tuple(filter(None, warnings)))
 
 
 def label_key(pepper: bytes, org: str, provider: ProviderName, key: Secret) -> KeyLabel:
@@ -89,11 +98,26 @@ def _refused(detail: str) -> ProblemError:
     return refused(Problem.KEY_REFUSED, KEY_POINTER, detail)
 
 
-def _warnings(provider: ProviderName, kind: KeyKind, *, custom_endpoint: bool) -> tuple[str, ...]:
+def _warning(
+    provider: ProviderName, text: str, row: KeyStart | None, endpoint: Endpoint, *, is_own: bool
+) -> str:
+    """Give the one sentence that matters most about a key that can be saved; "" for none."""
     title = PROVIDERS[provider].title
-    owner = _KIND_OWNER[kind]
-    if owner is not None and owner != provider:
-        return (f"This looks like a key of {PROVIDERS[owner].title}, but it was saved for {title}.",)
-    if owner is None and not custom_endpoint:
-        return (f"This does not look like a key of {title}; its own endpoint will probably refuse it.",)
-    return ()
+    if is_example(text):
+        return "This looks like a stand-in from a document, not like a key."
+    if row is None:
+        unknown = f"This does not look like a key of {title}; its own endpoint will probably refuse it."
+        return unknown if is_own else ""
+    if row.vendor == _DEMO:
+        return f"This is a key of the demo provider; {title} itself will refuse it." if is_own else ""
+    if row.provider != provider and (is_own or not belongs_to(row, endpoint.host)):
+        return f"This looks like a key of {row.vendor}, but it is for {title}."
+    if not is_own and not belongs_to(row, endpoint.host):
+        return f"This looks like a key of {row.vendor}, and it is sent to {endpoint.authority} instead."
+    return ""
+
+
+def _left_out(parts: tuple[str, ...]) -> str:
+    if not parts:
+        return ""
+    return f"Left out of what was pasted: {', '.join(parts)}."

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from services.control_plane.rules.key import MAX_KEY_CHARS, judge_key, label_key
+from services.control_plane.rules.endpoint import default_endpoint
+from services.control_plane.rules.key import MAX_KEY_CHARS, JudgedKey, judge_key, label_key
 from services.control_plane.rules.problems import Problem, ProblemError
+from shared.endpoint import parse_endpoint
+from shared.providers import ProviderName
 from shared.secret import Secret
 
 GOOD = "sk-proj-0123456789abcdef"
 
 
+CUSTOM = parse_endpoint("https://gateway.example/v1")
+
+
+def judge(provider: ProviderName, text: str, *, custom: bool = False) -> JudgedKey:
+    endpoint = CUSTOM if custom else default_endpoint(provider)
+    return judge_key(provider, Secret(text), endpoint, is_own=not custom)
+
+
 def judged(text: str, *, custom: bool = False) -> str:
-    return judge_key("openai", Secret(text), custom_endpoint=custom).key.reveal()
+    return judge("openai", text, custom=custom).key.reveal()
 
 
 def refusal(text: str) -> ProblemError:
@@ -77,15 +88,15 @@ def test_no_refusal_repeats_the_key() -> None:
 
 
 def test_a_key_of_the_other_provider_is_a_warning_and_no_error() -> None:
-    warned = judge_key("openai", Secret("sk-ant-api03-0123456789"), custom_endpoint=False)
+    warned = judge("openai", "sk-ant-api03-0123456789")
     assert "Anthropic" in warned.warnings[0]
-    assert judge_key("anthropic", Secret(GOOD), custom_endpoint=True).warnings
-    assert not judge_key("anthropic", Secret("sk-ant-oat01-0123456789"), custom_endpoint=False).warnings
+    assert judge("anthropic", GOOD, custom=True).warnings
+    assert not judge("anthropic", "sk-ant-oat01-0123456789").warnings
 
 
 def test_an_unknown_kind_of_key_is_only_remarkable_at_the_providers_own_endpoint() -> None:
-    assert judge_key("openai", Secret("gateway-key-1"), custom_endpoint=False).warnings
-    assert not judge_key("openai", Secret("gateway-key-1"), custom_endpoint=True).warnings
+    assert judge("openai", "gateway-key-1").warnings
+    assert not judge("openai", "gateway-key-1", custom=True).warnings
 
 
 def test_a_fingerprint_is_stable_and_differs_by_key_org_provider_and_pepper() -> None:
