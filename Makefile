@@ -49,10 +49,12 @@ check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	tools/portal_check.sh
 
 fmt: $(DEV_STAMP) ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	tools/portal_check.sh --write
 
 bench: $(DEV_STAMP) ## measure the gateway beside nginx and FastAPI + httpx
 	$(BIN)/python -m bench $(ARGS)

@@ -14,8 +14,8 @@ from tests.portal.world import PortalWorld
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
 TITLES = {"openai": "OpenAI", "anthropic": "Anthropic / Claude Code"}
 STOPS = (
-    "{} enabled", "Replace the key of {}", "Custom Endpoint", "Copy the base URL of {}", "Test {}", "Save {}",
-    "Use it in a box", "Danger zone",
+    "Replace the key of {}", "Custom Endpoint", "Reset the endpoint of {} to the default", "{} enabled",
+    "Test {}", "Save {}", "Copy the base URL of {}", "Use it in a box", "Danger zone",
 )  # fmt: skip
 NAME = """(() => {
     const one = document.activeElement;
@@ -86,7 +86,9 @@ async def test_a_key_is_replaced_by_keys_alone_and_the_focus_stays_on_the_card(
     await expect(replace).to_be_focused()
     await keyboard.press("Enter")
     await keyboard.insert_text(portal.keys[provider])
-    assert await tab(page.page, 2) == [f"Show the key of {title}", f"Keep saved key of {title}"]
+    names = [f"Show the key of {title}", f"Keep saved key of {title}", "Test this key when it is saved"]
+    assert await tab(page.page, 3) == names
+    await keyboard.press("Shift+Tab")
     await keyboard.press("Shift+Tab")
     await keyboard.press("Shift+Tab")
     await keyboard.press("Enter")
@@ -104,8 +106,9 @@ async def test_a_switch_is_turned_and_saved_or_discarded_by_keys_alone(
     await keyboard.press("Space")
     await tab_to(page.page, "Discard changes to OpenAI")
     await keyboard.press("Enter")
-    await expect(card.get_by_role("switch")).to_be_focused()
+    await expect(card.get_by_role("button", name="Replace the key")).to_be_focused()
     await expect(card.get_by_role("switch")).to_be_checked()
+    await card.get_by_role("switch").focus()
     await keyboard.press("Space")
     await tab_to(page.page, "Save OpenAI")
     await keyboard.press("Space")

@@ -38,6 +38,8 @@ async def test_a_newcomer_sets_a_provider_up_uses_it_and_switches_it_off(
     await expect(save).to_be_disabled()
     await card.get_by_label("Custom Endpoint").fill(portal.endpoints["openai"])
     await expect(card).to_contain_text(f"Requests go to {portal.endpoints['openai']}/responses")
+    switch = card.get_by_role("switch", name="OpenAI enabled")
+    await switch.click()
     await card.get_by_label("Upstream API Key").fill(f"  {portal.keys['openai']} \n")
 
     await card.get_by_role("button", name="Test OpenAI").click()
@@ -60,7 +62,6 @@ async def test_a_newcomer_sets_a_provider_up_uses_it_and_switches_it_off(
         await page.page.reload()
         await expect(card.locator(".chip")).to_have_text("On", timeout=10_000)
 
-        switch = card.get_by_role("switch", name="OpenAI enabled")
         await switch.click()
         await expect(card).to_contain_text("running answers are cut within seconds")
         await save.click()

@@ -69,7 +69,7 @@ async def snippets_shown(portal: PortalWorld, open_page: OpenPage) -> WatchedPag
 async def a_key_of_the_other_provider(_: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await open_page()
     await page.card("openai").get_by_label("Upstream API Key").fill("sk-ant-api03-of-somebody")
-    await expect(page.card("openai")).to_contain_text("looks like a key of Anthropic / Claude Code")
+    await expect(page.card("openai")).to_contain_text("looks like a key of Anthropic, but it is for OpenAI")
     return page
 
 
@@ -108,7 +108,7 @@ async def with_saved_key_tried(portal: PortalWorld, open_page: OpenPage, words: 
     await card.get_by_role("button", name="Test OpenAI").click()
     await expect(card.locator(".verdict")).to_contain_text(words)
     last4 = (await portal.state("openai"))["key"]["last4"]
-    await expect(card.locator(".trial")).to_contain_text(f"Tried the saved key, which ends …{last4}, at ")
+    await expect(card.locator(".key-test")).to_contain_text(f"Tried the saved key, which ends …{last4}, at ")
     return page
 
 
@@ -147,6 +147,7 @@ async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: 
 
 async def changed_in_another_window(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await both_on(portal, open_page)
+    await page.stop_asking()
     await portal.set_up("openai", enabled=False)
     card = page.card("openai")
     await card.get_by_role("switch").click()
@@ -157,6 +158,7 @@ async def changed_in_another_window(portal: PortalWorld, open_page: OpenPage) ->
 
 async def somebody_was_faster(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await both_on(portal, open_page)
+    await page.stop_asking()
     await (await portal.second_owner()).switch(portal.org, "openai", enabled=False)
     card = page.card("openai")
     await card.get_by_role("switch").click()

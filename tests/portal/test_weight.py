@@ -1,16 +1,14 @@
-"""How heavy and how fast the pages are, without a network; and that Node agrees with the modules."""
+"""How heavy and how fast the pages are, without a network."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WatchedPage
 from tests.portal.world import PortalWorld
-from tests.support.servers.tools import find_program, missing
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
 MAX_PAGE_BYTES = 100 * 1024
@@ -50,11 +48,3 @@ async def test_a_second_visit_loads_no_static_file_again(portal: PortalWorld, op
     assert sum(sizes) == 0
 
 
-async def test_the_modules_pass_their_own_tests_under_node() -> None:
-    node = find_program("node") or missing("Node")
-    tests = sorted(Path(__file__).with_name("modules").glob("*.test.js"))
-    process = await asyncio.create_subprocess_exec(
-        node, "--test", *tests, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, out.decode()

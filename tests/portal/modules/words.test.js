@@ -18,7 +18,8 @@ test("ages are told as people do", () => {
     ["2026-11-03T09:00:00Z", "3 hours ago"],
     ["2026-11-01T09:00:00Z", "on 1 Nov"],
     ["2025-11-01T09:00:00Z", "on 1 Nov 2025"],
-  ]) assert.equal(words.ago(at, NOW), said);
+  ])
+    assert.equal(words.ago(at, NOW), said);
 });
 
 test("the chip says what real traffic shows of this key, not of the one before", () => {
@@ -85,20 +86,50 @@ test("history reads as sentences", () => {
   assert.equal(words.change({ action: "new.kind", target: "x", details: {} }), "new.kind x");
 });
 
-test("only the provider's refusal is called a refusal", () => {
-  const result = (verdict, step) => ({ verdict, steps: [{ step, status: "failed" }] });
-  assert.equal(words.trialVerdict(result("valid", "x")).tone, "good");
-  assert.match(words.trialVerdict(result("invalid", "authentication")).text, /refuses this key/);
-  assert.match(words.trialVerdict(result("unknown", "dns")).text, /nothing about the key. Check the endpoint's host name/);
+const tested = (verdict, step, more = {}) => ({
+  provider: "openai",
+  endpoint: "https://api.openai.com/v1",
+  tested: "typed",
+  verdict,
+  steps: [{ step, status: "failed" }],
+  ...more,
 });
 
-test("a trial says which key it was of, and what to do about a saved one", () => {
-  const stored = (verdict) => words.trialVerdict({ verdict, tested: "stored", steps: [{ step: "authentication", status: "unknown" }] }).text;
-  assert.equal(words.triedKey("AbCd"), "the saved key, which ends …AbCd");
-  assert.equal(words.triedKey(null), "the key you typed");
+test("only the provider's refusal is called a refusal, and names who refused", () => {
+  const said = (verdict, step, more, kind) => words.testVerdict(tested(verdict, step, more), kind).text;
+  assert.equal(words.testVerdict(tested("valid", "x")).tone, "good");
+  assert.match(said("invalid", "authentication"), /^OpenAI \(api\.openai\.com\) refuses this key/);
+  const custom = { endpoint: "https://gateway.example:8443/v1" };
+  assert.match(
+    said("invalid", "authentication", custom),
+    /^gateway\.example:8443, the custom endpoint of this card, refuses this key.*reset the endpoint/,
+  );
+  assert.match(said("invalid", "authentication", custom, "demo"), /^The demo provider \(gateway\.example:8443\) refuses this key/);
+  assert.match(said("unknown", "dns", custom), /nothing about the key. Check the endpoint's host name, gateway\.example:8443/);
+  assert.match(said("unknown", "tls"), /could not reach api\.openai\.com: that is the gateway's network, so tell its operator/);
+});
+
+test("a key test says which key it was of, and what to do about a saved one", () => {
+  const stored = (verdict) => words.testVerdict(tested(verdict, "authentication", { tested: "stored" })).text;
+  assert.equal(words.testedKey("AbCd"), "the saved key, which ends …AbCd");
+  assert.equal(words.testedKey(null), "the key you typed");
   assert.equal(stored("valid"), "The saved key works.");
   assert.match(stored("invalid"), /refuses the saved key. Replace it/);
-  assert.equal(stored("unknown"), "This says nothing about the key. Try again in a minute.");
+  assert.equal(stored("unknown"), "This says nothing about the key. Try api.openai.com again in a minute.");
+});
+
+test("a key that nobody has tried is not shown as good", () => {
+  assert.equal(words.status(ON, null, null, NOW).tone, "quiet");
+  assert.equal(words.status(ON, { accepted_at: "2026-11-03T11:00:00Z", rejected_at: null }, null, NOW).tone, "good");
+});
+
+test("the switch says what it means before it is saved", () => {
+  const hint = (state, draft) =>
+    words.switchHint({ ...ON, state }, { key: "", endpoint: null, enabled: null, ...draft }, "OpenAI", "Acme").text;
+  assert.match(hint("not_set_up", {}), /^Turn this on/);
+  assert.match(hint("not_set_up", { key: "sk-proj-0123456789" }), /^Off: the key is saved, but/);
+  assert.match(hint("not_set_up", { enabled: true }), /once you save/);
+  assert.match(hint("enabled", { enabled: false }), /are refused and running answers are cut/);
 });
 
 test("a step tells its time where it took some", () => {
@@ -113,7 +144,10 @@ test("a spreadsheet runs nothing of an export", () => {
 });
 
 test("every snippet uses the org's own base URL", () => {
-  for (const [provider, url] of [["openai", "http://10.0.2.2:1000/run9/ai/openai/v1/"], ["anthropic", "http://10.0.2.2:1000/run9/ai/anthropic"]]) {
+  for (const [provider, url] of [
+    ["openai", "http://10.0.2.2:1000/run9/ai/openai/v1/"],
+    ["anthropic", "http://10.0.2.2:1000/run9/ai/anthropic"],
+  ]) {
     const found = snippets(provider, url);
     assert.ok(found.length >= 6);
     for (const id of ["shell", "curl"]) assert.ok(found.find((one) => one.id === id).code.includes(url));

@@ -1,43 +1,70 @@
-// One provider's card for an owner: what is typed, what is saved, and the way from one to the other.
+// One provider's card for an owner: what is typed, what is saved, and the way from one to the other. The card says only
+// what is known: a change without an answer is looked up before anything is said of it.
 
+import { cardLayout } from "./card_layout.js";
+import { absentNotice, changedNotice, openNotice } from "./card_notices.js";
 import { askToClear } from "./clear_dialog.js";
-import { conflictNotice } from "./conflict_notice.js";
-import { attribute, h, newId, say } from "./dom.js";
-import { changes, faults, isDirty, requestBody, trialBody, triesSavedKey, untouched } from "./draft.js";
-import { endpointHint, meantEndpoint, requestTarget } from "./endpoint_rules.js";
-import { copyButton, row, textField, toggle } from "./fields.js";
-import { KeyField } from "./key_field.js";
-import { PROVIDERS } from "./providers.js";
+import { attribute, h, say } from "./dom.js";
+import { afterSaving, changeRequest, changes, faults, hasArrived, isDirty, rebased, shown, testsSavedKey, untouched } from "./draft.js";
+import { KeyTester } from "./key_tester.js";
+import { LiveWatch } from "./live_watch.js";
 import { orgPath, rest } from "./rest.js";
-import { watchRollout, watchTraffic } from "./rollout_watch.js";
-import { snippetBox } from "./snippet_box.js";
-import { TrialPlace } from "./trial_box.js";
-import { rollout, status } from "./words.js";
+import { readUntilKnown, sendChange } from "./saving.js";
+import { differences, differs, rollout, status, switchHint, who } from "./words.js";
+
+/** @import {ChangeBody, Draft, Faults, Org, Outcome, Rollout, Saved, Traffic} from "./types.d.ts" */
+/** @import {RequestError} from "./rest.js" */
+
+/** @typedef {{before: Saved, body: ChangeBody | null, sent: Draft, done: "saved" | "cleared"}} Change */
+
+const SLOW = "This takes longer than usual …";
 
 export class Card {
+  /** @param {Org} org @param {string} me @param {Saved} saved */
   constructor(org, me, saved) {
     this.org = org;
     this.me = me;
-    this.provider = PROVIDERS[saved.provider];
     this.path = `${orgPath(org.org)}/ai-integrations/${saved.provider}`;
+    this.saved = saved;
+    this.etag = `"${saved.revision}"`;
+    this.draft = untouched();
     this.touched = new Set();
+    /** @type {Faults} */
     this.serverFaults = {};
-    this.watch = 0;
+    /** @type {Traffic | null} */
     this.traffic = null;
-    this.finding = null; // what a test has found of a saved key
-    this.typedFinding = null; // and of the key that is typed now
+    /** @type {"" | "save" | "check" | "clear"} */
     this.busy = "";
-    this.#build(saved);
-    this.#take(saved, `"${saved.revision}"`);
-    if (saved.state !== "not_set_up") this.#watchRollout({ quiet: true });
-    watchTraffic(
-      this.path,
-      () => this.saved.state === "enabled" && !this.busy,
-      (found) => {
-        this.traffic = found.traffic;
-        this.#renderChip();
+    /** @type {Change | null} a change that had no answer, and was not there when the card was read again */
+    this.missing = null;
+    /** What the last roll-out is of, e.g. "Saved". */
+    this.done = "";
+    /** @type {Rollout | null} */
+    this.rollout = null;
+    this.tester = new KeyTester(this.path, {
+      onchange: () => this.#render(),
+      onfaults: (found) => {
+        this.serverFaults = found;
+        this.#focusFirstFault(found);
       },
-    );
+    });
+    this.parts = cardLayout(saved, me, this.tester.place.element, {
+      typed: (field, on) => this.#typed(field, on),
+      left: (field, event) => this.#left(field, event),
+      turned: () => this.#turned(),
+      submit: (event) => this.#submit(event),
+      discard: () => this.#discardChanges(),
+      test: () => this.#testByHand(),
+      clear: () => this.#clear(),
+    });
+    this.element = this.parts.element;
+    this.#show(saved, this.etag, untouched());
+    this.watch = new LiveWatch(this.path, {
+      show: (found) => this.#noticed(found),
+      isWaiting: () => this.parts.firstRequest.isWaiting,
+      ongone: () => this.#tell("warn", h("p", {}, h("strong", {}, "This organization is no longer yours to see. "), "Ask an owner of it.")),
+    });
+    this.watch.hurry();
   }
 
   /** Whether the person would lose something by leaving. */
@@ -45,337 +72,323 @@ export class Card {
     return isDirty(this.saved, this.draft);
   }
 
-  // -- building
-
-  #build(saved) {
-    const { title, about, defaultEndpoint } = this.provider;
-    const id = newId("card");
-    this.chip = h("span", { class: "chip" });
-    this.notice = h("div", { class: "notices", role: "alert" });
-    this.key = new KeyField(this.provider, this.me, {
-      ontyped: () => this.#typed("key"),
-      onleft: (event) => this.#left("key", event),
-      onturned: () => this.#turned(),
-    });
-    this.endpoint = textField({
-      placeholder: defaultEndpoint,
-      oninput: () => this.#typed("endpoint"),
-      onblur: (event) => this.#left("endpoint", event),
-    });
-    this.endpoint.input.setAttribute("inputmode", "url");
-    this.switchHint = h("p", { class: "hint", id: `${id}-switch`, "aria-live": "polite" });
-    this.enabled = toggle({
-      label: `${title} enabled`,
-      describedBy: `${id}-switch`,
-      onchange: (on) => this.#typed("enabled", on),
-    });
-    this.told = h("p", { class: "told", role: "status" });
-    this.trial = new TrialPlace();
-    this.element = h(
-      "section",
-      { class: "card", "aria-labelledby": id, "data-provider": saved.provider },
-      h("header", { class: "card-head" }, h("div", {}, h("h2", { id }, title), h("p", { class: "fine" }, about)), this.chip),
-      this.notice,
-      h("form", { novalidate: true, onsubmit: (event) => this.#submit(event) }, ...this.#rows(saved), this.#actions()),
-      this.trial.element,
-      snippetBox(saved.provider, saved.local_base_url),
-      this.#dangerZone(),
-    );
-  }
-
-  #rows(saved) {
-    return [
-      row("Enabled", this.enabled.element, { below: [this.switchHint] }),
-      this.key.element,
-      row("Custom Endpoint", this.endpoint.input, { labelFor: this.endpoint.id, below: this.endpoint.below }),
-      row("Local Base URL", h("div", { class: "line" }, h("code", { class: "base-url" }, saved.local_base_url), copyButton(`the base URL of ${this.provider.title}`, () => saved.local_base_url))),
-    ];
-  }
-
-  #actions() {
-    const { title } = this.provider;
-    this.save = h("button", { type: "submit", class: "button primary", "aria-label": `Save ${title}` }, "Save");
-    this.discard = h("button", { type: "button", class: "button quiet", "aria-label": `Discard changes to ${title}`, onclick: () => this.#discardChanges() }, "Discard");
-    this.test = h("button", { type: "button", class: "button", "aria-label": `Test ${title}`, onclick: () => this.#try() }, "Test");
-    return h("div", { class: "actions" }, this.told, this.discard, this.test, this.save);
-  }
-
-  #dangerZone() {
-    const { title } = this.provider;
-    const clear = h("button", { type: "button", class: "button danger", onclick: () => this.#clear() }, `Clear ${title} …`);
-    this.danger = h(
-      "details",
-      { class: "fold danger-zone" },
-      h("summary", {}, "Danger zone"),
-      h("div", { class: "danger-line" }, h("p", {}, "Forget the key and the endpoint, here and in the secret store."), clear),
-    );
-    return this.danger;
-  }
-
   // -- what is saved, and what is typed
 
-  /** Show a saved state; whatever was typed gives way to it. */
-  #take(saved, etag) {
+  /** Show a saved state and what stays typed on top of it. @param {Saved} saved @param {string} etag @param {Draft} draft */
+  #show(saved, etag, draft) {
+    const { key, endpoint, enabled } = this.parts;
     this.saved = saved;
     this.etag = etag;
-    this.draft = untouched(saved);
-    this.key.isReplacing = saved.state === "not_set_up";
-    this.key.forget();
+    this.draft = draft;
+    key.isReplacing = saved.state === "not_set_up" || draft.key !== "" || draft.endpoint !== null;
+    if (!draft.key) key.forget();
     this.touched.clear();
     this.serverFaults = {};
-    this.typedFinding = null;
-    this.endpoint.input.value = this.draft.endpoint;
-    this.enabled.set(this.draft.enabled);
+    this.tester.findings.typed = null;
+    endpoint.put(shown(saved, draft).endpoint);
+    enabled.set(shown(saved, draft).enabled);
     this.#render();
   }
 
-  /** Show a saved state that is not what was typed and tried here. */
-  #takeInstead(saved, etag) {
-    this.trial.forget();
-    this.#take(saved, etag);
+  /** Show a saved state that is not what was typed and tested here; whatever was typed gives way to it. @param {Saved} saved @param {string} etag */
+  #showInstead(saved, etag) {
+    this.tester.forget();
+    this.#show(saved, etag, untouched());
   }
 
-  #typed(field, value = null) {
+  /** @param {string} field @param {boolean | null} on */
+  #typed(field, on = null) {
+    const { key, endpoint } = this.parts;
     this.draft = {
-      key: this.key.typed,
-      endpoint: meantEndpoint(this.endpoint.input.value),
-      enabled: field === "enabled" ? value : this.draft.enabled,
+      key: key.typed,
+      endpoint: field === "endpoint" ? endpoint.typed : this.draft.endpoint,
+      enabled: field === "enabled" ? on : this.draft.enabled,
     };
-    delete this.serverFaults[field];
-    this.typedFinding = null;
-    this.trial.forget();
-    say(this.told, "");
-    this.watch += 1;
-    if (field === "endpoint" && changes(this.saved, this.draft).endpoint) this.key.isReplacing = true;
+    if (field !== "enabled") {
+      delete this.serverFaults[/** @type {"key" | "endpoint"} */ (field)];
+      this.tester.forget();
+    }
+    if (!this.busy) {
+      this.done = "";
+      say(this.parts.told, "");
+    }
+    if (changes(this.saved, this.draft).endpoint) key.isReplacing = true;
     this.#render();
   }
 
+  /** @param {string} field @param {FocusEvent} event */
   #left(field, event) {
-    if (field === "endpoint") this.endpoint.input.value = meantEndpoint(this.endpoint.input.value);
     // A fault that appeared now would move the button away from under the click that is on its way to it.
-    if (event.relatedTarget?.closest(".actions")) return;
+    if (/** @type {Element | null} */ (event.relatedTarget)?.closest(".actions")) return;
     if (field !== "key" || this.draft.key) this.touched.add(field);
     this.#render();
   }
 
   /** From the saved key to a new one, or back, which forgets what was said of the new one. */
   #turned() {
-    if (!this.key.isReplacing) {
+    if (!this.parts.key.isReplacing) {
       this.touched.clear();
       this.serverFaults = {};
       this.draft = { ...this.draft, key: "" };
-      this.typedFinding = null;
-      this.trial.forget();
+      this.tester.forget();
     }
     this.#render();
   }
 
   #discardChanges() {
-    this.#takeInstead(this.saved, this.etag);
-    this.notice.replaceChildren();
-    say(this.told, "Changes discarded.");
-    this.enabled.element.focus();
+    this.#showInstead(this.saved, this.etag);
+    this.parts.notice.replaceChildren();
+    say(this.parts.told, "Changes discarded.");
+    (this.saved.state === "not_set_up" ? this.parts.key : this.parts.key.replace).focus();
   }
 
   // -- showing
 
   #render() {
-    const { saved, draft } = this;
+    const { saved, draft, busy, parts } = this;
     const found = faults(saved, draft);
     const changed = changes(saved, draft);
     const isSetUp = saved.state !== "not_set_up";
-    this.#renderKey(found, changed, isSetUp);
-    this.#renderEndpoint(found);
-    this.#renderSwitch(changed, isSetUp);
-    const cannotSave = !this.isDirty || Object.keys(found).length > 0 || this.busy;
-    attribute(this.save, "aria-disabled", cannotSave ? "true" : null);
-    attribute(this.test, "aria-disabled", this.busy || found.endpoint || found.key ? "true" : null);
-    say(this.save, this.busy === "save" ? "Saving …" : "Save");
-    say(this.test, this.busy === "test" ? "Testing …" : "Test");
-    this.discard.hidden = !this.isDirty;
-    this.danger.hidden = !isSetUp;
+    this.#renderKey(found, changed.endpoint, isSetUp);
+    parts.endpoint.render(saved, shown(saved, draft).endpoint, {
+      fault: this.serverFaults.endpoint || (this.touched.has("endpoint") || this.touched.has("all") ? found.endpoint : "") || "",
+      isWrong: Boolean(found.endpoint),
+      isChanged: changed.endpoint,
+    });
+    const hint = switchHint(saved, draft, parts.provider.title, this.org.name);
+    parts.switchHint.dataset.tone = hint.tone;
+    say(parts.switchHint, hint.text);
+    attribute(parts.save, "aria-disabled", !this.isDirty || Object.keys(found).length > 0 || busy ? "true" : null);
+    attribute(parts.test, "aria-disabled", busy || this.tester.running > 0 || found.endpoint || found.key ? "true" : null);
+    say(parts.save, busy === "save" ? "Saving …" : busy === "check" ? "Checking …" : "Save");
+    say(parts.test, this.tester.running > 0 ? "Testing …" : "Test");
+    parts.discard.hidden = !this.isDirty;
+    parts.danger.hidden = !isSetUp;
     this.#renderChip();
   }
 
-  #renderKey(found, changed, isSetUp) {
-    const { draft, touched } = this;
-    const again = isSetUp && changed.endpoint && !draft.key ? found.key : "";
-    const shown = touched.has("all") || (draft.key && touched.has("key")) ? found.key : "";
-    this.key.render(this.saved, draft, {
-      fault: this.serverFaults.key || (again ? "" : shown) || "",
-      again,
-      canKeep: isSetUp && !changed.endpoint,
+  /** @param {Faults} found @param {boolean} isMoved @param {boolean} isSetUp */
+  #renderKey(found, isMoved, isSetUp) {
+    const { draft, saved, touched } = this;
+    const again = isSetUp && isMoved && !draft.key ? found.key : "";
+    const said = touched.has("all") || (draft.key && touched.has("key")) ? found.key : "";
+    this.parts.key.render(saved, draft, {
+      fault: this.serverFaults.key || (again ? "" : said) || "",
+      again: again ?? "",
+      canKeep: isSetUp && !isMoved,
+      endpoint: shown(saved, draft).endpoint.trim() || this.parts.provider.defaultEndpoint,
     });
   }
 
-  #renderEndpoint(found) {
-    const shown = this.touched.has("endpoint") || this.touched.has("all") ? found.endpoint : "";
-    this.endpoint.fault(this.serverFaults.endpoint || shown || "");
-    const target = found.endpoint ? "" : requestTarget(this.saved.provider, this.draft.endpoint);
-    const warning = changes(this.saved, this.draft).endpoint ? endpointHint(this.draft.endpoint) : "";
-    const text = target ? `Requests go to ${target}${warning ? `. ${warning}` : ""}` : "";
-    this.endpoint.hint(text, warning ? "warn" : "quiet");
-  }
-
-  #renderSwitch(changed, isSetUp) {
-    const { title } = this.provider;
-    const goesOff = isSetUp && changed.enabled && !this.draft.enabled;
-    this.switchHint.dataset.tone = goesOff ? "warn" : "quiet";
-    if (goesOff) {
-      say(this.switchHint, `When you save, requests to ${title} from every box of ${this.org.name} are refused and running answers are cut within seconds. The key stays saved.`);
-    } else if (this.draft.enabled) {
-      say(this.switchHint, `Boxes of ${this.org.name} can use ${title}${isSetUp && !changed.enabled ? "." : " once you save."}`);
-    } else {
-      say(this.switchHint, `Boxes of ${this.org.name} cannot use ${title}. They are told so, and who can change it.`);
-    }
-  }
-
   #renderChip() {
-    const { tone, text, title } = status(this.saved, this.traffic, this.finding);
-    say(this.chip, text);
-    this.chip.dataset.tone = tone;
-    this.chip.title = title;
+    const { tone, text, title } = status(this.saved, this.traffic, this.tester.findings.saved);
+    const { chip } = this.parts;
+    say(chip, text);
+    chip.dataset.tone = tone;
+    chip.title = title;
+    this.parts.firstRequest.render(this.saved, this.traffic);
   }
 
+  #renderRollout() {
+    const { told } = this.parts;
+    const { rollout: found, saved, done } = this;
+    if (!found || found.revision !== saved.revision || (saved.state === "not_set_up" && !done)) return;
+    told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
+    const rest_ = done && this.isDirty ? " What you typed since is not saved yet." : "";
+    say(told, done ? `${done}. ${rollout(found, true)}${rest_}` : this.isDirty ? told.textContent : rollout(found));
+  }
+
+  /** @param {string} tone @param {...any} content */
   #tell(tone, ...content) {
-    this.notice.replaceChildren(h("div", { class: `notice ${tone}` }, ...content));
+    this.parts.notice.replaceChildren(h("div", { class: `notice ${tone}` }, ...content));
   }
 
   // -- saving
 
+  /** @param {SubmitEvent} event */
   async #submit(event) {
     event.preventDefault();
     if (this.busy) return;
-    if (this.save.getAttribute("aria-disabled") === "true") {
+    if (this.parts.save.getAttribute("aria-disabled") === "true") {
       if (this.isDirty || this.saved.state === "not_set_up") this.#focusFirstFault(faults(this.saved, this.draft));
       return;
     }
-    await this.#write(this.etag);
+    await this.#save();
   }
 
-  async #write(etag) {
-    this.notice.replaceChildren();
-    await this.#whileBusy("save", async () => {
-      const { data, etag: newEtag } = await rest("PUT", this.path, { body: requestBody(this.saved, this.draft), etag });
-      const { warnings, ...saved } = data;
-      // What a test has found of a typed key holds for the same key when it is saved.
-      if (this.typedFinding) this.finding = { ...this.typedFinding, keySince: saved.key.updated_at };
-      this.#take(saved, newEtag);
-      if (warnings.length) this.#tell("warn", h("p", {}, h("strong", {}, "Saved, but: "), warnings.join(" ")));
-      this.#watchRollout({ quiet: false });
-    });
+  async #save() {
+    const { saved: before, draft: sent, etag } = this;
+    const { method, body } = changeRequest(before, sent);
+    this.parts.notice.replaceChildren();
+    this.done = "";
+    this.#turn("save");
+    const outcome = await sendChange(method, this.path, { body, etag, onslow: () => say(this.parts.told, SLOW) });
+    this.#turn("");
+    say(this.parts.told, "");
+    await this.#learn(outcome, { before, body, sent, done: "saved" });
   }
 
-  async #whileBusy(what, work) {
-    this.busy = what;
+  /** @param {"" | "save" | "check" | "clear"} busy */
+  #turn(busy) {
+    this.busy = busy;
     this.#render();
-    try {
-      await work();
-    } catch (error) {
-      this.#refused(error, what);
-    } finally {
-      this.busy = "";
-      this.#render();
+  }
+
+  /** @param {Outcome} outcome @param {Change} change */
+  async #learn(outcome, change) {
+    switch (outcome.kind) {
+      case "done":
+        return this.#settle(outcome.saved, outcome.etag, change, outcome.warnings);
+      case "refused":
+        return this.#refused(outcome.error, change);
+      default:
+        return this.#lookUp(outcome.error, change);
     }
   }
 
-  #refused(error, what) {
-    if (error.is?.("state-changed")) return this.#conflict(error);
-    const found = { key: error.faultAt?.("#/api_key"), endpoint: error.faultAt?.("#/endpoint") };
+  /** What was sent is saved; what was typed since stays. @param {Saved} saved @param {string} etag @param {Change} change @param {string[]} warnings */
+  #settle(saved, etag, change, warnings) {
+    const isNewKey = Boolean(change.body?.api_key);
+    this.missing = null;
+    this.done = change.done === "saved" ? "Saved" : "Cleared";
+    if (isNewKey && this.draft.key === change.sent.key) this.tester.findings.keep(saved);
+    const wantsTest = isNewKey && this.parts.key.tests.input.checked && !this.tester.findings.knows(saved);
+    this.#show(saved, etag, afterSaving(saved, this.draft, change.sent));
+    say(this.parts.told, `${this.done}. Going live …${this.isDirty ? " What you typed since is not saved yet." : ""}`);
+    this.parts.notice.replaceChildren();
+    if (warnings.length) this.#tell("warn", h("p", {}, h("strong", {}, "Saved, but: "), warnings.join(" ")));
+    if (change.before.state === "not_set_up") this.parts.lines.setAttribute("open", "");
+    this.watch.hurry();
+    if (wantsTest) this.tester.run(saved, this.draft, true);
+  }
+
+  /** @param {RequestError} error @param {Change} change */
+  async #refused(error, change) {
+    if (error.is("state-changed") && error.problem.current) return this.#wasFaster(error.problem.current, error.etag ?? "*", change);
+    /** @type {Faults} */
+    const found = { key: error.faultAt("#/api_key"), endpoint: error.faultAt("#/endpoint") };
     this.serverFaults = Object.fromEntries(Object.entries(found).filter(([, text]) => text));
     if (Object.keys(this.serverFaults).length) {
-      if (this.serverFaults.key) this.key.isReplacing = true;
-      this.#render();
+      if (this.serverFaults.key) this.parts.key.isReplacing = true;
       return this.#focusFirstFault(this.serverFaults);
     }
-    if (what === "test") this.#tell("warn", h("p", {}, h("strong", {}, "Not tested. "), error.message));
-    else this.#tell("bad", h("p", {}, h("strong", {}, "Nothing was changed. "), error.message, " What you typed is still here."));
+    this.#tell("bad", h("p", {}, h("strong", {}, "Nothing was changed. "), error.message, " What you typed is still here."));
   }
 
+  /** Another change came first: the same one, one that shows no difference, or one to be asked about. @param {Saved} current @param {string} etag @param {Change} change */
+  #wasFaster(current, etag, change) {
+    if (this.missing && hasArrived(this.missing.before, current, change.body, this.me)) return this.#settle(current, etag, change, []);
+    if (differs(change.before, current)) return this.#othersChanged(current, etag, { isRefused: true });
+    this.#show(current, etag, rebased(current, this.draft));
+    return this.#save();
+  }
+
+  /** Nobody knows yet what became of a change: read the card, and say what is so. @param {RequestError} error @param {Change} change */
+  async #lookUp(error, change) {
+    this.#tell("warn", ...openNotice(change.done, error.message));
+    this.#turn("check");
+    const found = await readUntilKnown(this.path, () => this.busy === "check");
+    this.#turn("");
+    if (!found) return;
+    this.parts.notice.replaceChildren();
+    const { saved, etag } = found;
+    if (hasArrived(change.before, saved, change.body, this.me)) return this.#settle(saved, etag, change, []);
+    if (saved.revision !== change.before.revision) return this.#othersChanged(saved, etag, { isRefused: true });
+    this.missing = change;
+    this.#tell("bad", ...absentNotice(change.done));
+  }
+
+  /** @param {Faults} found */
   #focusFirstFault(found) {
+    const { key, endpoint } = this.parts;
     this.touched.add("all");
-    if (found.key) this.key.isReplacing = true;
+    if (found.key) key.isReplacing = true;
     this.#render();
-    if (found.key) this.key.focus();
-    else if (found.endpoint) this.endpoint.input.focus();
+    if (found.key) key.focus();
+    else if (found.endpoint) endpoint.focus();
   }
 
-  #conflict(error) {
-    const { current } = error.problem;
-    const { content, first } = conflictNotice(this.saved, current, this.me, {
-      load: () => this.#resolve(() => this.#takeInstead(current, error.etag)),
-      overwrite: () => this.#resolve(() => this.#overwrite(current, error.etag)),
+  // -- what others do
+
+  /** @param {Rollout} found */
+  async #noticed(found) {
+    this.traffic = found.traffic;
+    this.rollout = found;
+    this.#renderChip();
+    this.#renderRollout();
+    if (found.revision === this.saved.revision || this.busy) return;
+    const { data, etag } = await rest("GET", this.path).catch(() => ({ data: null, etag: null }));
+    if (!data || this.busy || data.revision === this.saved.revision) return;
+    const tag = etag ?? `"${data.revision}"`;
+    const { missing } = this;
+    if (missing && hasArrived(missing.before, data, missing.body, this.me)) return this.#settle(data, tag, missing, []);
+    this.#othersChanged(data, tag, { isRefused: false });
+  }
+
+  /** Show a change of somebody else under what is typed. @param {Saved} current @param {string} etag @param {{isRefused: boolean}} how */
+  #othersChanged(current, etag, { isRefused }) {
+    const before = this.saved;
+    const draft = rebased(current, this.draft);
+    const isOpen = isDirty(current, draft);
+    this.missing = null;
+    this.done = `Changed by ${who(current.updated_by, this.me)}${current.updated_by === this.me ? " in another window" : ""}: ${differences(before, current).join(", ")}`;
+    if (before.key?.updated_at !== current.key?.updated_at || before.endpoint !== current.endpoint) this.tester.forget();
+    this.#show(current, etag, draft);
+    this.watch.hurry();
+    if (!isOpen) return this.parts.notice.replaceChildren();
+    const { content, first } = changedNotice(before, current, this.me, {
+      isRefused,
+      load: () => this.#resolve(() => this.#showInstead(this.saved, this.etag)),
+      overwrite: () => this.#resolve(() => this.#overwrite()),
     });
     this.#tell("warn", ...content);
-    first.focus();
+    if (isRefused) first.focus();
   }
 
+  /** @param {() => void} act */
   #resolve(act) {
-    this.notice.replaceChildren();
-    this.enabled.element.focus();
+    this.parts.notice.replaceChildren();
+    this.parts.enabled.element.focus();
     act();
   }
 
   /** Save what is typed on top of what somebody else saved. */
-  #overwrite(current, etag) {
-    const { draft } = this;
-    this.saved = current;
-    this.draft = draft;
-    this.etag = etag;
-    this.#render();
-    if (Object.keys(faults(current, draft)).length) return this.#focusFirstFault(faults(current, draft));
-    return this.isDirty ? this.#write(etag) : this.#takeInstead(current, etag);
+  #overwrite() {
+    const found = faults(this.saved, this.draft);
+    if (Object.keys(found).length) return this.#focusFirstFault(found);
+    if (this.isDirty) this.#save();
   }
 
-  #watchRollout({ quiet, done = "Saved" }) {
-    this.watch += 1;
-    const mine = this.watch;
-    if (!quiet) say(this.told, `${done}. Going live …`);
-    watchRollout(
-      this.path,
-      () => this.watch === mine,
-      (found) => {
-        this.traffic = found.traffic;
-        this.told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
-        say(this.told, quiet ? rollout(found) : `${done}. ${rollout(found, true)}`);
-        this.#renderChip();
-      },
-    );
-  }
+  // -- testing and clearing
 
-  // -- trying and clearing
-
-  async #try() {
-    if (this.test.getAttribute("aria-disabled") === "true") {
-      return this.#focusFirstFault(faults(this.saved, this.draft));
-    }
-    const { saved, draft } = this;
-    const isOfSaved = triesSavedKey(saved, draft);
-    const show = this.trial.begin(isOfSaved ? saved.key.last4 : "");
-    this.notice.replaceChildren();
-    let answer = null;
-    await this.#whileBusy("test", async () => {
-      answer = await rest("POST", `${this.path}/test`, { body: trialBody(saved, draft) });
-    });
-    const isWanted = show(answer?.data ?? null);
-    if (!answer || answer.data.verdict === "unknown") return;
-    const { verdict, key_last4: last4, endpoint } = answer.data;
-    const found = { verdict, at: answer.at };
-    if (!isOfSaved) this.typedFinding = isWanted ? found : null;
-    // Somebody may have saved another key that the page does not know of yet.
-    else if (last4 === saved.key.last4 && endpoint === saved.endpoint) this.finding = { ...found, keySince: saved.key.updated_at };
-    this.#renderChip();
+  #testByHand() {
+    if (this.busy || this.tester.running > 0) return;
+    if (this.parts.test.getAttribute("aria-disabled") === "true") return this.#focusFirstFault(faults(this.saved, this.draft));
+    this.parts.notice.replaceChildren();
+    this.tester.run(this.saved, this.draft, testsSavedKey(this.saved, this.draft));
   }
 
   async #clear() {
-    await askToClear(this.org, this.saved.provider, async () => {
-      const { data, etag } = await rest("DELETE", this.path, { etag: this.etag });
-      const { warnings, ...saved } = data;
-      this.traffic = null;
-      this.#takeInstead(saved, etag);
-      this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store.", ...warnings));
-      this.#watchRollout({ quiet: false, done: "Cleared" });
+    const before = this.saved;
+    /** @type {Outcome | null} */
+    let outcome = null;
+    await askToClear(this.org, before.provider, async (onslow) => {
+      this.busy = "clear";
+      outcome = await sendChange("DELETE", this.path, { etag: this.etag, onslow });
+      this.busy = "";
+      if (outcome.kind !== "refused") return;
+      const { error } = outcome;
+      if (error.is("state-changed") && error.problem.current)
+        this.#othersChanged(error.problem.current, error.etag ?? "*", { isRefused: false });
+      throw error;
     });
-    if (this.saved.state === "not_set_up") this.key.focus();
+    if (!outcome || /** @type {Outcome} */ (outcome).kind === "refused") return;
+    this.traffic = null;
+    await this.#learn(outcome, { before, body: null, sent: untouched(), done: "cleared" });
+    if (this.saved.state !== "not_set_up") return;
+    this.tester.forget();
+    this.parts.lines.removeAttribute("open");
+    this.#tell("", h("p", {}, h("strong", {}, "Cleared. "), "The key is destroyed in the secret store."));
+    this.parts.key.focus();
   }
 }

@@ -3,7 +3,13 @@
 import { h, newId, say } from "./dom.js";
 import { PROVIDERS } from "./providers.js";
 
-/** Ask; `clear` is called when the person means it, and may throw. Resolves when the dialog has closed. */
+/** @import {Org} from "./types.d.ts" */
+
+/**
+ * Ask; `clear` is called when the person means it, with what to call when it takes long, and may throw. Resolves when
+ * the dialog has closed.
+ * @param {Org} org @param {string} provider @param {(onslow: () => void) => Promise<void>} clear @returns {Promise<void>}
+ */
 export function askToClear(org, provider, clear) {
   const { title } = PROVIDERS[provider];
   const id = newId("clear");
@@ -15,7 +21,11 @@ export function askToClear(org, provider, clear) {
     "form",
     { onsubmit: submit },
     h("h2", { id: `${id}-title` }, `Clear ${title}?`),
-    h("p", {}, `The key is destroyed and every box of ${org.name} loses ${title} at once. Running answers are cut. This cannot be undone; to stop for a while, switch it off instead.`),
+    h(
+      "p",
+      {},
+      `The key is destroyed and every box of ${org.name} loses ${title} at once. Running answers are cut. This cannot be undone; to stop for a while, switch it off instead.`,
+    ),
     h("label", { for: id }, "To confirm, type ", h("code", {}, org.org)),
     input,
     fault,
@@ -29,9 +39,11 @@ export function askToClear(org, provider, clear) {
     say(fault, "");
   }
   // What is under way cannot be kept any more, and what comes of it is told here.
+  /** @param {Event} event */
   function stay(event) {
     if (isClearing) event.preventDefault();
   }
+  /** @param {SubmitEvent} event */
   async function submit(event) {
     event.preventDefault();
     if (isClearing) return;
@@ -41,11 +53,13 @@ export function askToClear(org, provider, clear) {
     }
     confirm.setAttribute("aria-disabled", "true");
     isClearing = true;
+    say(confirm, "Clearing …");
     try {
-      await clear();
+      await clear(() => say(fault, "This takes longer than usual …"));
       dialog.close();
     } catch (error) {
       isClearing = false;
+      say(confirm, `Clear ${title}`);
       compare();
       say(fault, error.message);
     }

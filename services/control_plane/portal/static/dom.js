@@ -4,13 +4,17 @@ const SVG = "http://www.w3.org/2000/svg";
 
 let lastId = 0;
 
-/** A new id, for labels and descriptions. */
+/** A new id, for labels and descriptions. @param {string} stem */
 export function newId(stem) {
   lastId += 1;
   return `${stem}-${lastId}`;
 }
 
-/** Make an element. `on…` properties are listeners, `class` and `aria-…` attributes; false and null are left out. */
+/**
+ * Make an element. `on…` properties are listeners, `class` and `aria-…` attributes; false and null are left out.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Record<string, any>} [properties] @param {...any} children @returns {HTMLElementTagNameMap[Tag]}
+ */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) set(element, name, value);
@@ -18,23 +22,25 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** @param {Element} element @param {string} name @param {any} value */
 function set(element, name, value) {
   if (value === false || value === null || value === undefined) return;
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
   else element.setAttribute(name, value === true ? "" : String(value));
 }
 
-/** Set an attribute, or take it away for null and false. */
+/** Set an attribute, or take it away for null and false. @param {Element} element @param {string} name @param {string | boolean | null} value */
 export function attribute(element, name, value) {
   if (value === null || value === false) element.removeAttribute(name);
   else element.setAttribute(name, value === true ? "" : String(value));
 }
 
-/** Put text into an element, only when it differs: a live region must not repeat itself. */
+/** Put text into an element, only when it differs: a live region must not repeat itself. @param {Element} element @param {string} text */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** @type {Record<string, string>} */
 const ICONS = {
   check: "M3.5 8.5l3 3 6-7",
   cross: "M4 4l8 8M12 4l-8 8",
@@ -45,7 +51,7 @@ const ICONS = {
   back: "M9.5 3.5L5 8l4.5 4.5",
 };
 
-/** A line icon, 16 by 16, for the eye only. */
+/** A line icon, 16 by 16, for the eye only. @param {string} name */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");

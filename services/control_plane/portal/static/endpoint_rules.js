@@ -7,13 +7,38 @@ const LITERAL = /^(?:\[.*\]|(?:.*\.)?(?:\d+|0x[\da-f]*))$/i;
 const BARE_HOST = /^(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z]{2,63}(?::\d+)?(?:[/?#]|$)/i;
 const OPERATOR_MAY_ALLOW = " Only the gateway's operator can allow it.";
 
-/** Give the endpoint that is meant: "gateway.example/v1" begins with https://, as every endpoint does. */
+/** The host of an endpoint as people read it, with the port where one is named; the text itself when it is no URL. @param {string} endpoint */
+export function hostOf(endpoint) {
+  try {
+    return new URL(endpoint).host;
+  } catch {
+    return endpoint;
+  }
+}
+
+/** Whether an endpoint is at this host, or below it. @param {string} endpoint @param {string} host */
+export function isHostOf(endpoint, host) {
+  const own = hostOf(endpoint).replace(/:\d+$/, "");
+  return own === host || own.endsWith(`.${host}`);
+}
+
+/** Whether two texts name one endpoint. @param {string} one @param {string} other */
+export function sameEndpoint(one, other) {
+  try {
+    const bare = [one, other].map((text) => new URL(text.trim()).href.replace(/\/+$/, ""));
+    return bare[0] === bare[1];
+  } catch {
+    return one === other;
+  }
+}
+
+/** Give the endpoint that is meant: "gateway.example/v1" begins with https://, as every endpoint does. @param {string} text */
 export function meantEndpoint(text) {
   const typed = text.trim();
   return BARE_HOST.test(typed) ? `https://${typed}` : text;
 }
 
-/** Give the sentence that says why this is no endpoint; "" for one that may be, and for an empty field. */
+/** Give the sentence that says why this is no endpoint; "" for one that may be, and for an empty field. @param {string} text */
 export function endpointFault(text, saved = "") {
   const typed = text.trim();
   if (!typed || typed === saved) return "";
@@ -33,7 +58,7 @@ export function endpointFault(text, saved = "") {
   return "";
 }
 
-/** Give a hint about an endpoint that most gateways refuse; "" for none. */
+/** Give a hint about an endpoint that most gateways refuse; "" for none. @param {string} text */
 export function endpointHint(text) {
   let url;
   try {
@@ -46,7 +71,7 @@ export function endpointHint(text) {
   return "";
 }
 
-/** Tell where a request would go, e.g. https://api.openai.com/v1/responses; "" when that cannot be said. */
+/** Tell where a request would go, e.g. https://api.openai.com/v1/responses; "" when that cannot be said. @param {string} provider @param {string} text */
 export function requestTarget(provider, text) {
   const { defaultEndpoint, versionSegment, examplePath } = PROVIDERS[provider];
   let url;

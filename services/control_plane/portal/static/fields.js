@@ -4,13 +4,19 @@ import { attribute, h, icon, newId, say } from "./dom.js";
 
 const COPIED_MS = 2000;
 
-/** A row: label at the left, control at the right, what is said about it below. */
+/**
+ * A row: label at the left, control at the right, what is said about it below.
+ * @param {string} label @param {any} control @param {{labelFor?: string | null, below?: HTMLElement[]}} [options]
+ */
 export function row(label, control, { labelFor = null, below = [] } = {}) {
   const name = labelFor ? h("label", { class: "row-label", for: labelFor }, label) : h("p", { class: "row-label" }, label);
   return h("div", { class: "row" }, name, h("div", { class: "row-control" }, control, ...below));
 }
 
-/** A text field with a hint and a fault of its own; `fault` and `hint` set them, and `tellsHint` has the hint told aloud. */
+/**
+ * A text field with a hint and a fault of its own; `fault` and `hint` set them, and `tellsHint` has the hint told aloud.
+ * @param {{type?: string, placeholder?: string, tellsHint?: boolean, oninput: (event: any) => void, onblur: (event: any) => void}} options
+ */
 export function textField({ type = "text", placeholder = "", tellsHint = false, oninput, onblur }) {
   const id = newId("field");
   const faultText = h("p", { class: "fault", id: `${id}-fault`, "aria-live": "polite" });
@@ -33,10 +39,12 @@ export function textField({ type = "text", placeholder = "", tellsHint = false, 
     id,
     input,
     below: [faultText, hintText],
+    /** @param {string} text */
     fault(text) {
       say(faultText, text);
       attribute(input, "aria-invalid", text ? "true" : null);
     },
+    /** @param {string} text @param {string} [tone] */
     hint(text, tone = "quiet") {
       say(hintText, text);
       hintText.dataset.tone = tone;
@@ -44,7 +52,16 @@ export function textField({ type = "text", placeholder = "", tellsHint = false, 
   };
 }
 
-/** A switch (role=switch). `set` moves it without telling anybody. */
+/** A box to tick, with its words. @param {string} label @param {boolean} isOn */
+export function checkbox(label, isOn) {
+  const input = h("input", { type: "checkbox", checked: isOn });
+  return { element: h("label", { class: "check" }, input, label), input };
+}
+
+/**
+ * A switch (role=switch). `set` moves it without telling anybody.
+ * @param {{label: string, describedBy: string, onchange: (on: boolean) => void}} options
+ */
 export function toggle({ label, describedBy, onchange }) {
   const button = h("button", {
     type: "button",
@@ -59,13 +76,14 @@ export function toggle({ label, describedBy, onchange }) {
     },
   });
   button.append(h("span", { class: "knob", "aria-hidden": "true" }));
+  /** @param {boolean} on */
   function set(on) {
     button.setAttribute("aria-checked", String(on));
   }
   return { element: button, set };
 }
 
-/** A button that copies a text and says so. */
+/** A button that copies a text and says so. @param {string} what @param {() => string} text */
 export function copyButton(what, text) {
   const label = h("span", {}, "Copy");
   const button = h(
@@ -92,7 +110,10 @@ export function copyButton(what, text) {
   return h("span", { class: "copy-box" }, button, told);
 }
 
-/** Tabs (role=tablist) over [{id, title, panel}]; arrow keys, Home and End move between them. */
+/**
+ * Tabs (role=tablist); arrow keys, Home and End move between them.
+ * @param {string} name @param {{title: string, panel: HTMLElement}[]} entries
+ */
 export function tabs(name, entries) {
   const made = entries.map((entry) => {
     const id = newId("tab");
@@ -100,6 +121,7 @@ export function tabs(name, entries) {
     const tab = h("button", { type: "button", role: "tab", id, class: "tab", "aria-controls": `${id}-panel` }, entry.title);
     return { tab, panel };
   });
+  /** @param {number} index @param {{focus: boolean}} options */
   function select(index, { focus }) {
     made.forEach(({ tab, panel }, at) => {
       tab.setAttribute("aria-selected", String(at === index));
@@ -118,12 +140,17 @@ export function tabs(name, entries) {
     });
   });
   select(0, { focus: false });
-  const list = h("div", { role: "tablist", class: "tabs", "aria-label": name }, made.map(({ tab }) => tab));
+  const list = h(
+    "div",
+    { role: "tablist", class: "tabs", "aria-label": name },
+    made.map(({ tab }) => tab),
+  );
   return h("div", {}, list, ...made.map(({ panel }) => panel));
 }
 
-/** Where a key leads among tabs; null for another key. */
+/** Where a key leads among tabs; null for another key. @param {string} key @param {number} index @param {number} length */
 export function step(key, index, length) {
+  /** @type {Record<string, number>} */
   const moves = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: length - 1 };
   return key in moves ? (moves[key] + length) % length : null;
 }

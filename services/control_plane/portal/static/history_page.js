@@ -2,52 +2,80 @@
 
 import { auditCsv } from "./csv.js";
 import { h, newId, say } from "./dom.js";
-import { heading } from "./frame.js";
+import { heading, onslow, skeleton } from "./frame.js";
 import { PROVIDERS } from "./providers.js";
 import { all, orgPath, rest } from "./rest.js";
 import { capital, change, changeDetails, count, moment, who } from "./words.js";
 
 const PAGE = 50;
 
-/** Fill the page. */
-export async function showHistory(main, org, me) {
-  const members = await all(`${orgPath(org.org)}/members`);
+/** @import {AuditEntry, Org} from "./types.d.ts" */
+
+/**
+ * The table and what fills it.
+ * @typedef {{org: Org, me: string, rows: HTMLElement, told: HTMLElement, more: HTMLButtonElement, cursor: string | null,
+ *   turn: number, path: () => string}} List
+ */
+
+/** What can be shown before anything is known. @param {HTMLElement} main */
+export function outlineHistory(main) {
+  main.append(heading("History", "Every change to this organization, newest first. Keys are never part of it."), skeleton(3, "line-bone"));
+}
+
+/** Fill the page. @param {HTMLElement} main @param {Promise<Org>} finding the org @param {Promise<string>} asking who is signed in @param {string} id of the org */
+export async function showHistory(main, finding, asking, id) {
+  const [org, me, members] = await Promise.all([finding, asking, all(`${orgPath(id)}/members`, { onslow: () => onslow(main) })]);
   const people = [...new Set([...members.map((member) => member.email), "platform"])];
   const what = select("What", [["", "Everything"], ...Object.values(PROVIDERS).map(({ name, title }) => [name, title])]);
   const person = select("Who", [["", "Everybody"], ...people.map((email) => [email, capital(who(email, me))])]);
   const rows = h("tbody");
   const told = h("p", { class: "fine", role: "status" });
   const more = h("button", { type: "button", class: "button", hidden: true }, "Show older changes");
+  /** @type {List} */
   const list = { org, me, rows, told, more, cursor: null, turn: 0, path: () => auditPath(org, what.field.value, person.field.value) };
   const save = h("button", { type: "button", class: "button", onclick: () => exportCsv(list, save) }, "Export CSV");
   more.addEventListener("click", () => load(list));
   for (const { field } of [what, person]) field.addEventListener("change", () => restart(list));
-  main.append(
-    heading("History", `Every change to ${org.name}, newest first. Keys are never part of it.`),
-    h("div", { class: "filters" }, what.element, person.element, save),
-    h(
-      "div",
-      { class: "table-box" },
-      h(
-        "table",
-        { class: "stacked" },
-        h("caption", { class: "unseen" }, `Changes of ${org.name}`),
-        h("thead", {}, h("tr", {}, ["What", "Who", "When"].map((name) => h("th", { scope: "col" }, name)))),
-        rows,
-      ),
-    ),
-    told,
-    more,
-  );
+  const page = [h("div", { class: "filters" }, what.element, person.element, save), table(org, rows), told, more];
   await load(list);
+  main.querySelector(".skeleton")?.replaceWith(...page);
 }
 
+/** @param {Org} org @param {HTMLElement} rows */
+function table(org, rows) {
+  return h(
+    "div",
+    { class: "table-box" },
+    h(
+      "table",
+      { class: "stacked" },
+      h("caption", { class: "unseen" }, `Changes of ${org.name}`),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ["What", "Who", "When"].map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
+      rows,
+    ),
+  );
+}
+
+/** @param {string} label @param {string[][]} options */
 function select(label, options) {
   const id = newId("filter");
-  const field = h("select", { id }, options.map(([value, text]) => h("option", { value }, text)));
+  const field = h(
+    "select",
+    { id },
+    options.map(([value, text]) => h("option", { value }, text)),
+  );
   return { field, element: h("div", { class: "filter" }, h("label", { for: id }, label), field) };
 }
 
+/** @param {Org} org @param {string} target @param {string} actor */
 function auditPath(org, target, actor) {
   const query = new URLSearchParams();
   if (target) query.set("target", target);
@@ -55,6 +83,7 @@ function auditPath(org, target, actor) {
   return `${orgPath(org.org)}/audit?${query}`;
 }
 
+/** @param {List} list */
 async function restart(list) {
   list.cursor = null;
   list.turn += 1;
@@ -62,22 +91,31 @@ async function restart(list) {
   await load(list);
 }
 
+/** @param {List} list */
 async function load(list) {
   const { turn } = list;
   const cursor = list.cursor ? `&cursor=${encodeURIComponent(list.cursor)}` : "";
   try {
-    const { data } = await rest("GET", `${list.path()}&limit=${PAGE}${cursor}`);
+    const { data } = await rest("GET", `${list.path()}&limit=${PAGE}${cursor}`, {
+      onslow: () => say(list.told, "This takes longer than usual …"),
+    });
     if (turn !== list.turn) return; // another filter was chosen meanwhile
     list.cursor = data.next_cursor;
-    list.rows.append(...data.items.map((entry) => row(entry, list.me)));
+    list.rows.append(...data.items.map((/** @type {AuditEntry} */ entry) => row(entry, list.me)));
     const shown = list.rows.children.length;
     say(list.told, shown ? `${count(shown, "change")} shown${data.next_cursor ? "; there are older ones" : ""}.` : "No change matches.");
   } catch (error) {
+    if (turn !== list.turn) return;
     say(list.told, `This could not be loaded. ${error.message}`);
+    say(list.more, "Try again");
+    list.more.hidden = false;
+    return;
   }
+  say(list.more, "Show older changes");
   list.more.hidden = list.cursor === null;
 }
 
+/** @param {AuditEntry} entry @param {string} me */
 function row(entry, me) {
   const details = changeDetails(entry);
   return h(
@@ -89,6 +127,7 @@ function row(entry, me) {
   );
 }
 
+/** @param {List} list @param {HTMLButtonElement} button */
 async function exportCsv(list, button) {
   button.disabled = true;
   try {

@@ -1,41 +1,49 @@
-// Begins the page that the document names.
+// Begins the page that the document names: its frame and outline at once, the rest when the gateway has answered.
 
 import { failure, frame } from "./frame.js";
-import { showHistory } from "./history_page.js";
-import { showIntegrations } from "./integrations_page.js";
-import { showMembers } from "./members_page.js";
-import { showOrgs } from "./orgs_page.js";
+import { outlineHistory, showHistory } from "./history_page.js";
+import { outlineIntegrations, showIntegrations } from "./integrations_page.js";
+import { outlineMembers, showMembers } from "./members_page.js";
+import { outlineOrgs, showOrgs } from "./orgs_page.js";
 import { orgPath, rest } from "./rest.js";
 import { showSignIn } from "./sign_in_page.js";
 
+/** @type {Record<string, {path: string, outline: (main: HTMLElement) => void, show: typeof showIntegrations}>} */
 const SECTIONS = {
-  integrations: ["ai-integrations", showIntegrations],
-  members: ["members", showMembers],
-  history: ["history", showHistory],
+  integrations: { path: "ai-integrations", outline: outlineIntegrations, show: showIntegrations },
+  members: { path: "members", outline: outlineMembers, show: showMembers },
+  history: { path: "history", outline: outlineHistory, show: showHistory },
 };
 
 async function begin() {
-  const { page, signIn } = document.body.dataset;
+  const { page = "", signIn = "" } = document.body.dataset;
   if (page === "sign-in") return showSignIn(signIn);
-  const asked = rest("GET", "/me");
-  if (page === "orgs") {
-    const me = (await asked).data.email;
-    return showOrgs(frame({ me, org: null }), me);
-  }
-  const [section, show] = SECTIONS[page];
-  const id = decodeURIComponent(location.pathname.split("/")[2]);
-  const [who, found] = await Promise.allSettled([asked, rest("GET", orgPath(id))]);
-  if (who.status === "rejected") throw who.reason;
-  const me = who.value.data.email;
+  const asking = rest("GET", "/me").then(({ data }) => data.email);
+  if (page === "not-found") return showNotFound(asking);
+  const id = page === "orgs" ? null : decodeURIComponent(location.pathname.split("/")[2]);
+  const { path, outline, show } = SECTIONS[page] ?? {};
+  const { main, setPerson, setOrg } = frame({ org: id, section: path });
+  asking.then(setPerson, () => {}); // a failure is shown in place of the content
   try {
-    if (found.status === "rejected") throw found.reason;
-    const org = found.value.data;
-    document.title = `${org.name} · ${document.title}`;
-    return await show(frame({ me, org, section }), org, me);
+    if (id === null) {
+      outlineOrgs(main);
+      return await showOrgs(main, asking);
+    }
+    outline(main);
+    const finding = rest("GET", orgPath(id)).then(({ data }) => data);
+    finding.then(setOrg, () => {});
+    await show(main, finding, asking, id);
   } catch (error) {
-    const main = document.querySelector("main") ?? frame({ me, org: null });
+    if (error.status === 404) document.querySelector(".sidebar")?.remove();
     main.replaceChildren(failure(error));
   }
+}
+
+/** @param {Promise<string>} asking */
+function showNotFound(asking) {
+  const { main, setPerson } = frame({ org: null });
+  asking.then(setPerson, () => {});
+  main.append(failure({ status: 404, isRefusal: true, message: "No page of the Portal has this address." }));
 }
 
 begin()

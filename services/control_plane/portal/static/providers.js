@@ -1,11 +1,15 @@
 // What differs between the providers, as the pages need it. A test holds it to shared/providers.py.
 
+/** @import {Provider} from "./types.d.ts" */
+
 export const PLACEHOLDER = "run9-placeholder";
 
+/** @type {Record<string, Provider>} */
 export const PROVIDERS = {
   openai: {
     name: "openai",
     title: "OpenAI",
+    company: "OpenAI",
     defaultEndpoint: "https://api.openai.com/v1",
     versionSegment: "",
     examplePath: "/responses",
@@ -16,6 +20,7 @@ export const PROVIDERS = {
   anthropic: {
     name: "anthropic",
     title: "Anthropic / Claude Code",
+    company: "Anthropic",
     defaultEndpoint: "https://api.anthropic.com",
     versionSegment: "/v1",
     examplePath: "/messages",

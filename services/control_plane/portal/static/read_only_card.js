@@ -1,59 +1,96 @@
-// One provider's card for a member: everything but the means to change it.
+// One provider's card for a member: everything but the means to change it, kept current like an owner's.
 
+import { baseUrlRow, cardHead } from "./card_layout.js";
 import { h, newId, say } from "./dom.js";
 import { requestTarget } from "./endpoint_rules.js";
-import { copyButton, row } from "./fields.js";
-import { PROVIDERS } from "./providers.js";
+import { row } from "./fields.js";
+import { FirstRequest } from "./first_request.js";
+import { LiveWatch } from "./live_watch.js";
 import { orgPath, rest } from "./rest.js";
 import { snippetBox } from "./snippet_box.js";
-import { rollout, savedKey, status } from "./words.js";
+import { differences, rollout, savedKey, status, who } from "./words.js";
 
-/** Build the card. */
-export function readOnlyCard(org, me, saved) {
-  const { title, about } = PROVIDERS[saved.provider];
-  const id = newId("card");
-  const chip = h("span", { class: "chip" });
-  const told = h("p", { class: "told", role: "status" });
-  show(chip, status(saved, null));
-  if (saved.state !== "not_set_up") loadTraffic(org, saved, chip, told);
-  return h(
-    "section",
-    { class: "card", "aria-labelledby": id, "data-provider": saved.provider },
-    h("header", { class: "card-head" }, h("div", {}, h("h2", { id }, title), h("p", { class: "fine" }, about)), chip),
-    h("div", { class: "rows" }, ...rows(org, me, saved), told),
-    snippetBox(saved.provider, saved.local_base_url),
-  );
-}
+/** @import {Org, Rollout, Saved, Traffic} from "./types.d.ts" */
 
-function rows(org, me, saved) {
-  const isSetUp = saved.state !== "not_set_up";
-  const key = isSetUp
-    ? h("span", { class: "saved-key" }, h("span", {}, "ends ", h("code", {}, `…${saved.key.last4}`)), h("span", { class: "fine" }, savedKey(saved.key, me)))
-    : "None yet";
-  return [
-    row("Enabled", saved.state === "enabled" ? `Yes, boxes of ${org.name} can use it` : "No"),
-    row("Upstream API Key", key),
-    row("Requests go to", h("code", { class: "base-url" }, requestTarget(saved.provider, saved.endpoint))),
-    row(
-      "Local Base URL",
-      h("div", { class: "line" }, h("code", { class: "base-url" }, saved.local_base_url), copyButton(`the base URL of ${PROVIDERS[saved.provider].title}`, () => saved.local_base_url)),
-    ),
-  ];
-}
-
-async function loadTraffic(org, saved, chip, told) {
-  try {
-    const { data } = await rest("GET", `${orgPath(org.org)}/ai-integrations/${saved.provider}/rollout`);
-    show(chip, status(saved, data.traffic));
-    say(told, rollout(data));
-    told.dataset.live = data.total > 0 && data.live >= data.total ? "all" : "some";
-  } catch {
-    say(told, "");
+export class ReadOnlyCard {
+  /** @param {Org} org @param {string} me @param {Saved} saved */
+  constructor(org, me, saved) {
+    this.org = org;
+    this.me = me;
+    this.saved = saved;
+    /** @type {Traffic | null} */
+    this.traffic = null;
+    this.changed = "";
+    this.path = `${orgPath(org.org)}/ai-integrations/${saved.provider}`;
+    const id = newId("card");
+    this.chip = h("span", { class: "chip" });
+    this.rows = h("div", { class: "rows" });
+    this.told = h("p", { class: "told", role: "status" });
+    this.firstRequest = new FirstRequest();
+    this.element = h(
+      "section",
+      { class: "card", "aria-labelledby": id, "data-provider": saved.provider },
+      cardHead(id, saved.provider, this.chip),
+      this.rows,
+      h("div", { class: "rows" }, this.told),
+      snippetBox(saved.provider, saved.local_base_url, this.firstRequest.element),
+    );
+    this.#render();
+    this.watch = new LiveWatch(this.path, {
+      show: (found) => this.#noticed(found),
+      isWaiting: () => false,
+      ongone: () => location.reload(),
+    });
+    this.watch.hurry();
   }
-}
 
-function show(chip, { tone, text, title }) {
-  say(chip, text);
-  chip.dataset.tone = tone;
-  chip.title = title;
+  /** @param {Rollout} found */
+  async #noticed(found) {
+    this.traffic = found.traffic;
+    this.#renderChip();
+    if (found.revision !== this.saved.revision) await this.#reload();
+    else if (this.saved.state !== "not_set_up") {
+      say(this.told, `${this.changed}${rollout(found)}`);
+      this.told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
+    }
+  }
+
+  async #reload() {
+    const { data } = await rest("GET", this.path).catch(() => ({ data: null }));
+    if (!data || data.revision === this.saved.revision) return;
+    this.changed = `Changed by ${who(data.updated_by, this.me)}: ${differences(this.saved, data).join(", ")}. `;
+    this.saved = data;
+    say(this.told, this.changed);
+    this.#render();
+  }
+
+  #render() {
+    const { saved, org, me } = this;
+    const isSetUp = saved.state !== "not_set_up";
+    const key = isSetUp
+      ? h(
+          "span",
+          { class: "saved-key" },
+          h("span", {}, "ends ", h("code", {}, `…${saved.key.last4}`)),
+          h("span", { class: "fine" }, savedKey(saved.key, me)),
+        )
+      : "None yet";
+    this.rows.replaceChildren(
+      row("Upstream API Key", key),
+      row("Custom Endpoint", h("code", { class: "base-url" }, requestTarget(saved.provider, saved.endpoint)), {
+        below: [h("p", { class: "hint" }, saved.endpoint_kind === "demo" ? "Requests go to the demo provider." : "Where requests go.")],
+      }),
+      row("Enabled", saved.state === "enabled" ? `Yes, boxes of ${org.name} can use it` : "No"),
+      baseUrlRow(saved),
+    );
+    this.#renderChip();
+  }
+
+  #renderChip() {
+    const { tone, text, title } = status(this.saved, this.traffic);
+    say(this.chip, text);
+    this.chip.dataset.tone = tone;
+    this.chip.title = title;
+    this.firstRequest.render(this.saved, this.traffic);
+  }
 }

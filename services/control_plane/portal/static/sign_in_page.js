@@ -4,13 +4,14 @@ import { h } from "./dom.js";
 import { brand } from "./frame.js";
 import { send } from "./rest.js";
 
+/** @type {Record<string, string>} */
 const FAILED = {
   refused: "You were not signed in: it was cancelled or refused, or no verified email address was given.",
   expired: "That took too long, or was begun in another browser. Please begin again.",
   unavailable: "The sign-in service does not answer. Try again in a minute.",
 };
 
-/** Fill the page. `way` is "oidc" or "link". */
+/** Fill the page. `way` is "oidc" or "link". @param {string} way */
 export async function showSignIn(way) {
   // The token of a one-time link leaves the address bar and the history before anything else happens.
   const token = location.hash.slice(1);
@@ -24,13 +25,15 @@ export async function showSignIn(way) {
   box.append(h("h1", {}, "Sign in"), ...notes(query), ...(way === "oidc" ? byIssuer(query) : byLink()));
 }
 
+/** @param {URLSearchParams} query */
 function notes(query) {
-  const failed = FAILED[query.get("failed")];
+  const failed = FAILED[query.get("failed") ?? ""];
   if (failed) return [h("p", { class: "notice bad", role: "alert" }, failed)];
   if (query.has("left")) return [h("p", { class: "notice", role: "status" }, "You are signed out.")];
   return [];
 }
 
+/** @param {URLSearchParams} query */
 function byIssuer(query) {
   const to = query.get("to");
   const start = `/sign-in/start${to ? `?to=${encodeURIComponent(to)}` : ""}`;
@@ -42,11 +45,30 @@ function byIssuer(query) {
 
 function byLink() {
   return [
-    h("p", {}, "This gateway runs on this machine only. Open the link that ", h("code", {}, "aigw up"), " printed beside ", h("strong", {}, "Portal"), "; it signs you in once."),
-    h("p", { class: "fine" }, "Used already, or older than 30 minutes? In the folder where ", h("code", {}, "make run"), " was called, ", h("code", {}, ".venv/bin/aigw sign-in-link"), " prints a new one; give it the same ", h("code", {}, "--data-dir"), " if the gateway was started with one."),
+    h(
+      "p",
+      {},
+      "This gateway runs on this machine only. Open the link that ",
+      h("code", {}, "aigw up"),
+      " printed beside ",
+      h("strong", {}, "Portal"),
+      "; it signs you in once.",
+    ),
+    h(
+      "p",
+      { class: "fine" },
+      "Used already, or older than 30 minutes? In the folder where ",
+      h("code", {}, "make run"),
+      " was called, ",
+      h("code", {}, ".venv/bin/aigw sign-in-link"),
+      " prints a new one; give it the same ",
+      h("code", {}, "--data-dir"),
+      " if the gateway was started with one.",
+    ),
   ];
 }
 
+/** @param {HTMLElement} box @param {string} token */
 async function useLink(box, token) {
   box.append(h("h1", {}, "Signing in …"));
   try {

@@ -5,17 +5,22 @@ import { copyButton, tabs } from "./fields.js";
 import { PROVIDERS } from "./providers.js";
 import { snippets } from "./snippets.js";
 
-/** Build the part of a card that shows how programs use it. */
-export function snippetBox(provider, baseUrl) {
+/** Build the part of a card that shows how programs use it; `news` stands above the lines. @param {string} provider @param {string} baseUrl @param {HTMLElement} news */
+export function snippetBox(provider, baseUrl, news) {
   const { title } = PROVIDERS[provider];
   const entries = snippets(provider, baseUrl).map((snippet) => ({
     title: snippet.title,
     panel: h(
       "div",
       { class: "snippet" },
-      h("div", { class: "snippet-head" }, h("p", { class: "fine" }, snippet.note), copyButton(`the ${snippet.title} lines`, () => snippet.code)),
+      h(
+        "div",
+        { class: "snippet-head" },
+        h("p", { class: "fine" }, snippet.note),
+        copyButton(`the ${snippet.title} lines`, () => snippet.code),
+      ),
       h("pre", { tabindex: "0", "aria-label": `${snippet.title} lines for ${title}` }, h("code", {}, snippet.code)),
     ),
   }));
-  return h("details", { class: "fold" }, h("summary", {}, "Use it in a box"), tabs(`Ways to use ${title}`, entries));
+  return h("details", { class: "fold" }, h("summary", {}, "Use it in a box"), h("div", {}, news, tabs(`Ways to use ${title}`, entries)));
 }

@@ -2,7 +2,7 @@
 
 import { PLACEHOLDER } from "./providers.js";
 
-/** Give [{id, title, note, code}] for a provider and its local base URL. */
+/** Give [{id, title, note, code}] for a provider and its local base URL. @param {string} provider @param {string} baseUrl */
 export function snippets(provider, baseUrl) {
   const origin = new URL(baseUrl).origin;
   const setup = {
@@ -14,6 +14,7 @@ export function snippets(provider, baseUrl) {
   return provider === "openai" ? [...openai(baseUrl), setup] : [...anthropic(baseUrl), setup];
 }
 
+/** @param {string} baseUrl */
 function openai(baseUrl) {
   return [
     {
@@ -60,6 +61,7 @@ for await (const event of stream) console.log(event.type);`,
   ];
 }
 
+/** @param {string} baseUrl */
 function anthropic(baseUrl) {
   const body = `{"model": "claude-opus-4-6", "max_tokens": 1024, "stream": true,
        "messages": [{"role": "user", "content": "Hello!"}]}`;
