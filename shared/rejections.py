@@ -11,9 +11,41 @@ from enum import Enum
 from typing import Final, Literal
 
 MAX_DETAIL_CHARS: Final = 80
+MAX_HOST_CHARS: Final = 64
+MAX_SENTENCE_CHARS: Final = 300
 
 Source = Literal["gateway", "upstream"]
 Fault = Literal["box", "org", "operator", "provider"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a sentence may name beside the provider.
+
+    Attributes:
+        portal: the Portal's origin, where the operator has set one.
+        host: the endpoint's host; empty where no endpoint took part.
+        is_own: whether that is the provider's own endpoint.
+    """
+
+    portal: str = ""
+    host: str = ""
+    is_own: bool = False
+
+    def refuser(self, provider: str) -> str:
+        """Name who answered, or did not."""
+        if not self.host:
+            return f"The endpoint set for {provider}"
+        host = self.host[:MAX_HOST_CHARS]
+        return (
+            f"{provider} ({host})" if self.is_own else f"The host {host}, a custom endpoint for {provider},"
+        )
+
+    def mender(self, portal: str) -> str:
+        """Name who can mend what keeps the endpoint away: the operator's network, or the owner's endpoint."""
+        if self.is_own:
+            return "the platform's operator should check the gateway's network"
+        return f"an organization owner should check the endpoint in the run9 Portal{portal and ', ' + portal}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +61,20 @@ class _Entry:
 class Rejection(Enum):
     """One way in which the gateway refuses or fails a request.
 
-    `message` may name `{provider}` (its title) and `{detail}`; rendered it is one line under 300 characters
-    that says what to do and who can do it.
+    `message` may name `{provider}` (its title), `{detail}`, `{portal}`, `{refuser}` (who answered, or did
+    not) and `{mender}` (who can mend that); rendered it is one line under 300 characters that says what to do
+    and who can do it.
     """
 
     INTEGRATION_MISSING = _Entry(
         400, "gateway", "org", False, None,
         "{provider} is not set up for this box's organization. An organization owner can add the API key in "
-        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+        "{portal}: Org Settings > AI Integrations > {provider}.",
     )  # fmt: skip
     INTEGRATION_DISABLED = _Entry(
         400, "gateway", "org", False, None,
         "{provider} is switched off for this box's organization. An organization owner can switch it on in "
-        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+        "{portal}: Org Settings > AI Integrations > {provider}.",
     )  # fmt: skip
     BOX_IDENTITY_REQUIRED = _Entry(
         400, "gateway", "operator", False, None,
@@ -60,31 +93,29 @@ class Rejection(Enum):
     )  # fmt: skip
     UPSTREAM_KEY_REJECTED = _Entry(
         400, "upstream", "org", False, None,
-        "{provider} did not accept the organization's API key. An organization owner should replace it in "
-        "the run9 Portal: Organization settings > AI Integrations > {provider}.",
+        "{refuser} did not accept the organization's API key. An organization owner should replace it in "
+        "{portal}: Org Settings > AI Integrations > {provider}.",
     )  # fmt: skip
     UPSTREAM_UPGRADE_REFUSED = _Entry(
         426, "upstream", "provider", False, None,
-        "The endpoint set for {provider} refused the WebSocket ({detail}). Use plain HTTP for this call.",
+        "{refuser} refused the WebSocket ({detail}). Use plain HTTP for this call.",
     )  # fmt: skip
     UPSTREAM_UNREACHABLE = _Entry(
         502, "upstream", "provider", True, None,
-        "The endpoint set for {provider} could not be reached ({detail}). Try again; if it stays, an "
-        "organization owner should check the endpoint in the run9 Portal.",
+        "{refuser} could not be reached ({detail}). Try again; if it stays, {mender}.",
     )  # fmt: skip
     UPSTREAM_INVALID = _Entry(
         502, "upstream", "provider", True, None,
-        "The endpoint set for {provider} answered something that is not valid HTTP ({detail}). Try again; if "
-        "it stays, an organization owner should check the endpoint.",
+        "{refuser} answered something that is not valid HTTP ({detail}). Try again; if it stays, {mender}.",
     )  # fmt: skip
     UPSTREAM_REDIRECT = _Entry(
         502, "upstream", "org", True, None,
-        "The endpoint set for {provider} answered with a redirect, which the gateway never follows. An "
-        "organization owner should set the final address as the endpoint in the run9 Portal.",
+        "{refuser} answered with a redirect, which the gateway never follows. An organization owner should "
+        "set the final address as the endpoint in {portal}.",
     )  # fmt: skip
     UPSTREAM_TIMEOUT = _Entry(
         504, "upstream", "provider", True, None,
-        "The endpoint set for {provider} did not answer in time ({detail}). Try again.",
+        "{refuser} did not answer in time ({detail}). Try again.",
     )  # fmt: skip
     CONFIG_UNAVAILABLE = _Entry(
         503, "gateway", "operator", True, 2,
@@ -157,10 +188,23 @@ class Rejection(Enum):
         """The `retry-after` to send; small, because clients sleep exactly as long as they are told."""
         return self.value.retry_after_seconds
 
-    def render(self, provider: str, detail: str = "") -> str:
+    def render(self, provider: str, detail: str = "", place: Place | None = None) -> str:
         """Write the sentence for a provider's title and an optional detail (never a client's raw bytes).
 
-        A detail is put on one line and cut at `MAX_DETAIL_CHARS`, so that the sentence keeps its promise.
+        A detail is put on one line and cut at `MAX_DETAIL_CHARS`, so that the sentence keeps its promise; the
+        Portal's address is left out where it would break that.
         """
+        place = place or Place()
         detail = " ".join(detail.split())[:MAX_DETAIL_CHARS]
-        return self.value.message.format(provider=provider, detail=detail or "no detail")
+        sentence = ""
+        for portal in (place.portal, ""):
+            sentence = self.value.message.format(
+                provider=provider,
+                detail=detail or "no detail",
+                portal=f"the run9 Portal, {portal}" if portal else "the run9 Portal",
+                refuser=place.refuser(provider),
+                mender=place.mender(portal),
+            )
+            if len(sentence) < MAX_SENTENCE_CHARS:
+                break
+        return sentence

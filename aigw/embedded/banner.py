@@ -17,11 +17,12 @@ _WIDTH: Final = 100
 
 
 def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
-    """Write the whole banner.
+    """Write the whole banner: what to do first, then everything else.
 
     `notes` say what stands behind each provider; `command` is how this shell calls `aigw`.
     """
-    return "\n".join(["", *_warning(), "", *_links(ready, command), *notes, "", *_try_it(ready, command), ""])
+    first = [*_warning(), "", *_first_steps(ready, command), ""]
+    return "\n".join(["", *first, *_links(ready, command), *notes, "", *_try_it(ready), ""])
 
 
 def _warning() -> Iterator[str]:
@@ -32,25 +33,32 @@ def _warning() -> Iterator[str]:
     yield "=" * _WIDTH
 
 
+def _first_steps(ready: Ready, command: str) -> Iterator[str]:
+    yield "1. Open the Portal. This link signs you in as the owner, once, within 30 minutes:"
+    yield f"   {ready.portal_sign_in_url}"
+    yield "2. Watch an answer stream, from another terminal:"
+    yield f"   {curl_line(ready, command)}"
+
+
 def _links(ready: Ready, command: str) -> Iterator[str]:
-    yield f"Portal         {ready.portal_sign_in_url}"
-    yield f"               signs you in as the owner, once, within 30 minutes; then: {command} sign-in-link"
+    yield f"Another link   {command} sign-in-link{_data_dir(ready)}"
     yield f"REST API       {ready.control_plane_url}/api/v1"
     yield f"Health         {ready.admin_url}/readyz"
     yield f"Org            {ready.org}, owner {OWNER}, member {MEMBER}"
-    yield "Owner token    good for twelve hours, shown only now:"
-    yield ready.owner_token
+    if ready.ready_file:
+        yield f"Tokens, URLs   {ready.ready_file}, readable by you alone"
 
 
-def _try_it(ready: Ready, command: str) -> Iterator[str]:
+def _data_dir(ready: Ready) -> str:
+    return f" --data-dir {shlex.quote(ready.data_dir)}" if ready.data_dir else ""
+
+
+def _try_it(ready: Ready) -> Iterator[str]:
     yield "Point a program at it:"
     yield f"export OPENAI_BASE_URL={ready.base_urls['openai']} OPENAI_API_KEY=run9-placeholder"
     yield f"export ANTHROPIC_BASE_URL={ready.base_urls['anthropic']} ANTHROPIC_AUTH_TOKEN=run9-placeholder"
     if ready.node_key_file:
-        yield "Header mode: each request also needs an X-Run9-Box-Token, as in the next line."
-    yield ""
-    yield "Watch an answer stream:"
-    yield curl_line(ready, command)
+        yield "Header mode: each request also needs an X-Run9-Box-Token, as in step 2."
     yield ""
     yield "Ctrl-C stops it."
 

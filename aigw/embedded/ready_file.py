@@ -23,6 +23,7 @@ class Ready:
     Attributes:
         portal_sign_in_url, portal_member_sign_in_url: sign the owner, or the member, in once.
         base_urls: what `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` must be on this machine, by provider.
+        data_dir, ready_file: the data folder, and where this very file is.
         node_key_file, node_kid: in header mode, what `aigw box-token` takes; else None.
     """
 
@@ -38,6 +39,8 @@ class Ready:
     node_kid: str | None = None
     portal_sign_in_url: str = ""
     portal_member_sign_in_url: str = ""
+    data_dir: str = ""
+    ready_file: str = ""
 
     def __repr__(self) -> str:
         return f"Ready(org={self.org!r}, control_plane_url={self.control_plane_url!r})"

@@ -39,6 +39,8 @@ from shared.secret import Secret
 
 DRAIN_SECONDS: Final = 2
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+READY_FILE: Final = "ready.json"
+"""The ready file in the data folder, where no other place was asked for; gone when the gateway stops."""
 _NODE_KEY_FILE: Final = "node-key.pem"
 
 
@@ -72,7 +74,8 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
     except BaseExceptionGroup as failures:
         raise _expected_in(failures) from None
     finally:
-        (data.root / PORTAL_FILE).unlink(missing_ok=True)
+        for name in (PORTAL_FILE, READY_FILE):
+            (data.root / name).unlink(missing_ok=True)
         data.close()
 
 
@@ -121,9 +124,9 @@ class _Embedded:
     async def start(self, parts: Parts) -> None:
         """Start every part, set the demo org up, and say so."""
         demo_origin = await self._start_demo_provider(parts)
-        control_plane = build_control_plane(self._control_plane_settings(), self._stream)
+        control_plane = build_control_plane(self._control_plane_settings(demo_origin), self._stream)
         await parts.start("control plane", lambda up, stop: control_plane.run(started=up, stop=stop))
-        data_plane = build_data_plane(self._data_plane_settings(control_plane.internal_port), self._stream)
+        data_plane = build_data_plane(self._data_plane_settings(control_plane), self._stream)
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
         control_plane.reach_data_plane(f"http://{HOST}:{data_plane.admin_port}")
         ready = self._ready(control_plane, data_plane)
@@ -132,8 +135,7 @@ class _Embedded:
         await wait_until_live(ready, cards)
         write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
         settle_memory()
-        if self._options.ready_file is not None:
-            write(self._options.ready_file, ready)
+        write(Path(ready.ready_file), ready)
         sys.stdout.write(banner(ready, [card.note for card in cards], self._options.command))
         sys.stdout.flush()
 
@@ -147,7 +149,7 @@ class _Embedded:
         await parts.start("demo provider", run)
         return f"http://{HOST}:{port_of(listener)}"
 
-    def _control_plane_settings(self) -> ControlPlaneSettings:
+    def _control_plane_settings(self, demo_origin: str) -> ControlPlaneSettings:
         issuer = Issuer(issuer=ISSUER, audience=AUDIENCE, jwks_file=self._issuer.jwks_file)
         return ControlPlaneSettings(
             environment="development",
@@ -165,9 +167,10 @@ class _Embedded:
             endpoint_address_exceptions=LOOPBACK,
             allow_plain_http_endpoints=True,
             box_origin=f"http://{HOST}:{self._ports.box}",
+            demo_origins=(demo_origin,),
         )
 
-    def _data_plane_settings(self, internal_port: int) -> DataPlaneSettings:
+    def _data_plane_settings(self, control_plane: ControlPlane) -> DataPlaneSettings:
         return DataPlaneSettings(
             environment="development",
             box_host=HOST,
@@ -175,7 +178,8 @@ class _Embedded:
             admin_host=HOST,
             admin_port=self._ports.admin,
             drain_seconds=DRAIN_SECONDS,
-            control_plane_internal_url=f"http://{HOST}:{internal_port}",
+            control_plane_internal_url=f"http://{HOST}:{control_plane.internal_port}",
+            portal_origin=f"http://{HOST}:{control_plane.public_port}",
             internal_token=self._internal_token,
             secret_store_url=self._data.secret_store_url,
             event_bus_url="memory://",
@@ -215,4 +219,6 @@ class _Embedded:
             base_urls={"openai": f"{boxes}/openai/v1/", "anthropic": f"{boxes}/anthropic"},
             node_key_file=str(self._data.root / _NODE_KEY_FILE) if in_header_mode else None,
             node_kid=NODE if in_header_mode else None,
+            data_dir=str(self._data.root.absolute()),
+            ready_file=str((self._options.ready_file or self._data.root / READY_FILE).absolute()),
         )

@@ -24,7 +24,7 @@ from services.control_plane.api import (
 from services.control_plane.api.context import Context
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
 from services.control_plane.api.problem_response import ProblemAnswer, answer_problems, problem_responses
-from services.control_plane.portal.mount import mount_portal
+from services.control_plane.portal.mount import NotFoundPage, mount_portal
 from services.control_plane.rules.problems import Problem
 
 API_PREFIX: Final = "/api/v1"
@@ -39,8 +39,8 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 def public_app(context: Context) -> FastAPI:
     """The REST interface that people and the platform use, and the Portal."""
     app = _public_routes()
-    mount_portal(app, context.browser, context.oidc)
-    return _served(app, context)
+    not_found = mount_portal(app, context.browser, context.oidc)
+    return _served(app, context, not_found)
 
 
 def internal_app(context: Context) -> FastAPI:
@@ -95,8 +95,8 @@ def _new_app(title: str) -> FastAPI:
     )
 
 
-def _served(app: FastAPI, context: Context) -> FastAPI:
-    answer_problems(app)
+def _served(app: FastAPI, context: Context, not_found: NotFoundPage | None = None) -> FastAPI:
+    answer_problems(app, not_found)
     app.state.context = context
     return app
 

@@ -121,6 +121,7 @@ class ControlPlane:
             internal_token=settings.internal_token,
             browser=BrowserSignIn(database, clock, settings.portal_origin),
             oidc=_oidc(settings),
+            demo_origins=settings.demo_origins,
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
         sweep = SecretSweep(database, secrets, _signal_of(database))

@@ -21,6 +21,7 @@ from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import EgressSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
+from shared.settings_base import Texts
 from shared.vault_target import is_vault_url
 
 MIN_TOKEN_CHARS: Final = 16
@@ -113,6 +114,9 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
     portal_origin: str = Field(
         default="",
         description="Where people reach the Portal, as https://HOST; empty: wherever they say, on loopback.",
+    )
+    demo_origins: Texts = Field(
+        (), description="Where a demo provider is, as http://HOST:PORT: its endpoints are marked as such."
     )
     oidc_issuer: str = Field(
         default="", description="The OpenID Connect issuer that people sign in to the Portal at."

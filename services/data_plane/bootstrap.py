@@ -150,6 +150,7 @@ class DataPlane:
             tls_context=parts.way_out.tls,
             clock=unix_now,
             usage_tap=settings.usage_tap,
+            portal=settings.portal_origin,
         )
         parts.table.subscribe(relay.config_changed)
         parts.table.subscribe_to_lost_keys(
@@ -213,6 +214,8 @@ class DataPlane:
                 table=parts.table,
                 last_error=parts.last_errors.of,
                 authorities=self._settings.authorities(parts.boxes.ports),
+                is_key_rejected=parts.key_verdicts.is_rejected,
+                portal=self._settings.portal_origin,
             )
         )
 

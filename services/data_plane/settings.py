@@ -62,6 +62,12 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         description="Where changes are heard: redis://… and its kin, or memory:// (same process only).",
     )
 
+    portal_origin: str = Field(
+        "",
+        max_length=200,
+        description="Where people reach the Portal, as https://HOST: named in errors and on the status page.",
+    )
+
     identity_mode: IdentityMode = Field(
         "header",
         description="How a box is told: by the signed preface of its connection (proxy-tlv), by its token in "

@@ -23,9 +23,9 @@ KEYS: Final[dict[ProviderName, str]] = {
 }
 SWITCHED_OFF: Final = {
     "openai": "OpenAI is switched off for this box's organization. An organization owner can switch it on in "
-    "the run9 Portal: Organization settings > AI Integrations > OpenAI.",
+    "the run9 Portal: Org Settings > AI Integrations > OpenAI.",
     "anthropic": "Anthropic / Claude Code is switched off for this box's organization. An organization owner "
-    "can switch it on in the run9 Portal: Organization settings > AI Integrations > Anthropic / Claude Code.",
+    "can switch it on in the run9 Portal: Org Settings > AI Integrations > Anthropic / Claude Code.",
 }
 BASE_PATH: Final = "/base"
 """Endpoints have a path in front, so that a request which leaves it is seen."""

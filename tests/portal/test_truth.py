@@ -1,4 +1,4 @@
-"""What a card says is so: lost answers, proxies, silence, other windows and people, what is typed meanwhile."""
+"""What a card says is so: lost answers, proxies, silence, other windows and people, what is typed since."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, expect
 
-from aigw.banner import MEMBER, OWNER
+from aigw.embedded.banner import MEMBER, OWNER
 from tests.portal.conftest import OpenPage
 from tests.portal.front_proxy import FrontProxy, Kind
 from tests.portal.watched_page import WatchedPage

@@ -46,5 +46,3 @@ async def test_a_second_visit_loads_no_static_file_again(portal: PortalWorld, op
     sizes = await page.page.evaluate(script)
     assert len(sizes) > 10
     assert sum(sizes) == 0
-
-

@@ -31,6 +31,7 @@ class Context:
     Attributes:
         box_origin: how boxes reach the gateway, e.g. `http://10.0.2.2:1000`.
         internal_token: what the fleet shows at `/internal/v1`.
+        demo_origins: where the demo provider is, if there is one.
         oidc: how people sign in to the Portal; None: by one-time links only.
     """
 
@@ -47,6 +48,7 @@ class Context:
     internal_token: Secret
     browser: BrowserSignIn
     oidc: OidcSignIn | None = None
+    demo_origins: tuple[str, ...] = ()
     rollout_times: RolloutTimes = field(default_factory=RolloutTimes)
 
 

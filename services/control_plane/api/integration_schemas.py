@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
@@ -53,6 +54,9 @@ class Integration(BaseModel):
     provider: ProviderName
     state: State
     endpoint: str = Field(description="Where the key is sent; the provider's own while not set up.")
+    endpoint_kind: Literal["default", "demo", "custom"] = Field(
+        description="Whose it is: the provider's own, the demo provider's, or another."
+    )
     key: KeyState
     local_base_url: str = Field(description="What boxes use as the base URL.")
     revision: int = Field(description="0 while it was never set up; also the ETag.")
@@ -132,14 +136,17 @@ class TrialResult(BaseModel):
     steps: list[TrialStep]
 
 
-def integration_answer(row: IntegrationTable, box_origin: str) -> Integration:
-    """Show a row."""
+def integration_answer(
+    row: IntegrationTable, box_origin: str, demo_origins: Sequence[str] = ()
+) -> Integration:
+    """Show a row. `demo_origins` are where the demo provider is, if there is one."""
     provider = PROVIDERS[row.provider]
     is_set = row.state != "not_set_up"
     return Integration(
         provider=row.provider,
         state=row.state,
-        endpoint=row.endpoint or str(default_endpoint(row.provider)),
+        endpoint=(endpoint := row.endpoint or str(default_endpoint(row.provider))),
+        endpoint_kind=_kind_of(endpoint, str(default_endpoint(row.provider)), demo_origins),
         key=KeyState(
             set=is_set,
             last4=row.key_last4 if is_set else None,
@@ -151,4 +158,12 @@ def integration_answer(row: IntegrationTable, box_origin: str) -> Integration:
         revision=row.revision,
         updated_at=rfc3339(row.updated_at) if row.revision else None,
         updated_by=row.updated_by or None,
+    )
+
+
+def _kind_of(endpoint: str, own: str, demo_origins: Sequence[str]) -> Literal["default", "demo", "custom"]:
+    if endpoint == own:
+        return "default"
+    return (
+        "demo" if any(endpoint == one or endpoint.startswith(one + "/") for one in demo_origins) else "custom"
     )

@@ -68,7 +68,7 @@ def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> Integ
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         rows = [integration(session, org, provider) for provider in PROVIDERS]
-    return IntegrationList(items=[integration_answer(row, context.box_origin) for row in rows])
+    return IntegrationList(items=[_shown(context, row) for row in rows])
 
 
 @router.get(ITEM, operation_id="getIntegration", responses=_with_etag(*READ_PROBLEMS))
@@ -80,7 +80,7 @@ def get_integration(
         require_reader(role_of(session, org, person.email))
         row = integration(session, org, provider)
     response.headers["ETag"] = tag_of(row.revision)
-    return integration_answer(row, context.box_origin)
+    return _shown(context, row)
 
 
 @router.put(ITEM, operation_id="putIntegration", responses=_with_etag(*WRITE_PROBLEMS))
@@ -142,13 +142,17 @@ def clear_integration(
     return _written(context, written, response)
 
 
+def _shown(context: Context, row: IntegrationTable) -> Integration:
+    return integration_answer(row, context.box_origin, context.demo_origins)
+
+
 def _target(org: str, provider: ProviderName, person: Person, if_match: str | None) -> Target:
     return Target(org, provider, person.email, if_match)
 
 
 def _written(context: Context, written: Written, response: Response) -> WrittenIntegration:
     response.headers["ETag"] = tag_of(written.row.revision)
-    answer = integration_answer(written.row, context.box_origin)
+    answer = _shown(context, written.row)
     return WrittenIntegration(**answer.model_dump(), warnings=list(written.warnings))
 
 
@@ -156,6 +160,6 @@ def _state_changed(context: Context, row: IntegrationTable) -> ProblemError:
     return ProblemError(
         Problem.STATE_CHANGED,
         "It was changed since you read it. `current` shows it as it is now; send its ETag to change that.",
-        extensions={"current": integration_answer(row, context.box_origin).model_dump(mode="json")},
+        extensions={"current": _shown(context, row).model_dump(mode="json")},
         headers={"ETag": tag_of(row.revision)},
     )

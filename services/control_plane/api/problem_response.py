@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -24,6 +24,7 @@ from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailab
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_FAULTS: Final = 20
+HTTP_NOT_FOUND: Final = 404
 
 # What pydantic says of these names types, limits and patterns only; the words of any other are not passed on.
 _QUOTABLE = {
@@ -104,12 +105,21 @@ def problem_response(error: ProblemError) -> Response:
     return JSONResponse(answer, problem.status, dict(error.headers), media_type=MEDIA_TYPE)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Make `app` answer all its refusals this way. Failures are answered by `limits.Boundary`."""
+def answer_problems(app: FastAPI, not_found_page: Callable[[Request], Response | None] | None = None) -> None:
+    """Make `app` answer all its refusals this way. Failures are answered by `limits.Boundary`.
+
+    `not_found_page` gives the page for a browser at an address that is nowhere, None for all others.
+    """
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), "registered for this class only"
+        page = not_found_page(request) if not_found_page and error.status_code == HTTP_NOT_FOUND else None
+        return page or await _on_http_exception(request, error)
+
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(DatabaseUnavailable, _on_outage)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(HTTPException, on_http_exception)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:

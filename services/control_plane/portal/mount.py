@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -34,6 +35,21 @@ PAGES: Final[dict[str, PageName]] = {
     "/orgs/{org}/members": "members",
     "/orgs/{org}/history": "history",
 }
+# Addresses that people guess or shorten, and the page that is meant.
+LEADS_ON: Final = {
+    "/orgs": "/",
+    "/orgs/": "/",
+    "/orgs/{org}": "/orgs/{org}/ai-integrations",
+    "/orgs/{org}/": "/orgs/{org}/ai-integrations",
+    "/orgs/{org}/settings": "/orgs/{org}/ai-integrations",
+    "/orgs/{org}/ai-integrations/": "/orgs/{org}/ai-integrations",
+    "/orgs/{org}/members/": "/orgs/{org}/members",
+    "/orgs/{org}/history/": "/orgs/{org}/history",
+    "/login": "/sign-in",
+    "/sign-in/": "/sign-in",
+}
+_NOT_PAGES: Final = ("/api/", "/internal/", "/static/", "/livez", "/readyz", "/metrics")
+NotFoundPage = Callable[[Request], Response | None]
 # Where a person may be taken after signing in: a page of ours, nothing that a browser reads as another host.
 _OWN_PAGE = re.compile(r"/(?:orgs/[A-Za-z0-9._:@%-]{1,256}/(?:ai-integrations|members|history))?")
 
@@ -49,12 +65,17 @@ class LinkToken(BaseModel):
     token: str = Field(min_length=1, max_length=MAX_TOKEN_CHARS)
 
 
-def mount_portal(app: FastAPI, browser: BrowserSignIn, oidc: OidcSignIn | None) -> None:
-    """Add the Portal to the application; `oidc` is None where one-time links are the only way in."""
+def mount_portal(app: FastAPI, browser: BrowserSignIn, oidc: OidcSignIn | None) -> NotFoundPage:
+    """Add the Portal to the application; give what answers a browser at an address that is nowhere.
+
+    `oidc` is None where one-time links are the only way in.
+    """
     portal = _Portal(browser, oidc, StaticFiles.read(), AttemptLimit(time.monotonic))
     router = APIRouter(include_in_schema=False)
     for path in PAGES:
         router.add_api_route(path, portal.show, methods=["GET"])
+    for path in LEADS_ON:
+        router.add_api_route(path, portal.lead_on, methods=["GET"])
     router.add_api_route("/static/{version}/{name}", portal.static, methods=["GET"])
     router.add_api_route(SIGN_IN_PATH, portal.show_sign_in, methods=["GET"])
     router.add_api_route(f"{SIGN_IN_PATH}/start", portal.leave, methods=["GET"])
@@ -62,6 +83,7 @@ def mount_portal(app: FastAPI, browser: BrowserSignIn, oidc: OidcSignIn | None) 
     router.add_api_route(f"{SIGN_IN_PATH}/link", portal.use_link, methods=["POST"])
     router.add_api_route("/sign-out", portal.sign_out, methods=["POST"])
     app.include_router(router)
+    return portal.not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,19 @@ class _Portal:
         if await run_in_threadpool(self.browser.visitor, request) is None:
             return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(request.url.path, safe='')}")
         return self._page(request, PAGES[request.scope["route"].path])
+
+    async def lead_on(self, request: Request) -> Response:
+        """Take people on from an address that they may guess or shorten to the page that is meant."""
+        pattern = LEADS_ON[request.scope["route"].path]
+        org = request.path_params.get("org", "")
+        return self._redirect(request, pattern.format(org=quote(org, safe="")))
+
+    def not_found(self, request: Request) -> Response | None:
+        """Give the page for an address that is nowhere; None for whoever is no browser, or asks for REST."""
+        path, accepted = request.url.path, request.headers.get("accept", "")
+        if request.method != "GET" or "text/html" not in accepted or path.startswith(_NOT_PAGES):
+            return None
+        return self._page(request, "not-found", status=404)
 
     async def show_sign_in(self, request: Request) -> Response:
         """The sign-in page."""
@@ -167,9 +202,9 @@ class _Portal:
                 headers={"Retry-After": str(math.ceil(wait))},
             )
 
-    def _page(self, request: Request, name: PageName) -> Response:
+    def _page(self, request: Request, name: PageName, status: int = 200) -> Response:
         way: SignInWay = "link" if self.oidc is None else "oidc"
-        return HTMLResponse(page(self.static_files, name, way), headers=self._headers(request))
+        return HTMLResponse(page(self.static_files, name, way), status, headers=self._headers(request))
 
     def _redirect(self, request: Request, url: str) -> Response:
         return RedirectResponse(url, 303, headers=self._headers(request))

@@ -66,6 +66,11 @@ class KeyVerdicts:
         said: Literal["accepted", "rejected"] = "accepted" if verdict.is_accepted else "rejected"
         return Seen(org, cast("ProviderName", provider), said, verdict.at)
 
+    def is_rejected(self, org: str, provider: str) -> bool:
+        """Tell whether the last word on an org's key was that it is refused."""
+        verdict = self._verdicts.get((org, provider))
+        return verdict is not None and not verdict.is_accepted
+
     def told(self, seen: Sequence[Seen]) -> None:
         """Note that this has arrived. What has changed meanwhile stays news."""
         for one in seen:

@@ -16,11 +16,12 @@ from starlette.exceptions import HTTPException
 
 from services.data_plane.box_app.setup_script import read_script, script_for
 from services.data_plane.box_app.status import Status, as_json, as_text, provider_status
+from services.data_plane.box_app.status_page import POLICY, as_html
 from services.data_plane.core.answers import write_rejection
 from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.refused import Refused
 from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
-from shared.rejections import Rejection
+from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastError
@@ -59,12 +60,15 @@ class BoxAppParts:
     """What the application needs.
 
     `authorities` are the `Host` values under which boxes may know the gateway; `last_error` gives what an
-    org last met at a provider.
+    org last met at a provider, `is_key_rejected` whether the last word on its key was no; `portal` is the
+    Portal's origin, "" where the operator has set none.
     """
 
     table: Table
     last_error: Callable[[str, str], LastError | None]
     authorities: frozenset[bytes]
+    is_key_rejected: Callable[[str, str], bool] = lambda _org, _provider: False
+    portal: str = ""
 
 
 def box_app(parts: BoxAppParts) -> FastAPI:
@@ -92,7 +96,8 @@ def box_app(parts: BoxAppParts) -> FastAPI:
 
 
 def _status_answer(parts: BoxAppParts, request: Request) -> Response:
-    wants_json = "application/json" in request.headers.get("accept", "")
+    accepted = request.headers.get("accept", "")
+    wants_json = "application/json" in accepted
     try:
         box = _identity(request).identify(_token(request))
     except Unidentified as error:
@@ -100,6 +105,9 @@ def _status_answer(parts: BoxAppParts, request: Request) -> Response:
     status = _status_of(parts, box, _origin(parts, request))
     if wants_json:
         return Response(json.dumps(as_json(status), indent=2), media_type="application/json", headers=_FRESH)
+    if "text/html" in accepted:  # a browser; curl and agents get the text
+        headers = _FRESH | {"content-security-policy": POLICY}
+        return Response(as_html(status), media_type="text/html; charset=utf-8", headers=headers)
     return Response(as_text(status), media_type="text/plain", headers=_FRESH)
 
 
@@ -124,10 +132,12 @@ def _status_of(parts: BoxAppParts, box: Box, origin: str) -> Status:
             parts.table.look_up(box.org, name),
             origin=origin,
             last_error=parts.last_error(box.org, name),
+            portal=parts.portal,
+            is_key_rejected=parts.is_key_rejected(box.org, name),
         )
         for name, provider in PROVIDERS.items()
     )
-    return Status(box, org.name if org else "", org.owners if org else (), origin, providers)
+    return Status(box, org.name if org else "", org.owners if org else (), origin, providers, parts.portal)
 
 
 def _origin(parts: BoxAppParts, request: Request) -> str:
@@ -138,9 +148,8 @@ def _origin(parts: BoxAppParts, request: Request) -> str:
 
 def _rejected(refused: Refused, *, wants_json: bool) -> Response:
     """Answer as the relay would: the one table of rejections, the one way of writing them."""
-    written = write_rejection(
-        refused, None, request_id=f"req_{secrets.token_hex(12)}", bodiless=False, close=False
-    )
+    request_id = f"req_{secrets.token_hex(12)}"
+    written = write_rejection(refused, None, Place(), request_id, bodiless=False, close=False)
     head, _, body = written.partition(b"\r\n\r\n")
     status_line, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines) | _FRESH

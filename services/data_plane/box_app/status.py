@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 State = Literal["on", "off", "missing", "loading", "unknown"]
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-_WHERE: Final = "in the run9 Portal: Organization settings > AI Integrations"
+_WAY: Final = "Org Settings > AI Integrations"
 _ENVIRONMENT: Final = {
     "openai": "export OPENAI_BASE_URL={url} OPENAI_API_KEY=run9-placeholder",
     "anthropic": "export ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=run9-placeholder",
@@ -39,17 +39,37 @@ class ProviderStatus:
     base_url: str
     last_error: LastError | None
     next_step: str
+    is_key_rejected: bool = False
+
+    @property
+    def word(self) -> str:
+        """The state in a word or two: a key that was just refused is never called on."""
+        return "KEY REJECTED" if self.is_key_rejected else self.state.upper()
+
+    @property
+    def environment(self) -> str:
+        """The line that points a shell at the gateway."""
+        return _ENVIRONMENT[self.provider.name].format(url=self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole page. `org_name` and `owners` are empty where the configuration does not tell them."""
+    """The whole page. `org_name` and `owners` are empty where the configuration does not tell them.
+
+    `portal` is the Portal's origin, "" where the operator has set none.
+    """
 
     box: Box
     org_name: str
     owners: tuple[str, ...]
     origin: str
     providers: tuple[ProviderStatus, ...]
+    portal: str = ""
+
+    @property
+    def setup_line(self) -> str:
+        """The one line that sets a box up, this shell and later ones."""
+        return f'eval "$(curl -fsS {self.origin}/run9/ai/setup.sh)"'
 
 
 def provider_status(
@@ -58,28 +78,35 @@ def provider_status(
     *,
     origin: str,
     last_error: LastError | None,
+    portal: str = "",
+    is_key_rejected: bool = False,
 ) -> ProviderStatus:
-    """Judge one provider by what a look-up gave and by the last error."""
-    state, why, next_step = _judge(provider, found)
+    """Judge one provider by what a look-up gave, by the last error and by the last word on the key."""
+    where = f"in the run9 Portal{portal and ', ' + portal}: {_WAY}"
+    state, why, next_step = _judge(provider, found, where)
     if state == "on" and last_error is not None:
-        next_step = _after_error(provider, last_error)
+        next_step = _after_error(provider, last_error, where)
     base_url = provider.local_base_url.replace(LOCAL_ORIGIN, origin)
-    return ProviderStatus(provider, state, why, base_url, last_error, next_step)
+    rejected = is_key_rejected and state == "on"
+    if rejected:
+        why = "the key was refused when it was last used"
+        next_step = f"An owner should replace the API key {where} > {provider.title}."
+    return ProviderStatus(provider, state, why, base_url, last_error, next_step, rejected)
 
 
-def _judge(provider: Provider, found: CompiledIntegration | NotReady) -> tuple[State, str, str]:
+def _judge(provider: Provider, found: CompiledIntegration | NotReady, where: str) -> tuple[State, str, str]:
     match found:
         case NotReady.MISSING:
             return (
                 "missing",
                 "no API key is set up",
-                f"An owner can add the API key {_WHERE} > {provider.title}.",
+                f"An owner can add the API key {where} > {provider.title}.",
             )
         case NotReady.DISABLED:
             return (
                 "off",
                 "an owner switched it off",
-                f"An owner can switch it on {_WHERE} > {provider.title}.",
+                f"An owner can switch it on {where} > {provider.title}.",
             )
         case NotReady.LOADING:
             return (
@@ -97,11 +124,11 @@ def _judge(provider: Provider, found: CompiledIntegration | NotReady) -> tuple[S
             return "on", "", "Nothing to fix: use the base URL with any placeholder as the key."
 
 
-def _after_error(provider: Provider, error: LastError) -> str:
+def _after_error(provider: Provider, error: LastError, where: str) -> str:
     """Say what to check after the last error, if it happens again."""
     match error.status:
         case _ if error.code == "upstream_key_rejected":
-            return f"An owner should replace the API key {_WHERE} > {provider.title}."
+            return f"An owner should replace the API key {where} > {provider.title}."
         case HTTPStatus.FORBIDDEN:
             return (
                 "The provider does not let this organization's key do that; an owner should check its rights."
@@ -111,7 +138,7 @@ def _after_error(provider: Provider, error: LastError) -> str:
         case status if not error.code and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return "The provider refused that request; check the model's name, the route and the parameters."
         case _:
-            return f"Try again; if it stays, an owner should check the endpoint {_WHERE} > {provider.title}."
+            return f"Try again; if it stays, an owner should check the endpoint {where} > {provider.title}."
 
 
 def as_json(status: Status) -> dict[str, Any]:
@@ -125,6 +152,7 @@ def as_json(status: Status) -> dict[str, Any]:
                 "title": item.provider.title,
                 "state": item.state,
                 "why": item.why or None,
+                "key_rejected": item.is_key_rejected,
                 "who_can_change_it": list(status.owners),
                 "base_url": item.base_url,
                 "last_error": None if item.last_error is None else _error_json(item.last_error),
@@ -132,6 +160,7 @@ def as_json(status: Status) -> dict[str, Any]:
             }
             for item in status.providers
         ],
+        "portal": status.portal or None,
         "setup": f"{status.origin}/run9/ai/setup.sh",
     }
 
@@ -151,31 +180,34 @@ def as_text(status: Status) -> str:
         "run9 AI Gateway",
         "",
         f"Box           {status.box.box}",
-        f"Organization  {_org(status)}",
+        f"Organization  {org_text(status)}",
         f"Owners        {', '.join(status.owners) or 'not known to this gateway'}",
+        *([f"Portal        {status.portal}"] if status.portal else []),
     ]
     for item in status.providers:
         lines += ["", *_provider_lines(item)]
-    lines += ["", f"Set this box up for every client:  curl -fsS {status.origin}/run9/ai/setup.sh | sh", ""]
+    lines += ["", f"Set this box up for every client:  {status.setup_line}", ""]
     return "\n".join(lines)
 
 
-def _org(status: Status) -> str:
+def org_text(status: Status) -> str:
+    """Name the org, by its id as well."""
     return f"{status.org_name} ({status.box.org})" if status.org_name else status.box.org
 
 
 def _provider_lines(item: ProviderStatus) -> list[str]:
     lines = [
-        f"{item.provider.title}: {item.state.upper()}" + (f", {item.why}" if item.why else ""),
+        f"{item.provider.title}: {item.word}" + (f", {item.why}" if item.why else ""),
         f"  Base URL    {item.base_url}",
-        f"  Set it      {_ENVIRONMENT[item.provider.name].format(url=item.base_url)}",
+        f"  Set it      {item.environment}",
     ]
     if item.last_error is not None:
-        lines.append(f"  Last error  {_error_text(item.last_error)}")
+        lines.append(f"  Last error  {error_text(item.last_error)}")
     return [*lines, f"  Next        {item.next_step}"]
 
 
-def _error_text(error: LastError) -> str:
+def error_text(error: LastError) -> str:
+    """Tell the last error in a line, fit for a terminal."""
     parts = [rfc3339(error.at), f"status {error.status}" if error.status else "no answer"]
     if error.code:
         parts.append(error.code)

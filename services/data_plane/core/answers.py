@@ -10,14 +10,20 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shared.providers import Provider
-from shared.rejections import Rejection
+from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.core.refused import Refused
 
 
 def write_rejection(
-    refused: Refused, provider: Provider | None, *, request_id: str, bodiless: bool, close: bool
+    refused: Refused,
+    provider: Provider | None,
+    place: Place | None = None,
+    request_id: str = "",
+    *,
+    bodiless: bool,
+    close: bool,
 ) -> bytes:
     """Write the whole answer.
 
@@ -27,9 +33,10 @@ def write_rejection(
         request_id: the gateway's own id for this answer.
         bodiless: the request was a HEAD: the head alone is sent (RFC 9110 §9.3.2).
         close: whether the connection ends after it.
+        place: the endpoint that took part and the Portal's address, for the sentence to name.
     """
     rejection = refused.rejection
-    message = rejection.render(provider.title if provider else "The provider", refused.detail)
+    message = rejection.render(provider.title if provider else "The provider", refused.detail, place)
     body = json.dumps(_shape(rejection, provider, message, request_id)).encode()
     lines = [
         f"HTTP/1.1 {rejection.status} {HTTPStatus(rejection.status).phrase}",

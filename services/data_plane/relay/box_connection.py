@@ -24,7 +24,7 @@ from services.data_plane.relay.box_phase import Phase, phase_seconds
 from services.data_plane.relay.box_transport import BoxTransport
 from services.data_plane.relay.exchange import Exchange, Stage
 from services.data_plane.relay.hand_over import hand_over
-from shared.rejections import Rejection
+from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
     import asyncio
@@ -270,24 +270,24 @@ class BoxConnection(BoxEndings):
         record.method = record.method or ("HEAD" if raw.startswith(b"HEAD ") else "")
         self._relay.book_refusal(refused, provider, record)
         self._close_after_answer = self._close_after_answer or refused.unreadable
-        self._answer_rejection(refused, provider, record, rest)
+        self._answer_rejection(refused, provider, record, rest, self._relay.place_of(None))
 
     def reject(self, refused: Refused, exchange: Exchange) -> None:
         """Answer for an exchange that has ended. What came behind a refused handshake is no request."""
         self._exchange = None
-        frames = exchange.head.websocket and bool(self._next)
-        self._close_after_answer = self._close_after_answer or refused.unreadable or frames
-        self._answer_rejection(refused, exchange.memo.route.provider, exchange.record, b"")
+        self._close_after_answer |= refused.unreadable or (exchange.head.websocket and bool(self._next))
+        provider, place = exchange.memo.route.provider, self._relay.place_of(exchange)
+        self._answer_rejection(refused, provider, exchange.record, b"", place)
 
     def _answer_rejection(
-        self, refused: Refused, provider: Provider | None, record: ExchangeRecord, rest: bytes
+        self, refused: Refused, provider: Provider | None, record: ExchangeRecord, rest: bytes, place: Place
     ) -> None:
         if self._framing is not None and (self._awaits_continue or not discardable(self._framing)):
             # The rest of this body is not worth reading, or may not come at all (RFC 9110 §10.1.1).
             self._close_after_answer = True
         bodiless, close = record.method == "HEAD", self._close_after_answer
         self.write(
-            write_rejection(refused, provider, request_id=record.request_id, bodiless=bodiless, close=close)
+            write_rejection(refused, provider, place, record.request_id, bodiless=bodiless, close=close)
         )
         self._after_own_answer(rest)
 

@@ -19,8 +19,9 @@ from services.data_plane.relay.pool import Pool
 from services.data_plane.relay.room import Room
 from services.data_plane.relay.warm import Warmer
 from services.data_plane.relay.write_batch import WriteBatch
+from shared.endpoint import parse_endpoint
 from shared.providers import PROVIDERS
-from shared.rejections import Rejection
+from shared.rejections import Place, Rejection
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Relay:
         tls_context: ssl.SSLContext,
         clock: Clock,
         usage_tap: bool = False,
+        portal: str = "",
     ) -> None:
         self.table = table
         self.routes = routes
@@ -70,6 +72,7 @@ class Relay:
         self.loop = asyncio.get_running_loop()
         self.now = time.monotonic  # what asyncio's loops give as their time, without the call around it
         self.usage_tap = usage_tap
+        self.portal = portal
         self.tasks = TaskSet()
         self.connections: set[BoxConnection] = set()
         self.batch = WriteBatch()
@@ -133,6 +136,18 @@ class Relay:
         if connection.load is not None:
             self.room.release_connection(connection.load, connection.transport)
             connection.load = None
+
+    def place_of(self, exchange: Exchange | None) -> Place:
+        """Give what the sentence of a rejection may name: the Portal, and the endpoint of the exchange."""
+        if exchange is None:
+            return Place(self.portal)
+        provider = exchange.memo.route.provider
+        integration = exchange.integration or self.table.look_up(exchange.record.org, provider.name)
+        if not isinstance(integration, CompiledIntegration):
+            return Place(self.portal)
+        endpoint = integration.endpoint
+        is_own = endpoint == parse_endpoint(provider.default_endpoint)
+        return Place(self.portal, endpoint.authority, is_own)
 
     def new_request_id(self) -> str:
         """Make an id for an answer of the gateway's own."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.providers import PROVIDERS
-from shared.rejections import MAX_DETAIL_CHARS, Rejection
+from shared.rejections import MAX_DETAIL_CHARS, Place, Rejection
 
 STATUSES = {
     "integration_missing": 400,
@@ -54,7 +54,7 @@ def test_no_entry_hides_behind_another_with_equal_values() -> None:
 
 @every_rejection
 def test_the_sentence_is_one_printable_line_under_300_characters(rejection: Rejection) -> None:
-    sentence = rejection.render(LONGEST_TITLE, "x" * 10_000)
+    sentence = rejection.render(LONGEST_TITLE, "x" * 10_000, Place("https://" + "p" * 60, "h" * 300))
     assert len(sentence) < 300
     assert sentence.isascii()
     assert sentence.isprintable()
@@ -68,9 +68,9 @@ def test_the_sentence_says_who_can_act(rejection: Rejection) -> None:
 
 
 @every_rejection
-def test_the_sentence_names_only_the_provider_and_the_detail(rejection: Rejection) -> None:
+def test_the_sentence_names_only_what_is_known_of_the_request(rejection: Rejection) -> None:
     names = {name for _, name, _, _ in string.Formatter().parse(rejection.value.message) if name is not None}
-    assert names <= {"provider", "detail"}
+    assert names <= {"provider", "detail", "portal", "refuser", "mender"}
     assert "{" not in rejection.render("OpenAI", "x")
 
 
@@ -115,3 +115,28 @@ def test_a_400_is_never_worth_a_retry(rejection: Rejection) -> None:
 @every_rejection
 def test_the_source_is_the_provider_exactly_when_the_code_says_upstream(rejection: Rejection) -> None:
     assert (rejection.source == "upstream") == rejection.code.startswith("upstream_")
+
+
+OWN = Place(host="api.openai.com", is_own=True)
+CUSTOM = Place("https://portal.example", "gateway.example:8443")
+
+
+def test_a_refused_key_names_who_refused() -> None:
+    said = Rejection.UPSTREAM_KEY_REJECTED.render
+    assert said("OpenAI", place=OWN).startswith("OpenAI (api.openai.com) did not accept")
+    custom = said("OpenAI", place=CUSTOM)
+    assert custom.startswith("The host gateway.example:8443, a custom endpoint for OpenAI, did not accept")
+    assert "https://portal.example: Org Settings > AI Integrations > OpenAI." in custom
+
+
+def test_an_endpoint_that_is_not_reached_names_who_can_mend_that() -> None:
+    said = Rejection.UPSTREAM_UNREACHABLE.render
+    assert "operator should check the gateway's network" in said("OpenAI", "refused", OWN)
+    assert "gateway.example:8443" in said("OpenAI", "refused", CUSTOM)
+    assert "owner should check the endpoint in the run9 Portal" in said("OpenAI", "refused", CUSTOM)
+
+
+def test_an_address_of_the_portal_that_is_too_long_is_left_out() -> None:
+    sentence = Rejection.INTEGRATION_MISSING.render("OpenAI", place=Place("https://" + "p" * 190))
+    assert "ppp" not in sentence
+    assert "Org Settings > AI Integrations > OpenAI" in sentence

@@ -1,6 +1,7 @@
 // Begins the page that the document names: its frame and outline at once, the rest when the gateway has answered.
 
-import { failure, frame } from "./frame.js";
+import { h } from "./dom.js";
+import { brand, failure, frame } from "./frame.js";
 import { outlineHistory, showHistory } from "./history_page.js";
 import { outlineIntegrations, showIntegrations } from "./integrations_page.js";
 import { outlineMembers, showMembers } from "./members_page.js";
@@ -18,9 +19,9 @@ const SECTIONS = {
 async function begin() {
   const { page = "", signIn = "" } = document.body.dataset;
   if (page === "sign-in") return showSignIn(signIn);
+  if (page === "not-found") return showNotFound();
   const asking = rest("GET", "/me").then(({ data }) => data.email);
-  if (page === "not-found") return showNotFound(asking);
-  const id = page === "orgs" ? null : decodeURIComponent(location.pathname.split("/")[2]);
+  const id = page === "orgs" ? null : orgInAddress();
   const { path, outline, show } = SECTIONS[page] ?? {};
   const { main, setPerson, setOrg } = frame({ org: id, section: path });
   asking.then(setPerson, () => {}); // a failure is shown in place of the content
@@ -39,11 +40,19 @@ async function begin() {
   }
 }
 
-/** @param {Promise<string>} asking */
-function showNotFound(asking) {
-  const { main, setPerson } = frame({ org: null });
-  asking.then(setPerson, () => {});
-  main.append(failure({ status: 404, isRefusal: true, message: "No page of the Portal has this address." }));
+/** Asks nothing, so that it is the same for people who have not signed in. */
+function showNotFound() {
+  const gone = failure({ status: 404, isRefusal: true, message: "No page of the Portal has this address." });
+  document.body.append(h("header", { class: "top-bar" }, brand("/")), h("div", { class: "plain" }, h("main", { id: "main" }, gone)));
+}
+
+/** The org's id in the address; "" for what is no text. */
+function orgInAddress() {
+  try {
+    return decodeURIComponent(location.pathname.split("/")[2] ?? "");
+  } catch {
+    return "";
+  }
 }
 
 begin()

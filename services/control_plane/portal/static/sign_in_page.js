@@ -4,6 +4,10 @@ import { h } from "./dom.js";
 import { brand } from "./frame.js";
 import { send } from "./rest.js";
 
+const KEPT = "after-sign-in";
+const KEPT_MS = 30 * 60_000;
+const OWN_PAGE = /^\/orgs\/[\w.:@%-]{1,256}\/(?:ai-integrations|members|history)$/;
+
 /** @type {Record<string, string>} */
 const FAILED = {
   refused: "You were not signed in: it was cancelled or refused, or no verified email address was given.",
@@ -19,6 +23,7 @@ export async function showSignIn(way) {
   // A link that is opened in a tab which shows this page already changes the fragment alone.
   window.addEventListener("hashchange", () => location.reload());
   if (token) history.replaceState(null, "", "/sign-in");
+  else remember(query.get("to"));
   const box = h("div", { class: "sign-in-box" });
   document.body.append(h("main", { class: "sign-in" }, h("div", { class: "sign-in-brand" }, brand(null)), box));
   if (token) return useLink(box, token);
@@ -68,12 +73,31 @@ function byLink() {
   ];
 }
 
+/**
+ * A one-time link is opened from a terminal, often in a new tab: where the person wanted to go is kept for it.
+ * @param {string | null} to
+ */
+function remember(to) {
+  if (to && OWN_PAGE.test(to)) localStorage.setItem(KEPT, JSON.stringify({ to, at: Date.now() }));
+}
+
+/** Give where the person wanted to go, once, if that was lately. */
+function remembered() {
+  try {
+    const { to, at } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    localStorage.removeItem(KEPT);
+    return OWN_PAGE.test(to) && Date.now() - at < KEPT_MS ? to : "/";
+  } catch {
+    return "/";
+  }
+}
+
 /** @param {HTMLElement} box @param {string} token */
 async function useLink(box, token) {
   box.append(h("h1", {}, "Signing in …"));
   try {
     await send("POST", "/sign-in/link", { body: { token } });
-    location.replace("/");
+    location.replace(remembered());
   } catch (error) {
     box.replaceChildren(h("h1", {}, "Sign in"), h("p", { class: "notice bad", role: "alert" }, error.message), ...byLink());
   }

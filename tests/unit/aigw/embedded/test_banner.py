@@ -21,16 +21,31 @@ READY = Ready(
         "openai": "http://127.0.0.1:19000/run9/ai/openai/v1/",
         "anthropic": "http://127.0.0.1:19000/run9/ai/anthropic",
     },
+    portal_sign_in_url="http://127.0.0.1:19002/sign-in#once",
+    data_dir="/data dir",
+    ready_file="/data dir/ready.json",
 )
 
 
-def test_the_banner_warns_and_shows_the_owner_token_but_no_other() -> None:
+def test_two_steps_come_first_the_portal_and_an_answer() -> None:
+    lines = [line.strip() for line in banner(READY, [], "aigw").splitlines()]
+    first, second = lines.index(READY.portal_sign_in_url), lines.index(curl_line(READY, "aigw"))
+    assert first < second < next(at for at, line in enumerate(lines) if line.startswith("REST API"))
+
+
+def test_the_command_for_another_link_names_the_data_folder() -> None:
+    text = banner(READY, [], "aigw")
+    assert "aigw sign-in-link --data-dir '/data dir'" in text
+
+
+def test_the_banner_warns_and_shows_no_token_but_the_file_that_holds_them() -> None:
     text = banner(READY, ["openai         enabled"], "aigw")
     assert "EMBEDDED" in text
     assert "never for production" in text
     assert "Loopback only" in text
     assert "Plain-http" in text
-    assert "owner.jwt" in text
+    assert "owner.jwt" not in text
+    assert "/data dir/ready.json" in text
     assert "member.jwt" not in text
     assert "platform-token" not in text
 

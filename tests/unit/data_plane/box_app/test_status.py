@@ -6,6 +6,7 @@ import pytest
 
 from services.data_plane.account.last_errors import LastError
 from services.data_plane.box_app.status import Status, as_json, as_text, provider_status
+from services.data_plane.box_app.status_page import POLICY, as_html
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.compile import compile_integration
 from shared.box_token import Box
@@ -100,3 +101,29 @@ def test_an_org_without_a_name_is_shown_by_its_id() -> None:
 
 def test_no_key_is_ever_on_the_page() -> None:
     assert KEY not in as_text(page(ON)) + str(as_json(page(ON)))
+
+
+def test_a_key_that_was_just_refused_is_not_called_on() -> None:
+    item = provider_status(
+        PROVIDERS["openai"],
+        ON,
+        origin=ORIGIN,
+        last_error=failed(400, "upstream_key_rejected"),
+        portal="https://portal.example",
+        is_key_rejected=True,
+    )
+    page_of = Status(BOX, "Acme", (), ORIGIN, (item,), "https://portal.example")
+    for text in (as_text(page_of), as_html(page_of)):
+        assert "KEY REJECTED" in text
+        assert "OpenAI: ON" not in text
+        assert "https://portal.example" in text
+    assert as_json(page_of)["providers"][0]["key_rejected"] is True
+
+
+def test_the_page_for_a_browser_escapes_every_name_and_allows_only_its_own_script() -> None:
+    html = as_html(page(ON, name="<script>alert(1)</script>"))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert html.count("<script>") == 1
+    assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in POLICY

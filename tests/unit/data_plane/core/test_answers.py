@@ -13,7 +13,7 @@ import pytest
 from services.data_plane.core.answers import write_rejection, write_warm_up
 from services.data_plane.core.refused import Refused
 from shared.providers import PROVIDERS, Provider
-from shared.rejections import Rejection
+from shared.rejections import Place, Rejection
 from tests.corpus.reference_parsers import Reading, read_with_h11, read_with_llhttp
 
 OPENAI, ANTHROPIC = PROVIDERS["openai"], PROVIDERS["anthropic"]
@@ -43,7 +43,7 @@ def write(
     rejection: Rejection, provider: Provider | None, *, bodiless: bool = False, close: bool = False
 ) -> bytes:
     refused = Refused(rejection, DETAIL)
-    return write_rejection(refused, provider, request_id=REQUEST_ID, bodiless=bodiless, close=close)
+    return write_rejection(refused, provider, Place(), REQUEST_ID, bodiless=bodiless, close=close)
 
 
 def read(raw: bytes, method: bytes = b"GET") -> tuple[Reading, dict[str, str]]:
