@@ -32,9 +32,14 @@ _PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^@]*@")
 
 
 def table() -> tuple[str, bool]:
-    """Write the settings as they would be used now, and tell whether every plane could start with them."""
+    """Write the settings as they would be used now, and tell whether every plane could start with them.
+
+    The node agent is shown where one of its variables is set: most hosts of the planes run no agent.
+    """
     blocks, good = [], True
     for title, cls in SETTINGS.items():
+        if cls is NodeAgentSettings and not _is_set_up(cls):
+            continue
         try:
             lines = _aligned(list(_rows(cls())))
         except ValidationError as error:
@@ -42,6 +47,10 @@ def table() -> tuple[str, bool]:
             good = False
         blocks.append("\n".join([title, *(f"  {line}" for line in lines)]))
     return "\n\n".join(blocks), good
+
+
+def _is_set_up(cls: type[GatewaySettings]) -> bool:
+    return any(source_of(name) != "default" for name in cls.model_fields)
 
 
 def _rows(settings: GatewaySettings) -> Iterator[Row]:

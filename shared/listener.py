@@ -53,8 +53,11 @@ class _QuietServer(uvicorn.Server):
                 self.should_exit = True
 
 
-def bind(host: str, port: int, *, option: str) -> socket.socket:
+def bind(host: str, port: int, *, option: str, share_port: bool = False) -> socket.socket:
     """Listen on `host:port` (0 picks a free port); `option` is what the user would change.
+
+    With `share_port` further sockets of this user may listen there, and the kernel spreads connections over
+    all of them (SO_REUSEPORT, socket(7)).
 
     Raises:
         ListenError: the port is taken, needs a right, or the address is not this machine's.
@@ -63,6 +66,8 @@ def bind(host: str, port: int, *, option: str) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if share_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
         listener.listen(LISTEN_BACKLOG)
     except OverflowError:
@@ -126,7 +131,9 @@ def _explain(error: OSError, host: str, port: int, option: str) -> str:
 
 
 def port_of(listener: socket.socket) -> int:
-    """Tell which port a bound socket has."""
+    """Tell which port a bound socket has; 0 for a unix socket."""
+    if listener.family == socket.AF_UNIX:
+        return 0
     port: int = listener.getsockname()[1]
     return port
 

@@ -1,4 +1,4 @@
-"""The limits that the kernel sets on this process: descriptors as many as allowed, and never a core dump.
+"""What the kernel does for this process: descriptors up to the limit, no core dump, an end with its parent.
 
 A core dump of a gateway process holds every key that the process has in memory. `RLIMIT_CORE` alone does not
 prevent one: where `core_pattern` names a program, Linux pipes the dump to that program whatever the limit is
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import resource
+import signal
 from typing import Final
 
 logger = logging.getLogger(__name__)
@@ -17,6 +19,7 @@ logger = logging.getLogger(__name__)
 MAX_DESCRIPTORS: Final = 1_048_576
 """As many are ever asked for: some container engines set a hard limit of a billion."""
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 
 
@@ -44,3 +47,11 @@ def forbid_core_dumps() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         logger.warning("core dumps are limited to 0 bytes, but the process stays dumpable")
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel end this process, as by SIGTERM, when the process `parent` that started it is gone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # gone before that call
+        os.kill(os.getpid(), signal.SIGTERM)

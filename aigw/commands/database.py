@@ -12,7 +12,7 @@ commands = typer.Typer(help="Look after the control plane's database.", no_args_
 @commands.command("upgrade")
 def db_upgrade() -> None:
     """Bring the database of AIGW_DATABASE_URL to the newest schema."""
-    from aigw.planes import upgrade_database  # noqa: PLC0415  # loaded by this command alone
+    from aigw.planes.control_plane import upgrade_database  # noqa: PLC0415  # loaded by this command alone
 
     warn_of_unknown_names()
     upgrade_database()
@@ -21,7 +21,7 @@ def db_upgrade() -> None:
 @commands.command("current")
 def db_current() -> None:
     """Print the schema that the database is at, and the newest."""
-    from aigw.planes import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+    from aigw.planes.control_plane import schema_of_database  # noqa: PLC0415  # loaded by this command alone
 
     there, newest = schema_of_database()
     typer.echo(f"{there or 'empty'} (newest: {newest})")
@@ -30,7 +30,7 @@ def db_current() -> None:
 @commands.command("check")
 def db_check() -> None:
     """Exit with 1 when the database is older than the newest schema."""
-    from aigw.planes import schema_can_be_served, schema_of_database  # noqa: PLC0415  # by this command alone
+    from aigw.planes.control_plane import schema_can_be_served, schema_of_database  # noqa: PLC0415  # by this command alone
 
     there, newest = schema_of_database()
     if not schema_can_be_served():
@@ -45,7 +45,7 @@ def db_check() -> None:
 @commands.command("restored")
 def db_restored() -> None:
     """Say that the database was restored from a backup: every data plane then takes a fresh snapshot."""
-    from aigw.planes import begin_epoch  # noqa: PLC0415  # loaded by this command alone
+    from aigw.planes.control_plane import begin_epoch  # noqa: PLC0415  # loaded by this command alone
 
     warn_of_unknown_names()
     typer.echo(f"New epoch {begin_epoch()}. Every data plane takes a snapshot within seconds.")

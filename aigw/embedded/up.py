@@ -26,7 +26,8 @@ from aigw.embedded.seed import NODE, ORG, Seeder
 from aigw.embedded.sign_in_link import PORTAL_FILE
 from aigw.failures import EXPECTED
 from aigw.node_key import NodeKey, new_key_pem
-from aigw.planes import build_control_plane, build_data_plane
+from aigw.planes.control_plane import build_control_plane
+from aigw.planes.data_plane import build_data_plane
 from aigw.process import settle_memory
 from services.control_plane.bootstrap import ControlPlane
 from services.control_plane.settings import ControlPlaneSettings, Issuer

@@ -39,6 +39,7 @@ from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from shared.clock import Clock, unix_now
+from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, is_redis_url, parse_redis_url
@@ -145,21 +146,20 @@ class ControlPlane:
             public.close()
             raise
         self.public_port, self.internal_port = port_of(public), port_of(internal)
-        listening = 0
-
-        def one_started() -> None:
-            nonlocal listening
-            listening += 1
-            if listening == _LISTENERS:
-                started()
-
+        both_started = Countdown(_LISTENERS, started)
         try:
             tasks.start(self._relay.run(), "outbox relay")
             tasks.start(self._sweep.run(), "secret sweep")
             tasks.start(self._janitor.run(), "secret janitor")
             await asyncio.gather(
                 *(
-                    serve(app, listener, stop=stop, started=one_started, grace_seconds=settings.drain_seconds)
+                    serve(
+                        app,
+                        listener,
+                        stop=stop,
+                        started=both_started.step,
+                        grace_seconds=settings.drain_seconds,
+                    )
                     for app, listener in (
                         (public_app(self.context), public),
                         (internal_app(self.context), internal),

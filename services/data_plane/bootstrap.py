@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import Books
@@ -27,6 +27,7 @@ from services.data_plane.box_listeners import BoxListeners, box_tls
 from services.data_plane.gauges import count_warm_connections, watched_metrics
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier
+from services.data_plane.inherited_sockets import adopt
 from services.data_plane.relay.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.resolver import Resolver
@@ -45,6 +46,7 @@ from services.data_plane.table.vault_reader import VaultSecretReader
 from services.data_plane.trial.stored_keys import StoredKeyTrials
 from services.data_plane.trial.way_out import WayOut
 from shared.clock import unix_now
+from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
 from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url
 from shared.tasks import TaskSet
@@ -55,11 +57,16 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from services.data_plane.account.metrics import Metrics
+    from services.data_plane.inherited_sockets import InheritedSockets
     from services.data_plane.relay.egress import Egress
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
     from services.data_plane.table.secrets import SecretReader
     from shared.memory_stream import MemoryStream
+
+
+INHERITED_QUEUE_SECONDS: Final = 10.0
+"""How long a worker without configuration leaves connections in the queue of its inherited socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +93,11 @@ class DataPlane:
     called.
     """
 
-    def __init__(self, settings: DataPlaneSettings, parts: _Parts) -> None:
+    def __init__(
+        self, settings: DataPlaneSettings, parts: _Parts, inherited: InheritedSockets | None = None
+    ) -> None:
         self._settings = settings
+        self._inherited = inherited
         self._parts = parts
         self._stopping = False
         self._acknowledger = Acknowledger(
@@ -102,9 +112,21 @@ class DataPlane:
         self.admin_port = settings.admin_port
 
     @classmethod
-    def build(cls, settings: DataPlaneSettings, *, stream: MemoryStream | None = None) -> DataPlane:
-        """Wire it up; `stream` is what the control plane in this process writes to, if there is one."""
-        return cls(settings, _build_parts(settings, stream))
+    def build(
+        cls,
+        settings: DataPlaneSettings,
+        *,
+        stream: MemoryStream | None = None,
+        inherited: InheritedSockets | None = None,
+    ) -> DataPlane:
+        """Wire a data plane up.
+
+        Args:
+            settings: the operator's values.
+            stream: the bus of a control plane in this process, if there is one.
+            inherited: the sockets to serve on, in place of new ones by the settings.
+        """
+        return cls(settings, _build_parts(settings, stream), inherited)
 
     @property
     def box_addresses(self) -> str:
@@ -122,10 +144,8 @@ class DataPlane:
         Raises:
             ListenError: a port cannot be had.
         """
-        settings = self._settings
         with contextlib.ExitStack() as sockets:
-            self._parts.boxes.open(sockets)
-            admin_socket = _bound(sockets, settings.admin_host, settings.admin_port, "AIGW_ADMIN_PORT")
+            admin_socket = self._open(sockets)
             self.box_port, self.admin_port = next(iter(self._parts.boxes.ports), 0), port_of(admin_socket)
             relay = self._make_relay()
             tasks = TaskSet()
@@ -136,6 +156,17 @@ class DataPlane:
                 await relay.aclose()
                 await tasks.aclose()
                 await self._close()
+
+    def _open(self, sockets: contextlib.ExitStack) -> socket.socket:
+        """Open the box listeners' sockets, or adopt them; gives the admin listener's."""
+        settings, inherited = self._settings, self._inherited
+        if inherited is None:
+            self._parts.boxes.open(sockets)
+            return _bound(sockets, settings.admin_host, settings.admin_port, "AIGW_ADMIN_PORT")
+        self._parts.boxes.adopt(inherited.boxes, sockets)
+        admin_socket = adopt(inherited.admin)
+        sockets.callback(admin_socket.close)
+        return admin_socket
 
     def _make_relay(self) -> Relay:
         settings, parts = self._settings, self._parts
@@ -176,19 +207,9 @@ class DataPlane:
     ) -> None:
         """Run all listeners; drain boxes first, so that the operator can watch it."""
         stop_box, stop_admin = asyncio.Event(), asyncio.Event()
-        all_started = _Countdown(len(self._parts.boxes) + 1, started)
+        all_started = Countdown(len(self._parts.boxes) + 1, started)
         listeners = TaskSet()
-        box = listeners.start(
-            self._parts.boxes.serve(
-                relay,
-                self._box_app(),
-                stop=stop_box,
-                started=all_started.step,
-                ready=self._is_ready,
-                grace_seconds=self._settings.drain_seconds,
-            ),
-            "box listeners",
-        )
+        box = listeners.start(self._serve_boxes(relay, all_started.step, stop_box), "box listeners")
         admin = listeners.start(
             serve(
                 self._admin_app(), admin_socket, stop=stop_admin, started=all_started.step, grace_seconds=1
@@ -206,6 +227,20 @@ class DataPlane:
             await admin
         finally:
             await listeners.aclose()
+
+    async def _serve_boxes(self, relay: Relay, started: Callable[[], None], stop: asyncio.Event) -> None:
+        if self._inherited is not None:
+            # Connections wait in the queue of a worker that is started anew: better than a 503 to each.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ready.wait(), INHERITED_QUEUE_SECONDS)
+        await self._parts.boxes.serve(
+            relay,
+            self._box_app(),
+            stop=stop,
+            started=started,
+            ready=self._is_ready,
+            grace_seconds=self._settings.drain_seconds,
+        )
 
     def _box_app(self) -> FastAPI:
         parts = self._parts
@@ -242,19 +277,6 @@ class DataPlane:
         await self._parts.loader.aclose()
         await self._parts.snapshots.aclose()
         await self._parts.bus.aclose()
-
-
-class _Countdown:
-    """Calls `done` at the last of `steps` steps."""
-
-    def __init__(self, steps: int, done: Callable[[], None]) -> None:
-        self._left = steps
-        self._done = done
-
-    def step(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._done()
 
 
 def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> socket.socket:

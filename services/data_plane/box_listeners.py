@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from services.data_plane.identity.header import HeaderIdentity
 from services.data_plane.identity.proxy_tlv import PrefaceIdentity
 from services.data_plane.identity.static import StaticIdentity
+from services.data_plane.inherited_sockets import adopt
 from services.data_plane.relay.preface_connection import preface_protocol_factory
 from shared.listener import ListenError, bind, bind_unix, port_of, serve
 from shared.tasks import TaskSet
@@ -66,6 +67,13 @@ class BoxListeners:
             )
             for listener, _ in self._listeners
         )
+
+    def adopt(self, descriptors: Sequence[int], stack: contextlib.ExitStack) -> None:
+        """Take over sockets that another process has opened, to be closed by `stack`."""
+        for descriptor in descriptors:
+            opened = adopt(descriptor)
+            stack.callback(opened.close)
+            self._sockets.append(opened)
 
     def open(self, stack: contextlib.ExitStack) -> None:
         """Open every socket, to be closed by `stack`; raises `ListenError`."""

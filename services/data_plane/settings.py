@@ -46,6 +46,9 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     box_port: int = Field(1000, ge=0, le=65_535, description="Its port; 0 picks a free one.")
     admin_host: str = Field("127.0.0.1", description="Where health and metrics are served.")
     admin_port: int = Field(9901, ge=0, le=65_535, description="Its port; 0 picks a free one.")
+    workers: int = Field(
+        1, ge=1, le=256, description="How many processes serve boxes on one port, behind one admin listener."
+    )
     drain_seconds: int = Field(10, ge=0, le=3_600, description="How long a stop waits for running requests.")
 
     control_plane_internal_url: str = Field(

@@ -22,7 +22,7 @@ from shared.clock import unix_now
 from shared.listener import bind, port_of
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import STOP_SECONDS, clean_environment
-from tests.support.polling import eventually
+from tests.support.polling import START_SECONDS, eventually
 
 PLATFORM_TOKEN: Final = "a-platform-token-for-tests"
 _NAMES: Final = ("control_plane_port", "internal_port", "box_port", "admin_port")
@@ -125,7 +125,7 @@ async def _until(client: httpx.AsyncClient, url: str, status: int) -> None:
         except httpx.TransportError:
             return False
 
-    await eventually(answers, f"{url} answers")
+    await eventually(answers, f"{url} answers", deadline_seconds=START_SECONDS)
 
 
 def _free_ports() -> dict[str, int]:

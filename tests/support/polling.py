@@ -7,14 +7,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 DEADLINE_SECONDS: Final = 10.0
+START_SECONDS: Final = 60.0
+"""For processes that start, on a machine that does much else."""
 _PAUSE_SECONDS: Final = 0.02
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], what: str) -> None:
+async def eventually(
+    check: Callable[[], Awaitable[bool]], what: str, *, deadline_seconds: float = DEADLINE_SECONDS
+) -> None:
     """Ask `check` again and again until it says yes; fails with `what` after the deadline."""
     try:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(deadline_seconds):
             while not await check():  # noqa: ASYNC110  # another process changes; nothing here is told
                 await asyncio.sleep(_PAUSE_SECONDS)
     except TimeoutError:
-        raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}") from None
+        raise AssertionError(f"not within {deadline_seconds} s: {what}") from None

@@ -45,6 +45,9 @@ TASK_DOORS: dict[str, str] = {
 """Where a task is made: everything else goes through `TaskSet`."""
 
 SKIPS: dict[str, str] = {
+    "tests/e2e/test_dead_name_server.py test_a_data_plane_ends_at_once_while_its_name_server_is_dead": (
+        "makes a network namespace, which needs root"
+    ),
     "tests/support/servers/tools.py missing": "a real server that nobody installed; CI=true fails instead",
     "tests/unit/support/test_server_tools.py test_what_is_missing_is_one_line_that_names_the_remedy": (
         "names the exception of a skip, to look at it"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 CANARY = "sk-canary-in-memory-0123456789"
@@ -50,3 +51,43 @@ def test_a_crash_leaves_no_core_dump(tmp_path: Path) -> None:
     assert (os.WTERMSIG(status), os.WCOREDUMP(status)) == (signal.SIGABRT, False)
     assert (dumpable, core_bytes) == (b"0", b"0")
     assert list(tmp_path.iterdir()) == []
+
+
+_ORPHAN = """
+import os, signal, time
+from shared.process_limits import end_with_parent
+signal.signal(signal.SIGTERM, lambda *_: (print("told to end", flush=True), os._exit(0)))
+end_with_parent({parent})
+print("lives", flush=True)
+time.sleep(30)
+"""
+
+
+def _orphan(parent: object) -> str:
+    return _ORPHAN.replace("{parent}", str(parent))
+
+
+def test_a_process_is_told_to_end_when_the_one_that_started_it_is_killed(tmp_path: Path) -> None:
+    starter = f"""
+import os, signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {_orphan("os.getppid()")!r}], stdout=open("said", "w"))
+while "lives" not in open("said").read(): pass
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {"PYTHONPATH": str(Path.cwd())}
+    subprocess.run([sys.executable, "-c", starter], cwd=tmp_path, env=environment, check=False, timeout=60)
+    deadline = time.monotonic() + 30
+    while "told to end" not in (tmp_path / "said").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_process_whose_starter_is_gone_already_is_told_to_end_at_once() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _orphan(1 if os.getpid() != 1 else 2)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ended.stdout == "told to end\n"

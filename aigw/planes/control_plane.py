@@ -1,4 +1,4 @@
-"""Building the planes with failures that people can read, and running one of them as a process of its own."""
+"""Building a control plane with failures that people can read, running it, and looking after its database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from aigw.failures import UserError
-from aigw.process import settle_memory, settle_tables
 from services.control_plane.bootstrap import ControlPlane, SchemaOutdated
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.settings import ControlPlaneSettings
@@ -18,9 +17,6 @@ from services.control_plane.store import changes, migrate
 from services.control_plane.store.changes import changing
 from services.control_plane.store.database import Database
 from services.control_plane.store.outage import DatabaseUnavailable
-from services.data_plane.bootstrap import DataPlane
-from services.data_plane.settings import DataPlaneSettings
-from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +31,6 @@ def build_control_plane(settings: ControlPlaneSettings, stream: MemoryStream | N
             return ControlPlane.build(settings, stream=stream)
     except (SchemaOutdated, SecretStoreError) as error:
         raise UserError(str(error)) from None
-
-
-def build_data_plane(settings: DataPlaneSettings, stream: MemoryStream | None) -> DataPlane:
-    """Build a data plane; raises `UserError` for what its operator can mend."""
-    try:
-        return DataPlane.build(settings, stream=stream)
-    except OSError as error:
-        raise UserError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({error.strerror}).") from None
 
 
 def upgrade_database() -> None:
@@ -104,24 +92,3 @@ async def run_control_plane(stop: asyncio.Event) -> None:
         sys.stderr.write(f"Control plane on port {plane.public_port}, fleet on {plane.internal_port}\n")
 
     await plane.run(started=started, stop=stop)
-
-
-async def run_data_plane(stop: asyncio.Event) -> None:
-    """Run a data plane from the environment until `stop`."""
-    plane = build_data_plane(DataPlaneSettings(), None)
-
-    tasks = TaskSet()
-
-    async def settle() -> None:
-        await plane.ready.wait()
-        settle_tables()
-
-    def started() -> None:
-        sys.stderr.write(f"Data plane for boxes on {plane.box_addresses}; admin on port {plane.admin_port}\n")
-        settle_memory()
-        tasks.start(settle(), "settle tables")
-
-    try:
-        await plane.run(started=started, stop=stop)
-    finally:
-        await tasks.aclose()

@@ -1,0 +1,113 @@
+"""The admin listener of a data plane with several workers: one answer that speaks for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from shared.key_trial import MAX_TRIAL_BYTES, TRIALS_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.data_plane.workers.exposition import WorkersExposition
+    from services.data_plane.workers.process import LocalWorker
+    from services.data_plane.workers.supervisor import Supervisor
+
+
+_KEPT: Final = ("content-type", "cache-control", "www-authenticate")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersAdminParts:
+    """What the application needs: the supervisor, its workers by identity, and the sum of their metrics."""
+
+    supervisor: Supervisor
+    workers: Callable[[], dict[int, LocalWorker]]
+    exposition: WorkersExposition
+
+
+def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
+    """Build the application."""
+    app = FastAPI(title="run9 AI Gateway admin", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/livez")
+    async def livez() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        if await parts.supervisor.is_ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("no worker has its configuration, or shutting down\n", status_code=503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        texts = await _ask_all(parts.workers(), "/metrics")
+        body = parts.exposition.merge(texts) + _own_metrics(parts.supervisor)
+        return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/debug/config")
+    async def debug_config() -> Response:
+        texts = await _ask_all(parts.workers(), "/debug/config")
+        return Response(f'{{"workers":[{",".join(texts.values())}]}}', media_type="application/json")
+
+    @app.post(TRIALS_PATH)
+    async def key_test(request: Request) -> Response:
+        """Hand a key test on to a worker, which checks the fleet's token itself."""
+        body = await _read(request)
+        if body is None:
+            return PlainTextResponse("too large\n", status_code=413)
+        shown = request.headers.get("authorization")
+        return await _forward(parts, body, {} if shown is None else {"authorization": shown})
+
+    return app
+
+
+async def _ask_all(workers: dict[int, LocalWorker], path: str) -> dict[int, str]:
+    answers = await asyncio.gather(*(worker.get(path) for worker in workers.values()))
+    pairs = zip(workers, answers, strict=True)
+    return {identity: answer.text for identity, answer in pairs if answer is not None and answer.is_success}
+
+
+async def _forward(parts: WorkersAdminParts, body: bytes, headers: dict[str, str]) -> Response:
+    for worker in parts.workers().values():
+        if not await worker.is_ready():
+            continue
+        answer = await worker.forward(TRIALS_PATH, body, headers)
+        if answer is not None:
+            kept = {
+                name: answer.headers[name]
+                for name in ("content-type", "cache-control")
+                if name in answer.headers
+            }
+            return Response(answer.content, status_code=answer.status_code, headers=kept)
+    return PlainTextResponse("no worker is ready\n", status_code=503)
+
+
+async def _read(request: Request) -> bytes | None:
+    """Read a body; None when it is larger than a key test's request."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_TRIAL_BYTES:
+            return None
+    return bytes(body)
+
+
+def _own_metrics(supervisor: Supervisor) -> bytes:
+    lines = (
+        "# HELP aigw_workers Worker processes that run now.",
+        "# TYPE aigw_workers gauge",
+        f"aigw_workers {len(supervisor.workers)}",
+        "# HELP aigw_worker_restarts_total Workers that ended unasked and were started anew.",
+        "# TYPE aigw_worker_restarts_total counter",
+        f"aigw_worker_restarts_total {supervisor.restarts}",
+        "",
+    )
+    return "\n".join(lines).encode()
