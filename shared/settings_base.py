@@ -103,6 +103,17 @@ class GatewaySettings(BaseSettings):
         return (init_settings, env_settings, FileVariantSource(settings_cls))
 
 
+def read_again(name: str) -> str | None:
+    """Read the setting `name` (lower case, without prefix) once more, where a file holds it; else None.
+
+    Raises:
+        SettingFileError: the file cannot be read any more.
+    """
+    variable = f"{PREFIX}{name.upper()}"
+    path = None if variable in os.environ else os.environ.get(f"{variable}_FILE")  # noqa: TID251  # this is the door
+    return read_setting_file(f"{variable}_FILE", path) if path else None
+
+
 def unknown_names(
     classes: Iterable[type[GatewaySettings]], environ: Mapping[str, str] | None = None
 ) -> list[str]:

@@ -21,7 +21,7 @@ from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import EgressSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
-from shared.settings_base import Texts
+from shared.settings_base import SettingFileError, Texts, read_again
 from shared.vault_target import is_vault_url
 
 MIN_TOKEN_CHARS: Final = 16
@@ -209,6 +209,13 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
                 "a vault:// secret store needs a fingerprint_key: this plane can read no key there"
             )
         return self
+
+    def database_url_now(self) -> str:
+        """Read the database's URL once more where a file holds it: its password may have been rotated."""
+        try:
+            return read_again("database_url") or self.database_url
+        except SettingFileError:
+            return self.database_url
 
     @property
     def secret_folder(self) -> Path:

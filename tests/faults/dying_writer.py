@@ -56,6 +56,10 @@ class DyingSecretWriter:
         if self._point == "after the secret":
             die()
 
+    def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:
+        """See `SecretWriter`."""
+        return self._real.keeps(org, provider, pinned=pinned, version=version)
+
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`."""
         self._real.destroy(org, provider, through)
@@ -88,13 +92,13 @@ class DyingBus:
         """See `Bus`."""
         await self._real.heartbeat(epoch, revision)
 
-    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+    async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
         """See `Bus`."""
-        return await self._real.has_snapshot(epoch, revision)
+        return await self._real.confirm_snapshot(epoch, revision)
 
-    async def keep_snapshot(self, etag: str, body: bytes) -> None:
+    async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
         """See `Bus`."""
-        await self._real.keep_snapshot(etag, body)
+        await self._real.keep_snapshot(epoch, revision, body)
 
     async def aclose(self) -> None:
         """See `Bus`."""
@@ -124,7 +128,7 @@ def main() -> None:
     assert point in POINTS, f"the point is one of {POINTS}"
     asked = json.load(sys.stdin)
     settings = ControlPlaneSettings()
-    database = bootstrap._open_database(settings.database_url)
+    database = bootstrap._open_database(settings)
     write(settings, database, point, asked["org"], Secret(asked["key"]))
     if point == "after the commit":
         die()

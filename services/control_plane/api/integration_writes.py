@@ -25,7 +25,7 @@ from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.rules.secret_versions import MAX_PIN_SECONDS
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken, SecretWriter
 from services.control_plane.store import integrations
-from services.control_plane.store.changes import Author, changing
+from services.control_plane.store.changes import Author, changing, require_commit
 from services.control_plane.store.database import Database
 from services.control_plane.store.integrations import NewKey
 from services.control_plane.store.orgs import owners_of, role_of
@@ -178,11 +178,14 @@ class IntegrationWrites:
         if not transition.secret:
             return None
         assert key is not None, "the rules ask for a secret only when a key was typed"
+        # A version that no commit pins would push the pinned one out of a store that keeps only the latest.
+        require_commit(self._database)
         written_at = self._clock()
         document = SecretDocument(target.org, target.provider, transition.endpoint, key)
         version = seen.secret_version + 1
         for _ in range(MAX_ATTEMPTS):
             try:
+                self._require_room(target, seen, version)
                 self._secrets.write(document, version)
             except SecretVersionTaken as taken:
                 # Left by a crash before a commit, or by a writer under way: never overwritten, passed over.
@@ -193,6 +196,14 @@ class IntegrationWrites:
                 label = label_key(self._pepper, target.org, target.provider, key)
                 return NewKey(version, label, written_at)
         raise _store_failed()
+
+    def _require_room(self, target: Target, seen: IntegrationTable, version: int) -> None:
+        """Refuse to write a version that would make the store forget the one in use."""
+        pinned = seen.secret_version
+        if seen.state == "not_set_up" or version == pinned + 1:
+            return
+        if not self._secrets.keeps(target.org, target.provider, pinned=pinned, version=version):
+            raise SecretStoreError("too many versions were written that no commit has pinned")
 
     def _commit(
         self, target: Target, seen: IntegrationTable, transition: Transition, key: NewKey | None

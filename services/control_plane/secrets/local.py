@@ -56,6 +56,10 @@ class LocalSecretWriter:
             if not _create(final, sealed):
                 raise SecretVersionTaken(max(_versions(folder), default=version))
 
+    def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:  # noqa: ARG002  # the port's
+        """See `SecretWriter`. Nothing is forgotten here."""
+        return True
+
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`. A file system can only remove a file; its content is sealed anyway."""
         folder = sealed_file.folder_of(self._root, org, provider)

@@ -33,6 +33,10 @@ class MemorySecretWriter:
             self._made[document.org, document.provider, version] = self._clock()
             self.writes += 1
 
+    def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:  # noqa: ARG002  # the port's
+        """See `SecretWriter`. Nothing is forgotten here."""
+        return True
+
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`."""
         with self._lock:

@@ -33,6 +33,14 @@ class SecretWriter(Protocol):
         """
         ...
 
+    def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:
+        """Whether `pinned` can still be read after `version` is written: stores forget old versions.
+
+        Raises:
+            SecretStoreError: the store failed.
+        """
+        ...
+
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """Destroy every version up to `through`; those already gone are no error.
 

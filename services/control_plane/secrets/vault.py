@@ -18,6 +18,8 @@ from shared.vault_session import VaultConflict, VaultFailure, VaultMissing, Vaul
 MAX_GAP_VERSIONS: Final = 1_000
 """How far Vault's versions may be behind the rows', after a restore of Vault; the gap is filled."""
 MAX_ROUNDS: Final = 5
+DEFAULT_MAX_VERSIONS: Final = 10
+"""How many versions KV v2 keeps of a secret where neither it nor its engine says another number."""
 _RIGHTS: Final = {"data": {"create", "update"}, "destroy": {"update"}, "metadata": {"read"}}
 _TOO_MUCH: Final = {"read", "root"}
 _PLACEHOLDER: Final[dict[str, str]] = {}
@@ -43,6 +45,14 @@ class VaultSecretWriter:
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
         raise SecretStoreError("other writers changed the secret all the time")
+
+    def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:
+        """See `SecretWriter`. Where the engine has the limit and not the secret, Vault's own is assumed."""
+        try:
+            about = self._metadata(self._session.target.path(org, provider))
+        except (VaultFailure, SecretDocumentError) as error:
+            raise SecretStoreError(str(error)) from None
+        return version - pinned < (about.get("max_versions") or DEFAULT_MAX_VERSIONS)
 
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`."""

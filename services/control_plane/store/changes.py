@@ -76,6 +76,18 @@ def changing(database: Database) -> Iterator[Session]:
         high_water.note(made.epoch, made.revision)
 
 
+def require_commit(database: Database) -> None:
+    """Commit a write that changes nothing: what is done next is of use only if commits succeed.
+
+    Raises:
+        DatabaseUnavailable: the database takes no writes now.
+    """
+    with database.quiet_write() as session:
+        session.execute(
+            update(CounterRow).where(col(CounterRow.id) == COUNTER_ID).values(id=col(CounterRow.id))
+        )
+
+
 def counter(session: Session) -> Counter:
     """Read where the feed stands."""
     row = session.exec(select(CounterRow).where(col(CounterRow.id) == COUNTER_ID)).one()

@@ -18,6 +18,7 @@ from sqlmodel import Session, create_engine
 
 from services.control_plane.store.high_water import HighWater
 from services.control_plane.store.outage import CommitUnknown, commit_mapped, statements_mapped
+from services.control_plane.store.postgres_engine import postgres_engine
 
 BUSY_TIMEOUT_SECONDS: Final = 10
 """How long a writer waits for another; longer is an outage."""
@@ -28,15 +29,6 @@ POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting
 POOL_TIMEOUT_SECONDS: Final = 10
 RETRY_SECONDS: Final = 5
 """How soon to ask again while the database is away."""
-_POSTGRES_PATIENCE: Final = {
-    "connect_timeout": 5,  # seconds
-    "tcp_user_timeout": 10_000,  # milliseconds until what was sent must have been received
-    "keepalives_idle": 10,  # seconds, and so the next
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-}
-"""How long libpq waits for a host that has vanished; its own default is the kernel's, many minutes."""
-
 MAX_PORT: Final = 65_535
 
 _BEGIN = "aigw_sqlite_begin"
@@ -85,17 +77,21 @@ def _milliseconds(seconds: float) -> str:
 
 
 class Database:
-    """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`)."""
+    """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`).
+
+    `reread` gives the URL as it is now: each new connection to PostgreSQL has its host and password.
+    """
 
     def __init__(
         self,
         url: str,
         *,
+        reread: Callable[[], str] | None = None,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         abandoned_seconds: float = ABANDONED_SECONDS,
     ) -> None:
         self._busy_seconds, self._abandoned_seconds = busy_timeout_seconds, abandoned_seconds
-        self.engine = _engine_of(url, busy_timeout_seconds)
+        self.engine = _engine_of(url, reread or (lambda: url), busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
         self.high_water = HighWater()
@@ -157,7 +153,7 @@ class Database:
         self.engine.dispose()
 
 
-def _engine_of(url: str, busy_timeout_seconds: float) -> Engine:
+def _engine_of(url: str, reread: Callable[[], str], busy_timeout_seconds: float) -> Engine:
     parsed = checked_database_url(url)
     # A parameter may be anything; none belongs into an error message or a log line.
     options: dict[str, Any] = {
@@ -167,8 +163,7 @@ def _engine_of(url: str, busy_timeout_seconds: float) -> Engine:
         "pool_timeout": POOL_TIMEOUT_SECONDS,
     }
     if parsed.get_backend_name() != "sqlite":
-        patience = {name: value for name, value in _POSTGRES_PATIENCE.items() if name not in parsed.query}
-        return create_engine(parsed, pool_pre_ping=True, connect_args=patience, **options)
+        return postgres_engine(parsed, reread, options)
     assert parsed.database is not None, "the URL was checked"
     Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(

@@ -14,9 +14,13 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from services.control_plane.store.postgres_engine import sql_state
+
 # Classes of SQLSTATE by which PostgreSQL itself says that a COMMIT has failed: the transaction is rolled
 # back (40), resources are lacking (53), another state is needed (25, 55). See its manual, appendix A.
 _REFUSED_COMMITS: Final = ("25", "40", "53", "55")
+_NO_MISTAKES: Final = ("25", "42501")
+"""States of the server and not of a statement: it takes no writes, ended the transaction, gave no right."""
 _REFUSED_COMMITS_SQLITE: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -61,14 +65,15 @@ def _is_outage(error: DBAPIError | PoolTimeout) -> bool:
         return True
     if isinstance(error.orig, sqlite3.Error):
         return _sqlite_code(error.orig) not in {None, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}
+    if sql_state(error.orig).startswith(_NO_MISTAKES):
+        return True
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
 
 
 def _was_refused(error: DBAPIError) -> bool:
     if isinstance(error.orig, sqlite3.Error):
         return _sqlite_code(error.orig) in _REFUSED_COMMITS_SQLITE
-    state: str = getattr(error.orig, "sqlstate", None) or ""
-    return state.startswith(_REFUSED_COMMITS)
+    return sql_state(error.orig).startswith(_REFUSED_COMMITS)
 
 
 def _sqlite_code(error: sqlite3.Error) -> int | None:

@@ -26,6 +26,7 @@ from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import begin_epoch, changing, counter
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
+from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
 from services.control_plane.store.tables import TicketTable
 from shared.memory_stream import MemoryStream
@@ -63,7 +64,11 @@ def with_database(world: World, database: Database) -> World:
     """The same control plane on another way to its database."""
     world.writes._database = database
     world.context = replace(
-        world.context, database=database, browser=BrowserSignIn(database, world.clock, "")
+        world.context,
+        database=database,
+        lost_commits=LostCommits(database),
+        snapshots=KeptSnapshot(database),
+        browser=BrowserSignIn(database, world.clock, ""),
     )
     return world
 

@@ -8,12 +8,14 @@ import secrets
 import shutil
 import signal
 import subprocess
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import psycopg
 
-from tests.support.servers.process import Server, ServerProcess, short_folder
+from tests.support.servers.process import START_SECONDS, Server, ServerProcess, answers, short_folder
 from tests.support.servers.tools import find_program, missing, package_folder
 
 UNPRIVILEGED_USER: Final = "nobody"
@@ -38,12 +40,13 @@ def _major(bin_folder: Path) -> int:
 class PostgresServer(Server):
     """`with PostgresServer() as server` starts one; `server.new_database()` gives the URL of an empty one."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         as_root = os.geteuid() == 0
         user = UNPRIVILEGED_USER if as_root else None
         super().__init__(ServerProcess(short_folder("postgres"), signal.SIGINT, user))
         self._programs = _programs()
         self._password = secrets.token_urlsafe(16)
+        self._settings = settings or {}
 
     @property
     def _data(self) -> Path:
@@ -60,6 +63,7 @@ class PostgresServer(Server):
             # A test's database need not survive the machine.
             "fsync": "off",
             "max_connections": "200",
+            **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process.start([self._programs / "postgres", "-D", self._data, *options], self._accepts)
@@ -73,16 +77,21 @@ class PostgresServer(Server):
             self._make_readable(pwd.getpwnam(user))
         options = [f"--pgdata={self._data}", "--username=postgres", "--encoding=UTF8", "--locale=C"]
         options += ["--auth=scram-sha-256", f"--pwfile={password_file}", "--no-sync"]
-        subprocess.run(
-            [str(self._programs / "initdb"), *options],
-            check=True,
+        self._run("initdb", *options)
+
+    def _run(self, program: str, *options: str) -> None:
+        user = self._process.user
+        done = subprocess.run(
+            [str(self._programs / program), *options],
+            check=False,
             capture_output=True,
             timeout=INIT_SECONDS,
             user=user,
             group=None if user is None else self._process.user_group,
             extra_groups=None if user is None else [],
-            cwd=folder,
+            cwd=self.folder,
         )
+        assert done.returncode == 0, done.stderr.decode()
 
     def _make_readable(self, user: pwd.struct_passwd) -> None:
         """Give the folder to the user, and a copy of programs that lie where that user may not look."""
@@ -112,6 +121,23 @@ class PostgresServer(Server):
             autocommit=True,
         )
 
+    @property
+    def password(self) -> str:
+        """What its one user, `postgres`, signs in by."""
+        return self._password
+
+    def run_sql(self, *statements: str) -> None:
+        """Run statements as the administrator, each by itself."""
+        with self._connect() as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def is_standby(self) -> bool:
+        """Whether it takes no writes because another server is the primary."""
+        with self._connect() as connection:
+            row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+        return row == (True,)
+
     def new_database(self, template: str = "") -> str:
         """Make a database, empty or as the one at the URL `template`; give its URL, in SQLAlchemy's form."""
         name = f"test_{secrets.token_hex(6)}"
@@ -125,3 +151,84 @@ class PostgresServer(Server):
         name = url.rpartition("/")[2]
         with self._connect() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
+
+class StandbyServer(PostgresServer):
+    """`with StandbyServer(primary) as standby` starts one that follows `primary` by streaming."""
+
+    def __init__(self, primary: PostgresServer) -> None:
+        super().__init__()
+        self._primary = primary
+        self._password = primary.password
+
+    def _initialise(self) -> None:
+        user = self._process.user
+        if user is not None:
+            (self.folder / "password").touch()
+            self._make_readable(pwd.getpwnam(user))
+        source = f"host=127.0.0.1 port={self._primary.port} user=postgres password={self._password}"
+        options = [f"--pgdata={self._data}", f"--dbname={source}", "--wal-method=stream"]
+        self._run("pg_basebackup", *options, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+
+    def caught_up(self) -> bool:
+        """Whether it has replayed everything that the primary has written."""
+        with self._primary._connect() as connection:
+            (written,) = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone() or ("",)
+        with self._connect() as connection:
+            row = connection.execute(
+                "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (str(written),)
+            ).fetchone()
+        return row == (True,)
+
+    def cut_off(self) -> None:
+        """Have it hear nothing more of the primary: what that commits from now on is lost at a failover."""
+        self.run_sql("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+        deadline = time.monotonic() + START_SECONDS
+        with self._connect() as connection:
+            while connection.execute("SELECT 1 FROM pg_stat_wal_receiver").fetchone():
+                assert time.monotonic() < deadline, "the standby still follows"
+                time.sleep(0.02)
+
+    def promote(self) -> None:
+        """Make it the primary; returns when it takes writes."""
+        self.run_sql("SELECT pg_promote(true)")
+
+
+class PgBouncerServer(Server):
+    """`with PgBouncerServer(postgres) as bouncer` pools by transaction before it, with few connections."""
+
+    SERVER_CONNECTIONS: Final = 6
+
+    def __init__(self, postgres: PostgresServer) -> None:
+        self._program = find_program("pgbouncer", beside=[Path("/usr/sbin")]) or missing("PgBouncer")
+        super().__init__(ServerProcess(short_folder("pgbouncer"), signal.SIGINT, postgres.process.user))
+        self._postgres = postgres
+
+    def url(self, database_url: str) -> str:
+        """The URL of one of the server's databases, by this way."""
+        return database_url.replace(f":{self._postgres.port}/", f":{self.port}/")
+
+    def start(self) -> None:
+        """See `Server`."""
+        users = self.folder / "users.txt"
+        users.write_text(f'"postgres" "{self._postgres.password}"\n')
+        config = self.folder / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={self._postgres.port}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
+            f"default_pool_size = {self.SERVER_CONNECTIONS}\nmax_client_conn = 500\n"
+        )
+        if self._process.user is not None:
+            owner = pwd.getpwnam(self._process.user)
+            for path in (self.folder, users, config):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        self._process.start([self._program, config], lambda: answers(self.port))
+
+
+def either(one: PostgresServer, other: PostgresServer, database_url: str) -> str:
+    """The URL of a database that whichever of two servers is the primary has."""
+    head, _, name = database_url.rpartition("/")
+    user = head.rpartition("@")[0]
+    hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (one, other))
+    return f"{user}@/{name}?{hosts}"
