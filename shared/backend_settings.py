@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shared.addresses import AddressPolicy
+from shared.feed_signature import FeedKeys
 from shared.redis_link import is_redis_url, parse_redis_url
 from shared.secret import Secret
 from shared.settings_base import GatewaySettings, Texts
@@ -40,6 +41,12 @@ class BackendSettings(GatewaySettings):
         default=None, description="The password of the sentinels of a redis+sentinel:// event bus."
     )
 
+    feed_key: Secret | None = Field(
+        default=None,
+        description="Signs what the control plane lays into Redis; the same for both planes, required with a "
+        "Redis event bus. While it is rotated, several with commas: the first signs, each is accepted.",
+    )
+
     endpoint_address_exceptions: Annotated[Texts, AfterValidator(_check_networks)] = Field(
         default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
     )
@@ -65,6 +72,22 @@ class BackendSettings(GatewaySettings):
         elif value != MEMORY_BUS:
             raise ValueError(f"an event bus is {MEMORY_BUS}, redis://…, rediss://… or redis+sentinel://…")
         return value
+
+    @model_validator(mode="after")
+    def _check_feed_key(self) -> Self:
+        if self.feed_key is not None:
+            FeedKeys(self.feed_key)
+        elif is_redis_url(getattr(self, "event_bus_url", "")):
+            raise ValueError(
+                "a Redis event bus needs a feed_key, the same for both planes: without one, whoever writes "
+                "to Redis could change any configuration. Make one by: openssl rand -base64 32"
+            )
+        return self
+
+    def feed_keys(self) -> FeedKeys:
+        """Give the keys of the feed; there are some wherever the event bus is Redis."""
+        assert self.feed_key is not None, "settings check that there is one"
+        return FeedKeys(self.feed_key)
 
     @model_validator(mode="after")
     def _keep_keys_off_open_networks(self) -> Self:

@@ -23,14 +23,18 @@ from shared.providers import ProviderName
 
 SCHEMA: Final = 1
 STREAM_KEY: Final = "aigw:config"
-"""The stream's name on the bus; each entry has the id `<revision>-0` and one field, `event`."""
+"""The stream's name on the bus; each entry has the id `<revision>-0` and one field, `event`.
+
+What stands in Redis is signed (`shared/feed_signature.py`); the types here are what is signed.
+"""
 EVENT_FIELD: Final = "event"
 HEARTBEAT_KEY: Final = "aigw:heartbeat"
 """A stream of one entry beside it, with one field, `beat`: where the stream ends, said every few seconds."""
 HEARTBEAT_FIELD: Final = "beat"
 HEARTBEAT_SECONDS: Final = 2.0
 SNAPSHOT_KEY: Final = "aigw:snapshot"
-"""A hash with the fields `etag` and `body`: a copy of the snapshot, for when the control plane is down."""
+"""A hash: a copy of the snapshot, for when the control plane is down. `etag`, `body`, and `stamp`: until when
+it was known to be of now, as a heartbeat says it."""
 MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
 ROWS_PER_LINE: Final = 250
 SNAPSHOT_MEDIA_TYPE: Final = "application/x-ndjson"
@@ -118,10 +122,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The stream ends at `revision` of `epoch`: a reader that is elsewhere has missed something."""
+    """The stream ends at `revision` of `epoch`: a reader that is elsewhere has missed something.
+
+    `at` is when that was so, in Unix seconds: an old beat that is played again says nothing about now.
+    """
 
     epoch: str
     revision: int
+    at: float
     schema: Literal[1] = SCHEMA
 
 

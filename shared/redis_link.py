@@ -10,6 +10,7 @@ here.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,12 @@ def connect(
     )
     client: Redis = sentinels.master_for(target.service, redis_class=Redis)
     return client
+
+
+async def leave(client: Redis) -> None:
+    """Close every connection, so that the next command looks anew for who is the primary now."""
+    with contextlib.suppress(*FAILURES):
+        await client.connection_pool.disconnect()
 
 
 async def close(client: Redis) -> None:

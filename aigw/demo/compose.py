@@ -49,7 +49,7 @@ def prepare(folder: Path) -> bool:
     if done.exists():
         return False
     postgres, control, data = (secrets.token_urlsafe(24) for _ in range(3))
-    internal, platform, pepper = (secrets.token_urlsafe(24) for _ in range(3))
+    internal, platform, pepper, feed = (secrets.token_urlsafe(24) for _ in range(4))
     url = f"postgresql+psycopg://aigw:{postgres}@{DATABASE_HOST}/aigw"
     files = {
         "postgres/password": postgres,
@@ -59,6 +59,8 @@ def prepare(folder: Path) -> bool:
         "control-plane/internal-token": internal,
         "control-plane/platform-token": platform,
         "control-plane/fingerprint-key": pepper,
+        "control-plane/feed-key": feed,
+        "data-plane/feed-key": feed,
         "data-plane/redis-password": data,
         "data-plane/internal-token": internal,
     }

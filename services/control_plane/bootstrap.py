@@ -102,7 +102,7 @@ class ControlPlane:
             SchemaOutdated: a shared database needs `aigw db upgrade`.
             SecretStoreError: the secret store's folder or key cannot be used.
         """
-        database = _open_database(settings.database_url)
+        database = _open_database(settings)
         secrets, pepper = _secret_store(settings)
         bus = _bus(settings, stream)
         policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
@@ -197,8 +197,8 @@ class ControlPlane:
             _log.warning("the last events will be published at the next start: %s", type(error).__name__)
 
 
-def _open_database(url: str) -> Database:
-    database = Database(url)
+def _open_database(settings: ControlPlaneSettings) -> Database:
+    database = Database(settings.database_url, reread=settings.database_url_now)
     if database.engine.dialect.name == "sqlite":
         migrate.upgrade(database)
     elif not migrate.is_current(database):
@@ -226,13 +226,12 @@ def _secret_store(settings: ControlPlaneSettings) -> tuple[SecretWriter, bytes]:
 def _bus(settings: ControlPlaneSettings, stream: MemoryStream | None) -> Bus:
     if not is_redis_url(settings.event_bus_url):
         return MemoryBus(stream or MemoryStream())
-    return RedisBus(
-        connect(
-            parse_redis_url(settings.event_bus_url),
-            password=settings.redis_password,
-            sentinel_password=settings.redis_sentinel_password,
-        )
+    client = connect(
+        parse_redis_url(settings.event_bus_url),
+        password=settings.redis_password,
+        sentinel_password=settings.redis_sentinel_password,
     )
+    return RedisBus(client, settings.feed_keys(), unix_now)
 
 
 def _signal_of(database: Database) -> CommitSignal:

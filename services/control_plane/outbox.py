@@ -135,9 +135,9 @@ class OutboxRelay:
             await self._bus.heartbeat(end.epoch, end.revision)
             self._beat_at, self._beat_epoch = now, end.epoch
         if now - self._copied_at >= COPY_EVERY_SECONDS:
-            if not await self._bus.has_snapshot(end.epoch, end.revision):
+            if not await self._bus.confirm_snapshot(end.epoch, end.revision):
                 kept = await self._snapshots.no_older_than(end)
-                await self._bus.keep_snapshot(kept.etag, kept.body)
+                await self._bus.keep_snapshot(kept.at.epoch, kept.at.revision, kept.body)
             self._copied_at = now
 
     def _unpublished(self) -> tuple[Counter, list[tuple[int, bytes]]]:

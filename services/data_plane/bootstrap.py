@@ -34,6 +34,7 @@ from services.data_plane.relay.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
+from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.redis_feed import (
     COMMAND_SECONDS_OF_A_READER,
     RedisBusReader,
@@ -294,7 +295,8 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         allow_plain_http=settings.allow_plain_http_endpoints,
         prefetch_max_orgs=settings.prefetch_max_orgs if settings.prefetch_secrets else 0,
     )
-    snapshots, bus = _feed(settings, stream)
+    forgeries = Forgeries(time.monotonic)
+    snapshots, bus = _feed(settings, stream, forgeries)
     poll = settings.snapshot_poll_seconds
     times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
     access_log, refusals = _access_log(settings), IdentityRefusals()
@@ -305,7 +307,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         table=table,
         sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times),
         boxes=_boxes(settings, table, refusals),
-        metrics=watched_metrics(table, access_log, refusals),
+        metrics=watched_metrics(table, access_log, refusals, forgeries),
         last_errors=LastErrors(),
         key_verdicts=KeyVerdicts(),
         access_log=access_log,
@@ -326,7 +328,9 @@ def _secret_reader(settings: DataPlaneSettings) -> SecretReader:
     )
 
 
-def _feed(settings: DataPlaneSettings, stream: MemoryStream | None) -> tuple[SnapshotSource, BusReader]:
+def _feed(
+    settings: DataPlaneSettings, stream: MemoryStream | None, forgeries: Forgeries
+) -> tuple[SnapshotSource, BusReader]:
     control_plane = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
     if not is_redis_url(settings.event_bus_url):
         return control_plane, NoBusReader() if stream is None else MemoryBusReader(stream)
@@ -341,8 +345,12 @@ def _feed(settings: DataPlaneSettings, stream: MemoryStream | None) -> tuple[Sna
         )
         for seconds in (COMMAND_SECONDS_OF_A_READER, COMMAND_SECONDS)
     )
-    snapshots = SnapshotOrCopy(control_plane, RedisSnapshotCopy(copying))
-    return snapshots, RedisBusReader(reading, monotonic=time.monotonic)
+    keys = settings.feed_keys()
+    copy = RedisSnapshotCopy(
+        copying, keys, forgeries, clock=unix_now, max_age_seconds=settings.max_config_age_seconds
+    )
+    bus = RedisBusReader(reading, keys, forgeries, monotonic=time.monotonic, clock=unix_now)
+    return SnapshotOrCopy(control_plane, copy), bus
 
 
 def _boxes(settings: DataPlaneSettings, table: ConfigTable, refusals: IdentityRefusals) -> BoxListeners:

@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from services.data_plane.identity.refusals import IdentityRefusals
     from services.data_plane.relay.warm import Warmer
     from services.data_plane.table.config_table import ConfigTable
+    from services.data_plane.table.forgeries import Forgeries
 
 
-def watched_metrics(table: ConfigTable, access_log: AccessLog | None, refusals: IdentityRefusals) -> Metrics:
+def watched_metrics(
+    table: ConfigTable, access_log: AccessLog | None, refusals: IdentityRefusals, forgeries: Forgeries
+) -> Metrics:
     """Make the metrics of one data plane, with what configuration, identity and log tell."""
     metrics = Metrics()
     metrics.watch_counts(
@@ -32,8 +35,13 @@ def watched_metrics(table: ConfigTable, access_log: AccessLog | None, refusals: 
     )
     metrics.watch(
         "aigw_config_stale",
-        "1 when that is longer than 60 s ago: time for an alarm.",
+        "1 when that is longer than 60 s ago, or the control plane is behind: time for an alarm.",
         lambda: float(table.is_stale),
+    )
+    metrics.watch_count(
+        "aigw_feed_forgeries",
+        "Events, heartbeats and snapshots in Redis that no control plane has signed: time for an alarm.",
+        lambda: forgeries.count,
     )
     metrics.watch("aigw_secret_nacks", "Pinned secrets that are not in use.", lambda: len(table.nacks))
     if access_log is not None:

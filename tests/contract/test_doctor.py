@@ -12,6 +12,7 @@ import pytest
 
 from services.control_plane.store.changes import counter
 from services.control_plane.store.database import Database
+from tests.support.feed_keys import FEED_KEY
 from tests.support.gateway import clean_environment
 from tests.support.servers.fleet import Fleet
 from tests.support.servers.process import free_port
@@ -135,6 +136,7 @@ def on_redis(folder: Path, server: ValkeyServer, plane: str) -> dict[str, str]:
     return on_folder(
         folder,
         AIGW_EVENT_BUS_URL=f"redis://aigw-{plane}-plane@127.0.0.1:{server.port}",
+        AIGW_FEED_KEY=FEED_KEY,
         AIGW_REDIS_PASSWORD=PASSWORDS[plane],
     )
 
@@ -182,6 +184,7 @@ def test_with_everything_down_each_backend_is_named_with_a_remedy(tmp_path: Path
         AIGW_VAULT_CREDENTIAL="a-vault-token-of-the-test",
         AIGW_FINGERPRINT_KEY="a-fingerprint-key-of-the-test",
         AIGW_EVENT_BUS_URL=f"redis://127.0.0.1:{nobody}",
+        AIGW_FEED_KEY=FEED_KEY,
     )
     done = aigw(environment, "doctor")
     assert done.returncode == 1

@@ -22,6 +22,8 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.integrations import integration
 from services.control_plane.store.tables import AuditTable
 from shared.config_feed import EVENT_FIELD, STREAM_KEY, decode_event
+from shared.feed_signature import FeedKeys
+from shared.secret import Secret
 from tests.faults.boxes import Boxes
 from tests.faults.provider import Keyring
 from tests.faults.row import Row
@@ -197,7 +199,11 @@ class Site:
         assert set(audited) == set(range(1, last + 1)), "the audit has a gap"
         with self.backends.valkey.client() as redis:
             entries: Any = redis.xrange(STREAM_KEY)
-        told = [decode_event(fields[EVENT_FIELD.encode()]).revision for _, fields in entries]
+        keys = FeedKeys(Secret(self.fleet.feed_key))
+        told = [
+            decode_event(keys.open("event", fields[EVENT_FIELD.encode()], place=_revision_of(place))).revision
+            for place, fields in entries
+        ]
         return len(audited) - len(set(audited)) + len(told) - len(set(told))
 
     async def switch_all_on(self) -> None:
@@ -241,6 +247,10 @@ class Site:
         self.data_planes = list(await asyncio.gather(*starts))
         for plane in self.data_planes:
             await self.fleet.ready(plane)
+
+
+def _revision_of(place: bytes) -> int:
+    return int(place.partition(b"-")[0])
 
 
 async def _start_control_planes(fleet: Fleet) -> None:

@@ -18,6 +18,7 @@ REVEALS: dict[str, str] = {
     "services/control_plane/rules/key.py label_key": "the last four characters and the fingerprint are made",
     "services/control_plane/provider_probe/credential.py credential_headers": "a test call has it",
     "services/control_plane/provider_probe/stored_key.py StoredKeyProbe.__init__": "same token",
+    "shared/feed_signature.py FeedKeys.__init__": "the keys of HMACs are made",
     "shared/redis_link.py connect": "the passwords of Redis and its sentinels are sent",
     "shared/vault_session.py VaultSession._attempt": "the token goes with each call to Vault",
     "shared/vault_session.py VaultSession._proof": "the secret id or JWT of a login is sent",

@@ -18,11 +18,11 @@ class MemoryBus:
     async def heartbeat(self, epoch: str, revision: int) -> None:
         """Nothing: who reads this stream is in this process, and it loses nothing."""
 
-    async def has_snapshot(self, epoch: str, revision: int) -> bool:  # noqa: ARG002  # the port's
+    async def confirm_snapshot(self, epoch: str, revision: int) -> bool:  # noqa: ARG002  # the port's
         """Say yes, so that none is made."""
         return True
 
-    async def keep_snapshot(self, etag: str, body: bytes) -> None:
+    async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
         """Nothing: it would end with this process."""
 
     async def aclose(self) -> None:

@@ -45,15 +45,17 @@ class Bus(Protocol):
         """
         ...
 
-    async def has_snapshot(self, epoch: str, revision: int) -> bool:
-        """Whether the copy that lies beside the stream is of this revision; True for a bus that keeps none.
+    async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
+        """Note beside the copy of the snapshot that it is of now; False when it is of another revision.
+
+        True for a bus that keeps none.
 
         Raises:
             BusError: the bus is unreachable or refused.
         """
         ...
 
-    async def keep_snapshot(self, etag: str, body: bytes) -> None:
+    async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
         """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
 
         Raises:

@@ -1,18 +1,22 @@
-"""The Redis bus, write side: the stream of changes, its heartbeat, and the copy of the snapshot.
+"""The Redis bus, write side: the stream of changes, its heartbeat, and the copy of the snapshot, all signed.
 
 Explicit ids make a repeat harmless and a gap visible. The heartbeat is a stream of its own with one entry,
 so that quiet hours do not push changes out of the bounded one; a reader blocks on both with one command.
+Whoever else can write to this Redis can delay a change, never make or swallow one: what is not signed does
+not count, and is taken away where it stands in a change's place.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from services.control_plane.bus.port import BusAhead, BusError
+from shared.clock import Clock
 from shared.config_feed import (
     EVENT_FIELD,
     HEARTBEAT_FIELD,
@@ -24,92 +28,164 @@ from shared.config_feed import (
     FeedError,
     Heartbeat,
     decode_event,
+    decode_heartbeat,
     encode_heartbeat,
     snapshot_etag,
 )
-from shared.redis_link import FAILURES, close, why
+from shared.feed_signature import FeedKeys
+from shared.redis_link import FAILURES, close, leave, why
 
 MAX_STREAM_ENTRIES: Final = 10_000
 _SNAPSHOT_TAG_KEY: Final = f"{SNAPSHOT_KEY}:tag"
 """Which revision the copy is of, where the writer may read it: its user has no right to read hashes."""
-_HEARTBEAT_TURN_KEY: Final = f"{HEARTBEAT_KEY}:turn"
-_HEARTBEAT_TURN_MILLISECONDS: Final = int(HEARTBEAT_SECONDS * 1000 * 0.75)
+_TOLD_SECONDS: Final = HEARTBEAT_SECONDS * 0.75
+"""A beat of another process that is younger says the same for this one."""
 # What Redis and Valkey answer to an explicit id that is not above the stream's last one.
 _ID_TAKEN: Final = "equal or smaller"
-
+_IN_THE_WAY: Final = ("WRONGTYPE", "exhausted")
+"""What they answer where a key holds something else, or a stream that takes no entry any more."""
 _NOTHING: Final[tuple[bytes, dict[bytes, bytes]]] = (b"0-0", {})
 
+_Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
 
 
 class RedisBus:
     """A `Bus` on a Redis stream that keeps about `max_entries`."""
 
-    def __init__(self, client: Redis, *, max_entries: int = MAX_STREAM_ENTRIES) -> None:
+    def __init__(
+        self, client: Redis, keys: FeedKeys, clock: Clock, *, max_entries: int = MAX_STREAM_ENTRIES
+    ) -> None:
         self._client = client
+        self._keys = keys
+        self._clock = clock
         self._max_entries = max_entries
 
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`.
 
         A stream that holds at this place what is no change of this epoch is of another life of the
-        database, or of nobody: it is begun anew, and the next heartbeat sends every reader to a snapshot.
+        database, or was not written by a control plane: it is begun anew, and the next heartbeat sends every
+        reader to a snapshot.
         """
-        try:
-            if not await self._append(revision, event) and not await self._holds(revision, event):
-                await self._begin_anew(revision, event)
-        except FAILURES as error:
-            raise BusError(why(error)) from None
+        await self._guarded(lambda: self._publish(revision, event))
 
     async def heartbeat(self, epoch: str, revision: int) -> None:
         """See `Bus`. Of several processes that beat at once, one per period gets through."""
-        beat = encode_heartbeat(Heartbeat(epoch, revision))
-        try:
-            await self._look_at_the_end(epoch, revision)
-            if await self._takes_turn(beat):
-                await self._client.xadd(HEARTBEAT_KEY, {HEARTBEAT_FIELD: beat}, maxlen=1, approximate=False)
-        except FAILURES as error:
-            raise BusError(why(error)) from None
+        await self._guarded(lambda: self._heartbeat(epoch, revision))
 
-    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+    async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
         """See `Bus`. Asked each time: Redis may have been flushed, or restored from long ago."""
-        try:
-            found: Any = await self._client.get(_SNAPSHOT_TAG_KEY)
-        except FAILURES as error:
-            raise BusError(why(error)) from None
-        return bool(found == snapshot_etag(epoch, revision).encode())
 
-    async def keep_snapshot(self, etag: str, body: bytes) -> None:
+        async def confirmed() -> bool:
+            tag = await self._on(_SNAPSHOT_TAG_KEY, lambda: self._client.get(_SNAPSHOT_TAG_KEY))
+            if tag != snapshot_etag(epoch, revision).encode():
+                return False
+            stamp = self._stamp(epoch, revision)
+            await self._on(SNAPSHOT_KEY, lambda: self._client.hset(SNAPSHOT_KEY, "stamp", stamp))
+            return True
+
+        return await self._guarded(confirmed)
+
+    async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
         """See `Bus`."""
-        try:
-            await self._client.hset(SNAPSHOT_KEY, mapping={"etag": etag, "body": body})
+
+        async def kept() -> None:
+            etag = snapshot_etag(epoch, revision)
+            signed: dict[Any, Any] = {
+                "etag": etag,
+                "stamp": self._stamp(epoch, revision),
+                "body": self._keys.sign("snapshot", body),
+            }
+            await self._on(SNAPSHOT_KEY, lambda: self._client.hset(SNAPSHOT_KEY, mapping=signed))
             await self._client.set(_SNAPSHOT_TAG_KEY, etag)
-        except FAILURES as error:
-            raise BusError(why(error)) from None
+
+        await self._guarded(kept)
 
     async def aclose(self) -> None:
         """See `Bus`."""
         await close(self._client)
 
-    async def _takes_turn(self, beat: bytes) -> bool:
-        """Whether nobody has sent this very beat lately; one that says something else is news."""
-        turn, life = _HEARTBEAT_TURN_KEY, _HEARTBEAT_TURN_MILLISECONDS
-        if await self._client.set(turn, beat, px=life, nx=True):
-            return True
-        if await self._client.get(turn) == beat:
-            return False
-        await self._client.set(turn, beat, px=life)
-        return True
-
-    async def _append(self, revision: int, event: bytes) -> bool:
-        """Add the entry; False when the stream already is at its place or past it."""
+    async def _guarded(self, work: Callable[[], Awaitable[_Answer]]) -> _Answer:
         try:
-            await self._client.xadd(
+            return await work()
+        except ReadOnlyError as error:
+            # What was the primary is a replica now. Its connections stay, so they are given up here.
+            await leave(self._client)
+            raise BusError(why(error)) from None
+        except FAILURES as error:
+            raise BusError(why(error)) from None
+
+    async def _on(self, key: str, command: Callable[[], Any]) -> Any:
+        """Run a command on a key of the gateway's; what else may lie there is taken away first."""
+        try:
+            return await command()
+        except ResponseError as error:
+            if not any(reason in str(error) for reason in _IN_THE_WAY):
+                raise
+            _log.error("%s in Redis was written by somebody else; it is taken away", key)
+            await self._client.delete(key)
+            return await command()
+
+    def _stamp(self, epoch: str, revision: int) -> bytes:
+        return self._keys.sign("snapshot stamp", self._now(epoch, revision))
+
+    def _now(self, epoch: str, revision: int) -> bytes:
+        return encode_heartbeat(Heartbeat(epoch, revision, self._clock()))
+
+    # -- the heartbeat
+
+    async def _heartbeat(self, epoch: str, revision: int) -> None:
+        await self._look_at_the_end(epoch, revision)
+        if await self._is_told(epoch, revision):
+            return
+        beat: dict[Any, Any] = {HEARTBEAT_FIELD: self._keys.sign("heartbeat", self._now(epoch, revision))}
+        await self._on(
+            HEARTBEAT_KEY,
+            lambda: self._client.xadd(HEARTBEAT_KEY, beat, maxlen=1, approximate=False),
+        )
+
+    async def _is_told(self, epoch: str, revision: int) -> bool:
+        """Whether another process has sent this very beat lately; one that says something else is news."""
+        newest = await self._on(HEARTBEAT_KEY, lambda: self._client.xrevrange(HEARTBEAT_KEY, count=1))
+        if not newest:
+            return False
+        try:
+            signed = newest[0][1].get(HEARTBEAT_FIELD.encode(), b"")
+            beat = decode_heartbeat(self._keys.open("heartbeat", signed))
+        except FeedError:
+            return False
+        age = self._clock() - beat.at
+        return (beat.epoch, beat.revision) == (epoch, revision) and 0 <= age < _TOLD_SECONDS
+
+    async def _look_at_the_end(self, epoch: str, revision: int) -> None:
+        """Find out whether the stream ends where it must; what stands above is no change, or was lost."""
+        newest = await self._on(STREAM_KEY, lambda: self._client.xrevrange(STREAM_KEY, count=1))
+        if not newest or (at := _revision_of(newest[0][0])) < revision:
+            return
+        found = self._event_in(newest[0])
+        if found is not None and found[1].epoch == epoch and at > revision:
+            raise BusAhead(epoch, at, contradicts=False)
+        if at > revision or newest[0][0] != _id_of(revision).encode():
+            _log.error("the stream in Redis goes on without us above revision %d; it is cut", revision)
+            await self._client.delete(STREAM_KEY)
+
+    # -- the stream
+
+    async def _publish(self, revision: int, event: bytes) -> None:
+        signed = self._keys.sign("event", event, place=revision)
+        if not await self._append(revision, signed) and not await self._holds(revision, event):
+            await self._begin_anew(revision, signed)
+
+    async def _append(self, revision: int, signed: bytes) -> bool:
+        """Add the entry; False when the stream already is at its place or past it."""
+        entry: dict[Any, Any] = {EVENT_FIELD: signed}
+        try:
+            await self._on(
                 STREAM_KEY,
-                {EVENT_FIELD: event},
-                id=_id_of(revision),
-                maxlen=self._max_entries,
-                approximate=True,
+                lambda: self._client.xadd(
+                    STREAM_KEY, entry, id=_id_of(revision), maxlen=self._max_entries, approximate=True
+                ),
             )
         except ResponseError as error:
             if _ID_TAKEN not in str(error):
@@ -125,51 +201,39 @@ class RedisBus:
         """
         place = _id_of(revision)
         here: Any = await self._client.xrange(STREAM_KEY, place, place)
-        found = _event_in((here or await self._client.xrevrange(STREAM_KEY, count=1) or [_NOTHING])[0])
-        if found == event:
+        found = self._event_in((here or await self._client.xrevrange(STREAM_KEY, count=1) or [_NOTHING])[0])
+        if found is None:
+            return False
+        payload, other = found
+        if payload == event:
             return True
-        other, ours = _decoded(found), decode_event(event)
-        if other is None or other.epoch != ours.epoch:
+        if other.epoch != (ours := decode_event(event)).epoch:
             return False
         if other.revision == revision:
             raise BusAhead(ours.epoch, revision, contradicts=True)
         return not here and other.revision > revision
 
-    async def _look_at_the_end(self, epoch: str, revision: int) -> None:
-        """Find out whether the stream ends where it must; what stands above is no change, or was lost."""
-        newest: Any = await self._client.xrevrange(STREAM_KEY, count=1)
-        if not newest or _revision_of(newest[0][0]) <= revision:
-            return
-        found = _decoded(_event_in(newest[0]))
-        if found is not None and found.epoch == epoch and found.revision > revision:
-            raise BusAhead(epoch, found.revision, contradicts=False)
-        _log.error(
-            "the stream in Redis goes on above revision %d with what is no change; it is cut", revision
-        )
-        await self._client.delete(STREAM_KEY)
-
-    async def _begin_anew(self, revision: int, event: bytes) -> None:
-        _log.error("the stream in Redis is of another life of the database; it begins anew at %d", revision)
+    async def _begin_anew(self, revision: int, signed: bytes) -> None:
+        _log.error("the stream in Redis is no continuation of the database's; it begins anew at %d", revision)
         async with self._client.pipeline(transaction=True) as both:
             both.delete(STREAM_KEY)
-            both.xadd(STREAM_KEY, {EVENT_FIELD: event}, id=_id_of(revision))
+            both.xadd(STREAM_KEY, {EVENT_FIELD: signed}, id=_id_of(revision))
             await both.execute()
+
+    def _event_in(self, entry: Any) -> tuple[bytes, Event] | None:
+        """Give the change in an entry, as bytes and read; None where no control plane wrote it there."""
+        place, fields = entry
+        try:
+            payload = self._keys.open(
+                "event", fields.get(EVENT_FIELD.encode(), b""), place=_revision_of(place)
+            )
+            return payload, decode_event(payload)
+        except FeedError:
+            return None
 
 
 def _id_of(revision: int) -> str:
     return f"{revision}-0"
-
-
-def _event_in(entry: Any) -> bytes:
-    event: bytes = entry[1].get(EVENT_FIELD.encode(), b"")
-    return event
-
-
-def _decoded(event: bytes) -> Event | None:
-    try:
-        return decode_event(event)
-    except FeedError:
-        return None
 
 
 def _revision_of(place: bytes) -> int:

@@ -64,6 +64,7 @@ class ConfigTable:
         self._becoming: Replacement | None = None
         self._position: Position | None = None
         self._confirmed_at = NEVER
+        self._is_doubted = False
         self._subscribers: list[Callable[[str, ProviderName], None]] = []
         self._key_subscribers: list[Callable[[frozenset[str]], None]] = []
         self._watchers: list[Callable[[], None]] = []
@@ -112,8 +113,8 @@ class ConfigTable:
 
     @property
     def is_stale(self) -> bool:
-        """Whether an operator should look why the control plane is not heard."""
-        return self.age_seconds > STALE_SECONDS
+        """Whether an operator should look why the control plane is not heard, or says less than is known."""
+        return self._is_doubted or self.age_seconds > STALE_SECONDS
 
     @property
     def node_keys(self) -> Mapping[str, Ed25519PublicKey]:
@@ -178,6 +179,14 @@ class ConfigTable:
 
     def confirm(self) -> None:
         """Note that the control plane just said that nothing has changed."""
+        self._is_doubted = False
+        self._hear()
+
+    def doubt(self) -> None:
+        """Note that the control plane is behind this table: until it says otherwise, this may not be so."""
+        self._is_doubted = True
+
+    def _hear(self) -> None:
         self._confirmed_at = self._clock()
 
     def apply_snapshot(self, snapshot: Snapshot) -> Verdict:
@@ -215,7 +224,7 @@ class ConfigTable:
         here = Position(event.epoch, event.revision)
         verdict = judge_event(self._position, here)
         if verdict is Verdict.ACCEPT:
-            self.confirm()
+            self._hear()
             self._apply(event)
             self._position = here
             self._tell_watchers()
@@ -225,7 +234,7 @@ class ConfigTable:
         """Note where the stream ends; else say what it means."""
         verdict = judge_beat(self._position, beat)
         if verdict is Verdict.ACCEPT:
-            self.confirm()
+            self._hear()
         return verdict
 
     def _apply(self, event: Event) -> None:

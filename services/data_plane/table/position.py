@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
+
+MAX_ENDED_EPOCHS: Final = 64
 
 
 class Verdict(Enum):
@@ -48,3 +51,23 @@ def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
     if here is not None and snapshot.epoch == here.epoch and snapshot.revision < here.revision:
         return Verdict.IGNORE
     return Verdict.ACCEPT
+
+
+class EndedEpochs:
+    """The latest epochs that a snapshot has shown to be over: their events are old ones, played again."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, None] = {}  # ordered, so that the oldest is forgotten first
+
+    def __contains__(self, epoch: str) -> bool:
+        return epoch in self._epochs
+
+    def note(self, epoch: str) -> None:
+        """Note that an epoch is over."""
+        self._epochs[epoch] = None
+        if len(self._epochs) > MAX_ENDED_EPOCHS:
+            del self._epochs[next(iter(self._epochs))]
+
+    def forget(self, epoch: str) -> None:
+        """Note that a snapshot is of this epoch after all."""
+        self._epochs.pop(epoch, None)

@@ -1,6 +1,6 @@
 """The Redis bus, read side: the stream with its heartbeat, and the copy of the snapshot that lies beside it.
 
-Reads and decodes; what is done with it is decided in `sync`. The user that it runs as can only read.
+Verifies and decodes; what is done with it is decided in `sync`. The user that it runs as can only read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from shared.config_feed import (
     decode_snapshot,
     snapshot_etag,
 )
-from shared.redis_link import FAILURES, close, why
+from shared.feed_signature import ForgedError
+from shared.redis_link import FAILURES, close, leave, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from services.data_plane.table.feed import SnapshotSource
+    from services.data_plane.table.forgeries import Forgeries
+    from shared.clock import Clock
+    from shared.feed_signature import FeedKeys
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,9 @@ COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + LATE_SECONDS
 SILENCE_SECONDS: Final = 3 * HEARTBEAT_SECONDS
 """How long a Redis that answers may tell nothing new before it is not to be relied on."""
 MAX_ENTRIES_PER_READ: Final = 1_000
+MAX_BEAT_AGE_SECONDS: Final = 30.0
+"""How far the clocks of two machines may be apart; a beat that is older was kept and is played again."""
+PAUSE_AFTER_FORGERIES_SECONDS: Final = 0.05
 
 _BEGINNING: Final = "0"
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
@@ -54,32 +61,48 @@ class RedisBusReader:
     """A `BusReader`. `client` must wait `COMMAND_SECONDS_OF_A_READER` for an answer.
 
     Silence of the writer for `silence_seconds` (by `monotonic`) means that the bus is not to be relied on.
+    What no control plane has signed is noted in `forgeries` and passed over, as if it were not there.
     """
 
     def __init__(
-        self, client: Redis, *, monotonic: Callable[[], float], silence_seconds: float = SILENCE_SECONDS
+        self,
+        client: Redis,
+        keys: FeedKeys,
+        forgeries: Forgeries,
+        *,
+        monotonic: Callable[[], float],
+        clock: Clock,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._client = client
+        self._keys = keys
+        self._forgeries = forgeries
         self._monotonic = monotonic
+        self._clock = clock
         self._silence_seconds = silence_seconds
         self._heard_at = monotonic()
         self._beat_place = _BEGINNING
-        self._newest_beat = ""
+        self._newest_beat_at = 0.0
+        self._is_untimely = False
+        self._passed: tuple[Position, str] | None = None
 
     async def read(self, here: Position, block_seconds: float) -> Heard:
         """See `BusReader.read`."""
-        places: dict[Any, Any] = {STREAM_KEY: f"{here.revision}-0", HEARTBEAT_KEY: self._beat_place}
+        places: dict[Any, Any] = {STREAM_KEY: self._place(here), HEARTBEAT_KEY: self._beat_place}
         # No longer than until the silence is too long. At least 1: for Redis, 0 means for ever.
         patience = self._silence_seconds - (self._monotonic() - self._heard_at)
         block = max(1, int(min(block_seconds, MAX_BLOCK_SECONDS, patience) * 1000))
         try:
             reply: Any = await self._client.xread(places, count=MAX_ENTRIES_PER_READ, block=block) or []
         except FAILURES as error:
-            self._beat_place = _BEGINNING
+            self._begin_again()
             raise BusUnavailable(why(error)) from None
-        heard = self._heard({key.decode(): entries for key, entries in reply})
+        heard = self._heard(here, {key.decode(): entries for key, entries in reply})
         if heard == Heard():
-            self._check_silence()
+            await self._check_silence()
+            if reply:
+                # Somebody writes who is no control plane. However fast: it must not take all turns here.
+                await asyncio.sleep(PAUSE_AFTER_FORGERIES_SECONDS)
         else:
             self._heard_at = self._monotonic()
         return heard
@@ -88,33 +111,88 @@ class RedisBusReader:
         """See `BusReader.aclose`."""
         await close(self._client)
 
-    def _check_silence(self) -> None:
-        if self._monotonic() - self._heard_at >= self._silence_seconds:
-            # A failover may have set the clock back that numbers the beats: begin with the newest again.
-            self._beat_place = _BEGINNING
-            raise BusUnavailable(f"nothing was heard of the control plane for {self._silence_seconds:g} s")
+    def _place(self, here: Position) -> str:
+        """Give the id to read after: what was read once at this position is not read again."""
+        if self._passed is not None and self._passed[0] == here:
+            return self._passed[1]
+        return f"{here.revision}-0"
 
-    def _heard(self, reply: dict[str, _Entries]) -> Heard:
-        entries = tuple(
-            (_revision_of(place), fields.get(EVENT_FIELD.encode(), b""))
-            for place, fields in reply.get(STREAM_KEY, [])
-        )
-        beat = None
-        for place, fields in reply.get(HEARTBEAT_KEY, [])[-1:]:
-            self._beat_place = place.decode()
-            if self._beat_place != self._newest_beat:
-                # One that was heard before, because reading began anew, tells nothing of who writes.
-                beat = _beat_of(fields.get(HEARTBEAT_FIELD.encode(), b""))
-            self._newest_beat = self._beat_place
+    def _begin_again(self) -> None:
+        self._beat_place, self._passed = _BEGINNING, None
+
+    async def _check_silence(self) -> None:
+        if self._monotonic() - self._heard_at >= self._silence_seconds:
+            # A failover may have set the clock back that numbers the beats: begin with the newest again. And
+            # this server may be one that nobody writes to any more: look anew for the one that is.
+            self._begin_again()
+            await leave(self._client)
+            why_ = f"nothing was heard of the control plane for {self._silence_seconds:g} s"
+            if self._is_untimely:
+                why_ += f" but a heartbeat whose time is {MAX_BEAT_AGE_SECONDS:g} s off; compare the clocks"
+            raise BusUnavailable(why_)
+
+    def _heard(self, here: Position, reply: dict[str, _Entries]) -> Heard:
+        read = reply.get(STREAM_KEY, [])
+        if read:
+            self._passed = (here, read[-1][0].decode())
+        entries = tuple(found for entry in read if (found := self._event_in(*entry)) is not None)
+        beats = reply.get(HEARTBEAT_KEY, [])
+        if beats:
+            self._beat_place = beats[-1][0].decode()
+        told = [beat for _, fields in beats if (beat := self._beat_in(fields)) is not None]
         # Both streams are read at one moment, so with entries here the beat may only be older than they.
-        return Heard(entries, beat=None if entries else beat)
+        return Heard(entries, beat=told[-1] if told and not entries else None)
+
+    def _event_in(self, place: bytes, fields: dict[bytes, bytes]) -> tuple[int, bytes] | None:
+        revision, _, part = place.partition(b"-")
+        # A control plane's entry is the first of its revision; no signature fits a place below 0.
+        where = int(revision) if part == b"0" else -1
+        try:
+            signed = fields.get(EVENT_FIELD.encode(), b"")
+            return where, self._keys.open("event", signed, place=where)
+        except ForgedError as error:
+            self._forgeries.note(str(error))
+            return None
+
+    def _beat_in(self, fields: dict[bytes, bytes]) -> Position | None:
+        """Read a beat; None for one that tells nothing of now, because it is no newer than another."""
+        try:
+            signed = fields.get(HEARTBEAT_FIELD.encode(), b"")
+            beat = decode_heartbeat(self._keys.open("heartbeat", signed))
+        except FeedError as error:
+            self._forgeries.note(str(error))
+            return None
+        if beat.at <= self._newest_beat_at:
+            return None
+        # No alarm: the last beat of a control plane that is gone is old too.
+        self._is_untimely = abs(self._clock() - beat.at) > MAX_BEAT_AGE_SECONDS
+        if self._is_untimely:
+            return None
+        self._newest_beat_at = beat.at
+        return Position(beat.epoch, beat.revision)
 
 
 class RedisSnapshotCopy:
-    """A `SnapshotSource`: the copy of the snapshot that the control plane keeps in Redis."""
+    """A `SnapshotSource`: the copy of the snapshot that the control plane keeps in Redis.
 
-    def __init__(self, client: Redis, *, max_bytes: int = MAX_SNAPSHOT_BYTES) -> None:
+    One that was last known to be of now longer than `max_age_seconds` ago is not served from.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: FeedKeys,
+        forgeries: Forgeries,
+        *,
+        clock: Clock,
+        max_age_seconds: float,
+        max_bytes: int = MAX_SNAPSHOT_BYTES,
+    ) -> None:
         self._client = client
+        self._keys = keys
+        self._forgeries = forgeries
+        self._clock = clock
+        self._max_age_seconds = max_age_seconds
         self._max_bytes = max_bytes
 
     async def fetch(self, known: Position | None) -> Snapshot | None:
@@ -127,13 +205,26 @@ class RedisSnapshotCopy:
                 return None
             if await self._client.hstrlen(SNAPSHOT_KEY, "body") > self._max_bytes:
                 raise SnapshotUnavailable(f"the copy in Redis is larger than {self._max_bytes} bytes")
+            stamp: Any = await self._client.hget(SNAPSHOT_KEY, "stamp")
             body: Any = await self._client.hget(SNAPSHOT_KEY, "body")
             # In a thread: a large snapshot takes longer to decode than a request should wait.
-            return await asyncio.to_thread(decode_snapshot, body or b"")
+            return await asyncio.to_thread(self._opened, stamp or b"", body or b"")
         except FAILURES as error:
             raise SnapshotUnavailable(why(error)) from None
+        except ForgedError as error:
+            self._forgeries.note(str(error))
+            raise SnapshotUnavailable(f"the copy in Redis is {error}") from None
         except FeedError as error:
             raise SnapshotUnavailable(f"the copy in Redis is {error}") from None
+
+    def _opened(self, stamp: bytes, body: bytes) -> Snapshot:
+        said = decode_heartbeat(self._keys.open("snapshot stamp", stamp))
+        snapshot = decode_snapshot(self._keys.open("snapshot", body))
+        if (said.epoch, said.revision) != (snapshot.epoch, snapshot.revision):
+            raise ForgedError("a snapshot under another one's stamp")
+        if self._clock() - said.at > self._max_age_seconds:
+            raise SnapshotUnavailable("the copy in Redis is older than this process may serve from")
+        return snapshot
 
     async def aclose(self) -> None:
         """See `SnapshotSource.aclose`."""
@@ -173,16 +264,3 @@ class SnapshotOrCopy:
 
 def _is_ahead(copy: Snapshot, known: Position) -> bool:
     return copy.epoch == known.epoch and copy.revision > known.revision
-
-
-def _revision_of(place: bytes) -> int:
-    return int(place.partition(b"-")[0])
-
-
-def _beat_of(data: bytes) -> Position | None:
-    try:
-        beat = decode_heartbeat(data)
-    except FeedError as error:
-        logger.warning("the heartbeat of the event bus is not one: %s", error)
-        return None
-    return Position(beat.epoch, beat.revision)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
-from services.data_plane.table.position import Position, Verdict
+from services.data_plane.table.position import EndedEpochs, Position, Verdict
 from shared.config_feed import FeedError, decode_event
 from shared.tasks import TaskSet
 
@@ -74,6 +74,7 @@ class ConfigSync:
         self._secrets_changed = asyncio.Event()
         self._bus_failed = asyncio.Event()
         self._polls = 0
+        self._ended = EndedEpochs()
         self._tasks = TaskSet()
         self.loaded = asyncio.Event()
         """Set when the first snapshot is applied and its secrets were read, or took too long."""
@@ -135,27 +136,42 @@ class ConfigSync:
     async def _take(self, heard: Heard) -> bool:
         """Apply what was heard; False when even a snapshot did not bring the table past a gap."""
         before = self._here
-        if all(self._apply(revision, data) for revision, data in heard.entries) and (
-            heard.beat is None or self._table.apply_beat(heard.beat) is not Verdict.RESYNC
-        ):
+        foreign = self._apply_all(heard)
+        if foreign is None:
             return True
+        if foreign and foreign != before.epoch:
+            # The whole fleet hears of a new epoch at the same moment.
+            await asyncio.sleep(self._times.spread_seconds * self._random())
         await self._refresh_until_done()
+        if foreign and foreign != self._here.epoch:
+            self._ended.note(foreign)
         return self._here != before
 
-    def _apply(self, revision: int, data: bytes) -> bool:
-        """Apply one entry; False when a snapshot is needed."""
+    def _apply_all(self, heard: Heard) -> str | None:
+        """Apply everything up to what needs a snapshot; give as `_apply` what that speaks of."""
+        for revision, data in heard.entries:
+            if (epoch := self._apply(revision, data)) is not None:
+                return epoch
+        if heard.beat is None or self._table.apply_beat(heard.beat) is not Verdict.RESYNC:
+            return None
+        return heard.beat.epoch
+
+    def _apply(self, revision: int, data: bytes) -> str | None:
+        """Apply one entry; the epoch that it speaks of when a snapshot is needed, "" if none, else None."""
         try:
             event = decode_event(data)
         except FeedError as error:
             logger.warning("entry %d of the event bus is not an event: %s", revision, error)
-            return False
+            return ""
         if event.revision != revision:
             logger.warning("entry %d of the event bus holds another revision", revision)
-            return False
+            return ""
+        if event.epoch in self._ended:
+            return None  # played again: the control plane has said that this epoch is over
         verdict = self._table.apply_event(event)
         if verdict is Verdict.ACCEPT and event.integration is not None:
             self._load_soon((event.integration.org, event.integration.provider))
-        return verdict is not Verdict.RESYNC
+        return event.epoch if verdict is Verdict.RESYNC else None
 
     @property
     def _here(self) -> Position:
@@ -206,13 +222,21 @@ class ConfigSync:
 
     async def _refresh(self, *, full: bool = False) -> None:
         async with self._refreshing:
-            known = None if full else self._table.position
-            snapshot = await self._snapshots.fetch(known)
+            known = self._table.position
+            snapshot = await self._snapshots.fetch(None if full else known)
             if snapshot is None:
                 self._table.confirm()
                 return
+            if known and snapshot.epoch == known.epoch and snapshot.revision < known.revision:
+                logger.error(
+                    "the control plane is behind this process: it has lost commits, or reads old ones"
+                )
+                self._table.doubt()
             for _ in self._table.apply_in_slices(snapshot):
                 await asyncio.sleep(0)
+            if known and known.epoch != self._here.epoch:
+                self._ended.note(known.epoch)
+            self._ended.forget(self._here.epoch)
             self._secrets_changed.set()
 
     # -- secrets

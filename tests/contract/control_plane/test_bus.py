@@ -10,6 +10,7 @@ import pytest
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
+from shared.clock import unix_now
 from shared.config_feed import (
     EVENT_FIELD,
     STREAM_KEY,
@@ -21,6 +22,7 @@ from shared.config_feed import (
 )
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, parse_redis_url
+from tests.support.feed_keys import FEED_KEYS
 from tests.support.servers.valkey import ValkeyServer
 
 Entries = list[tuple[int, bytes]]
@@ -47,9 +49,10 @@ def redis_side(server: ValkeyServer) -> Side:
     async def entries() -> Entries:
         with server.client() as client:
             found = client.xrange(STREAM_KEY)
-        return [(int(place.partition(b"-")[0]), fields[EVENT_FIELD.encode()]) for place, fields in found]
+        places = [(int(place.partition(b"-")[0]), fields[EVENT_FIELD.encode()]) for place, fields in found]
+        return [(revision, FEED_KEYS.open("event", data, place=revision)) for revision, data in places]
 
-    return Side(RedisBus(connect(parse_redis_url(server.url))), entries)
+    return Side(RedisBus(connect(parse_redis_url(server.url)), FEED_KEYS, unix_now), entries)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -74,6 +77,6 @@ async def test_a_heartbeat_and_a_copy_of_the_snapshot_are_no_entries(side: Side)
     await side.bus.publish(1, event(1))
     for _ in range(3):
         await side.bus.heartbeat("epoch-1", 1)
-        await side.bus.keep_snapshot('"epoch-1-1"', encode_snapshot(Snapshot("epoch-1", 1, (), (), ())))
-    assert await side.bus.has_snapshot("epoch-1", 1)
+        await side.bus.keep_snapshot("epoch-1", 1, encode_snapshot(Snapshot("epoch-1", 1, (), (), ())))
+    assert await side.bus.confirm_snapshot("epoch-1", 1)
     assert [revision for revision, _ in await side.entries()] == [1]

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import pytest
 
 from services.data_plane.table.feed import BusReader, BusUnavailable, MemoryBusReader, NoBusReader
+from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import COMMAND_SECONDS_OF_A_READER, RedisBusReader
+from shared.clock import unix_now
 from shared.config_feed import EVENT_FIELD, STREAM_KEY
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, parse_redis_url
+from tests.support.feed_keys import FEED_KEYS, signed
 from tests.support.servers.valkey import ValkeyServer
 
 
@@ -36,10 +39,17 @@ def redis_bus(server: ValkeyServer) -> Bus:
     writer = server.client()
 
     def append(revision: int, data: bytes) -> bool:
-        writer.xadd(STREAM_KEY, {EVENT_FIELD: data}, id=f"{revision}-0", maxlen=5, approximate=False)
+        writer.xadd(
+            STREAM_KEY, {EVENT_FIELD: signed(revision, data)}, id=f"{revision}-0", maxlen=5, approximate=False
+        )
         return True
 
-    return Bus(RedisBusReader(client, monotonic=time.monotonic), append)
+    return Bus(
+        RedisBusReader(
+            client, FEED_KEYS, Forgeries(time.monotonic), monotonic=time.monotonic, clock=unix_now
+        ),
+        append,
+    )
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -67,6 +67,7 @@ class Fleet:
     internal_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     platform_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     fingerprint_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    feed_key: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -109,6 +110,7 @@ class Fleet:
             "AIGW_SECRET_STORE_URL": self.vault.url(kind),
             "AIGW_VAULT_CREDENTIAL": self.vault.server.secret_id(role),
             "AIGW_EVENT_BUS_URL": self.redis_url,
+            "AIGW_FEED_KEY": self.feed_key,
             "AIGW_ENDPOINT_ADDRESS_EXCEPTIONS": "127.0.0.0/8",
             "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS": "true",
         }
@@ -160,7 +162,7 @@ class Fleet:
 
     def check_logs(self, *canaries: str) -> None:
         """Raise `AssertionError` when a log shows a crash or a secret."""
-        secrets_ = (self.internal_token, self.platform_token, self.fingerprint_key, *canaries)
+        secrets_ = (self.internal_token, self.platform_token, self.fingerprint_key, self.feed_key, *canaries)
         for plane in self.planes:
             log = plane.process.log
             assert "Traceback" not in log, log

@@ -53,11 +53,11 @@ class ScriptedBus:
     async def heartbeat(self, epoch: str, revision: int) -> None:
         self.beats.append((epoch, revision))
 
-    async def has_snapshot(self, epoch: str, revision: int) -> bool:
+    async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
         return bool(self.copies) and self.copies[-1][0] == snapshot_etag(epoch, revision)
 
-    async def keep_snapshot(self, etag: str, body: bytes) -> None:
-        self.copies.append((etag, body))
+    async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
+        self.copies.append((snapshot_etag(epoch, revision), body))
 
     async def aclose(self) -> None:
         """Nothing is held."""

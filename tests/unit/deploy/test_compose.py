@@ -102,7 +102,7 @@ def test_variables_are_settings_of_the_plane_and_credentials_are_in_files(name: 
     for variable in of_gateway()[name].get("environment", {}):
         setting = variable.removeprefix("AIGW_").removesuffix("_FILE").lower()
         assert setting in cls.model_fields, variable
-        secret = re.search(r"token|password|credential|fingerprint_key|database_url", setting)
+        secret = re.search(r"token|password|credential|_key|database_url", setting)
         assert bool(secret) == variable.endswith("_FILE"), variable
 
 

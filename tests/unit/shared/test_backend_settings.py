@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.backend_settings import BackendSettings
+from tests.support.feed_keys import FEED_KEY
 
 
 class Settings(BackendSettings):
@@ -43,7 +44,7 @@ def test_keys_go_in_clear_over_no_network_in_production() -> None:
 
 @pytest.mark.parametrize("url", ["memory://", "redis://r", "rediss://r/1", "redis+sentinel://s/main"])
 def test_every_good_bus_is_taken(url: str) -> None:
-    assert Settings(event_bus_url=url).event_bus_url == url
+    assert Settings(event_bus_url=url, feed_key=FEED_KEY).event_bus_url == url
 
 
 @pytest.mark.parametrize("url", ["", "amqp://r", "redis://u:p@r", "redis+sentinel://s"])

@@ -39,6 +39,7 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
 - name: AIGW_EVENT_BUS_URL
   value: {{ include "aigw.redisUrl" (list $ .redisUser) | quote }}
 - {name: AIGW_REDIS_PASSWORD_FILE, value: /run/aigw/redis/password}
+- {name: AIGW_FEED_KEY_FILE, value: /run/aigw/tokens/feed-key}
 {{- if and $.Values.redis.sentinelService $.Values.redis.sentinelPasswordKey }}
 - {name: AIGW_REDIS_SENTINEL_PASSWORD_FILE, value: /run/aigw/redis/sentinel-password}
 {{- end }}
@@ -169,6 +170,9 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
           name: {{ $values.tokens.existingSecret }}
           items:
             - {key: {{ $values.tokens.internalKey }}, path: tokens/internal-token}
+            {{- if $values.redis.enabled }}
+            - {key: {{ $values.tokens.feedKey }}, path: tokens/feed-key}
+            {{- end }}
             {{- if $control }}
             {{- with $values.tokens.platformKey }}
             - {key: {{ . }}, path: tokens/platform-token}

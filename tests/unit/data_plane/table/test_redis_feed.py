@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
+from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import (
     MAX_BLOCK_SECONDS,
@@ -16,8 +18,14 @@ from services.data_plane.table.redis_feed import (
     RedisSnapshotCopy,
 )
 from shared.config_feed import HEARTBEAT_SECONDS
+from tests.support.feed_keys import FEED_KEYS
 
 HERE = Position("epoch-1", 0)
+
+
+def reader_of(client: Redis, monotonic: Callable[[], float]) -> RedisBusReader:
+    forgeries = Forgeries(monotonic)
+    return RedisBusReader(client, FEED_KEYS, forgeries, monotonic=monotonic, clock=lambda: 1.0)
 
 
 class QuietRedis:
@@ -26,6 +34,10 @@ class QuietRedis:
     def __init__(self) -> None:
         self.now = 100.0
         self.blocks: list[float] = []
+        self.connection_pool = self
+
+    async def disconnect(self) -> None:
+        """Nothing is held."""
 
     async def xread(self, streams: Any, count: int, block: int) -> list[Any]:  # noqa: ARG002  # redis-py's
         self.blocks.append(block / 1000)
@@ -35,7 +47,7 @@ class QuietRedis:
 
 async def test_silence_is_noticed_as_soon_as_it_is_too_long() -> None:
     redis = QuietRedis()
-    reader = RedisBusReader(cast("Redis", redis), monotonic=lambda: redis.now)
+    reader = reader_of(cast("Redis", redis), lambda: redis.now)
     with pytest.raises(BusUnavailable):  # noqa: PT012  # the reads before it must not raise
         while True:
             await reader.read(HERE, 60)
@@ -56,9 +68,11 @@ class ClosedRedis:
 async def test_a_write_to_a_connection_that_has_just_ended_is_a_redis_that_cannot_be_reached() -> None:
     client = cast("Redis", ClosedRedis())
     with pytest.raises(BusUnavailable, match="cannot be reached"):
-        await RedisBusReader(client, monotonic=lambda: 1.0).read(HERE, 1)
+        await reader_of(client, lambda: 1.0).read(HERE, 1)
     with pytest.raises(SnapshotUnavailable, match="cannot be reached"):
-        await RedisSnapshotCopy(client).fetch(None)
+        await RedisSnapshotCopy(
+            client, FEED_KEYS, Forgeries(lambda: 1.0), clock=lambda: 1.0, max_age_seconds=60
+        ).fetch(None)
 
 
 def test_a_healthy_bus_always_answers_before_a_read_gives_up() -> None:

@@ -1,0 +1,31 @@
+"""Counts what stands in Redis in the gateway's place and is not the control plane's: worth an alarm."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOG_EVERY_SECONDS: Final = 60.0
+"""Somebody who can write to Redis must not be able to fill the log."""
+
+logger = logging.getLogger(__name__)
+
+
+class Forgeries:
+    """`monotonic` gives seconds that never go back."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._logged_at = float("-inf")
+        self.count = 0
+
+    def note(self, what: str) -> None:
+        """Count one; `what` says which, without its content."""
+        self.count += 1
+        now = self._monotonic()
+        if now - self._logged_at >= LOG_EVERY_SECONDS:
+            self._logged_at = now
+            logger.error("Redis holds %s; it is not applied (%d so far)", what, self.count)
