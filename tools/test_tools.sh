@@ -16,6 +16,7 @@ PROGRAMS=(
   slowhttptest=slowhttptest # slow heads, bodies and readers
   shellcheck=shellcheck    # the set-up script of a box
   ip=iproute2              # network namespaces
+  pgbouncer=pgbouncer      # the control plane behind a pool by transaction
   chromium=chromium        # the Portal, as a browser shows it
   promtool=prometheus      # the alerts of the Helm chart
   containerd=containerd    # the Kubernetes node: containers
