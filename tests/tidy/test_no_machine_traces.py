@@ -12,7 +12,7 @@ import pytest
 
 from tests.tidy.tree import ROOT, listing, texts, tracked
 
-_HOME = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/[\w.-]|[A-Z]:\\Users\\")
+_HOME = re.compile(r"(?<![\w.}])/(?:home|root|Users|work)/[\w.-]|[A-Z]:\\Users\\")
 _REGISTRY = re.compile(
     r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|proxy\.golang\.org|sum\.golang\.org|"
     r"deb\.debian\.org|archive\.ubuntu\.com|(?:artifactory|nexus|devpi|goproxy|verdaccio)[\w.-]*\.\w{2,})",
