@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 
@@ -28,7 +29,7 @@ async def run_node_agent(stop: asyncio.Event) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, upgrade.set)
 
     def started() -> None:
-        sys.stderr.write(f"Node agent on {settings.agent_socket}\n")
+        sys.stderr.write(f"Node agent on {settings.agent_socket}, process {os.getpid()}\n")
         settle_memory()
 
     try:

@@ -36,6 +36,10 @@ def up(
         Literal["static", "header"],
         typer.Option(help="static: every caller is org demo. header: callers show a box token."),
     ] = "static",
+    preface_socket: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A Unix socket for a node agent's connections, in header mode."),
+    ] = None,
     demo_pace_ms: Annotated[
         int, typer.Option(min=0, max=10_000, help="The demo provider's pause between two words.")
     ] = 60,
@@ -56,6 +60,7 @@ def up(
         port_base=port_base,
         box_port=box_port,
         identity_mode=identity_mode,
+        preface_socket=preface_socket,
         demo_pace_seconds=demo_pace_ms / 1000,
         openai=Wanted.of("openai", openai_endpoint, openai_key_file),
         anthropic=Wanted.of("anthropic", anthropic_endpoint, anthropic_key_file),

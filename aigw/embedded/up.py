@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from aigw.demo.provider.app import DemoKeys, build_app
 from aigw.embedded.banner import MEMBER, OWNER, banner
@@ -56,6 +56,7 @@ class UpOptions:
     port_base: int
     box_port: int | None
     identity_mode: Literal["static", "header"]
+    preface_socket: Path | None
     demo_pace_seconds: float
     openai: Wanted | None
     anthropic: Wanted | None
@@ -174,8 +175,7 @@ class _Embedded:
     def _data_plane_settings(self, control_plane: ControlPlane) -> DataPlaneSettings:
         return DataPlaneSettings(
             environment="development",
-            box_host=HOST,
-            box_port=self._ports.box,
+            **self._box_listeners(),
             admin_host=HOST,
             admin_port=self._ports.admin,
             drain_seconds=DRAIN_SECONDS,
@@ -184,11 +184,18 @@ class _Embedded:
             internal_token=self._internal_token,
             secret_store_url=self._data.secret_store_url,
             event_bus_url="memory://",
-            identity_mode=self._options.identity_mode,
             static_org=ORG,
             endpoint_address_exceptions=LOOPBACK,
             allow_plain_http_endpoints=True,
         )
+
+    def _box_listeners(self) -> dict[str, Any]:
+        """Give the settings that say where boxes call, and where a node agent of this machine does."""
+        mode, port, path = self._options.identity_mode, self._ports.box, self._options.preface_socket
+        if path is None:
+            return {"identity_mode": mode, "box_host": HOST, "box_port": port}
+        preface = f"proxy-tlv+unix://{path.absolute()}?mode=0600"
+        return {"box_listeners": (f"{mode}+tcp://{HOST}:{port}", preface)}
 
     def _wanted(self, demo_origin: str) -> list[Wanted]:
         openai = Wanted("openai", f"{demo_origin}/v1", self._demo_keys.openai, is_demo=True)

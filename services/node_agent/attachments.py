@@ -97,8 +97,7 @@ class Attachments:
         self._max_connections_per_box = max_connections_per_box
         self._boot = boot
         self._attached: dict[str, Attached] = {}
-        self.changing = asyncio.Lock()
-        """Held by a change; a process that hands over keeps it."""
+        self._changing = asyncio.Lock()
 
     def all(self) -> list[Attached]:
         """Give every attachment, by box id."""
@@ -122,7 +121,7 @@ class Attachments:
             NoRoomError: the node is full.
             StoreError: the attachment could not be written; nothing listens.
         """
-        async with self.changing:
+        async with self._changing:
             current = self._attached.get(wanted.box)
             if current is not None and current.attachment == wanted and await _is_alive(current):
                 return current
@@ -140,7 +139,7 @@ class Attachments:
             AttachmentConflictError: the box is attached for another life.
             StoreError: the attachment could not be removed from disk; nothing listens any more.
         """
-        async with self.changing:
+        async with self._changing:
             current = self._attached.get(box)
             if current is None:
                 return

@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.node_agent.attachments import Attachments
-from services.node_agent.descriptors import forbid_core_dumps, raise_limit
 from services.node_agent.keep.hand_over import HandOver, Inheritance, Predecessor, ask
 from services.node_agent.keep.store import Store
 from services.node_agent.keep.systemd import Passed, ServiceManager, take_passed
@@ -42,6 +41,7 @@ from services.node_agent.settings import NodeAgentSettings, ServiceManagerNames
 from services.node_agent.tokens import Minter
 from shared.clock import unix_now
 from shared.listener import serve
+from shared.process_limits import raise_descriptor_limit
 from shared.secret import Secret
 from shared.tasks import TaskSet
 
@@ -52,6 +52,8 @@ RENEWALS_AT_ONCE: Final = 50
 """Tokens that are minted in one turn of the renewal, about 5 ms."""
 
 _DRAIN_POLL_SECONDS: Final = 0.2
+_ACCEPTED_SECONDS: Final = 0.5
+"""For connections that the event loop has accepted and not yet announced when accepting ends."""
 
 
 class NodeKeyError(ValueError):
@@ -83,8 +85,7 @@ class NodeAgent:
             HandOverError: another agent runs and does not hand over.
             StoreError: the folder of attachments cannot be used.
         """
-        forbid_core_dumps()
-        descriptors = raise_limit()
+        descriptors = raise_descriptor_limit()
         tasks = TaskSet()
         hand_over = HandOver(self._settings.hand_over_socket)
         try:
@@ -205,19 +206,15 @@ class NodeAgent:
                 stopped = waiting.start(stop.wait(), "stop")
                 asked = waiting.start(hand_over.asked(), "hand-over")
                 await asyncio.wait({serving, stopped, asked}, return_when=asyncio.FIRST_COMPLETED)
-                async with attachments.changing:
-                    ending.set()
-                    asked.cancel()
-                    await serving
-                    if stop.is_set():
-                        await self._stop(attachments)
-                        return
-                    if (
-                        asked.done()
-                        and not asked.cancelled()
-                        and await hand_over.give(attachments.listeners(), rest)
-                    ):
-                        break
+                ending.set()
+                asked.cancel()
+                await serving  # the last change is done then
+                if stop.is_set():
+                    await self._stop(attachments)
+                    return
+                was_asked = asked.done() and not asked.cancelled()
+                if was_asked and await hand_over.give(attachments.listeners(), rest):
+                    break
                 logger.error("the successor did not take over; this agent goes on")
             await self._drain(attachments, hand_over, stop)
         finally:
@@ -245,6 +242,7 @@ class NodeAgent:
         following = TaskSet()
         followed = following.start(_follow(attachments, hand_over), "successor")
         deadline = time.monotonic() + self._settings.agent_drain_seconds
+        await asyncio.sleep(_ACCEPTED_SECONDS)
         try:
             while (
                 (attachments.connections or self._has_predecessor)

@@ -141,6 +141,7 @@ async def test_resets_and_ends_reach_the_box_as_what_they_are(node: Node) -> Non
         ended_by_a_reset = False
     except ConnectionResetError:
         ended_by_a_reset = True
+    writer.close()
     assert ended_by_a_reset
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.1\r\n\r\n")

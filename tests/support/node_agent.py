@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import re
 import signal
 import socket
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -24,19 +27,27 @@ from shared.box_token import Box, read_public_key, verify
 from shared.clock import unix_now
 from shared.proxy_preface import FIXED_HEADER_BYTES, SIGNATURE, TLV_BOX_TOKEN
 from tests.support.gateway import clean_environment
-from tests.support.servers.process import ServerProcess
+from tests.support.servers.process import START_SECONDS, ServerProcess
+from tests.support.service_manager import ServiceManager
 
 KID: Final = "node-1-key"
+STOP_SECONDS: Final = 20.0
 _TLV_HEAD: Final = 3
+_SERVES: Final = re.compile(r"^Node agent on .*, process (\d+)$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Agent:
-    """One `aigw node-agent`. `with Agent(folder, targets)` starts it and waits until it serves."""
+    """One `aigw node-agent`. `with agent.running()` starts it and waits until it serves.
+
+    Attributes:
+        manager: keeps its sockets; set before the start.
+    """
 
     folder: Path
     targets: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    manager: ServiceManager | None = None
     process: ServerProcess = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,30 +73,46 @@ class Agent:
 
     def settings(self) -> dict[str, str]:
         """Give the environment that the process has."""
-        return clean_environment(
-            AIGW_AGENT_SOCKET=str(self.socket),
-            AIGW_AGENT_FOLDER=str(self.folder / "state"),
-            AIGW_AGENT_TARGETS=",".join(self.targets),
-            AIGW_AGENT_NODE_KEY_FILE=str(self.key_file),
-            AIGW_AGENT_KID=KID,
-            AIGW_AGENT_HEALTH_SECONDS="0.3",
-            **self.environment,
-        )
+        values = {
+            "AIGW_AGENT_SOCKET": str(self.socket),
+            "AIGW_AGENT_FOLDER": str(self.folder / "state"),
+            "AIGW_AGENT_TARGETS": ",".join(self.targets),
+            "AIGW_AGENT_NODE_KEY_FILE": str(self.key_file),
+            "AIGW_AGENT_KID": KID,
+            "AIGW_AGENT_HEALTH_SECONDS": "0.3",
+        }
+        return clean_environment(**{**values, **self.environment})
 
     def start(self) -> None:
         """Start it; again after `process.stop` or `process.kill`."""
         (self.folder / "log").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "aigw", "node-agent"]
-        self.process.start(command, lambda: self.starts == 1, self.settings())
+        command, passed = [sys.executable, "-m", "aigw", "node-agent"], list[int]()
+        settings = self.settings()
+        if self.manager is not None:
+            command, passed = self.manager.start_command(command)
+            settings |= self.manager.environment
+        self.process.start(command, lambda: self.starts == 1, settings, passed)
 
     @property
     def starts(self) -> int:
         """How often this process or a successor has said that it serves."""
         return self.process.log.count("Node agent on ")
 
+    @property
+    def pid(self) -> int:
+        """The process that serves now: the one that was started, or its latest successor."""
+        return int(_SERVES.findall(self.process.log)[-1])
+
     def upgrade(self) -> None:
         """Have it start its successor."""
-        self.process.signal(signal.SIGHUP)
+        os.kill(self.pid, signal.SIGHUP)
+
+    async def replaced(self, starts: int) -> None:
+        """Wait until so many processes have served in turn, and the last but one has stopped accepting."""
+        deadline = time.monotonic() + START_SECONDS
+        while self.starts < starts or self.process.log.count("has taken over") < starts - 1:
+            assert time.monotonic() < deadline, f"no successor has taken over:\n{self.process.log}"
+            await asyncio.sleep(0.05)
 
     @contextmanager
     def running(self) -> Iterator[Agent]:
@@ -94,7 +121,16 @@ class Agent:
         try:
             yield self
         finally:
+            self._stop_successor()
             self.process.stop()
+
+    def _stop_successor(self) -> None:
+        successor = self.pid
+        if successor != self.process.pid:
+            os.kill(successor, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while Path(f"/proc/{successor}/cwd").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
 
     @asynccontextmanager
     async def rest(self) -> AsyncIterator[Rest]:
@@ -204,6 +240,10 @@ class PrefacedServer:
             match head.split(b" ")[1]:
                 case b"/stream":
                     await self._stream(writer)
+                case b"/identities":
+                    await self._identities(box, reader, writer)
+                case b"/socket":
+                    await self._socket(box, reader, writer)
                 case b"/reset":
                     _reset(writer)
                     raise ConnectionResetError
@@ -224,6 +264,22 @@ class PrefacedServer:
             number += 1
             await asyncio.sleep(0.02)
 
+    async def _identities(self, box: Box, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Send the identity as one event after the other, until the box leaves."""
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        while not reader.at_eof():
+            writer.write(b"data: %b\n\n" % _identity(box))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        raise ConnectionResetError
+
+    async def _socket(self, box: Box, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Switch protocols, then answer each line with the identity."""
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        while await reader.readuntil(b"\n"):
+            writer.write(_identity(box) + b"\n")
+            await writer.drain()
+
     async def _admin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while await reader.readuntil(b"\r\n\r\n"):
@@ -239,8 +295,12 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+def _identity(box: Box) -> bytes:
+    return json.dumps({"org": box.org, "box": box.box, "life": box.lifecycle}).encode()
+
+
 def _answer(box: Box, status: bytes) -> bytes:
-    body = json.dumps({"org": box.org, "box": box.box, "life": box.lifecycle}).encode()
+    body = _identity(box)
     return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
         status,
         len(body),

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_DESCRIPTOR: Final = 3
 MAX_LISTEN_FDS: Final = 100_000
+SEND_SECONDS: Final = 1.0
+"""For a message to a service manager whose queue is full."""
+
 REST_NAME: Final = "rest"
 """The FileDescriptorName of the REST interface's socket unit."""
 
@@ -108,6 +111,7 @@ class ServiceManager:
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [passed.fileno()]))]
         try:
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sender:
+                sender.settimeout(SEND_SECONDS)
                 sender.sendmsg([message.encode()], ancillary, 0, self._address)
         except OSError as error:
             logger.warning(

@@ -91,14 +91,14 @@ class Acceptor:
             self._server = await loop.create_server(self._new_side, sock=copy, backlog=BACKLOG)
 
     def stop_accepting(self) -> None:
-        """Accept no more; open connections go on."""
-        self._open = False
+        """Accept no more; open connections go on, and so does what the event loop has accepted already."""
         if self._server is not None:
             self._server.close()
             self._server = None
 
     def close(self) -> None:
         """Accept no more, and end every connection by a reset."""
+        self._open = False
         self.stop_accepting()
         for side in list(self._sides):
             side.end()
@@ -125,8 +125,12 @@ class Acceptor:
         shared.tasks.start(self._connect(side), "connect to a data plane")
 
     def side_is_ending(self, side: Side) -> None:
-        """Have the sweep end a side that takes too long over its last bytes."""
-        self._shared.endings.watch(side)
+        """Have the sweep end a side that takes too long over its last bytes.
+
+        A data plane whose box has ended its sending may answer for as long as it wants.
+        """
+        if isinstance(side, BoxSide) or side.transport.is_closing():
+            self._shared.endings.watch(side)
 
     def side_has_ended(self, side: Side) -> None:
         """Count what a side has moved."""
@@ -213,10 +217,10 @@ class BoxSide(Side):
     def begin(self, target: TargetSide, preface: bytes) -> None:
         """Splice with a data plane: the preface goes first, in one write with what was held."""
         held, self._held = self._held, b""
-        target.transport.write(preface + held)
         self.join(target)
         if held:
             self.transport.resume_reading()
+        target.transport.write(preface + held)  # after the splice is there, so that a full buffer pauses it
 
     def _hold(self, data: bytes | bytearray | memoryview) -> None:
         self.transport.pause_reading()

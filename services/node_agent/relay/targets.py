@@ -107,11 +107,10 @@ class Targets:
             try:
                 async with asyncio.timeout_at(until):
                     await self._open(known, protocol)
-            except (OSError, TimeoutError) as error:
+            except (OSError, TimeoutError):
                 known.connections -= 1
                 self._counters.failed_connects += 1
-                if not isinstance(error, TimeoutError) or known.condition is not Condition.DRAINING:
-                    known.stands(Condition.UNREACHABLE)
+                known.stands(Condition.UNREACHABLE)
             except BaseException:
                 known.connections -= 1
                 raise
@@ -138,6 +137,8 @@ class Targets:
                 await loop.create_connection(
                     lambda: protocol, sock=made, ssl=self._tls, server_hostname=target.host
                 )
+            elif target.transport == "unix":
+                await loop.create_unix_connection(lambda: protocol, sock=made)
             else:
                 await loop.create_connection(lambda: protocol, sock=made)
         except BaseException:

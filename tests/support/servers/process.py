@@ -69,7 +69,11 @@ class ServerProcess:
         return self._process.pid
 
     def start(
-        self, command: Sequence[object], ready: Callable[[], bool], env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[object],
+        ready: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
+        passed: Sequence[int] = (),
     ) -> None:
         """Start it and wait until it is `ready`; fails with its log when it ends before."""
         assert self._process is None, "it runs already"
@@ -81,6 +85,7 @@ class ServerProcess:
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 env=env,
+                pass_fds=passed,
                 user=self.user,
                 group=None if self.user is None else self.user_group,
                 extra_groups=None if self.user is None else [],

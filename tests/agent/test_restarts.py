@@ -1,0 +1,127 @@
+"""An agent that is upgraded, restarted or killed: what goes on, what waits, and what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.agent.callers import Callers, streaming
+from tests.agent.node import Node
+from tests.support.node_agent import Agent, PrefacedServer
+from tests.support.polling import eventually
+from tests.support.servers.process import free_port, short_folder
+from tests.support.service_manager import ServiceManager
+
+
+async def test_an_upgrade_refuses_no_connection_and_cuts_nostreaming(node: Node) -> None:
+    listen = node.plain()
+    await node.rest.attached("a", "acme", listen)
+    callers = Callers(listen["address"])
+    async with callers.calling(), streaming(listen["address"]) as goes_on:
+        await asyncio.sleep(0.5)
+        node.agent.upgrade()
+        await node.agent.replaced(2)
+        before = callers.answers["acme"]
+
+        async def answers_go_on() -> bool:
+            return callers.answers["acme"] > before + 10
+
+        await eventually(answers_go_on, "the successor serves")
+        assert goes_on()
+        async with node.agent.rest() as rest:
+            assert (await rest.box("a"))["state"] == "listening"
+            assert await rest.detach("a", life="other") == 409
+    assert callers.failures == []
+    assert set(callers.answers) == {"acme"}
+
+
+async def test_a_life_that_ends_after_an_upgrade_ends_its_old_connections_too(node: Node) -> None:
+    listen, other = node.plain(), node.plain()
+    await node.rest.attached("a", "acme", listen)
+    await node.rest.attached("b", "acme", other)
+    async with streaming(listen["address"]) as ended, streaming(other["address"]) as goes_on:
+        node.agent.upgrade()
+        await node.agent.replaced(2)
+        async with node.agent.rest() as rest:
+            assert await rest.detach("a") == 204
+
+            async def is_cut() -> bool:
+                return not ended()
+
+            await eventually(is_cut, "the old process has ended the stream")
+            assert goes_on()
+            assert await rest.detach("b") == 204
+
+
+async def test_attachments_survive_a_kill_and_waiting_connections_are_answered() -> None:
+    folder = short_folder("agent")
+    plane = PrefacedServer({})
+    await plane.start()
+    agent = Agent(folder, (plane.target,))
+    plane.keys = agent.public_keys
+    address = f"127.0.0.1:{free_port()}"
+    with ServiceManager(folder) as manager:
+        agent.manager = manager
+        with agent.running():
+            async with agent.rest() as rest:
+                attached = await rest.attached("a", "acme", {"address": address})
+                await rest.attached("b", "acme", {"unix": f"{folder}/b.sock"})
+            assert manager.stored == [f"box-{attached['generation']}", f"box-{attached['generation'] + 1}"]
+            callers = Callers(address)
+            async with callers.calling():
+                await asyncio.sleep(0.5)
+                agent.process.kill()
+                await asyncio.sleep(0.5)
+                in_flight = len(callers.failures)
+                await asyncio.to_thread(agent.start)
+                before = callers.answers["acme"]
+
+                async def answers_go_on() -> bool:
+                    return callers.answers["acme"] > before + 10
+
+                await eventually(answers_go_on, "the killed agent is back")
+            # Lost are the connections that were open at that moment, and no other: none is refused.
+            assert len(callers.failures) == in_flight <= 4
+            assert not [failure for failure in callers.failures if "ConnectError" in failure]
+            async with agent.rest() as rest:
+                boxes = (await rest.client.get("/v1/boxes")).json()["boxes"]
+                assert [(box["box"], box["state"]) for box in boxes] == [
+                    ("a", "listening"),
+                    ("b", "listening"),
+                ]
+                assert await rest.detach("a") == 204
+                assert await rest.detach("b") == 204
+
+            async def is_forgotten() -> bool:
+                return manager.stored == []
+
+            await eventually(is_forgotten, "the service manager has closed its copies")
+    agent.process.close()
+    await plane.stop()
+
+
+async def test_a_listener_that_cannot_be_made_again_is_told_and_given_to_nobody() -> None:
+    folder = short_folder("agent")
+    plane = PrefacedServer({})
+    await plane.start()
+    agent = Agent(folder, (plane.target,))
+    plane.keys = agent.public_keys
+    port = free_port()
+    with agent.running():
+        async with agent.rest() as rest:
+            await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
+        agent.process.stop()
+        stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+        agent.start()
+        async with agent.rest() as rest:
+            found = await rest.box("a")
+            assert found["state"] == "lost"
+            assert "Another program listens" in found["last_error"]["message"]
+            assert (await rest.attach("b", "other", {"address": f"127.0.0.1:{port}"})).status_code == 409
+            assert "aigw_agent_lost_listeners 1.0" in (await rest.client.get("/metrics")).text
+            stranger.close()
+            await stranger.wait_closed()
+            assert (await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"}))[
+                "state"
+            ] == "listening"
+    agent.process.close()
+    await plane.stop()
