@@ -17,6 +17,7 @@ PROGRAMS=(
   shellcheck=shellcheck    # the set-up script of a box
   ip=iproute2              # network namespaces
   pgbouncer=pgbouncer      # the control plane behind a pool by transaction
+  qemu-system-x86_64=qemu-system-x86 # guests of the laboratory
   chromium=chromium        # the Portal, as a browser shows it
   promtool=prometheus      # the alerts of the Helm chart
   containerd=containerd    # the Kubernetes node: containers

@@ -1,0 +1,70 @@
+"""The laboratory: an agent whose boxes are guests of real QEMU networking. `--lab full` is `make lab`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.agent.node import Node
+from tests.support.laboratory import need_a_laboratory
+from tests.support.node_agent import Agent, PrefacedServer
+from tests.support.servers.process import short_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How much of everything.
+
+    Attributes:
+        boxes, orgs, requests: of the test with many boxes; the requests are of all boxes together.
+        ports: the first and the last that are scanned.
+        churn: boxes that come and go.
+        upgrades: how often the agent is replaced under load.
+    """
+
+    boxes: int
+    orgs: int
+    requests: int
+    ports: tuple[int, int]
+    churn: int
+    upgrades: int
+
+
+SHORT: Final = Form(boxes=4, orgs=2, requests=120, ports=(980, 1030), churn=40, upgrades=1)
+FULL: Final = Form(boxes=20, orgs=5, requests=10_000, ports=(1, 65_535), churn=20_000, upgrades=100)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--lab", choices=["short", "full"], default="short", help="length of the laboratory tests"
+    )
+
+
+@pytest.fixture(scope="session")
+def form(pytestconfig: pytest.Config) -> Form:
+    """How long the laboratory works."""
+    return FULL if pytestconfig.getoption("--lab", "short") == "full" else SHORT
+
+
+@pytest.fixture
+async def node() -> AsyncIterator[Node]:
+    """An agent and two servers that stand for data planes."""
+    need_a_laboratory()
+    folder = short_folder("lab")
+    planes = PrefacedServer({}), PrefacedServer({})
+    for plane in planes:
+        await plane.start()
+    agent = Agent(folder, tuple(plane.target for plane in planes))
+    for plane in planes:
+        plane.keys = agent.public_keys
+    try:
+        with agent.running():
+            async with agent.rest() as rest:
+                yield Node(agent, rest, planes)
+    finally:
+        for plane in planes:
+            await plane.stop()
+        agent.process.close()
