@@ -70,6 +70,7 @@ bench-peers: ## get LiteLLM and Portkey's gateway for make bench to measure as w
 
 docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.errors_page
+	$(BIN)/python -m tools.refusals_page
 	$(BIN)/python -m tools.settings_page
 	$(BIN)/python -m tools.bad_input_page
 	$(BIN)/python -m tools.rest_page

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from shared.refusals import ANTHROPIC_REFUSALS, OPENAI_REFUSALS, RefusalRule
+
 ProviderName = Literal["openai", "anthropic"]
 UsageShape = Literal["openai", "anthropic"]
 KeyKind = Literal["openai", "anthropic_api", "anthropic_oauth", "unknown"]
@@ -29,6 +31,9 @@ class Provider:
         key_page: where an owner gets a key.
         refused_routes: routes that mint or reveal credentials usable without the gateway, or administer the
             provider account. Names such as `client_secrets` are refused beside this list, anywhere.
+        key_routes: first segments of routes whose 401 about the key is one: other products of an endpoint may
+            speak of other keys.
+        refusals: what this provider's 401 and 403 mean.
         usage_shape: the adapter in `services/data_plane/core/usage` that reads tokens from the answers.
     """
 
@@ -39,6 +44,8 @@ class Provider:
     local_base_url: str
     key_page: str
     refused_routes: tuple[RoutePattern, ...]
+    key_routes: frozenset[str]
+    refusals: tuple[RefusalRule, ...]
     usage_shape: UsageShape
 
 
@@ -65,6 +72,10 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
             ("fine_tuning", "checkpoints", "*", "permissions"),
             ("oauth",),
         ),
+        key_routes=frozenset(
+            {"audio", "chat", "completions", "embeddings", "images", "models", "moderations", "responses"}
+        ),
+        refusals=OPENAI_REFUSALS,
         usage_shape="openai",
     ),
     "anthropic": Provider(
@@ -86,6 +97,8 @@ PROVIDERS: Final[dict[ProviderName, Provider]] = {
             ("user_profiles", "*", "action_urls"),
             ("oauth",),
         ),
+        key_routes=frozenset({"messages", "models"}),
+        refusals=ANTHROPIC_REFUSALS,
         usage_shape="anthropic",
     ),
 }

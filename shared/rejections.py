@@ -56,6 +56,7 @@ class _Entry:
     retry_helps: bool
     retry_after_seconds: int | None
     message: str
+    max_detail_chars: int = MAX_DETAIL_CHARS
 
 
 class Rejection(Enum):
@@ -96,9 +97,21 @@ class Rejection(Enum):
         "{refuser} did not accept the organization's API key. An organization owner should replace it in "
         "{portal}: Org Settings > AI Integrations > {provider}.",
     )  # fmt: skip
+    UPSTREAM_REQUEST_REFUSED = _Entry(
+        400, "upstream", "box", False, None,
+        "{refuser} refused this request, not the organization's key: {detail} Change what the program asks, "
+        "or have an organization owner change it there.",
+        110,
+    )  # fmt: skip
+    UPSTREAM_REFUSED_UNEXPLAINED = _Entry(
+        400, "upstream", "org", False, None,
+        "{refuser} refused this request for no known reason ({detail}). An organization owner can test the "
+        "key in {portal}: Org Settings > AI Integrations > {provider}.",
+    )  # fmt: skip
     UPSTREAM_UPGRADE_REFUSED = _Entry(
         426, "upstream", "provider", False, None,
         "{refuser} refused the WebSocket ({detail}). Use plain HTTP for this call.",
+        140,
     )  # fmt: skip
     UPSTREAM_UNREACHABLE = _Entry(
         502, "upstream", "provider", True, None,
@@ -191,20 +204,23 @@ class Rejection(Enum):
     def render(self, provider: str, detail: str = "", place: Place | None = None) -> str:
         """Write the sentence for a provider's title and an optional detail (never a client's raw bytes).
 
-        A detail is put on one line and cut at `MAX_DETAIL_CHARS`, so that the sentence keeps its promise; the
-        Portal's address is left out where it would break that.
+        A detail is put on one line and cut at the entry's limit, so that the sentence keeps its promise;
+        the Portal's address and the end of the detail are left out where they would break that.
         """
         place = place or Place()
-        detail = " ".join(detail.split())[:MAX_DETAIL_CHARS]
-        sentence = ""
-        for portal in (place.portal, ""):
-            sentence = self.value.message.format(
-                provider=provider,
-                detail=detail or "no detail",
-                portal=f"the run9 Portal, {portal}" if portal else "the run9 Portal",
-                refuser=place.refuser(provider),
-                mender=place.mender(portal),
-            )
-            if len(sentence) < MAX_SENTENCE_CHARS:
-                break
+        detail = " ".join(detail.split())[: self.value.max_detail_chars]
+        sentence = self._written(provider, detail, place, place.portal)
+        if len(sentence) >= MAX_SENTENCE_CHARS:
+            sentence = self._written(provider, detail, place, "")
+        if (excess := len(sentence) - MAX_SENTENCE_CHARS + 1) > 0:
+            sentence = self._written(provider, detail[: max(len(detail) - excess, 1)], place, "")
         return sentence
+
+    def _written(self, provider: str, detail: str, place: Place, portal: str) -> str:
+        return self.value.message.format(
+            provider=provider,
+            detail=detail or "no detail",
+            portal=f"the run9 Portal, {portal}" if portal else "the run9 Portal",
+            refuser=place.refuser(provider),
+            mender=place.mender(portal),
+        )

@@ -1,6 +1,7 @@
 """What a trial found, step by step, in the same words whichever plane tried the key.
 
-Judges a provider's answer: 401 and 403 alone speak about the key; a time-out, 429 or 5xx says nothing of it.
+Judges a provider's answer: a 401 or 403 alone may speak about the key (`shared/refusals.py`); a time-out, 429
+or 5xx says nothing of it.
 Keeps no byte that the provider sent.
 """
 
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from shared.key_trial import MAX_DETAIL_CHARS, STEPS, StepName, StepStatus, TrialStep
 from shared.providers import PROVIDERS, ProviderName
+from shared.refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SKIPPED: Final = "Not tried, because of the step before."
 _FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_ERROR, _NOT_FOUND = 200, 300, 400, 404
+_UNAUTHORIZED: Final = 401
 _REFUSALS: Final = frozenset({401, 403})
 
 
@@ -25,6 +28,7 @@ class TrialNotes:
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
         self._title = PROVIDERS[provider].title
+        self._refusals = PROVIDERS[provider].refusals
         self._clock = clock
         self._since = clock()
         self._steps: dict[StepName, TrialStep] = {}
@@ -62,13 +66,16 @@ class TrialNotes:
         """The time of the trial is over."""
         self.note_next("unknown", "The endpoint took too long to answer.")
 
-    def status(self, status: int) -> bool:
-        """Read the status of the provider's answer; give whether the key was accepted."""
+    def status(self, status: int, body: bytes = b"") -> bool:
+        """Read the status of the provider's answer; give whether the models may be counted.
+
+        `body` is that of a 401 or 403, which tells what was refused.
+        """
         accepted = _FIRST_SUCCESS <= status < _FIRST_REDIRECT
         if accepted:
             self.note("authentication", "ok", f"{self._title} accepted the key.")
         elif status in _REFUSALS:
-            self.note("authentication", "failed", f"The endpoint refused the key (status {status}).")
+            self._refused(status, body)
         elif _FIRST_REDIRECT <= status < _FIRST_ERROR:
             self.note(
                 "authentication", "unknown", "The endpoint redirects elsewhere; that is never followed."
@@ -78,6 +85,28 @@ class TrialNotes:
         else:
             self.note("authentication", "unknown", f"The endpoint answered with status {status}; try later.")
         return accepted
+
+    def _refused(self, status: int, body: bytes) -> None:
+        match refusal_of(status, body, self._refusals).meaning:
+            case "key":
+                self.note("authentication", "failed", f"The endpoint refused the key (status {status}).")
+            case "permission":
+                self.note("authentication", "ok", f"{self._title} accepted the key.")
+                self.note("model_list", "unknown", "The key is restricted: it may not list models.")
+            case "account":
+                self._not_told(status, "the provider account, not the key")
+            case "place":
+                self._not_told(status, "the address or country that asks, not the key")
+            case "request":
+                self._not_told(status, "the request, not the key")
+            case "unknown" if status == _UNAUTHORIZED:
+                # The request is ours and carries nothing but the key: RFC 9110 §15.5.2 leaves one reason.
+                self.note("authentication", "failed", "The endpoint refused the key (status 401).")
+            case _:
+                self._not_told(status, "something that it did not name")
+
+    def _not_told(self, status: int, what: str) -> None:
+        self.note("authentication", "unknown", f"The endpoint refused {what} (status {status}).")
 
     def models(self, body: bytes | None) -> None:
         """Count the models in the body of a good answer; None is one that was too long to read."""

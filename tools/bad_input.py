@@ -243,7 +243,9 @@ BAD_ANSWERS: Final = (
         Rejection.UPSTREAM_REDIRECT,
     ),
     BadAnswer(
-        "401", b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}", Rejection.UPSTREAM_KEY_REJECTED
+        "401",
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}",
+        Rejection.UPSTREAM_REFUSED_UNEXPLAINED,
     ),
     BadAnswer("ends before its length", _OK + b"Content-Length: 9\r\n\r\nhalf", None),
     BadAnswer("ends without the last chunk", _BEGUN, None),

@@ -34,6 +34,7 @@ MAX_PROBES: Final = 8
 MAX_PROBES_PER_ORG: Final = 2
 """So that one organization's slow endpoint leaves turns to the others."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
+_REFUSALS: Final = frozenset({401, 403})  # their bodies tell what was refused
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
 
@@ -142,7 +143,8 @@ class ProviderProbe:
         ) as transport:
             answer = await transport.handle_async_request(request)
             try:
-                if notes.status(answer.status_code):
+                refusal = await _read(answer) if answer.status_code in _REFUSALS else None
+                if notes.status(answer.status_code, refusal or b""):
                     notes.models(await _read(answer))
             finally:
                 await answer.aclose()

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from shared.acknowledgement import MAX_SEEN, Seen
+from shared.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,5 +89,6 @@ def _verdict_of(record: ExchangeRecord) -> bool | None:
     if not record.org or not record.provider:
         return None
     if record.code == KEY_REJECTED:
-        return False
+        key_routes = next((row.key_routes for name, row in PROVIDERS.items() if name == record.provider), ())
+        return False if record.route.partition("/")[0] in key_routes else None
     return True if not record.code and 0 < record.status < _FIRST_REDIRECT_STATUS else None

@@ -52,8 +52,8 @@ class LastErrors:
 
 def is_provider_error(record: ExchangeRecord) -> bool:
     """Whether the provider, or the way to it, failed the exchange."""
-    if not record.org or not record.provider:
-        return False
+    if not record.org or not record.provider or record.method == "HEAD":
+        return False  # no provider has an operation by HEAD, so a failed one is no news
     if record.outcome == "upstream_broke":
         return True
     by_upstream = not record.code or record.code.startswith("upstream_")

@@ -124,21 +124,30 @@ def _judge(provider: Provider, found: CompiledIntegration | NotReady, where: str
             return "on", "", "Nothing to fix: use the base URL with any placeholder as the key."
 
 
+_AFTER_REFUSALS: Final = {
+    "upstream_key_rejected": "An owner should replace the API key {where}.",
+    "upstream_refused_unexplained": "An owner should test the API key {where}.",
+    "upstream_request_refused": "The provider refused that request, not the key, and its answer said why.",
+}
+_AFTER_STATUSES: Final[dict[int, str]] = {
+    HTTPStatus.FORBIDDEN: (
+        "The provider does not let this organization's key do that; an owner should check its rights."
+    ),
+    HTTPStatus.TOO_MANY_REQUESTS: (
+        "The provider limits this organization; an owner should check its usage and billing there."
+    ),
+}
+
+
 def _after_error(provider: Provider, error: LastError, where: str) -> str:
     """Say what to check after the last error, if it happens again."""
-    match error.status:
-        case _ if error.code == "upstream_key_rejected":
-            return f"An owner should replace the API key {where} > {provider.title}."
-        case HTTPStatus.FORBIDDEN:
-            return (
-                "The provider does not let this organization's key do that; an owner should check its rights."
-            )
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            return "The provider limits this organization; an owner should check its usage and billing there."
-        case status if not error.code and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "The provider refused that request; check the model's name, the route and the parameters."
-        case _:
-            return f"Try again; if it stays, an owner should check the endpoint {where} > {provider.title}."
+    where = f"{where} > {provider.title}"
+    said = _AFTER_REFUSALS.get(error.code) or ("" if error.code else _AFTER_STATUSES.get(error.status, ""))
+    if said:
+        return said.format(where=where)
+    if not error.code and HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "The provider refused that request; check the model's name, the route and the parameters."
+    return f"Try again; if it stays, an owner should check the endpoint {where}."
 
 
 def as_json(status: Status) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.providers import Provider
 from shared.rejections import Place, Rejection
@@ -48,8 +48,8 @@ def write_rejection(
     ]
     if not rejection.retry_helps:
         lines.append("x-should-retry: false")
-    if rejection.retry_after_seconds is not None:
-        lines.append(f"retry-after: {rejection.retry_after_seconds}")
+    if refused.retry_after_seconds is not None:
+        lines.append(f"retry-after: {refused.retry_after_seconds}")
     if rejection is Rejection.UPSTREAM_UPGRADE_REFUSED:
         lines.append("upgrade: HTTP/1.1")  # RFC 9110 §15.5.22 asks a 426 to name what it wants instead
         lines.append("connection: upgrade, close" if close else "connection: upgrade")
@@ -63,11 +63,21 @@ def _shape(
     rejection: Rejection, provider: Provider | None, message: str, request_id: str
 ) -> dict[str, object]:
     if provider is not None and provider.name == "anthropic":
-        error = {"type": "invalid_request_error", "message": message}
+        error = {"type": _ANTHROPIC_TYPES.get(rejection.status, _FINAL), "message": message}
         return {"type": "error", "error": error, "request_id": request_id}
-    return {
-        "error": {"message": message, "type": "invalid_request_error", "param": None, "code": rejection.code}
-    }
+    kind = _FINAL if rejection.status not in _ANTHROPIC_TYPES else "server_error"
+    return {"error": {"message": message, "type": kind, "param": None, "code": rejection.code}}
+
+
+# Some clients decide by the type, before the status, whether to try again (docs/adr/0003).
+_FINAL: Final = "invalid_request_error"
+_ANTHROPIC_TYPES: Final[dict[int, str]] = {
+    HTTPStatus.REQUEST_TIMEOUT: "timeout_error",
+    HTTPStatus.BAD_GATEWAY: "api_error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
+    HTTPStatus.GATEWAY_TIMEOUT: "timeout_error",
+}
+"""The types that tell a client to try again, by status; OpenAI's is `server_error` for each of them."""
 
 
 def write_warm_up(*, close: bool) -> bytes:

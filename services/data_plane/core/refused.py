@@ -10,12 +10,20 @@ _UNREADABLE: Final = frozenset({Rejection.BAD_REQUEST, Rejection.HEAD_TOO_LARGE,
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a failure of ours
-    """Carries the rejection and a detail for its sentence; never a byte that the client chose."""
+    """Carries the rejection and a detail for its sentence; never a byte that the client chose.
 
-    def __init__(self, rejection: Rejection, detail: str = "") -> None:
+    `retry_after_seconds` is what the provider asks for, where the rejection itself asks for nothing.
+    """
+
+    def __init__(
+        self, rejection: Rejection, detail: str = "", *, retry_after_seconds: int | None = None
+    ) -> None:
         super().__init__(f"{rejection.code}: {detail}" if detail else rejection.code)
         self.rejection = rejection
         self.detail = detail
+        self.retry_after_seconds = (
+            retry_after_seconds if rejection.retry_after_seconds is None else rejection.retry_after_seconds
+        )
 
     @property
     def unreadable(self) -> bool:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.framing import ChunkedFraming
+from services.data_plane.core.held_response import UNAUTHORIZED
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_head import MAX_REQUEST_ID_BYTES
 from shared.rejections import Rejection
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from services.data_plane.core.response_head import ResponseHead
     from shared.endpoint import Endpoint
 
-UNAUTHORIZED: Final = 401
 SWITCHING: Final = 101
 FIRST_SUCCESS: Final = 200
 FIRST_REDIRECT: Final = 300
@@ -47,19 +47,19 @@ def tells_key(head: ResponseHead, raw: bytes, integration: CompiledIntegration) 
     return integration.key_search.finds(raw)
 
 
+def is_held(head: ResponseHead, request: RequestHead) -> bool:
+    """Whether a response is judged whole (`held_response.py`) instead of being passed as it comes."""
+    return head.status == UNAUTHORIZED or (request.websocket and head.status != SWITCHING)
+
+
 def check_response(
     head: ResponseHead, integration: CompiledIntegration, request: RequestHead, *, key_told: bool
 ) -> None:
     """Raise `Refused` for a response that must not reach the box as it is. `key_told`: see `tells_key`."""
-    if head.status == UNAUTHORIZED:
-        # The provider's own body shows parts of the key.
-        raise Refused(Rejection.UPSTREAM_KEY_REJECTED)
     if key_told:
         raise Refused(Rejection.UPSTREAM_INVALID, "its headers repeat the organization's key")
     if head.status == SWITCHING:
         _check_switch(head, request)
-    elif request.websocket:
-        raise Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, f"status {head.status}")
     if not request.minor and isinstance(head.framing, ChunkedFraming):
         raise Refused(Rejection.UPSTREAM_INVALID, "it answered an HTTP/1.0 request in chunks")
     if head.location is not None and head.redirect and local_location(head.location, integration) is None:

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.framing import ChunkedFraming
+from services.data_plane.core.held_response import HeldResponse
 from services.data_plane.core.integration import CompiledIntegration, NotReady, refused_because
 from services.data_plane.core.key_scan import KeyFound, KeyScan
 from services.data_plane.core.refused import Refused
@@ -19,6 +20,7 @@ from services.data_plane.core.response_rules import (
     FIRST_REDIRECT,
     SWITCHING,
     check_response,
+    is_held,
     prepare_response,
     tells_key,
 )
@@ -66,6 +68,7 @@ class Exchange:
 
     __slots__ = (
         "_box_connection",
+        "_held",
         "_length",
         "_quiet_since",
         "_relay",
@@ -111,6 +114,7 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         self._scan: KeyScan | None = None
+        self._held: HeldResponse | None = None
         self._tap_wanted = False
         self.tapped: Tapped | None = None
         # Where the payload stands in the latest piece of a chunked error.
@@ -205,6 +209,10 @@ class Exchange:
         if self.stage is _PREPARING:
             return  # the secret's read and the dial have deadlines of their own
         limits = self._relay.limits
+        if self._held is not None:
+            if now - self._quiet_since > limits.write_stall_seconds:
+                self._refuse_held(self._held)
+            return
         limit, rejection = limits.idle_seconds, Rejection.UPSTREAM_TIMEOUT
         if self.stage is _SENT and not body_awaited:
             limit = limits.first_byte_seconds
@@ -233,6 +241,10 @@ class Exchange:
         key_told = tells_key(head, raw, integration)
         if not key_told:
             record.request_id = head.request_id
+        if is_held(head, self.head):
+            self._held = HeldResponse(head, is_websocket=self.head.websocket)
+            self._read_payload_of(head)
+            return b""
         try:
             check_response(head, integration, self.head, key_told=key_told)
         except Refused as refused:
@@ -242,8 +254,7 @@ class Exchange:
         self.stage = _SPLICED if status == SWITCHING else _ANSWERING
         if status >= FIRST_REDIRECT:
             self._scan = KeyScan(integration.key_search.spellings)
-            if isinstance(head.framing, ChunkedFraming):
-                head.framing.spans = self._spans = []
+            self._read_payload_of(head)
         elif status == _OK and self.head.method == b"POST":
             self._tap_wanted = self._relay.usage_tap
         elif self._relay.usage_tap:
@@ -253,8 +264,16 @@ class Exchange:
         close = self._box_connection.answering(head)
         return prepare_response(head, integration, close=close)
 
+    def _read_payload_of(self, head: ResponseHead) -> None:
+        if isinstance(head.framing, ChunkedFraming):
+            head.framing.spans = self._spans = []
+
     def relay(self, data: bytes, head: bytes = b"") -> None:
         """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
+        if self._held is not None:
+            if not self._held.take(data, self._spans):
+                self._refuse_held(self._held)
+            return
         if self._scan is not None:
             try:
                 data = self._scan.feed(data, self._spans)
@@ -281,7 +300,7 @@ class Exchange:
 
         To be asked once the answer's head has left, because a chunk does not wait for the turn's end.
         """
-        if self._scan is not None:
+        if self._scan is not None or self._held is not None:
             return None, None
         return self._box_connection.transport, self._tap() if self._tap_wanted else None
 
@@ -298,13 +317,18 @@ class Exchange:
             relay.pool.put_back(upstream, now)
         else:
             upstream.abort()
+        if self._held is not None:
+            self._refuse_held(self._held)
+            return
         self._end("answered", now)
         box_connection.answer_complete()
 
     def upstream_lost(self, *, answer_begun: bool) -> None:
         """The provider's connection ended where it should not."""
         reused = self._release() is not None and self.record.reused
-        if self.stage is _SPLICED:
+        if self._held is not None:
+            self._refuse_held(self._held)
+        elif self.stage is _SPLICED:
             self._end("spliced")
             self._box_connection.close()
         elif self.stage is _ANSWERING:
@@ -363,6 +387,11 @@ class Exchange:
         self.record.request_id = self.record.request_id or self._relay.new_request_id()
         self._end("rejected")
         self._box_connection.reject(refused, self)
+
+    def _refuse_held(self, held: HeldResponse) -> None:
+        """Answer in place of a response that never passes, by as much of it as has come."""
+        assert self.integration is not None
+        self.refuse(held.judged(self.integration), upstream_status=held.status)
 
     def cut(self, refused: Refused) -> None:
         """End at once: with an answer where there is none yet, as a visible break otherwise."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 512 * 1024
 """Of a list of models; parsing one of this size holds the process up for a few milliseconds."""
 _FIRST_SUCCESS, _FIRST_REDIRECT = 200, 300
+REFUSALS: Final = frozenset({401, 403})
+"""Their bodies tell what was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class ModelsConnection(asyncio.Protocol):
     def _begin(self, head: ResponseHead, rest: bytes) -> None:
         if not self.head.done():
             self.head.set_result(head)
-        if head.framing is None or not _FIRST_SUCCESS <= head.status < _FIRST_REDIRECT:
+        tells = _FIRST_SUCCESS <= head.status < _FIRST_REDIRECT or head.status in REFUSALS
+        if head.framing is None or not tells:
             self._end(b"")
             return
         self._framing = head.framing

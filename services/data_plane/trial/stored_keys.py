@@ -19,7 +19,7 @@ from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.route import Route
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
-from services.data_plane.trial.models_connection import Broken, ModelsConnection
+from services.data_plane.trial.models_connection import REFUSALS, Broken, ModelsConnection
 from services.data_plane.trial.way_out import WayOut
 from shared.key_trial import ANTHROPIC_VERSION, MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
 from shared.providers import LOCAL_ORIGIN, ProviderName
@@ -150,7 +150,12 @@ class StoredKeyTrials:
         if isinstance(head, Broken):
             notes.note("authentication", "unknown", head.detail)
             return
-        if not notes.status(head.status):
+        refusal = b""
+        if head.status in REFUSALS:
+            await asyncio.wait({connection.body}, timeout=self._answer_seconds)
+            if connection.body.done() and isinstance(found := connection.body.result(), bytes):
+                refusal = found
+        if not notes.status(head.status, refusal):
             return
         await asyncio.wait({connection.body}, timeout=self._answer_seconds)
         body = connection.body.result() if connection.body.done() else Broken("The answer came too late.")

@@ -18,6 +18,8 @@ STATUSES = {
     "route_not_allowed": 400,
     "browser_request_refused": 400,
     "upstream_key_rejected": 400,
+    "upstream_request_refused": 400,
+    "upstream_refused_unexplained": 400,
     "upstream_upgrade_refused": 426,
     "upstream_unreachable": 502,
     "upstream_invalid": 502,

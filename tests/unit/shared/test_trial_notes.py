@@ -56,14 +56,33 @@ def test_nothing_is_measured_where_nothing_was_done(notes: TrialNotes) -> None:
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (200, "valid"), (204, "valid"), (401, "invalid"), (403, "invalid"), (101, "unknown"),
+        (200, "valid"), (204, "valid"), (401, "invalid"), (403, "unknown"), (101, "unknown"),
         (301, "unknown"), (400, "unknown"), (404, "unknown"), (407, "unknown"), (408, "unknown"),
         (421, "unknown"), (429, "unknown"), (500, "unknown"), (503, "unknown"), (529, "unknown"),
     ],
 )  # fmt: skip
-def test_only_401_and_403_make_a_key_invalid(notes: TrialNotes, status: int, verdict: str) -> None:
+def test_only_an_unexplained_401_makes_a_key_invalid(notes: TrialNotes, status: int, verdict: str) -> None:
     assert notes.status(status) is (verdict == "valid")
     assert verdict_of(notes.steps()) == verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "verdict", "model_list"),
+    [
+        (403, "OAuth token has been revoked. Please obtain a new token.", "invalid", "skipped"),
+        (401, "invalid x-api-key", "invalid", "skipped"),
+        (403, "OAuth token does not meet scope requirement user:profile", "valid", "unknown"),
+        (401, "CORS requests must set a header", "unknown", "skipped"),
+        (403, "OAuth authentication is currently not allowed for this organization.", "unknown", "skipped"),
+    ],
+)
+def test_a_refusal_says_of_the_key_what_its_words_say(
+    status: int, message: str, verdict: str, model_list: str
+) -> None:
+    notes = TrialNotes("anthropic", lambda: 0.0)
+    body = json.dumps({"type": "error", "error": {"type": "authentication_error", "message": message}})
+    assert notes.status(status, body.encode()) is False
+    assert (verdict_of(notes.steps()), statuses(notes)[3]) == (verdict, model_list)
 
 
 def test_time_that_is_over_is_noted_at_the_step_that_was_under_way(notes: TrialNotes) -> None:

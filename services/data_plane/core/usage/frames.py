@@ -101,6 +101,7 @@ class Frames:
                     self._rest = data[at:]
                     return
                 at = begin
+                continue
             end = min(at + self._left, size)
             if end > at and not self._skips:
                 self._add(data[at:end])
@@ -130,7 +131,7 @@ class Frames:
             if kind != _CONTINUATION:
                 self._is_text, self._is_packed = kind == _TEXT, bool(first & _COMPRESSED)
                 self._failed = self._is_packed and self._deflate is None
-        if not length and self._is_last and not self._skips:
+        if not length and self._is_last and not self._skips and not self._failed:
             self._end_message()
         return end
 

@@ -137,11 +137,25 @@ async def test_anthropic_is_asked_with_its_own_headers_below_any_base_path(
     assert "x-api-key:" not in oauth
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
-async def test_only_401_and_403_make_a_key_invalid(authority: trustme.CA, status: str) -> None:
-    async with provider(authority, response(status, b"{}")) as there:
+RESTRICTED = b'{"error":{"message":"Missing scopes: api.model.read","code":"missing_scope"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "steps", "verdict"),
+    [
+        ("401 Unauthorized", b"{}", ["failed", "skipped"], "invalid"),
+        ("403 Forbidden", b'{"error":{"code":"invalid_api_key"}}', ["failed", "skipped"], "invalid"),
+        ("403 Forbidden", b"{}", ["unknown", "skipped"], "unknown"),
+        ("403 Forbidden", RESTRICTED, ["ok", "unknown"], "valid"),
+        ("401 Unauthorized", RESTRICTED, ["ok", "unknown"], "valid"),
+    ],
+)
+async def test_a_refusal_says_of_the_key_what_its_words_say(
+    authority: trustme.CA, status: str, body: bytes, steps: list[str], verdict: str
+) -> None:
+    async with provider(authority, response(status, body)) as there:
         result = await probe(authority, f"https://{NAME}:{there.port}/v1")
-    assert (statuses(result), verdict_of(result)) == (["ok", "ok", "failed", "skipped"], "invalid")
+    assert (statuses(result), verdict_of(result)) == (["ok", "ok", *steps], verdict)
 
 
 @pytest.mark.parametrize(

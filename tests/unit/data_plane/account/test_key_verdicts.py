@@ -9,7 +9,9 @@ from tests.support.exchange_records import exchange_record
 
 
 def exchange(status: int = 200, code: str = "", at: float = 100.0, org: str = "acme") -> ExchangeRecord:
-    return exchange_record(org=org, provider="openai", status=status, code=code, started_at=at, seconds=1.0)
+    return exchange_record(
+        org=org, provider="openai", route="responses", status=status, code=code, started_at=at, seconds=1.0
+    )
 
 
 def test_an_answer_proves_the_key_and_the_providers_401_disproves_it() -> None:
@@ -33,6 +35,15 @@ def test_other_failures_and_unknown_callers_say_nothing() -> None:
     ):
         verdicts.note(record)
     assert verdicts.news() == ()
+
+
+def test_a_401_of_another_product_of_the_endpoint_says_nothing_of_this_key() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange())
+    record = exchange(400, "upstream_key_rejected", at=200.0)
+    record.route = "oauth/introspect"
+    verdicts.note(record)
+    assert verdicts.news() == (Seen("acme", "openai", "accepted", 101.0),)
 
 
 def test_what_was_told_is_news_again_only_when_it_changes_or_grows_old() -> None:

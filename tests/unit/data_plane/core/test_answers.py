@@ -20,6 +20,7 @@ OPENAI, ANTHROPIC = PROVIDERS["openai"], PROVIDERS["anthropic"]
 REQUEST_ID = "req_0123"
 DETAIL = "status 503"
 MAX_SENTENCE_CHARS = 300
+ANTHROPIC_TYPES = {408: "timeout_error", 502: "api_error", 503: "overloaded_error", 504: "timeout_error"}
 RETRY_HELPS = {
     *("upstream_unreachable", "upstream_redirect", "upstream_timeout", "upstream_invalid"),
     *("config_unavailable", "gateway_unreachable", "overloaded", "request_timeout"),
@@ -27,7 +28,8 @@ RETRY_HELPS = {
 STATUSES = {
     400: {"integration_missing", "integration_disabled", "box_identity_required", "route_not_allowed",
           "bad_request",
-          "upstream_key_rejected", "browser_request_refused", "method_not_allowed"},
+          "upstream_key_rejected", "upstream_request_refused", "upstream_refused_unexplained",
+          "browser_request_refused", "method_not_allowed"},
     404: {"not_found"}, 408: {"request_timeout"}, 413: {"body_too_large"}, 426: {"upstream_upgrade_refused"},
     431: {"head_too_large"}, 502: {"upstream_unreachable", "upstream_redirect", "upstream_invalid"},
     503: {"config_unavailable", "gateway_unreachable", "overloaded"}, 504: {"upstream_timeout"},
@@ -84,7 +86,8 @@ def test_an_answer_says_what_happened_and_whose_fault_it_is(
 def test_a_body_is_in_the_providers_own_shape(rejection: Rejection, provider: Provider | None) -> None:
     body = json.loads(read(write(rejection, provider))[0].payload)
     message = body["error"]["message"]
-    error: dict[str, Any] = {"message": message, "type": "invalid_request_error"}
+    types = ANTHROPIC_TYPES if provider is ANTHROPIC else dict.fromkeys(ANTHROPIC_TYPES, "server_error")
+    error: dict[str, Any] = {"message": message, "type": types.get(rejection.status, "invalid_request_error")}
     if provider is ANTHROPIC:
         assert body == {"type": "error", "error": error, "request_id": REQUEST_ID}
     else:
@@ -102,7 +105,8 @@ def test_the_openai_sdk_shows_the_sentence(rejection: Rejection) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         client.models.list()
     assert caught.value.code == rejection.code
-    assert caught.value.type == "invalid_request_error"
+    final = rejection.status not in ANTHROPIC_TYPES
+    assert caught.value.type == ("invalid_request_error" if final else "server_error")
     assert caught.value.request_id == REQUEST_ID
     assert rejection.render("OpenAI", DETAIL) in caught.value.message
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.response_head import ResponseHead
 from services.data_plane.relay.upstream_connection import MAX_INTERIM_HEADS
@@ -67,9 +69,16 @@ async def test_a_body_is_read_up_to_its_limit_and_left() -> None:
     assert (connection.body.result(), transport.aborted) == (TOO_LARGE, True)
 
 
-async def test_the_body_of_a_refusal_is_not_read() -> None:
+@pytest.mark.parametrize("status", [401, 403])
+async def test_the_body_of_a_refusal_is_read_because_it_tells_what_was_refused(status: int) -> None:
+    connection, _ = connected()
+    connection.data_received(b"HTTP/1.1 %d No\r\ncontent-length: 11\r\n\r\nyour key is" % status)
+    assert connection.body.result() == b"your key is"
+
+
+async def test_the_body_of_another_error_is_not_read() -> None:
     connection, transport = connected()
-    connection.data_received(b"HTTP/1.1 401 No\r\ncontent-length: 999999\r\n\r\nyour key is")
+    connection.data_received(b"HTTP/1.1 500 No\r\ncontent-length: 999999\r\n\r\nyour key is")
     assert connection.body.result() == b""
     connection.data_received(b" sk-0123")
     assert transport.aborted

@@ -114,8 +114,8 @@ async def test_a_new_version_is_tried_while_the_old_one_still_serves(bench: Benc
         assert statuses(await bench.ask()) == OK
 
 
-@pytest.mark.parametrize(("status", "verdict"), [(401, "invalid"), (403, "invalid"), (429, "unknown")])
-async def test_only_401_and_403_make_the_key_invalid(bench: Bench, status: int, verdict: str) -> None:
+@pytest.mark.parametrize(("status", "verdict"), [(401, "invalid"), (403, "unknown"), (429, "unknown")])
+async def test_only_an_unexplained_401_makes_the_key_invalid(bench: Bench, status: int, verdict: str) -> None:
     async with queued(json_answer({"error": "no"}, status=f"{status} Said")) as upstream:
         bench.store(f"{upstream.origin}/v1")
         answer = await bench.ask()

@@ -1,0 +1,119 @@
+"""A response that is held back and judged whole: a 401, or the refusal of a WebSocket.
+
+Its body may show parts of the key, so the body never passes. What the gateway answers in its place names who
+refused and, where the provider gives another reason than the key, that reason.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from services.data_plane.core.refused import Refused
+from services.data_plane.core.usage.codings import BadCoding, Bomb, BoundedInflater
+from shared.refusals import refusal_of, stated_error
+from shared.rejections import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.data_plane.core.integration import CompiledIntegration
+    from services.data_plane.core.response_head import ResponseHead
+
+MAX_HELD_BYTES: Final = 64 * 1024
+"""Of the body; what comes behind is not waited for."""
+MAX_TEXT_BYTES: Final = 256 * 1024
+MAX_RETRY_AFTER_SECONDS: Final = 60
+"""Some clients sleep exactly as long as they are told."""
+FIRST_KEY_BYTES, LAST_KEY_BYTES = 6, 4
+"""Providers repeat the ends of a key; a reason that holds so many bytes of either is withheld."""
+TELLING_BYTES: Final = 8
+
+UNAUTHORIZED: Final = 401
+_WITHHELD: Final[dict[str, str]] = {
+    "permission": "the key may not do this.",
+    "request": "the provider does not take such a request.",
+    "account": "the provider account does not allow it.",
+    "place": "the address or country that asks is not allowed.",
+}
+"""Said where the provider's own sentence is missing, or shows a part of the key."""
+_RETRY_AFTER: Final = re.compile(rb"(?i)\A[ \t]*retry-after[ \t]*:[ \t]*(\d{1,9})[ \t]*\Z")
+
+
+class HeldResponse:
+    """The response so far. The relay gives it every piece of the body."""
+
+    __slots__ = ("_body", "_is_websocket", "_retry_after", "_size", "status")
+
+    def __init__(self, head: ResponseHead, *, is_websocket: bool) -> None:
+        self.status = head.status
+        self._is_websocket = is_websocket
+        self._retry_after = _retry_after(head.kept)
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def take(self, data: bytes, spans: Sequence[tuple[int, int]] | None) -> bool:
+        """Keep a piece of the body; False when no more is waited for.
+
+        Args:
+            data: as it came.
+            spans: which (start, end) of it are payload; None when all of it is.
+        """
+        payload = data if spans is None else b"".join([data[start:end] for start, end in spans])
+        self._body.append(payload[: MAX_HELD_BYTES - self._size])
+        self._size += len(payload)
+        return self._size < MAX_HELD_BYTES
+
+    def judged(self, integration: CompiledIntegration) -> Refused:
+        """Say what the box gets in place of the response."""
+        body = _uncompressed(b"".join(self._body))
+        provider = integration.provider
+        if self.status != UNAUTHORIZED:
+            return self._upgrade_refused(stated_error(body).message, integration)
+        refusal = refusal_of(self.status, body, provider.refusals)
+        if refusal.meaning == "key":
+            return Refused(Rejection.UPSTREAM_KEY_REJECTED)
+        reason = _tellable(refusal.reason, integration)
+        if self._is_websocket:
+            return self._upgrade_refused(reason, integration)
+        if refusal.meaning == "unknown":
+            return Refused(Rejection.UPSTREAM_REFUSED_UNEXPLAINED, reason or "no reason given")
+        return Refused(Rejection.UPSTREAM_REQUEST_REFUSED, reason or _WITHHELD[refusal.meaning])
+
+    def _upgrade_refused(self, reason: str, integration: CompiledIntegration) -> Refused:
+        told = _tellable(reason, integration)
+        detail = f"status {self.status}: {told}" if told else f"status {self.status}"
+        return Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, detail, retry_after_seconds=self._retry_after)
+
+
+def _tellable(reason: str, integration: CompiledIntegration) -> str:
+    """Give the provider's sentence unless it shows the key, or a part of the key's end."""
+    raw = reason.encode()
+    key = integration.key_bytes
+    ends = (key[:FIRST_KEY_BYTES], key[-LAST_KEY_BYTES:])
+    shows_key = integration.key_search.finds(raw) or any(raw.find(end) >= 0 for end in ends)
+    return "" if shows_key or "***" in reason else "".join(filter(str.isprintable, reason))
+
+
+def _uncompressed(body: bytes) -> bytes:
+    """Inflate a compressed body; one that cannot be read says nothing."""
+    if body.lstrip()[:1] in {b"{", b"<", b""}:
+        return body
+    pieces, size = [], 0
+    try:
+        for piece in BoundedInflater(body[:TELLING_BYTES]).inflate(body):
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_TEXT_BYTES:
+                break
+    except (BadCoding, Bomb, ImportError):
+        return b""
+    return b"".join(pieces)
+
+
+def _retry_after(lines: Sequence[bytes]) -> int | None:
+    for line in b"\r\n".join(lines).split(b"\r\n"):
+        match = _RETRY_AFTER.match(line)
+        if match is not None:
+            return min(int(match[1]), MAX_RETRY_AFTER_SECONDS)
+    return None

@@ -1,0 +1,51 @@
+"""What 401 and 403 mean: every rule of every provider, and what no rule may be talked into."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.providers import PROVIDERS, ProviderName
+from shared.refusals import MAX_REASON_CHARS, Meaning, refusal_of
+
+FILE = Path(__file__).parents[2] / "corpus" / "refusals" / "meanings.json"
+MEANINGS = [tuple(row.values()) for row in json.loads(FILE.read_text())]
+
+
+@pytest.mark.parametrize(("provider", "status", "body", "meaning"), MEANINGS)
+def test_a_refusal_means_what_its_provider_means(
+    provider: ProviderName, status: int, body: object, meaning: Meaning
+) -> None:
+    found = refusal_of(status, json.dumps(body).encode(), PROVIDERS[provider].refusals)
+    assert found.meaning == meaning
+    assert len(found.reason) <= MAX_REASON_CHARS
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>invalid x-api-key</html>", b"[" * 100_000, b"\xff\x00", b"invalid x-api-key"]
+)
+def test_a_body_that_is_no_error_tells_nothing(body: bytes) -> None:
+    for row in PROVIDERS.values():
+        assert refusal_of(401, body, row.refusals).meaning == "unknown"
+
+
+def test_every_rule_has_a_source_and_tests_something() -> None:
+    for row in PROVIDERS.values():
+        for rule in row.refusals:
+            assert rule.source
+            assert rule.code or rule.message
+
+
+@given(
+    st.text(max_size=300),
+    st.sampled_from(["", "invalid x-api-key", "Invalid bearer token", "Invalid API key"]),
+)
+def test_words_around_a_sentence_about_the_key_do_not_make_one(chosen: str, sentence: str) -> None:
+    """A provider may repeat what a request says; only its own whole sentence blames the key."""
+    message = f"Unknown path /{chosen}{sentence}{chosen}x"
+    body = json.dumps({"error": {"type": "authentication_error", "message": message}}).encode()
+    assert refusal_of(401, body, PROVIDERS["anthropic"].refusals).meaning in {"unknown", "place"}
