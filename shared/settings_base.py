@@ -9,9 +9,9 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "AIGW_"
 MAX_SECRET_FILE_BYTES: Final = 64 * 1024
 _SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
-"""How the values begin that Kubernetes derives from Services. No setting has such a value."""
+"""How the values begin that Kubernetes derives from Services. Few settings have such a value."""
 
 
 def _split_at_commas(value: Any) -> Any:
@@ -79,11 +79,15 @@ class GatewaySettings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True, validate_default=True
     )
 
+    ADDRESSES: ClassVar[frozenset[str]] = frozenset()
+    """The fields whose own values may begin with `tcp://`."""
+
     @field_validator("*", mode="before")
     @classmethod
-    def _explain_service_links(cls, value: Any) -> Any:
+    def _explain_service_links(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse what Kubernetes puts into pods beside a Service whose name begins like a setting."""
-        if isinstance(value, str) and value.startswith(_SERVICE_LINKS):
+        is_address = info.field_name in cls.ADDRESSES
+        if not is_address and isinstance(value, str) and value.startswith(_SERVICE_LINKS):
             raise ValueError(
                 "Kubernetes set this variable to the address of a Service with the same name; set "
                 "enableServiceLinks: false in the pod, or give the Service another name"

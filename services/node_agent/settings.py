@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +22,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 class NodeAgentSettings(GatewaySettings):
     """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+
+    ADDRESSES: ClassVar[frozenset[str]] = frozenset({"agent_targets"})
 
     agent_socket: Path = Field(
         Path("/run/aigw-node-agent/agent.sock"),
