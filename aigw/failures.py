@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from shared.listener import ListenError
+from shared.redis_link import UnusableRedis
 from shared.settings_base import PREFIX, SettingFileError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class UserError(Exception):
     """Something the user can change; the message says what is wrong and what to do, in one line."""
 
 
-EXPECTED: Final = (UserError, ListenError, SettingFileError, ValidationError)
+EXPECTED: Final = (UserError, ListenError, SettingFileError, UnusableRedis, ValidationError)
 
 
 def lines_of(error: BaseException) -> Iterable[str]:

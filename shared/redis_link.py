@@ -10,6 +10,7 @@ here.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
     NoPermissionError,
     RedisError,
     ResponseError,
@@ -53,6 +57,10 @@ RuntimeError is uvloop's word for a write to a connection that ended a moment ag
 _SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _ERROR_CODE: Final = re.compile(r"[A-Z]{2,24}")
+
+
+class UnusableRedis(Exception):  # noqa: N818  # a finding about the server, with its remedy
+    """A Redis that answers and that the gateway cannot work with; the message says what to do."""
 
 
 class RedisUrlError(ValueError):
@@ -178,6 +186,27 @@ def connect(
     return client
 
 
+async def require_single(client: Redis, *questions: str | int) -> None:
+    """Ask something of two keys, which a server in Cluster mode refuses; one that is away is not judged.
+
+    Raises:
+        UnusableRedis: it is in Cluster mode.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client.execute_command(*questions)  # type: ignore[no-untyped-call]  # redis-py left it out
+    except FAILURES as error:
+        if _is_cluster(error):
+            raise UnusableRedis(
+                "AIGW_EVENT_BUS_URL: this Redis is in Cluster mode, which the gateway does not use. Give it "
+                "one server, a primary with replicas behind one name, or Sentinel (redis+sentinel://…)."
+            ) from None
+
+
+def _is_cluster(error: BaseException) -> bool:
+    return isinstance(error, (AskError, ClusterDownError, ClusterCrossSlotError))
+
+
 async def leave(client: Redis) -> None:
     """Close every connection, so that the next command looks anew for who is the primary now."""
     with contextlib.suppress(*FAILURES):
@@ -222,10 +251,16 @@ def why(error: BaseException) -> str:
         case RedisTimeoutError() | TimeoutError():
             return "Redis did not answer in time"
         case ResponseError():
-            # The first word of an error reply is its code (OOM, READONLY, LOADING …); the rest may quote.
-            match_ = _ERROR_CODE.match(str(error))
-            return f"Redis refused the command ({match_[0] if match_ else type(error).__name__})"
+            return _refusal(error)
         case RedisConnectionError() | OSError() | RuntimeError():
             return f"Redis cannot be reached ({type(error).__name__})"
         case _:
             return f"Redis failed ({type(error).__name__})"
+
+
+def _refusal(error: ResponseError) -> str:
+    if _is_cluster(error):
+        return "Redis is in Cluster mode, which the gateway does not use"
+    # The first word of an error reply is its code (OOM, READONLY, LOADING …); the rest may quote.
+    code = _ERROR_CODE.match(str(error))
+    return f"Redis refused the command ({code[0] if code else type(error).__name__})"

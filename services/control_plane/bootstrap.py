@@ -134,7 +134,9 @@ class ControlPlane:
 
         Raises:
             ListenError: a port cannot be listened on.
+            UnusableRedis: the event bus is one that the gateway cannot work with.
         """
+        await self._bus.require_usable()
         settings = self._settings
         tasks = TaskSet()
         public = bind(

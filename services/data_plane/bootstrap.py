@@ -144,7 +144,9 @@ class DataPlane:
 
         Raises:
             ListenError: a port cannot be had.
+            UnusableRedis: the event bus is one that the gateway cannot work with.
         """
+        await self._parts.bus.require_usable()
         with contextlib.ExitStack() as sockets:
             admin_socket = self._open(sockets)
             self.box_port, self.admin_port = next(iter(self._parts.boxes.ports), 0), port_of(admin_socket)

@@ -20,11 +20,13 @@ from shared.config_feed import (
     STREAM_KEY,
     encode_snapshot,
 )
-from shared.redis_link import connect, parse_redis_url
+from shared.redis_link import UnusableRedis, connect, parse_redis_url
 from shared.secret import Secret
 from tests.support.config_truth import FakeSnapshotSource, Truth
+from tests.support.fault_proxy import FaultProxy
 from tests.support.feed_keys import FEED_KEYS
 from tests.support.redis_sides import A, B, Sides, copy_in, copy_of, event, sides_of, truth
+from tests.support.servers.process import free_port
 from tests.support.servers.tools import REPOSITORY
 from tests.support.servers.valkey import SentinelServer, ValkeyServer
 from tests.support.tls_front import tls_front
@@ -181,3 +183,53 @@ async def test_sentinels_tell_where_the_server_is(valkey: ValkeyServer) -> None:
         await sides.aclose()
     with valkey.client() as client:
         assert client.xlen(STREAM_KEY) == 1
+
+
+async def test_a_primary_that_becomes_a_replica_is_left_although_its_connections_stay() -> None:
+    with ValkeyServer() as old, ValkeyServer() as new, FaultProxy(old.port) as proxy:
+        sides = sides_of(f"redis://127.0.0.1:{proxy.port}/0")
+        await sides.bus.publish(1, event(1))
+        proxy._target_port = new.port  # the name leads to the new primary; open connections stay
+        with old.client() as client:
+            client.replicaof("127.0.0.1", str(new.port))
+        with pytest.raises(BusError, match="ReadOnlyError"):
+            await sides.bus.publish(2, event(2))
+        await sides.bus.publish(2, event(2))
+        with new.client() as client:
+            assert client.xlen(STREAM_KEY) == 1
+        await sides.aclose()
+
+
+async def test_a_reader_leaves_a_server_that_nobody_writes_to_any_more() -> None:
+    with ValkeyServer() as old, ValkeyServer() as new, FaultProxy(old.port) as proxy:
+        sides = sides_of(f"redis://127.0.0.1:{proxy.port}/0")
+        assert await sides.read(0) == []
+        proxy._target_port = new.port
+        writer = sides_of(new.url)
+        await writer.bus.publish(1, event(1))
+        assert await sides.read(0) == []
+        sides.clock.now += 60
+        with pytest.raises(BusUnavailable, match="nothing was heard"):
+            await sides.read(0)
+        assert await sides.read(0) == [(1, event(1))]
+        await sides.aclose()
+        await writer.aclose()
+
+
+async def test_a_redis_in_cluster_mode_is_refused_by_a_sentence_on_both_sides() -> None:
+    with ValkeyServer({"cluster-enabled": "yes"}) as server:
+        with server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+        sides = sides_of(server.url)
+        for side in (sides.bus.require_usable(), sides.reader.require_usable()):
+            with pytest.raises(UnusableRedis, match="Cluster mode"):
+                await side
+        await sides.aclose()
+
+
+async def test_a_redis_that_is_one_server_or_away_is_not_refused(valkey: ValkeyServer) -> None:
+    for url in (valkey.url, f"redis://127.0.0.1:{free_port()}/0"):
+        sides = sides_of(url)
+        await sides.bus.require_usable()
+        await sides.reader.require_usable()
+        await sides.aclose()

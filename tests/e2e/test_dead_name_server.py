@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.feed_keys import FEED_KEY
 from tests.support.gateway import clean_environment
 from tests.support.servers.tools import find_program, missing
 
@@ -42,6 +43,7 @@ def test_a_data_plane_ends_at_once_while_its_name_server_is_dead(tmp_path: Path)
         AIGW_INTERNAL_TOKEN="a-token-for-this-test",
         AIGW_CONTROL_PLANE_INTERNAL_URL="http://control-plane.invalid:9902",
         AIGW_EVENT_BUS_URL="redis://aigw-data-plane@redis.invalid:6379/0",
+        AIGW_FEED_KEY=FEED_KEY,
         AIGW_SECRET_STORE_URL="vault://vault.invalid:8200/aigw?auth=token",
         AIGW_VAULT_CREDENTIAL="a-token-for-this-test",
         AIGW_BOX_PORT="0",

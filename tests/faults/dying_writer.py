@@ -83,6 +83,9 @@ class DyingBus:
     def __init__(self, real: Bus) -> None:
         self._real = real
 
+    async def require_usable(self) -> None:
+        """It is."""
+
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`."""
         await self._real.publish(revision, event)

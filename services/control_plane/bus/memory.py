@@ -11,6 +11,9 @@ class MemoryBus:
     def __init__(self, stream: MemoryStream) -> None:
         self._stream = stream
 
+    async def require_usable(self) -> None:
+        """Nothing can be wrong with memory."""
+
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`. The stream refuses a repeat by itself."""
         self._stream.append(revision, event)

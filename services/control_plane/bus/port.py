@@ -27,6 +27,14 @@ class BusAhead(BusError):  # noqa: N818  # a finding about the database, not a f
 class Bus(Protocol):
     """One ordered stream of events."""
 
+    async def require_usable(self) -> None:
+        """Refuse a server that answers and that this bus cannot work with; called at start.
+
+        Raises:
+            UnusableRedis: see there.
+        """
+        ...
+
     async def publish(self, revision: int, event: bytes) -> None:
         """Append `event` under the explicit id of `revision`; one that is there already is no error.
 

@@ -33,7 +33,7 @@ from shared.config_feed import (
     snapshot_etag,
 )
 from shared.feed_signature import FeedKeys
-from shared.redis_link import FAILURES, close, leave, why
+from shared.redis_link import FAILURES, close, leave, require_single, why
 
 MAX_STREAM_ENTRIES: Final = 10_000
 _SNAPSHOT_TAG_KEY: Final = f"{SNAPSHOT_KEY}:tag"
@@ -60,6 +60,11 @@ class RedisBus:
         self._keys = keys
         self._clock = clock
         self._max_entries = max_entries
+
+    async def require_usable(self) -> None:
+        """See `Bus`."""
+        # Of nothing: neither key is ever written.
+        await require_single(self._client, "DEL", f"{STREAM_KEY}:none", f"{HEARTBEAT_KEY}:none")
 
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, String, Text
 from sqlmodel import Field, SQLModel
 
 from services.control_plane.rules.integration import State
@@ -102,9 +102,10 @@ class AuditTable(SQLModel, table=True):
     """One change, for people: who did what to which part, at which revision. `details` is a JSON object."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_org_id", "org", "id"),)
 
     id: int | None = Field(default=None, sa_column=Column(_ROW_NUMBER, primary_key=True, autoincrement=True))
-    org: str | None = Field(sa_column=Column(String(128), nullable=True, index=True))
+    org: str | None = Field(sa_column=Column(String(128), nullable=True))
     at: float = Field(sa_column=Column(Double, nullable=False))
     actor: str = Field(sa_column=Column(String(254), nullable=False))
     action: str = Field(sa_column=Column(String(64), nullable=False))

@@ -61,6 +61,13 @@ class Heard:
 class BusReader(Protocol):
     """The event bus, read side: Redis `XREAD` semantics."""
 
+    async def require_usable(self) -> None:
+        """Refuse a server that answers and that this reader cannot work with; called at start.
+
+        Raises `UnusableRedis`.
+        """
+        ...
+
     async def read(self, here: Position, block_seconds: float) -> Heard:
         """Give what is above `here`, or a beat; nothing of both after `block_seconds` at most without either.
 
@@ -142,6 +149,9 @@ class MemoryBusReader:
     def __init__(self, stream: MemoryStream) -> None:
         self._stream = stream
 
+    async def require_usable(self) -> None:
+        """Nothing can be wrong with memory."""
+
     async def read(self, here: Position, block_seconds: float) -> Heard:
         """See `BusReader.read`. A quiet stream is a beat by itself: its writer is in this process."""
         entries = await self._stream.read(here.revision, block_seconds)
@@ -153,6 +163,9 @@ class MemoryBusReader:
 
 class NoBusReader:
     """Stands where no bus can be reached by design: `memory://` in a process of its own. Polling is left."""
+
+    async def require_usable(self) -> None:
+        """Nothing is used."""
 
     async def read(self, here: Position, block_seconds: float) -> Heard:  # noqa: ARG002  # the port's
         """Refuse, as a bus that is down."""

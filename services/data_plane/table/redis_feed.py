@@ -26,7 +26,7 @@ from shared.config_feed import (
     snapshot_etag,
 )
 from shared.feed_signature import ForgedError
-from shared.redis_link import FAILURES, close, leave, why
+from shared.redis_link import FAILURES, close, leave, require_single, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,6 +85,12 @@ class RedisBusReader:
         self._newest_beat_at = 0.0
         self._is_untimely = False
         self._passed: tuple[Position, str] | None = None
+
+    async def require_usable(self) -> None:
+        """See `BusReader.require_usable`."""
+        await require_single(
+            self._client, "XREAD", "COUNT", 1, "STREAMS", STREAM_KEY, HEARTBEAT_KEY, "$", "$"
+        )
 
     async def read(self, here: Position, block_seconds: float) -> Heard:
         """See `BusReader.read`."""

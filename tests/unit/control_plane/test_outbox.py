@@ -39,6 +39,9 @@ class ScriptedBus:
         self.fails_after_taking = False
         self.changed = asyncio.Event()
 
+    async def require_usable(self) -> None:
+        """It is."""
+
     async def publish(self, revision: int, event: bytes) -> None:
         assert event
         if self.failing and not self.fails_after_taking:

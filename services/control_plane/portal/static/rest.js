@@ -117,11 +117,13 @@ function inItsPlace(status) {
   };
 }
 
+const MAX_ITEMS = 200_000;
+
 /**
- * Give every item of a paged list, page after page, up to `max`.
+ * Give every item of a paged list, page after page. More than `max` is an error, never a shorter list.
  * @param {string} path @param {{max?: number, onslow?: () => void}} [options] @returns {Promise<any[]>}
  */
-export async function all(path, { max = 10_000, onslow } = {}) {
+export async function all(path, { max = MAX_ITEMS, onslow } = {}) {
   const items = [];
   let cursor = null;
   do {
@@ -129,7 +131,8 @@ export async function all(path, { max = 10_000, onslow } = {}) {
     const { data } = await rest("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${query}`, { onslow });
     items.push(...data.items);
     cursor = data.next_cursor;
-  } while (cursor && items.length < max);
+    if (cursor && items.length >= max) throw new Error(`There are more than ${max}: read them by the REST API.`);
+  } while (cursor);
   return items;
 }
 

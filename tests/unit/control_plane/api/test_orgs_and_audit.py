@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.orgs import live_org, put_member, put_org
@@ -49,6 +50,44 @@ async def test_orgs_are_paged_by_cursor_without_loss_or_repeat(world: World) -> 
             if (cursor := page["next_cursor"]) is None:
                 break
     assert seen == ["acme", *names]
+
+
+async def test_a_list_of_orgs_takes_as_many_statements_as_a_list_of_one(world: World) -> None:
+    statements: list[str] = []
+    event.listen(
+        world.database.engine, "before_cursor_execute", lambda *execution: statements.append(execution[2])
+    )
+
+    async def count() -> int:
+        statements.clear()
+        async with world.person(OWNER) as client:
+            assert (await client.get("/api/v1/orgs")).status_code == 200
+        return sum(statement.startswith("SELECT") for statement in statements)
+
+    of_one = await count()
+    for number in range(5):
+        with changing(world.database) as session:
+            put_org(session, Author("platform", 1.0), f"org-{number}", "Org")
+            org = live_org(session, f"org-{number}")
+            assert org is not None
+            put_member(session, Author("platform", 1.0), org, OWNER, "owner")
+    assert await count() == of_one
+
+
+async def test_a_page_of_the_audit_is_read_off_its_index(world: World) -> None:
+    if world.database.engine.dialect.name == "postgresql":
+        explain, found = "EXPLAIN", "ix_audit_org_id"
+    else:
+        explain, found = "EXPLAIN QUERY PLAN", "USING INDEX ix_audit_org_id"
+    statement = f"{explain} SELECT * FROM audit WHERE org = 'acme' AND id < 99 ORDER BY id DESC LIMIT 50"
+    with world.database.connection() as connection:
+        if explain == "EXPLAIN":  # of three rows, PostgreSQL would read all
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_sort = off")
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(statement))
+    assert found in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 async def test_the_audit_tells_who_did_what_newest_first_and_never_a_key(world: World) -> None:

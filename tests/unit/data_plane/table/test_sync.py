@@ -57,6 +57,9 @@ class FaultyBus:
         for revision, data in self.through((event.revision, encode_event(event))):
             self.stream.append(revision, data)
 
+    async def require_usable(self) -> None:
+        """It is."""
+
     async def read(self, here: Position, block_seconds: float) -> Heard:
         if self.down:
             raise BusUnavailable("the test said so")
