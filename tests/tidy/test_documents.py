@@ -170,7 +170,9 @@ def test_every_decision_has_its_page_and_its_place_in_the_list() -> None:
     assert [path for path in pages if PurePosixPath(path).name not in index] == []
     for path in pages:
         assert re.search(
-            r"^## Context$.*^## Decision$.*^## Consequences$", texts()[path], re.MULTILINE | re.DOTALL
+            r"^Status: (?:accepted|replaced by \[).*^## Context$.*^## Decision$.*^## Consequences$",
+            texts()[path],
+            re.MULTILINE | re.DOTALL,
         ), path
 
 

@@ -9,11 +9,13 @@ import pytest
 
 from services.control_plane.bus.redis import RedisBus
 from shared.box_token import public_key_text
+from shared.clock import unix_now
 from shared.config_feed import NodeRow, encode_event
 from shared.proxy_preface import encode_preface
 from shared.redis_link import COMMAND_SECONDS, connect, parse_redis_url
 from shared.secret import Secret
 from tests.support.answers import head_bytes
+from tests.support.feed_keys import FEED_KEY, FEED_KEYS
 from tests.support.scripted_upstream import ScriptedUpstream, Send, WaitFor
 from tests.support.servers.valkey import ValkeyServer
 from tests.unit.data_plane.test_bootstrap import Bench, bench, provider
@@ -48,7 +50,7 @@ async def test_streams_and_web_sockets_of_a_removed_node_are_cut_within_five_sec
         command_seconds=COMMAND_SECONDS,
     )
     async with provider() as upstream:
-        running = await started(bench, upstream, event_bus_url=valkey.url)
+        running = await started(bench, upstream, event_bus_url=valkey.url, feed_key=Secret(FEED_KEY))
         upstream.queue([Send(STREAMING), WaitFor(never)])
         upstream.queue([Send(SWITCHED), WaitFor(never)])
         upstream.queue([WaitFor(never)])
@@ -64,7 +66,7 @@ async def test_streams_and_web_sockets_of_a_removed_node_are_cut_within_five_sec
                 NodeRow("node-1", "kid-1", public_key_text(bench.node.public_key()))
             )
             began = time.monotonic()
-            await RedisBus(writer).publish(gone.revision, encode_event(gone))
+            await RedisBus(writer, FEED_KEYS, unix_now).publish(gone.revision, encode_event(gone))
             for cut in (stream, socket):
                 with pytest.raises(ConnectionResetError):
                     await cut.rest()
