@@ -1,7 +1,11 @@
 # Sets this box up for the run9 AI Gateway: every known client, this shell and later ones.
 #
-#   curl -fsS http://10.0.2.2:1000/run9/ai/setup.sh | sh              later shells, Codex
-#   eval "$(curl -fsS http://10.0.2.2:1000/run9/ai/setup.sh)"         the same, and this shell
+#   eval "$(curl -fsS http://10.0.2.2:1000/run9/ai/setup.sh)"
+#
+# Read it first, or take it back; neither touches this shell:
+#
+#   curl -fsS http://10.0.2.2:1000/run9/ai/setup.sh | sh -s -- --print     what would be set, and where
+#   curl -fsS http://10.0.2.2:1000/run9/ai/setup.sh | sh -s -- --undo      takes everything out again
 #
 # Plain POSIX sh. What is already set stays as it is; running it again changes nothing. It needs no right
 # beyond the home folder. The key is a placeholder: the real one never enters the box.
@@ -60,6 +64,38 @@ run9_write_codex() {
   rm -f "${run9_new}"
 }
 
+# Takes out of the start files and of Codex's file what this script has put there, and nothing else.
+run9_undo() {
+  for run9_file in .profile .bashrc .bash_profile .bash_login .zshrc; do
+    if [ -f "${HOME}/${run9_file}" ]; then
+      # shellcheck disable=SC2016 # the line stands there unexpanded
+      run9_without "${HOME}/${run9_file}" '/^if \[ -f "\${HOME}\/\.config\/run9\/ai\.sh" \]; then/d' || return 1
+    fi
+  done
+  rm -f "${HOME}/.config/run9/ai.sh" || return 1
+  run9_file="${CODEX_HOME:-${HOME}/.codex}/config.toml"
+  if [ -f "${run9_file}" ]; then run9_without "${run9_file}" '/^openai_base_url = "http:\/\/[^"]*\/run9\/ai\/openai\/v1"$/d' || return 1; fi
+  printf '%s\n' 'run9: taken out of the start files. A shell that has the variables keeps them: open a new one.' >&2
+}
+
+# Rewrites a file through itself, so that its owner, mode and links stay.
+run9_without() {
+  run9_new="$1.run9.$$"
+  if sed -e "$2" "$1" >"${run9_new}" && cat "${run9_new}" >"$1"; then
+    rm -f "${run9_new}"
+  else
+    rm -f "${run9_new}"
+    return 1
+  fi
+}
+
+run9_print() {
+  run9_print_environment
+  printf '\n%s\n' "# For Codex, at the top of ${CODEX_HOME:-${HOME-}/.codex}/config.toml:" \
+    "# openai_base_url = \"${run9_origin}/run9/ai/openai/v1\""
+  printf '%s\n' "# The variables go to ${HOME-}/.config/run9/ai.sh, which the shells' start files then read."
+}
+
 run9_tell() {
   case "${OPENAI_BASE_URL-}" in
     "${run9_origin}"/*) ;;
@@ -69,15 +105,30 @@ run9_tell() {
     "${run9_origin}"/*) ;;
     *) printf '%s\n' "run9: ANTHROPIC_BASE_URL was set before and stays: ${ANTHROPIC_BASE_URL-}" >&2 ;;
   esac
-  printf '%s\n' "run9: ready. See what your organization has switched on: curl ${run9_origin}/run9/ai/" >&2
+  case $- in
+    *i*) ;;
+    *s*)
+      # Read from a pipe: the variables end with this process, so the shell that the person looks at has none of them.
+      printf '%s\n' "run9: later shells are set up, this one is not. For this one: eval \"\$(curl -fsS ${run9_origin}/run9/ai/setup.sh)\"" >&2
+      return
+      ;;
+  esac
+  printf '%s\n' "run9: this shell and later ones are set up. What your organization has switched on: curl ${run9_origin}/run9/ai/" >&2
 }
 
-eval "$(run9_print_environment)"
-if [ -n "${HOME-}" ]; then
-  # In a subshell: this script may run inside the user's own shell, whose settings it must not change.
-  (umask 077 && run9_write_environment && run9_write_codex) ||
-    printf '%s\n' 'run9: the start files could not all be written; this shell alone is set up.' >&2
-fi
-run9_tell
+case "${1-}" in
+  --print) run9_print ;;
+  --undo) (umask 077 && run9_undo) || printf '%s\n' 'run9: not everything could be taken out.' >&2 ;;
+  *)
+    eval "$(run9_print_environment)"
+    if [ -n "${HOME-}" ]; then
+      # In a subshell: this script may run inside the user's own shell, whose settings it must not change.
+      (umask 077 && run9_write_environment && run9_write_codex) ||
+        printf '%s\n' 'run9: the start files could not all be written; this shell alone is set up.' >&2
+    fi
+    run9_tell
+    ;;
+esac
 unset -f run9_print_environment run9_write_environment run9_hook_into run9_write_codex run9_tell
+unset -f run9_undo run9_without run9_print
 unset run9_origin

@@ -166,3 +166,53 @@ def test_the_script_is_written_for_the_origin_that_the_box_used() -> None:
 def test_an_origin_that_would_be_shell_code_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="origin"):
         script_for(read_script(), origin)
+
+
+def piped(home: Path, *arguments: str, shell: str = "sh") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command(shell), "-s", "--", *arguments],
+        input=script_for(read_script(), ORIGIN),
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},  # noqa: TID251  # a shell needs its programs
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_that_is_piped_does_not_call_the_shell_ready_that_has_none_of_it(
+    shell: str, tmp_path: Path
+) -> None:
+    done = piped(tmp_path, shell=shell)
+    assert "later shells are set up, this one is not" in done.stderr
+    assert f'eval "$(curl -fsS {ORIGIN}/run9/ai/setup.sh)"' in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_printing_writes_nothing_and_gives_lines_that_a_shell_takes(shell: str, tmp_path: Path) -> None:
+    done = piped(tmp_path, "--print", shell=shell)
+    assert list(tmp_path.iterdir()) == []
+    taken = subprocess.run(
+        command(shell, "-c", f'{done.stdout}\nprintf %s "$OPENAI_BASE_URL"'),
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},  # noqa: TID251  # same
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert taken.stdout == DEFAULTS["OPENAI_BASE_URL"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_undoing_leaves_every_file_as_it_was(shell: str, tmp_path: Path) -> None:
+    before = {".profile": "export MINE=1\n", ".bashrc": "alias ll='ls -l'\n", ".codex/config.toml": "x = 1\n"}
+    for name, text in before.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    piped(tmp_path, shell=shell)
+    assert (tmp_path / ".profile").read_text() != before[".profile"]
+    done = piped(tmp_path, "--undo", shell=shell)
+    assert "taken out" in done.stderr
+    assert {name: (tmp_path / name).read_text().rstrip("\n") + "\n" for name in before} == before
+    assert not (tmp_path / ".config/run9/ai.sh").exists()
