@@ -1,4 +1,4 @@
-"""Addresses that are nowhere, deep links, paper, forced colours, many organizations, and what does not move."""
+"""Addresses that are nowhere, deep links, paper, forced colours, many organizations, nothing that moves."""
 
 from __future__ import annotations
 

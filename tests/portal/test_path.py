@@ -1,4 +1,4 @@
-"""The path that people are told, word by word; and the first minute after Save: the test, the first request."""
+"""The path that people are told, word by word; the first minute after Save: key test, first request."""
 
 from __future__ import annotations
 

@@ -75,6 +75,11 @@ class Gateway:
         """The port of the box listener."""
         return int(self.origin.rpartition(":")[2])
 
+    def demo_endpoint(self, provider: str) -> str:
+        """Where the demo provider stands in for a provider."""
+        endpoint: str = json.loads((self.data_dir / "seeded.json").read_text())[provider]
+        return endpoint
+
     def start(self) -> None:
         """Start the process; `wait_until_ready` tells when it serves."""
         self.folder.mkdir(parents=True, exist_ok=True)
