@@ -1,10 +1,14 @@
-"""The shell blocks of the documents: the quickstart's run as they stand, all others are at least shell."""
+"""The shell blocks of the documents, and what a bare `aigw data-plane` says.
+
+The quickstart's blocks run as they stand; all others are at least shell.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -61,3 +65,21 @@ def test_every_shell_block_is_shell(page: str) -> None:
             ["bash", "-n"], input=block, capture_output=True, text=True, timeout=20, check=False
         )
         assert checked.returncode == 0, f"{block}\n{checked.stderr}"
+
+
+def test_a_bare_data_plane_names_the_settings_that_it_waits_for(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    environment = clean_environment(AIGW_BOX_PORT="0", AIGW_ADMIN_PORT="0")
+    command = [sys.executable, "-m", "aigw", "data-plane"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=tmp_path)
+    try:
+        deadline = time.monotonic() + RUN_SECONDS
+        while "AIGW_CONTROL_PLANE_INTERNAL_URL says where it is" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        assert "AIGW_INTERNAL_TOKEN what it asks for" in log.read_text()
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from shared.memory_stream import MemoryStream
     from shared.secret import Secret
 
+ADDRESS_SETTING: Final = "AIGW_CONTROL_PLANE_INTERNAL_URL"
+TOKEN_SETTING: Final = "AIGW_INTERNAL_TOKEN"  # noqa: S105  # a setting's name
 SNAPSHOT_PATH: Final = "/internal/v1/snapshot"
 SNAPSHOT_CONNECT_SECONDS: Final = 3.0
 SNAPSHOT_IDLE_SECONDS: Final = 10.0
@@ -123,7 +125,8 @@ class HttpSnapshotSource:
                 return await asyncio.to_thread(decode_snapshot, body)
         except httpx.HTTPError as error:
             raise SnapshotUnavailable(
-                f"the control plane cannot be reached at {self._origin} ({type(error).__name__})"
+                f"the control plane cannot be reached at {self._origin} ({type(error).__name__}); "
+                f"{ADDRESS_SETTING} says where it is, {TOKEN_SETTING} what it asks for"
             ) from None
         except TimeoutError:
             raise SnapshotUnavailable("the control plane did not answer in time") from None

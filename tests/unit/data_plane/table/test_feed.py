@@ -103,7 +103,8 @@ async def test_a_control_plane_that_is_down_is_named_and_no_credential_is_shown(
         await source(handler, "http://user:passw0rd@control.example:9902/").fetch(None)
     assert (
         str(failure.value)
-        == "the control plane cannot be reached at http://control.example:9902 (ConnectError)"
+        == "the control plane cannot be reached at http://control.example:9902 (ConnectError); "
+        "AIGW_CONTROL_PLANE_INTERNAL_URL says where it is, AIGW_INTERNAL_TOKEN what it asks for"
     )
     assert "t0ken" not in str(failure.value)
     assert "passw0rd" not in str(failure.value)
