@@ -56,6 +56,6 @@ def objects_of(model: type[BaseModel], depth: int = 0) -> st.SearchStrategy[dict
     for name, field in model.model_fields.items():
         members = required if field.is_required() else optional
         members[field.alias or name] = st.deferred(
-            lambda kind=field.annotation: values_of(kind, depth + 1)  # type: ignore[misc]
+            lambda kind=field.annotation: values_of(kind, depth + 1)  # type: ignore[misc]  # mypy infers no type for a lambda with a default
         )
     return st.fixed_dictionaries(required, optional=optional)
