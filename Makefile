@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal lab boxes test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
+.PHONY: help run test compiled portal chart lab boxes test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ boxes: $(DEV_STAMP) ## start a gateway, a node agent and boxes of two orgs on QE
 
 test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh
+
+chart: $(DEV_STAMP) ## install, upgrade and roll back every example of the Helm chart on a Kubernetes node (root)
+	$(BIN)/pytest tests/chart -m "full_chart or not full_chart" $(ARGS)
 
 nightly: $(DEV_STAMP) ## the long runs: 100,000 generated heads and paths, 20,000 aborts (about an hour)
 	$(BIN)/pytest -m nightly --timeout=7200 $(ARGS)

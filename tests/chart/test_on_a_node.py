@@ -1,0 +1,202 @@
+"""The chart on a real Kubernetes node, in namespaces that enforce the restricted standard.
+
+`make chart` runs it (marker `full_chart`): every example is installed, until a box streams through; one is
+upgraded and rolled back under load. It needs root, and the tools that `make test-tools` gets.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigw.embedded.banner import OWNER
+from tests.support.kubernetes.backends import OPENAI_KEY, VAULT_ADDRESS, Backends
+from tests.support.kubernetes.images import build_images, load_images
+from tests.support.kubernetes.node import Node
+from tests.support.kubernetes.release import Release
+from tests.support.servers.tools import BUILT_TOOLS, find_program, missing
+from tools.chart_examples import example_names
+
+pytestmark = [
+    pytest.mark.full_chart,
+    pytest.mark.xdist_group("kubernetes"),
+    pytest.mark.timeout(1_800),
+    pytest.mark.skipif(os.geteuid() != 0, reason="a Kubernetes node needs root"),
+]
+PROGRAMS = {
+    "kubelet": "kubernetes",
+    "coredns": "coredns",
+    "kube-router": "kube-router",
+    "helm": "helm",
+    **dict.fromkeys(("containerd", "runc", "etcd", "podman", "ipset", "debootstrap", "cc"), ""),
+}
+LOAD_SECONDS = 45
+APART = {"production", "dev", "node-agent"}
+"""Examples with a test of their own; a node agent's namespace cannot enforce the restricted standard."""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    for program, folder in PROGRAMS.items():
+        beside = [BUILT_TOOLS / folder, Path("/usr/sbin")] if folder else [Path("/usr/sbin")]
+        if find_program(program, beside=beside) is None:
+            missing(f"{program}, a part of the Kubernetes node,")
+    build_images()
+    with Node(tmp_path_factory.mktemp("node") / "root") as started:
+        load_images(started)
+        started.install_names()
+        yield started
+
+
+@pytest.fixture(scope="module")
+def backends(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Backends:
+    made = Backends(node, tmp_path_factory.mktemp("backends"))
+    made.start()
+    return made
+
+
+def streams(backends: Backends, release: Release) -> None:
+    """Provision an org as the platform and its owner do, then stream as one of its boxes."""
+    provision(backends, release)
+    seen = backends.as_box(stream(backends, release))
+    assert seen["status"] == 200, seen
+    assert seen["done"], seen
+    assert seen["pieces"] > 3, "the answer came in one piece"
+
+
+def provision(backends: Backends, release: Release) -> None:
+    done = backends.as_box(
+        {
+            "do": "provision",
+            "rest": f"http://{release.service('control-plane')}:9900/api/v1",
+            "org": release.org,
+            "owner": OWNER,
+            "platform_token": backends.tokens["platform-token"],
+            "owner_token": backends.owner_token(),
+            "node_key": backends.node_key.public_text,
+            "key": OPENAI_KEY,
+            "endpoint": "https://provider.backends.svc/v1",
+        }
+    )
+    assert done["status"] == 200, done
+
+
+def stream(backends: Backends, release: Release) -> dict[str, Any]:
+    token = backends.box_token(release.org)
+    return {"do": "stream", "host": release.service("data-plane"), "port": 1000, "box_token": token}
+
+
+def test_the_production_example_is_ready_streams_is_closed_and_leaves_nothing(
+    node: Node, backends: Backends
+) -> None:
+    with Release.of_example(backends, "production", "gw-production") as release:
+        release.is_ready()
+        streams(backends, release)
+        release.test()
+        stays_apart(backends, release)
+    leaves_nothing(node, "gw-production")
+
+
+def leaves_nothing(node: Node, namespace: str) -> None:
+    """Pods that still end have their grace; everything else is gone at once."""
+    deadline = time.monotonic() + 90
+    kinds = "deploy,daemonset,job,pod,service,serviceaccount,networkpolicy,pdb,hpa"
+    while left := [
+        line for line in node.kubectl("-n", namespace, "get", kinds, "-o", "name").split() if "aigw" in line
+    ]:
+        assert time.monotonic() < deadline, left
+        time.sleep(2)
+
+
+def stays_apart(backends: Backends, release: Release) -> None:
+    """Who is not named reaches no listener of the gateway; a data plane reaches only what it needs."""
+    names = {
+        "boxes": (release.service("data-plane"), 1000),
+        "admin": (release.service("data-plane-admin"), 9901),
+        "rest": (release.service("control-plane"), 9900),
+        "fleet": (release.service("fleet"), 9902),
+    }
+    stranger = backends.as_box({"do": "reach", "addresses": names}, pod="stranger")
+    assert "open" not in stranger.values(), stranger
+    box = backends.as_box({"do": "reach", "addresses": names})
+    assert {name for name, seen in box.items() if seen == "open"} == {"boxes", "rest"}, box
+    wanted = {
+        "vault": (VAULT_ADDRESS, 8200),
+        "redis": ("redis.backends.svc", 6379),
+        "postgres": ("postgres.backends.svc", 5432),
+        "rest": (release.service("control-plane"), 9900),
+        "api": ("kubernetes.default.svc", 443),
+    }
+    seen = release.from_a_data_plane({"do": "reach", "addresses": wanted})
+    assert {name for name, what in seen.items() if what == "open"} == {"vault", "redis"}, seen
+
+
+@pytest.mark.parametrize("name", [name for name in example_names() if name not in APART])
+def test_every_other_example_is_ready_streams_and_leaves_nothing(
+    node: Node, backends: Backends, name: str
+) -> None:
+    with Release.of_example(backends, name, f"gw-{name}") as release:
+        release.is_ready()
+        streams(backends, release)
+        release.test()
+    leaves_nothing(node, f"gw-{name}")
+
+
+def test_the_development_example_is_ready_and_streams_on_its_own_loopback(
+    node: Node, backends: Backends
+) -> None:
+    with Release.of_example(backends, "dev", "gw-dev") as release:
+        release.is_ready()
+        program = (
+            "import urllib.request as r; "
+            "q = r.Request('http://127.0.0.1:19000/run9/ai/openai/v1/chat/completions', "
+            'b\'{"model": "demo", "stream": true, "messages": [{"role": "user", "content": "hi"}]}\', '
+            "{'content-type': 'application/json'}); print(r.urlopen(q, timeout=30).read().decode()[-300:])"
+        )
+        said = node.kubectl(
+            "-n", "gw-dev", "exec", f"deploy/{release.prefix}-dev", "--", "python", "-c", program
+        )
+        assert "[DONE]" in said
+
+
+def test_a_mistyped_value_makes_nothing_and_says_why(node: Node, backends: Backends) -> None:
+    release = Release.of_example(backends, "minimal", "gw-mistyped")
+    with pytest.raises(AssertionError, match="additional properties 'replica' not allowed"):
+        release.install({"dataPlane": {"replica": 3}})
+    assert not node.kubectl("-n", "gw-mistyped", "get", "all", "-o", "name").strip()
+
+
+def test_an_upgrade_and_a_rollback_under_load_fail_no_new_request(backends: Backends) -> None:
+    with Release.of_example(backends, "minimal", "gw-rolling") as release:
+        provision(backends, release)
+        for change in (release.upgrade, release.rollback):
+            counts: dict[str, int] = {}
+            wanted = stream(backends, release) | {"do": "load", "seconds": LOAD_SECONDS, "threads": 4}
+            load = threading.Thread(
+                target=lambda w=wanted, c=counts: c.update(backends.as_box(w, seconds=180))
+            )
+            load.start()
+            time.sleep(3)
+            change()
+            load.join()
+            assert set(counts) == {"good"}, counts
+            assert counts["good"] > 20, counts
+
+
+def test_a_rollback_past_a_migration_serves_on_the_newer_schema(backends: Backends) -> None:
+    with Release.of_example(backends, "minimal", "gw-schema") as release:
+        streams(backends, release)
+        there = backends.sql("SELECT version_num FROM alembic_version", database="aigw_gw_schema")
+        backends.sql("UPDATE alembic_version SET version_num = '9999'", database="aigw_gw_schema")
+        release.upgrade()  # of pods that do not know that schema, as a rollback's
+        release.is_ready()
+        seen = backends.as_box(stream(backends, release))
+        assert seen["done"], seen
+        assert backends.sql("SELECT version_num FROM alembic_version", database="aigw_gw_schema") == "9999"
+        assert there != "9999"

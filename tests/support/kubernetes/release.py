@@ -1,0 +1,169 @@
+"""One installation of the chart on the test's node: an example with its backends, taken away at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import yaml
+
+from tests.support.chart import helm
+from tests.support.kubernetes.backends import HERE
+from tests.support.kubernetes.layout import NAME
+from tools.chart_examples import laid_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.kubernetes.backends import Backends
+    from tests.support.kubernetes.node import Node
+
+RELEASE: Final = "aigw"
+WAIT: Final = "280s"
+HELM_SECONDS: Final = 320
+PARENTS: Final = {"sub-chart": "ai-gateway"}
+"""Examples that are a parent chart, with the name that the gateway has in them."""
+
+
+@dataclass(slots=True)
+class Release:
+    """`with Release.of_example(…) as release` installs it and waits until every pod is ready."""
+
+    backends: Backends
+    namespace: str
+    chart: Path
+    values: Path
+    scratch: tempfile.TemporaryDirectory[str]
+    parent: str
+    prefix: str
+
+    @classmethod
+    def of_example(cls, backends: Backends, name: str, namespace: str) -> Self:
+        """Lay an example out, and make its namespace with the Secrets that it names."""
+        scratch = tempfile.TemporaryDirectory(prefix="aigw-release-")
+        chart, values = laid_out(name, Path(scratch.name))
+        parent = PARENTS.get(name, "")
+        prefix = "aigw" if parent else f"{RELEASE}-ai-gateway"
+        backends.prepare(namespace, prefix)
+        return cls(backends, namespace, chart, values, scratch, parent, prefix)
+
+    @property
+    def org(self) -> str:
+        """The org of its tests."""
+        return f"org-{self.namespace}"
+
+    @property
+    def node(self) -> Node:
+        """Where it is installed."""
+        return self.backends.node
+
+    def service(self, name: str) -> str:
+        """Give the name of one of its Services, as boxes address it."""
+        return f"{self.prefix}-{name}.{self.namespace}"
+
+    def __enter__(self) -> Self:
+        try:
+            self.install({})
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def install(self, values: dict[str, Any]) -> None:
+        """Install it; fails with what Helm says and what the pods do."""
+        self._helm("install", RELEASE, str(self.chart), *self._files(values), "--wait", "--timeout", WAIT)
+
+    def upgrade(self) -> None:
+        """Roll every pod once, as an upgrade would, and wait until the new ones are ready."""
+        changed = {"podAnnotations": {"example.com/upgraded": "yes"}}
+        values = {"controlPlane": changed, "dataPlane": changed}
+        self._helm("upgrade", RELEASE, str(self.chart), *self._files(values), "--wait", "--timeout", WAIT)
+
+    def rollback(self) -> None:
+        """Go back to the revision before."""
+        self._helm("rollback", RELEASE, "--wait", "--timeout", WAIT)
+
+    def test(self) -> None:
+        """Run the chart's own tests."""
+        self._helm("test", RELEASE, "--timeout", "120s")
+
+    def is_ready(self) -> None:
+        """Assert that every pod is ready, none was restarted, and nothing was refused in the namespace."""
+        planes = "app.kubernetes.io/component in (control-plane, data-plane, dev)"
+        self.node.kubectl(
+            *("-n", self.namespace, "wait", "--for=condition=Ready", "pod", "-l", planes, "--timeout=110s")
+        )
+        pods = json.loads(self.node.kubectl("-n", self.namespace, "get", "pods", "-o", "json"))["items"]
+        assert pods
+        for pod in pods:
+            name, status = pod["metadata"]["name"], pod["status"]
+            if "deletionTimestamp" in pod["metadata"] or status["phase"] == "Succeeded":
+                continue
+            states = {one["type"]: one["status"] for one in status["conditions"]}
+            assert states["Ready"] == "True", f"{name}: {status}"
+            assert all(one["restartCount"] == 0 for one in status["containerStatuses"]), f"{name}: {status}"
+        events = self.node.kubectl("-n", self.namespace, "get", "events", "-o", "jsonpath={.items[*].reason}")
+        assert "FailedCreate" not in events.split()
+
+    def from_a_data_plane(self, wanted: dict[str, Any]) -> Any:
+        """Run `box.py` inside a data plane's pod."""
+        label = "app.kubernetes.io/component=data-plane"
+        listed = self.node.kubectl("-n", self.namespace, "get", "pods", "-l", label, "-o", "name").split()
+        program = (HERE / "box.py").read_text()
+        said = self.node.kubectl(
+            *("-n", self.namespace, "exec", listed[0], "--", "python", "-c", program, json.dumps(wanted))
+        )
+        return json.loads(said.splitlines()[-1])
+
+    def close(self) -> None:
+        """Uninstall it and take its namespace's pods away."""
+        with contextlib.suppress(AssertionError):
+            self._helm("uninstall", RELEASE, "--wait", "--timeout", "120s")
+        self.scratch.cleanup()
+
+    def _files(self, values: dict[str, Any]) -> Iterator[str]:
+        """The example's values, then what leads it to the test's backends, then `values`."""
+        led = self.backends.values()
+        if self.parent:
+            outer = {"global": {"imageRegistry": "localhost", "imagePullSecrets": []}}
+            led = outer | {self.parent: {key: value for key, value in led.items() if key != "global"}}
+            values = {self.parent: values} if values else {}
+        for number, more in enumerate((led, values)):
+            (Path(self.scratch.name) / f"more-{number}.yaml").write_text(yaml.safe_dump(more))
+        yield f"--values={self.values}"
+        if "dev" not in self.values.name:
+            yield f"--values={self.scratch.name}/more-0.yaml"
+        else:
+            yield from ("--set", "image.registry=localhost", "--set", "image.pullPolicy=Never")
+        yield f"--values={self.scratch.name}/more-1.yaml"
+
+    def _helm(self, *words: str) -> None:
+        command = [str(helm()), "--namespace", self.namespace, *words]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=HELM_SECONDS,
+            env=self.node.environment("admin"),
+        )
+        assert done.returncode == 0, f"{words[0]}: {done.stdout[-500:]}{done.stderr}\n{self._state()}"
+
+    def _state(self) -> str:
+        """Tell what the pods do, for the message of a failure."""
+        kubectl = self.node.kubectl
+        shown = kubectl("-n", self.namespace, "get", "pods,events", "-o", "wide", check=False)
+        logs = kubectl(
+            *("-n", self.namespace, "logs", "-l", "app.kubernetes.io/name=ai-gateway", "--all-containers"),
+            *("--tail=15", "--prefix"),
+            check=False,
+        )
+        return f"{shown[-4_000:]}\n{logs[-4_000:]}\n(node {NAME})"
