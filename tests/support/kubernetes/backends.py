@@ -110,7 +110,7 @@ class Backends:
         boxes = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "boxes"}}}]
         authority = {"configMap": "internal-authority"}
         issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": "/etc/aigw/issuer/jwks.json"}
-        small = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
+        small = {"requests": {"cpu": "150m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}
         return {
             "global": {"imageRegistry": ""},
             "image": {"registry": "localhost", "pullPolicy": "Never", "pullSecrets": []},

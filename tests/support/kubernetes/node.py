@@ -32,6 +32,8 @@ from tests.support.kubernetes.layout import (
 
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
+CPU_SHARES: Final = 16_384
+"""Of all pods together. One other process of the machine has 1,024, and a busy machine has many."""
 LOCK: Final = Path("/run") / f"{NAME}.lock"
 """Held by the one node of the machine: its link, its cgroup and its addresses have fixed names."""
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -281,6 +283,7 @@ def _make_cgroups() -> None:
     for controller in _CGROUPS.iterdir():
         if controller.is_dir() and controller.name != "unified":
             (controller / NAME).mkdir(exist_ok=True)
+    (_CGROUPS / "cpu" / NAME / "cpu.shares").write_text(f"{CPU_SHARES}\n")
     for file in ("cpuset.cpus", "cpuset.mems"):
         (_CGROUPS / "cpuset" / NAME / file).write_text((_CGROUPS / "cpuset" / file).read_text())
 
