@@ -27,7 +27,6 @@ class TrialNotes:
     """The steps of one trial so far. `clock` gives seconds that never go back."""
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
-        self._title = PROVIDERS[provider].title
         self._refusals = PROVIDERS[provider].refusals
         self._clock = clock
         self._since = clock()
@@ -73,7 +72,7 @@ class TrialNotes:
         """
         accepted = _FIRST_SUCCESS <= status < _FIRST_REDIRECT
         if accepted:
-            self.note("authentication", "ok", f"{self._title} accepted the key.")
+            self.note("authentication", "ok", "The endpoint accepted the key.")
         elif status in _REFUSALS:
             self._refused(status, body)
         elif _FIRST_REDIRECT <= status < _FIRST_ERROR:
@@ -91,7 +90,7 @@ class TrialNotes:
             case "key":
                 self.note("authentication", "failed", f"The endpoint refused the key (status {status}).")
             case "permission":
-                self.note("authentication", "ok", f"{self._title} accepted the key.")
+                self.note("authentication", "ok", "The endpoint accepted the key.")
                 self.note("model_list", "unknown", "The key is restricted: it may not list models.")
             case "account":
                 self._not_told(status, "the provider account, not the key")

@@ -127,7 +127,7 @@ test("the switch says what it means before it is saved", () => {
   const hint = (state, draft) =>
     words.switchHint({ ...ON, state }, { key: "", endpoint: null, enabled: null, ...draft }, "OpenAI", "Acme").text;
   assert.match(hint("not_set_up", {}), /^Turn this on/);
-  assert.match(hint("not_set_up", { key: "sk-proj-0123456789" }), /^Off: the key is saved, but/);
+  assert.match(hint("not_set_up", { key: "sk-proj-0123456789" }), /^Off: saving keeps the key, but/);
   assert.match(hint("not_set_up", { enabled: true }), /once you save/);
   assert.match(hint("enabled", { enabled: false }), /are refused and running answers are cut/);
 });

@@ -130,7 +130,7 @@ export function switchHint(saved, draft, title, org) {
       text: `When you save, requests to ${title} from every box of ${org} are refused and running answers are cut within seconds. The key stays saved.`,
     };
   }
-  if (changed.key) return { tone: "warn", text: `Off: the key is saved, but boxes of ${org} cannot use ${title} until this is on.` };
+  if (changed.key) return { tone: "warn", text: `Off: saving keeps the key, but boxes of ${org} cannot use ${title} until this is on.` };
   return {
     tone: "quiet",
     text: isSetUp
