@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import repeat
 from typing import Final
 
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, ChunkedFraming
@@ -97,6 +98,8 @@ class Payload:
     def _unchunked(self, chunks: ChunkedFraming, raw: bytes) -> bytes:
         if self._is_over:
             return b""
+        if chunks.at_border and (whole := _whole_chunks(raw)) is not None:
+            return whole
         try:
             self._is_over = chunks.feed(raw) != NOT_ENDED
         except BadFraming:
@@ -139,6 +142,25 @@ class Payload:
         if self._keeper is not None:
             return self._keeper.evidence(is_whole=is_whole)
         return Evidence(NoUsage.ABSENT if is_whole else NoUsage.CUT)
+
+
+def _whole_chunks(raw: bytes) -> bytes | None:
+    """Give what whole chunks carry, when they hold no line end of their own; None for anything else.
+
+    A stream of events is nearly always such chunks. A few calls for all of them cost a fifth of a walk from
+    chunk to chunk.
+    """
+    parts = raw.split(b"\r\n")
+    if parts[-1] or not len(parts) % 2:
+        return None
+    payloads = parts[1::2]
+    try:
+        sizes = list(map(int, parts[:-1:2], repeat(16)))
+    except ValueError:
+        return None
+    if 0 in sizes or sizes != list(map(len, payloads)):
+        return None
+    return b"".join(payloads)
 
 
 def _is_plain(beginning: bytes) -> bool:
