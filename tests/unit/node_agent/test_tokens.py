@@ -30,7 +30,9 @@ def _proved(preface: bytes, now: float) -> Box:
 def test_a_preface_proves_the_box_its_org_and_its_life() -> None:
     time = _Time()
     preface = Minter(KEY, "kid-1", time).preface_of(ATTACHMENT)
-    assert _proved(preface.current(), time.now) == Box("acme", "box-1", "life-1", time.now + LIFE_SECONDS)
+    assert _proved(preface.current(), time.now) == Box(
+        "acme", "box-1", "life-1", time.now + LIFE_SECONDS, "kid-1"
+    )
 
 
 def test_a_new_connection_signs_nothing_while_the_token_has_life() -> None:
