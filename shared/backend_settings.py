@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shared.addresses import AddressPolicy
 from shared.feed_signature import FeedKeys
+from shared.providers import DEFAULT_OFFER, Provider, offered
 from shared.redis_link import is_redis_url, parse_redis_url
 from shared.secret import Secret
 from shared.settings_base import GatewaySettings, Texts
@@ -25,6 +26,11 @@ MEMORY_BUS: Final = "memory://"
 
 def _check_networks(value: tuple[str, ...]) -> tuple[str, ...]:
     AddressPolicy.of(value)
+    return value
+
+
+def _check_providers(value: tuple[str, ...]) -> tuple[str, ...]:
+    offered(value)
     return value
 
 
@@ -46,10 +52,16 @@ class BackendSettings(GatewaySettings):
         description="Signs what the control plane lays into Redis; the same for both planes, required with a "
         "Redis event bus. While it is rotated, several with commas: the first signs, each is accepted.",
     )
-
+    providers: Annotated[Texts, AfterValidator(_check_providers)] = Field(
+        default=DEFAULT_OFFER, description="The providers that are offered, in their order in every list."
+    )
     endpoint_address_exceptions: Annotated[Texts, AfterValidator(_check_networks)] = Field(
         default=(), description="Networks (CIDR) that endpoints may be in although they are not public."
     )
+
+    def offered_providers(self) -> tuple[Provider, ...]:
+        """Give the rows of the providers that are offered, in their order."""
+        return offered(self.providers)
 
     @field_validator("secret_store_url", check_fields=False)
     @classmethod

@@ -22,8 +22,6 @@ MAX_TRIAL_BYTES: Final = 16 * 1024
 MAX_DETAIL_CHARS: Final = 400
 TOTAL_SECONDS: Final = 20.0
 """How long one trial may take; who waits for a data plane waits a little longer."""
-ANTHROPIC_VERSION: Final = "2023-06-01"
-"""What a trial sends as `anthropic-version`; Anthropic answers no request without one."""
 
 StepName = Literal["dns", "tls", "authentication", "model_list"]
 StepStatus = Literal["ok", "failed", "skipped", "unknown"]

@@ -28,6 +28,7 @@ class TrialNotes:
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
         self._refusals = PROVIDERS[provider].refusals
+        self._list_name = PROVIDERS[provider].key_test.list_name
         self._clock = clock
         self._since = clock()
         self._steps: dict[StepName, TrialStep] = {}
@@ -109,7 +110,7 @@ class TrialNotes:
 
     def models(self, body: bytes | None) -> None:
         """Count the models in the body of a good answer; None is one that was too long to read."""
-        count = _count_models(body)
+        count = _count_models(body, self._list_name)
         if count is None:
             self.note("model_list", "unknown", "The answer is not a list of models.")
         else:
@@ -120,10 +121,10 @@ class TrialNotes:
         return tuple(self._steps.get(step) or TrialStep(step, "skipped", _SKIPPED) for step in STEPS)
 
 
-def _count_models(body: bytes | None) -> int | None:
+def _count_models(body: bytes | None, list_name: str) -> int | None:
     try:
         answer = json.loads(body or b"")
     except (ValueError, RecursionError):
         return None
-    models = answer.get("data") if isinstance(answer, dict) else None
+    models = answer.get(list_name) if isinstance(answer, dict) else None
     return len(models) if isinstance(models, list) else None

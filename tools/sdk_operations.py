@@ -182,4 +182,6 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
                         value=ast.Constant(value=str(text))
                     ):
                         texts[name] = text
+                    case _:
+                        pass
     return texts

@@ -18,6 +18,7 @@ from services.control_plane.api import (
     members,
     nodes,
     orgs,
+    providers,
     provisioning,
     rollout,
 )
@@ -77,7 +78,7 @@ def openapi_text() -> str:
 def _public_routes() -> FastAPI:
     app = _new_app("run9 AI Gateway")
     app.include_router(health.router)
-    for part in (orgs, members, integrations, rollout, key_trial, audit, provisioning, nodes):
+    for part in (orgs, providers, members, integrations, rollout, key_trial, audit, provisioning, nodes):
         app.include_router(part.router, prefix=API_PREFIX)
     return app
 

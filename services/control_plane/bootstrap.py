@@ -119,6 +119,7 @@ class ControlPlane:
             endpoint_policy=policy,
             clock=clock,
             box_origin=settings.box_origin,
+            providers=settings.offered_providers(),
             internal_token=settings.internal_token,
             browser=BrowserSignIn(database, clock, settings.portal_origin),
             oidc=_oidc(settings),

@@ -252,6 +252,7 @@ class DataPlane:
                 table=parts.table,
                 last_error=parts.last_errors.of,
                 authorities=self._settings.authorities(parts.boxes.ports),
+                providers=self._settings.offered_providers(),
                 is_key_rejected=parts.key_verdicts.is_rejected,
                 portal=self._settings.portal_origin,
             )

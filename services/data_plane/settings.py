@@ -223,7 +223,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
 
     def routes(self) -> Routes:
         """Give the routes of the providers that are offered, with the operator's rules."""
-        return Routes(tuple(PROVIDERS.values()), _route_rules(self.refused_routes))
+        return Routes(self.offered_providers(), _route_rules(self.refused_routes))
 
     def address_policy(self) -> AddressPolicy:
         """Give the judge of endpoint addresses with the operator's exceptions."""

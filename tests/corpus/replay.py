@@ -119,7 +119,7 @@ class Replay:
         if route is None:
             self.outcomes.append("handed_over")
             self.closed = True
-        elif head.method == b"HEAD" and not route.rest:
+        elif head.method == b"HEAD" and route.warm_up:
             self.outcomes.append("warm_up")
         else:
             sent_head = prepare_head(head, route, query, self.integrations[route.provider.name])

@@ -107,6 +107,8 @@ class FrontProxy:
                 return
             case "hold":
                 self._released.wait(60)
+            case _:
+                pass
         status, headers, answer = self._forward(request, body)
         match kind:
             case "lose":

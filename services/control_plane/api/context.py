@@ -21,6 +21,7 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.rollout_times import RolloutTimes
 from shared.clock import Clock
+from shared.providers import Provider
 from shared.secret import Secret
 
 
@@ -30,6 +31,7 @@ class Context:
 
     Attributes:
         box_origin: how boxes reach the gateway, e.g. `http://10.0.2.2:1000`.
+        providers: what this deployment offers, in its order.
         internal_token: what the fleet shows at `/internal/v1`.
         demo_origins: where the demo provider is, if there is one.
         oidc: how people sign in to the Portal; None: by one-time links only.
@@ -45,6 +47,7 @@ class Context:
     endpoint_policy: EndpointPolicy
     clock: Clock
     box_origin: str
+    providers: tuple[Provider, ...]
     internal_token: Secret
     browser: BrowserSignIn
     oidc: OidcSignIn | None = None

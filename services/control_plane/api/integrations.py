@@ -26,7 +26,7 @@ from services.control_plane.sign_in.bearer import Person
 from services.control_plane.store.integrations import integration
 from services.control_plane.store.orgs import role_of
 from services.control_plane.store.tables import IntegrationTable
-from shared.providers import PROVIDERS, ProviderName
+from shared.providers import ProviderName
 
 router = APIRouter(tags=["ai-integrations"])
 
@@ -64,10 +64,10 @@ def _with_etag(*problems: Problem) -> dict[int | str, dict[str, Any]]:
 
 @router.get(COLLECTION, operation_id="listIntegrations", responses=problem_responses(*READ_PROBLEMS))
 def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> IntegrationList:
-    """Show every provider of an organization, set up or not."""
+    """Show every provider that this deployment offers to an organization, set up or not."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
-        rows = [integration(session, org, provider) for provider in PROVIDERS]
+        rows = [integration(session, org, row.name) for row in context.providers]
     return IntegrationList(items=[_shown(context, row) for row in rows])
 
 

@@ -196,10 +196,11 @@ def _with_last(addresses: Sequence[str]) -> list[tuple[bool, str]]:
 
 
 def _models_url(provider: ProviderName, endpoint: Endpoint, host: str) -> httpx.URL:
-    segment = PROVIDERS[provider].version_segment
+    row = PROVIDERS[provider]
+    segment = row.version_segment
     base = endpoint.base_path.removesuffix(segment) if segment else endpoint.base_path
     authority = f"[{host}]" if ":" in host else host
-    return httpx.URL(f"{endpoint.scheme}://{authority}:{endpoint.port}{base}{segment}/models")
+    return httpx.URL(f"{endpoint.scheme}://{authority}:{endpoint.port}{base}{segment}{row.key_test.path}")
 
 
 def _is_address(host: str) -> bool:

@@ -20,7 +20,7 @@ from services.data_plane.box_app.status_page import POLICY, as_html
 from services.data_plane.core.answers import write_rejection
 from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.refused import Refused
-from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
+from shared.providers import LOCAL_ORIGIN, Provider, ProviderName
 from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
@@ -59,14 +59,15 @@ class Table(Protocol):
 class BoxAppParts:
     """What the application needs.
 
-    `authorities` are the `Host` values under which boxes may know the gateway; `last_error` gives what an
-    org last met at a provider, `is_key_rejected` whether the last word on its key was no; `portal` is the
-    Portal's origin, "" where the operator has set none.
+    `authorities` are the `Host` values under which boxes may know the gateway; `providers` are those that are
+    offered; `last_error` gives what an org last met at a provider, `is_key_rejected` whether the last word on
+    its key was no; `portal` is the Portal's origin, "" where the operator has set none.
     """
 
     table: Table
     last_error: Callable[[str, str], LastError | None]
     authorities: frozenset[bytes]
+    providers: tuple[Provider, ...]
     is_key_rejected: Callable[[str, str], bool] = lambda _org, _provider: False
     portal: str = ""
 
@@ -76,7 +77,7 @@ def box_app(parts: BoxAppParts) -> FastAPI:
     app = FastAPI(
         title="run9 AI Gateway", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
-    script = read_script()
+    script = read_script(parts.providers)
 
     async def status(request: Request) -> Response:
         return _status_answer(parts, request)
@@ -129,13 +130,13 @@ def _status_of(parts: BoxAppParts, box: Box, origin: str) -> Status:
     providers = tuple(
         provider_status(
             provider,
-            parts.table.look_up(box.org, name),
+            parts.table.look_up(box.org, provider.name),
             origin=origin,
-            last_error=parts.last_error(box.org, name),
+            last_error=parts.last_error(box.org, provider.name),
             portal=parts.portal,
-            is_key_rejected=parts.is_key_rejected(box.org, name),
+            is_key_rejected=parts.is_key_rejected(box.org, provider.name),
         )
-        for name, provider in PROVIDERS.items()
+        for provider in parts.providers
     )
     return Status(box, org.name if org else "", org.owners if org else (), origin, providers, parts.portal)
 

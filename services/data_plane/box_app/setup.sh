@@ -15,13 +15,7 @@ run9_origin='http://10.0.2.2:1000'
 run9_print_environment() {
   cat <<RUN9_END
 # Written by the run9 AI Gateway's setup.sh. Values that are already set win.
-: "\${OPENAI_BASE_URL:=${run9_origin}/run9/ai/openai/v1/}"
-: "\${OPENAI_API_KEY:=run9-placeholder}"
-: "\${ANTHROPIC_BASE_URL:=${run9_origin}/run9/ai/anthropic}"
-: "\${ANTHROPIC_AUTH_TOKEN:=run9-placeholder}"
-: "\${ANTHROPIC_API_KEY:=run9-placeholder}"
-: "\${ENABLE_TOOL_SEARCH:=true}"
-export OPENAI_BASE_URL OPENAI_API_KEY ANTHROPIC_BASE_URL ANTHROPIC_AUTH_TOKEN ANTHROPIC_API_KEY ENABLE_TOOL_SEARCH
+@environment@
 RUN9_END
 }
 
@@ -46,24 +40,7 @@ run9_hook_into() {
   printf '\n%s\n' 'if [ -f "${HOME}/.config/run9/ai.sh" ]; then . "${HOME}/.config/run9/ai.sh"; fi' >>"$1"
 }
 
-# Codex does not read OPENAI_BASE_URL; its key has to stand above the first table of its TOML file.
-run9_write_codex() {
-  run9_codex="${CODEX_HOME:-${HOME}/.codex}"
-  mkdir -p "${run9_codex}" || return 1
-  run9_file="${run9_codex}/config.toml"
-  if [ ! -e "${run9_file}" ]; then : >"${run9_file}" || return 1; fi
-  run9_has=$(sed -n -e '/^[[:space:]]*\[/q' -e '/^[[:space:]]*["'\'']\{0,1\}openai_base_url["'\'']\{0,1\}[[:space:]]*=/p' "${run9_file}") || return 1
-  if [ -n "${run9_has}" ]; then return 0; fi
-  run9_new="${run9_file}.run9.$$"
-  {
-    printf 'openai_base_url = "%s"\n' "${run9_origin}/run9/ai/openai/v1"
-    cat "${run9_file}"
-  } >"${run9_new}" || { rm -f "${run9_new}"; return 1; }
-  # Through the old file, so that its owner, mode and links stay.
-  cat "${run9_new}" >"${run9_file}" || return 1
-  rm -f "${run9_new}"
-}
-
+@set_up_functions@
 # Takes out of the start files and of Codex's file what this script has put there, and nothing else.
 run9_undo() {
   for run9_file in .profile .bashrc .bash_profile .bash_login .zshrc; do
@@ -97,14 +74,7 @@ run9_print() {
 }
 
 run9_tell() {
-  case "${OPENAI_BASE_URL-}" in
-    "${run9_origin}"/*) ;;
-    *) printf '%s\n' "run9: OPENAI_BASE_URL was set before and stays: ${OPENAI_BASE_URL-}" >&2 ;;
-  esac
-  case "${ANTHROPIC_BASE_URL-}" in
-    "${run9_origin}"/*) ;;
-    *) printf '%s\n' "run9: ANTHROPIC_BASE_URL was set before and stays: ${ANTHROPIC_BASE_URL-}" >&2 ;;
-  esac
+@tell@
   case $- in
     *i*) ;;
     *s*)
@@ -123,12 +93,12 @@ case "${1-}" in
     eval "$(run9_print_environment)"
     if [ -n "${HOME-}" ]; then
       # In a subshell: this script may run inside the user's own shell, whose settings it must not change.
-      (umask 077 && run9_write_environment && run9_write_codex) ||
+      (umask 077 && run9_write_environment@set_up_calls@) ||
         printf '%s\n' 'run9: the start files could not all be written; this shell alone is set up.' >&2
     fi
     run9_tell
     ;;
 esac
-unset -f run9_print_environment run9_write_environment run9_hook_into run9_write_codex run9_tell
+unset -f run9_print_environment run9_write_environment run9_hook_into run9_tell@set_up_names@
 unset -f run9_undo run9_without run9_print
 unset run9_origin

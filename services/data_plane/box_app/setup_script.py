@@ -1,21 +1,50 @@
-"""The script that sets a box up, with the origin under which the box reached the gateway."""
+"""The script that sets a box up: for the providers that are offered, with the origin that the box used."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
-from shared.providers import LOCAL_ORIGIN
+from shared.providers import LOCAL_ORIGIN, Provider, with_addresses
 
 SCRIPT_NAME: Final = "setup.sh"
 # It stands inside quotes of a shell script, so nothing else may come through.
 _ORIGIN = re.compile(r"http://[A-Za-z0-9.\-\[\]:]{1,260}")
+_TELL: Final = """\
+  case "${NAME-}" in
+    "${run9_origin}"/*) ;;
+    *) printf '%s\\n' "run9: NAME was set before and stays: ${NAME-}" >&2 ;;
+  esac"""
 
 
-def read_script() -> str:
-    """Read the script as it is shipped, written for the origin that boxes see by default."""
-    return (files(__package__) / SCRIPT_NAME).read_text("utf-8")
+def read_script(providers: Sequence[Provider]) -> str:
+    """Read the script for `providers`, written for the origin that boxes see by default."""
+    script = (files(__package__) / SCRIPT_NAME).read_text("utf-8")
+    with_files = [row for row in providers if row.set_up_shell]
+    functions = [f"run9_set_up_{row.name}" for row in with_files]
+    parts = {
+        "@environment@": _environment(providers),
+        "@set_up_functions@": "\n".join(row.set_up_shell for row in with_files),
+        "@tell@": "\n".join(_TELL.replace("NAME", row.environment[0][0]) for row in providers),
+        "@set_up_calls@": "".join(f" && {name}" for name in functions),
+        "@set_up_names@": "".join(f" {name}" for name in functions),
+    }
+    for mark, text in parts.items():
+        script = script.replace(mark, text)
+    return script
+
+
+def _environment(providers: Sequence[Provider]) -> str:
+    """Write the lines that set each variable that is not set, and export all of them."""
+    lines = [
+        f': "\\${{{name}:={with_addresses(value, "${run9_origin}" + row.local_path)}}}"'
+        for row in providers
+        for name, value in row.environment
+    ]
+    names = " ".join(name for row in providers for name, _ in row.environment)
+    return "\n".join([*lines, f"export {names}"])
 
 
 def script_for(script: str, origin: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from shared.clock import rfc3339
-from shared.providers import LOCAL_ORIGIN, Provider
+from shared.providers import LOCAL_ORIGIN, Provider, with_addresses
 
 if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastError
@@ -23,10 +23,6 @@ State = Literal["on", "off", "missing", "loading", "unknown"]
 
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _WAY: Final = "Org Settings > AI Integrations"
-_ENVIRONMENT: Final = {
-    "openai": "export OPENAI_BASE_URL={url} OPENAI_API_KEY=run9-placeholder",
-    "anthropic": "export ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=run9-placeholder",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,8 @@ class ProviderStatus:
     @property
     def environment(self) -> str:
         """The line that points a shell at the gateway."""
-        return _ENVIRONMENT[self.provider.name].format(url=self.base_url)
+        pairs = self.provider.environment[:2]
+        return "export " + " ".join(f"{name}={with_addresses(value, self.base_url)}" for name, value in pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from shared.providers import Provider
+from shared.providers import PROVIDERS, ErrorFacts, Provider
 from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
@@ -37,14 +37,16 @@ def write_rejection(
     """
     rejection = refused.rejection
     message = rejection.render(provider.title if provider else "The provider", refused.detail, place)
-    body = json.dumps(_shape(rejection, provider, message, request_id)).encode()
+    row = provider or PROVIDERS["openai"]
+    facts = ErrorFacts(rejection.status, rejection.code, message, request_id)
+    body = json.dumps(row.error_body(facts)).encode()
     lines = [
         f"HTTP/1.1 {rejection.status} {HTTPStatus(rejection.status).phrase}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"x-run9-error: {rejection.code}",
         f"x-run9-error-source: {rejection.source}",
-        f"{'request-id' if provider and provider.name == 'anthropic' else 'x-request-id'}: {request_id}",
+        f"{row.request_id_header}: {request_id}",
     ]
     if not rejection.retry_helps:
         lines.append("x-should-retry: false")
@@ -57,27 +59,6 @@ def write_rejection(
         lines.append("connection: close")
     head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
     return head if bodiless else head + body
-
-
-def _shape(
-    rejection: Rejection, provider: Provider | None, message: str, request_id: str
-) -> dict[str, object]:
-    if provider is not None and provider.name == "anthropic":
-        error = {"type": _ANTHROPIC_TYPES.get(rejection.status, _FINAL), "message": message}
-        return {"type": "error", "error": error, "request_id": request_id}
-    kind = _FINAL if rejection.status not in _ANTHROPIC_TYPES else "server_error"
-    return {"error": {"message": message, "type": kind, "param": None, "code": rejection.code}}
-
-
-# Some clients decide by the type, before the status, whether to try again (docs/adr/0003).
-_FINAL: Final = "invalid_request_error"
-_ANTHROPIC_TYPES: Final[dict[int, str]] = {
-    HTTPStatus.REQUEST_TIMEOUT: "timeout_error",
-    HTTPStatus.BAD_GATEWAY: "api_error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "overloaded_error",
-    HTTPStatus.GATEWAY_TIMEOUT: "timeout_error",
-}
-"""The types that tell a client to try again, by status; OpenAI's is `server_error` for each of them."""
 
 
 def write_warm_up(*, close: bool) -> bytes:

@@ -29,12 +29,14 @@ class Route:
     Attributes:
         provider: the row of the provider table.
         rest: the raw path after the version, with its leading slash, or empty; without the query.
+        warm_up: whether a HEAD of this path is a client's warm-up, answered here.
         label: up to two plain segments for logs and metrics, e.g. `chat/completions`.
     """
 
     provider: Provider
     rest: bytes
     label: str
+    warm_up: bool = False
 
 
 class Routes:
@@ -45,12 +47,9 @@ class Routes:
 
     def __init__(self, providers: Sequence[Provider], rules: Iterable[RouteRule] = ()) -> None:
         names = b"|".join(re.escape(provider.name.encode()) for provider in providers)
-        # Leading version segments fall out (0, 1 or 2 of them): some clients leave `/v1` out, some put it in
-        # twice. Leading empty segments fall out too: `$OPENAI_BASE_URL/models` with a base URL that ends in a
-        # slash.
-        pattern = rb"/run9/ai/(" + names + rb")(?:/+v1(?=/|\Z)){0,2}(?:/+(.*))?"
         rules = tuple(rules)
-        self._relayed = re.compile(pattern, re.DOTALL)
+        self._relayed = re.compile(rb"/run9/ai/(" + names + rb")(/.*)?", re.DOTALL)
+        self._rests = {provider.name: _rest_pattern(provider) for provider in providers}
         self._hint = re.compile(rb"[A-Z]{1,32}+ /run9/ai/(" + names + rb")[/? ]")
         self._providers = {provider.name.encode(): provider for provider in providers}
         self._refused = {provider.name: RefusedRoutes(provider, rules) for provider in providers}
@@ -74,9 +73,21 @@ class Routes:
         if match is None:
             return None
         provider = self._providers[match[1]]
-        rest = b"/" + match[2] if match[2] else b""
+        inner = self._rests[provider.name].fullmatch(match[2] or b"")
+        rest = b"/" + inner[1] if inner is not None and inner[1] else b""
         self._refused[provider.name].check(rest)
-        return Route(provider, rest, _label(rest))
+        return Route(provider, rest, _label(rest), rest.decode("latin-1") in provider.warm_ups)
+
+
+def _rest_pattern(provider: Provider) -> re.Pattern[bytes]:
+    """Match a path after the provider's name: the group is the rest without the versions that fall out.
+
+    Leading version segments fall out (0, 1 or 2 of them): some clients leave `/v1` out, some put it in twice.
+    Leading empty segments fall out too: `$OPENAI_BASE_URL/models` with a base URL that ends in a slash.
+    """
+    version = re.escape(provider.stripped_version.encode())
+    versions = rb"(?:/+" + version + rb"(?=/|\Z)){0,2}" if version else b""
+    return re.compile(versions + rb"(?:/+(.*))?", re.DOTALL)
 
 
 def split_target(target: bytes) -> tuple[bytes, bytes]:

@@ -165,7 +165,7 @@ class BoxConnection(BoxEndings):
         relay, head, route = self._relay, memo.head, memo.route
         record.method, record.provider, record.route = memo.method, route.provider.name, route.label
         record.leaked_key = head.leaked_key
-        if not route.rest and head.method == b"HEAD":
+        if route.warm_up and head.method == b"HEAD":
             if self._framing is not None:
                 raise bad_request("a HEAD of a base URL has no body")
             self.write(write_warm_up(close=self._close_after_answer))

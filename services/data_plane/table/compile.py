@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.integration import CompiledIntegration
 from shared.endpoint import Endpoint, EndpointError, parse_endpoint
-from shared.providers import PROVIDERS, Provider, ProviderName, kind_of_key
+from shared.providers import PROVIDERS, Provider, ProviderName
 
 if TYPE_CHECKING:
     from shared.config_feed import IntegrationRow
     from shared.secret_document import SecretDocument
 
-SETUP_TOKEN_BETA: Final = b"oauth-2025-04-20"
-"""What Anthropic asks for in `anthropic-beta` when a setup token is the credential."""
 MAX_KEY_CHARS: Final = 512
 _MAX_REMEMBERED_DESTINATIONS: Final = 4_096
 
 # RFC 9110 §5.5: a field value begins and ends with a visible character and holds no control byte.
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_TRAILING_VERSION: Final = "/v1"
 
 
 class CompileError(ValueError):
@@ -71,9 +68,8 @@ def _destination(provider: ProviderName, text: str) -> tuple[Endpoint, bytes, by
         raise CompileError(f"the stored endpoint is not usable ({error})") from None
     version = PROVIDERS[provider].version_segment
     base_path = endpoint.base_path
-    if version == _TRAILING_VERSION:
-        # Some people put the version in, although ANTHROPIC_BASE_URL goes without it.
-        base_path = base_path.removesuffix(_TRAILING_VERSION)
+    # Some people put the version in, although ANTHROPIC_BASE_URL goes without it.
+    base_path = base_path.removesuffix(version)
     return (
         endpoint,
         (base_path + version).encode("ascii"),
@@ -88,10 +84,7 @@ def _key_bytes(key: str) -> bytes:
 
 
 def _credential(provider: Provider, key: bytes) -> tuple[bytes, bytes]:
-    """Give the header lines that carry the key, and the beta token that has to come with it."""
-    bearer = b"Authorization: Bearer %s\r\n" % key
-    if provider.name == "openai":
-        return bearer, b""
-    if kind_of_key(key.decode("ascii")) == "anthropic_oauth":
-        return bearer, SETUP_TOKEN_BETA
-    return b"x-api-key: %s\r\n" % key, b""
+    """Give the header line that carries the key, and the beta token that has to come with the key."""
+    credential = provider.credential_for(key.decode("ascii"))
+    line = f"{credential.header}: {credential.scheme}".encode() + key + b"\r\n"
+    return line, credential.beta.encode()

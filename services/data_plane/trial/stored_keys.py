@@ -21,8 +21,8 @@ from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
 from services.data_plane.trial.models_connection import REFUSALS, Broken, ModelsConnection
 from services.data_plane.trial.way_out import WayOut
-from shared.key_trial import ANTHROPIC_VERSION, MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
-from shared.providers import LOCAL_ORIGIN, ProviderName
+from shared.key_trial import MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
+from shared.providers import LOCAL_ORIGIN
 from shared.trial_notes import TrialNotes
 
 if TYPE_CHECKING:
@@ -170,14 +170,15 @@ def models_request(integration: CompiledIntegration) -> bytes:
 
     **Holds the key in clear.**
     """
-    name: ProviderName = integration.provider.name
-    version = f"anthropic-version: {ANTHROPIC_VERSION}\r\n" if name == "anthropic" else ""
+    row = integration.provider
+    extra = "".join(f"{name}: {value}\r\n" for name, value in row.key_test.headers.items())
     asked = (
-        f"GET /run9/ai/{name}/v1/models HTTP/1.1\r\nHost: {_AUTHORITY}\r\nAccept: application/json\r\n"
-        f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{version}\r\n"
+        f"GET {row.local_path.rstrip('/')}{row.key_test.path} HTTP/1.1\r\n"
+        f"Host: {_AUTHORITY}\r\nAccept: application/json\r\n"
+        f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{extra}\r\n"
     )
     head = cut_request_head(asked.encode(), asked.count("\r\n"))
-    return prepare_head(head, Route(integration.provider, b"/models", "models"), b"", integration)
+    return prepare_head(head, Route(row, row.key_test.path.encode(), "models"), b"", integration)
 
 
 def _sentence(detail: str) -> str:

@@ -149,6 +149,8 @@ class Acceptor:
                 counters.bytes_down += side.bytes_in
                 self.bytes_down += side.bytes_in
                 side.leave()
+            case _:
+                raise AssertionError(f"a connection has two sides, and {side!r} is none of them")
 
     async def _connect(self, side: BoxSide) -> None:
         side.connecting = asyncio.current_task()

@@ -15,7 +15,7 @@ from services.data_plane.core.caller import NotYetVerifiable, Unidentified
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from shared.box_token import Box
 from shared.config_feed import OrgRow
-from shared.providers import ProviderName
+from shared.providers import PROVIDERS, ProviderName
 from tests.support.exchange_records import exchange_record
 
 JSON = {"accept": "application/json"}
@@ -63,7 +63,11 @@ class Bench:
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
     identity, table, errors = FakeIdentity(), FakeTable(), LastErrors()
-    app = box_app(BoxAppParts(table, errors.of, frozenset({b"10.0.2.2:1000", b"127.0.0.1:20000"})))
+    app = box_app(
+        BoxAppParts(
+            table, errors.of, frozenset({b"10.0.2.2:1000", b"127.0.0.1:20000"}), tuple(PROVIDERS.values())
+        )
+    )
 
     async def handed_over(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"identity": identity}}, receive, send)

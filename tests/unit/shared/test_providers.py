@@ -7,7 +7,17 @@ from typing import get_args
 import pytest
 
 from shared.endpoint import parse_endpoint
-from shared.providers import LOCAL_ORIGIN, PROVIDERS, KeyKind, ProviderName, kind_of_key
+from shared.providers import (
+    DEFAULT_OFFER,
+    LOCAL_ORIGIN,
+    PROVIDERS,
+    ProviderName,
+    UnknownProvider,
+    kind_of_key,
+    offered,
+    owner_of_key,
+    with_addresses,
+)
 
 
 def test_every_provider_name_has_exactly_one_row_under_its_own_name() -> None:
@@ -82,5 +92,58 @@ def test_a_route_that_mints_credentials_is_refused(name: ProviderName, route: tu
         ("", "unknown"),
     ],
 )
-def test_a_key_is_told_by_its_public_prefix(text: str, kind: KeyKind) -> None:
+def test_a_key_is_told_by_its_public_prefix(text: str, kind: str) -> None:
     assert kind_of_key(text) == kind
+
+
+@pytest.mark.parametrize(
+    ("provider", "key", "line", "beta"),
+    [
+        ("openai", "sk-proj-abc", "Authorization: Bearer ", ""),
+        ("openai", "gateway-key", "Authorization: Bearer ", ""),
+        ("openai", "sk-ant-oat01-abc", "Authorization: Bearer ", ""),
+        ("anthropic", "sk-ant-api03-abc", "x-api-key: ", ""),
+        ("anthropic", "sk-abc", "x-api-key: ", ""),
+        ("anthropic", "sk-ant-oat01-abc", "Authorization: Bearer ", "oauth-2025-04-20"),
+    ],
+)
+def test_a_row_says_how_each_kind_of_key_is_sent(
+    provider: ProviderName, key: str, line: str, beta: str
+) -> None:
+    credential = PROVIDERS[provider].credential_for(key)
+    assert (f"{credential.header}: {credential.scheme}", credential.beta) == (line, beta)
+
+
+def test_the_owner_of_a_key_is_told_by_the_longest_prefix() -> None:
+    assert owner_of_key("sk-ant-api03-abc") is PROVIDERS["anthropic"]
+    assert owner_of_key("sk-abc") is PROVIDERS["openai"]
+    assert owner_of_key("other") is None
+
+
+def test_a_deployment_offers_what_its_operator_names_in_that_order() -> None:
+    assert [row.name for row in offered(("anthropic", "openai"))] == ["anthropic", "openai"]
+    assert [row.name for row in offered(DEFAULT_OFFER)] == ["openai", "anthropic"]
+
+
+@pytest.mark.parametrize(
+    ("names", "because"),
+    [
+        (("opnai",), "unknown provider opnai; known are"),
+        (("openai", "openai"), "named twice"),
+        ((), "at least one"),
+    ],
+)
+def test_a_list_of_providers_that_cannot_be_offered_is_an_error(names: tuple[str, ...], because: str) -> None:
+    with pytest.raises(UnknownProvider, match=because):
+        offered(names)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_row_shows_how_a_box_reaches_the_provider(name: ProviderName) -> None:
+    row = PROVIDERS[name]
+    texts = [value for _, value in row.environment] + [snippet.code for snippet in row.snippets]
+    filled = [with_addresses(text, row.local_base_url) for text in texts]
+    assert not any("$BASE" in text for text in filled)
+    assert any(row.local_base_url.rstrip("/") in text for text in filled)
+    assert row.environment[0][0].endswith("_BASE_URL")
+    assert len({snippet.id for snippet in row.snippets}) == len(row.snippets)

@@ -95,7 +95,8 @@ class Provider:
             case "/me":
                 assert request.headers["authorization"] == f"Bearer {ACCESS_TOKEN}"
                 return httpx.Response(200, json=self.user)
-        raise AssertionError(path)
+            case _:
+                raise AssertionError(path)
 
     def _published(self) -> dict[str, Any]:
         honest = {

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.data_plane.box_app.setup_script import read_script, script_for
+from shared.providers import PROVIDERS
 
+ROWS = tuple(PROVIDERS.values())
 ORIGIN = "http://127.0.0.1:20000"
 SHELLS = [name for name in ("dash", "bash", "busybox", "zsh") if shutil.which(name)]
 DEFAULTS = {
@@ -50,7 +52,7 @@ class Home:
         return done.stdout
 
     def set_up(self, **variables: str) -> None:
-        assert self.run(script_for(read_script(), ORIGIN), **variables) == ""
+        assert self.run(script_for(read_script(ROWS), ORIGIN), **variables) == ""
 
     def variables_after(self, text: str, **variables: str) -> dict[str, str]:
         lines = self.run(f"{text}\nenv", **variables).splitlines()
@@ -77,7 +79,7 @@ def test_it_is_clean_for_every_posix_shell() -> None:
     if (shellcheck := shutil.which("shellcheck")) is None:
         pytest.skip("shellcheck is not here")
     done = subprocess.run(
-        [shellcheck, "-s", "sh", "-"], input=read_script(), text=True, capture_output=True, check=False
+        [shellcheck, "-s", "sh", "-"], input=read_script(ROWS), text=True, capture_output=True, check=False
     )
     assert done.stdout == ""
 
@@ -89,7 +91,7 @@ def test_later_shells_have_every_variable(home: Home) -> None:
 
 
 def test_evaluated_it_sets_this_shell_and_leaves_nothing_else_behind(home: Home) -> None:
-    script = home.write("setup.sh", script_for(read_script(), ORIGIN))
+    script = home.write("setup.sh", script_for(read_script(ROWS), ORIGIN))
     assert home.variables_after(f'set -eu; eval "$(cat {script})"') == DEFAULTS
     left = home.run(f'eval "$(cat {script})"; set; umask').splitlines()
     assert not [line for line in left if line.startswith("run9_")]
@@ -153,25 +155,25 @@ def test_a_codex_file_keeps_its_mode_and_its_link(home: Home) -> None:
 
 def test_a_home_that_cannot_be_written_still_sets_up_this_shell(home: Home) -> None:
     blocked = home.write("blocked", "a file, no folder")
-    script = home.write("setup.sh", script_for(read_script(), ORIGIN))
+    script = home.write("setup.sh", script_for(read_script(ROWS), ORIGIN))
     assert home.variables_after(f'eval "$(cat {script})"', HOME=str(blocked)) == DEFAULTS
 
 
 def test_the_script_is_written_for_the_origin_that_the_box_used() -> None:
-    assert "10.0.2.2" not in script_for(read_script(), ORIGIN)
-    assert "http://10.0.2.2:1000" in read_script()
+    assert "10.0.2.2" not in script_for(read_script(ROWS), ORIGIN)
+    assert "http://10.0.2.2:1000" in read_script(ROWS)
 
 
 @pytest.mark.parametrize("origin", ["http://x'; rm -rf ~; '", "http://$(id)", "https://x", "http://a b", ""])
 def test_an_origin_that_would_be_shell_code_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="origin"):
-        script_for(read_script(), origin)
+        script_for(read_script(ROWS), origin)
 
 
 def piped(home: Path, *arguments: str, shell: str = "sh") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command(shell), "-s", "--", *arguments],
-        input=script_for(read_script(), ORIGIN),
+        input=script_for(read_script(ROWS), ORIGIN),
         env={"HOME": str(home), "PATH": os.environ["PATH"]},  # noqa: TID251  # a shell needs its programs
         capture_output=True,
         text=True,

@@ -43,6 +43,8 @@ def change(truth: Truth, what: str, number: int) -> None:
             truth.put_node(node)
         case "no node":
             truth.remove_node(node)
+        case _:
+            raise AssertionError(what)
 
 
 def held(table: ConfigTable) -> tuple[object, ...]:

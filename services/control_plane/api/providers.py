@@ -1,0 +1,101 @@
+"""`providers`: what this deployment offers, as the Portal and any other client need to know it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.rules.problems import Problem
+from shared.providers import LOCAL_ORIGIN, PLACEHOLDER, Provider, ProviderName, with_addresses
+
+router = APIRouter(tags=["providers"])
+
+
+class KeyHint(BaseModel):
+    """A kind of key that is told by its public prefix. The longest prefix of all providers decides."""
+
+    kind: str
+    prefix: str
+
+
+class Snippet(BaseModel):
+    """Lines to paste into a box."""
+
+    id: str
+    title: str
+    note: str
+    code: str
+
+
+class EnvironmentVariable(BaseModel):
+    """A variable that a box sets; `setup.sh` sets every one."""
+
+    name: str
+    value: str
+
+
+class OfferedProvider(BaseModel):
+    """A provider that this deployment offers."""
+
+    provider: ProviderName
+    title: str
+    about: str
+    default_endpoint: str = Field(description="Where requests go when the owner sets no endpoint.")
+    version_segment: str = Field(description="Put between the endpoint and the path; may be empty.")
+    example_path: str
+    local_base_url: str = Field(description="The base URL inside every box; the same for every org.")
+    keys: list[KeyHint]
+    key_page: str = Field(description="Where an owner gets a key.")
+    console: str = Field(description="Where an owner sees usage and billing at the provider.")
+    placeholder: str = Field(description="What a box may put where a client asks for a key.")
+    environment: list[EnvironmentVariable]
+    snippets: list[Snippet]
+
+
+class ProviderList(BaseModel):
+    """The providers, in the order in which this deployment offers them."""
+
+    items: list[OfferedProvider]
+
+
+@router.get("/providers", operation_id="listProviders", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
+def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
+    """List what this deployment offers."""
+    return ProviderList(items=[offered_provider(row, context.box_origin) for row in context.providers])
+
+
+def offered_provider(row: Provider, box_origin: str) -> OfferedProvider:
+    """Show a row, with the addresses under which boxes reach the gateway."""
+    base_url = box_origin + row.local_base_url.removeprefix(LOCAL_ORIGIN)
+    setup = Snippet(
+        id="setup",
+        title="Everything",
+        note="Sets this box up for every known client, for this shell and later ones.",
+        code=f'eval "$(curl -fsS {box_origin}/run9/ai/setup.sh)"',
+    )
+    return OfferedProvider(
+        provider=row.name,
+        title=row.title,
+        about=row.about,
+        default_endpoint=row.default_endpoint,
+        version_segment=row.version_segment,
+        example_path=row.example_path,
+        local_base_url=base_url,
+        keys=[KeyHint(kind=shape.kind, prefix=shape.prefix) for shape in row.keys],
+        key_page=row.key_page,
+        console=row.console,
+        placeholder=PLACEHOLDER,
+        environment=[
+            EnvironmentVariable(name=name, value=with_addresses(value, base_url))
+            for name, value in row.environment
+        ],
+        snippets=[
+            *(
+                Snippet(id=one.id, title=one.title, note=one.note, code=with_addresses(one.code, base_url))
+                for one in row.snippets
+            ),
+            setup,
+        ],
+    )

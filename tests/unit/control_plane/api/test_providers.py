@@ -1,0 +1,43 @@
+"""What a deployment offers: rows in the operator's order, with the addresses under which boxes call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from services.control_plane.api.providers import offered_provider
+from shared.providers import PROVIDERS, offered
+from tests.unit.control_plane.world import MEMBER, World
+
+
+async def test_the_offered_providers_come_in_the_deployments_order(world: World) -> None:
+    world.context = replace(world.context, providers=offered(("anthropic", "openai")))
+    async with world.person(MEMBER) as client:
+        items = (await client.get("/api/v1/providers")).json()["items"]
+        integrations = (await client.get("/api/v1/orgs/acme/ai-integrations")).json()["items"]
+    assert [item["provider"] for item in items] == ["anthropic", "openai"]
+    assert [item["provider"] for item in integrations] == ["anthropic", "openai"]
+    assert items[1]["local_base_url"] == "http://10.0.2.2:1000/run9/ai/openai/v1/"
+    assert items[1]["keys"] == [{"kind": "openai", "prefix": "sk-"}]
+
+
+async def test_a_provider_that_is_not_offered_is_in_no_list(world: World) -> None:
+    world.context = replace(world.context, providers=offered(("openai",)))
+    async with world.person(MEMBER) as client:
+        items = (await client.get("/api/v1/providers")).json()["items"]
+        integrations = (await client.get("/api/v1/orgs/acme/ai-integrations")).json()["items"]
+    assert [item["provider"] for item in items + integrations] == ["openai", "openai"]
+
+
+async def test_the_list_is_for_people_who_are_signed_in(world: World) -> None:
+    async with world.client() as client:
+        assert (await client.get("/api/v1/providers")).status_code == 401
+
+
+def test_addresses_are_those_under_which_boxes_reach_this_deployment() -> None:
+    shown = offered_provider(PROVIDERS["anthropic"], "http://127.0.0.1:20000")
+    assert shown.local_base_url == "http://127.0.0.1:20000/run9/ai/anthropic"
+    codes = " ".join(snippet.code for snippet in shown.snippets)
+    assert "http://127.0.0.1:20000/run9/ai/setup.sh" in codes
+    assert "10.0.2.2" not in codes
+    assert "$BASE" not in codes
+    assert {"name": "ENABLE_TOOL_SEARCH", "value": "true"} in [one.model_dump() for one in shown.environment]
