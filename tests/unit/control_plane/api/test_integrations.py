@@ -49,6 +49,7 @@ async def test_what_was_never_set_up_answers_in_the_full_shape(world: World) -> 
         "provider": "openai",
         "state": "not_set_up",
         "endpoint": "https://api.openai.com/v1",
+        "endpoint_kind": "default",
         "key": {"set": False, "last4": None, "fingerprint": None, "updated_at": None, "updated_by": None},
         "local_base_url": "http://10.0.2.2:1000/run9/ai/openai/v1/",
         "revision": 0,
