@@ -48,7 +48,7 @@ class Backends:
         node: the Kubernetes node.
         folder: of keys and certificates.
         passwords: of `database`, `control-plane` and `data-plane`.
-        tokens: `internal-token`, `platform-token`, `fingerprint-key`.
+        tokens: `internal-token`, `platform-token`, `fingerprint-key`, `feed-key`.
     """
 
     node: Node
@@ -58,7 +58,7 @@ class Backends:
 
     def __post_init__(self) -> None:
         self.passwords = {name: secrets.token_hex(16) for name in ("database", "control-plane", "data-plane")}
-        names = ("internal-token", "platform-token", "fingerprint-key")
+        names = ("internal-token", "platform-token", "fingerprint-key", "feed-key")
         self.tokens = {name: secrets.token_hex(20) for name in names}
         self.data = DataDir.open(self.folder / "data")
         self.issuer = LocalIssuer.open(self.data)
