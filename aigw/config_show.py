@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from aigw.failures import lines_of
+from aigw.redacted_url import redacted
 from aigw.rest_client.settings import ClientSettings
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
@@ -27,8 +27,6 @@ SETTINGS: Final[dict[str, type[GatewaySettings]]] = {
     "REST commands": ClientSettings,
 }
 Row = tuple[str, str, str]
-_PASSWORD: Final = re.compile(r"(?<=://)([^/@:]*):[^@]*@")
-"""In a URL: some drivers take it there, and a log of this table must not have it."""
 
 
 def table() -> tuple[str, bool]:
@@ -72,6 +70,8 @@ def _shown(value: object) -> str:
         case bool():
             return str(value).lower()
         case tuple() | list():
-            return ",".join(map(str, value))
+            return ",".join(map(_shown, value))
+        case BaseModel():
+            return " ".join(f"{name}={_shown(part)}" for name, part in value if part is not None)
         case _:
-            return _PASSWORD.sub(r"\1:(hidden)@", str(value))
+            return redacted(str(value))
