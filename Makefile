@@ -81,6 +81,7 @@ docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m bench.pages
 	$(BIN)/python -m tools.chart_pages
 	$(BIN)/python -m tools.refused_routes_page
+	$(BIN)/python -m tools.doctor_page
 
 chart-examples: $(DEV_STAMP) ## render the examples of the Helm chart again (after make test-tools)
 	$(BIN)/python -m tools.chart_examples $$(command -v helm || echo .tools/helm/helm)

@@ -141,7 +141,8 @@ class VaultSession:
         )
         try:
             result = use(client)
-        except (refusals.VaultError, requests.RequestException) as error:
+        # An error of requests is an OSError; so is a missing `ca_file`, which requests does not map.
+        except (refusals.VaultError, OSError) as error:
             raise _mapped(error) from None
         if isinstance(result, requests.Response) and result.is_redirect:
             raise VaultFailure("Vault answered with a redirect; name the active server or a load balancer")
@@ -332,4 +333,6 @@ def _mapped(error: Exception) -> VaultFailure:
     for kind, meaning, sentence in _MEANINGS:
         if isinstance(error, kind):
             return meaning(sentence)
+    if not isinstance(error, (refusals.VaultError, requests.RequestException)):
+        return VaultFailure("the ca_file for Vault cannot be read")
     return VaultFailure(f"Vault failed ({type(error).__name__})")

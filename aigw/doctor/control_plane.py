@@ -6,18 +6,17 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-
+from aigw.doctor.certificates import examine_certificates
+from aigw.doctor.database import examine_database
 from aigw.doctor.finding import Finding
+from aigw.doctor.issuers import examine_issuers
 from aigw.doctor.ports import Port, examine_ports
 from aigw.doctor.redis import examine_writer
 from aigw.doctor.vault import examine_vault
+from services.control_plane.bootstrap import oidc_sign_in
 from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.secrets.vault import VaultSecretWriter
-from services.control_plane.store import migrate
-from services.control_plane.store.database import Database
 from shared.key_trial import TrialRequest
 from shared.redis_link import is_redis_url
 from shared.sealed_file import KEY_FILE, SealError, read_key
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from services.control_plane.settings import ControlPlaneSettings
 
-_DATABASE: Final = "control plane: database"
 _SECRETS: Final = "control plane: secrets"
 _BUS: Final = "control plane: event bus"
 
@@ -38,38 +36,14 @@ async def examine_control_plane(settings: ControlPlaneSettings) -> list[Finding]
     rest = Port(settings.control_plane_host, settings.control_plane_port, "AIGW_CONTROL_PLANE_PORT")
     fleet = Port(settings.internal_host, settings.internal_port, "AIGW_INTERNAL_PORT")
     return [
-        await asyncio.to_thread(_examine_database, settings.database_url),
+        *await asyncio.to_thread(examine_database, settings.database_url),
         *await asyncio.to_thread(_examine_secrets, settings),
         *await _examine_bus(settings),
-        *_examine_issuers(settings),
+        *await examine_issuers(settings, oidc_sign_in(settings)),
+        examine_certificates("control plane: certificates", settings.upstream_ca_file),
         await _examine_key_tests(settings),
         *await examine_ports("control plane: ports", [rest, fleet], fleet),
     ]
-
-
-def _examine_database(url: str) -> Finding:
-    if url.startswith("sqlite:") and not os.path.exists(url.removeprefix("sqlite:///")):  # noqa: PTH110  # a text
-        return Finding("ok", _DATABASE, "a new file will be made at the first start")
-    try:
-        database = Database(url)
-        try:
-            with database.connection() as connection:
-                read_only = connection.dialect.name == "postgresql" and (
-                    connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on"
-                )
-            there, newest = migrate.current(database), migrate.newest()
-        finally:
-            database.close()
-    except (DBAPIError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        return Finding("FAIL", _DATABASE, f"it cannot be used ({reason})", "check AIGW_DATABASE_URL")
-    if read_only:
-        remedy = "point AIGW_DATABASE_URL at the primary"
-        return Finding("FAIL", _DATABASE, "it only takes reads; is it a standby?", remedy)
-    if there != newest and not url.startswith("sqlite:"):
-        found = f"its schema is {there or 'empty'}, this program's is {newest}"
-        return Finding("FAIL", _DATABASE, found, "run: aigw db upgrade")
-    return Finding("ok", _DATABASE, f"reachable and writable, schema {there}")
 
 
 def _examine_secrets(settings: ControlPlaneSettings) -> list[Finding]:
@@ -81,7 +55,8 @@ def _examine_secrets(settings: ControlPlaneSettings) -> list[Finding]:
 def _examine_folder(folder: Path) -> Finding:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK):
-        return Finding("FAIL", _SECRETS, f"{there} is not a folder that this user may write", "give it to it")
+        found = f"{there} is no folder that this user may write"
+        return Finding("FAIL", _SECRETS, found, "check AIGW_SECRET_STORE_URL, and the mount and owner there")
     if not (folder / KEY_FILE).exists():
         return Finding("ok", _SECRETS, f"{folder} will get its key at the first start")
     try:
@@ -97,17 +72,6 @@ async def _examine_bus(settings: ControlPlaneSettings) -> list[Finding]:
     remedy = "set AIGW_EVENT_BUS_URL=redis://…"
     found = "in-process; data planes of their own poll, and learn of changes in up to 12 s"
     return [Finding("warn", _BUS, found, remedy)]
-
-
-def _examine_issuers(settings: ControlPlaneSettings) -> list[Finding]:
-    name = "control plane: sign-in"
-    if not settings.issuers and not settings.oidc_issuer:
-        return [Finding("warn", name, "nobody can sign in", "set AIGW_ISSUERS or AIGW_OIDC_ISSUER")]
-    files = [issuer.jwks_file for issuer in settings.issuers if issuer.jwks_file is not None]
-    unreadable = [path for path in files if not os.access(path, os.R_OK)]
-    if unreadable:
-        return [Finding("FAIL", name, f"{path} cannot be read", "see AIGW_ISSUERS") for path in unreadable]
-    return [Finding("ok", name, f"{len(settings.issuers) + bool(settings.oidc_issuer)} issuers")]
 
 
 async def _examine_key_tests(settings: ControlPlaneSettings) -> Finding:

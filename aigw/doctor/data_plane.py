@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from aigw.doctor.certificates import examine_certificates
 from aigw.doctor.finding import Finding
 from aigw.doctor.ports import Port, examine_ports
 from aigw.doctor.redis import examine_reader
@@ -19,6 +18,8 @@ from shared.sealed_file import SealError, read_key
 from shared.vault_target import is_vault_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from services.data_plane.settings import DataPlaneSettings
 
 _SNAPSHOT: Final = "data plane: snapshot"
@@ -38,7 +39,7 @@ async def examine_data_plane(settings: DataPlaneSettings) -> list[Finding]:
         await _examine_snapshot(settings),
         *await _examine_secrets(settings),
         *await _examine_bus(settings),
-        _examine_certificates(settings.upstream_ca_file),
+        examine_certificates("data plane: certificates", settings.upstream_ca_file),
         *await examine_ports("data plane: ports", [*boxes, admin], admin),
     ]
 
@@ -81,16 +82,3 @@ async def _examine_bus(settings: DataPlaneSettings) -> list[Finding]:
         return await examine_reader(_BUS, settings, settings.event_bus_url)
     found = "none that another process writes; changes are polled, and live in up to 12 s"
     return [Finding("warn", _BUS, found, "set AIGW_EVENT_BUS_URL=redis://…")]
-
-
-def _examine_certificates(ca_file: Path | None) -> Finding:
-    name = "data plane: certificates"
-    try:
-        known = len(ssl.create_default_context(cafile=ca_file).get_ca_certs())
-    except OSError as error:
-        return Finding("FAIL", name, f"they cannot be read ({error.strerror})", "see AIGW_UPSTREAM_CA_FILE")
-    hashed = ssl.get_default_verify_paths().capath
-    if not known and not (ca_file is None and hashed and any(Path(hashed).iterdir())):
-        remedy = "install ca-certificates, or set AIGW_UPSTREAM_CA_FILE"
-        return Finding("FAIL", name, "no authority is trusted, so no provider can be reached", remedy)
-    return Finding("ok", name, f"{known} authorities" if known else f"the authorities in {hashed}")

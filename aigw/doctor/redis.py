@@ -1,7 +1,7 @@
-"""Checks an event bus in Redis: can it be reached, and may its user do what the plane does, and no more.
+"""Checks an event bus in Redis: reachable, in a state to serve, and with the rights of the plane and no more.
 
-Every command is sent in a form that Redis refuses for another reason, or that finds nothing, once its rights
-are checked: nothing is written to what readers read.
+Every command is sent in a form that Redis refuses for a known reason, or that finds nothing, once its rights
+are checked: nothing is written to what readers read. Any other refusal is a finding.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import BusyLoadingError, ExecAbortError, NoPermissionError, ResponseError
 
+from aigw.doctor.certificates import unreadable
 from aigw.doctor.finding import Finding
+from aigw.doctor.redis_state import CLUSTER, REPLICA, SENTINEL, WrongStateError, wrong_state
 from shared.config_feed import SNAPSHOT_KEY, STREAM_KEY
 from shared.redis_link import FAILURES, close, connect, parse_redis_url, why
 
@@ -22,28 +24,33 @@ if TYPE_CHECKING:
 
 PROBE_KEY: Final = "aigw:doctor"
 """Beside the gateway's keys, so that the same rights hold; left behind only where `del` is missing."""
-_REMEDY: Final = "compare the user's line with deploy/redis/users.acl"
+_URL: Final = "AIGW_EVENT_BUS_URL"
+_RIGHTS_REMEDY: Final = "compare the ACL of its user with deploy/redis/users.acl"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One command; what Redis says of it beyond rights does not matter."""
+    """One command. `refusal` is part of what Redis answers when it is allowed; empty: it succeeds."""
 
     right: str
     words: tuple[Any, ...]
+    refusal: str = ""
 
 
 WRITE: Final = Probe("set", ("SET", PROBE_KEY, "x", "XX", "PX", 1))
 WRITER: Final = (
     # An id that no stream takes.
-    Probe("xadd", ("XADD", STREAM_KEY, "NOMKSTREAM", "0-0", "event", "")),
+    Probe("xadd", ("XADD", STREAM_KEY, "0-0", "event", ""), "must be greater"),
     Probe("xrange", ("XRANGE", STREAM_KEY, "-", "-", "COUNT", 1)),
     Probe("xrevrange", ("XREVRANGE", STREAM_KEY, "-", "-", "COUNT", 1)),
     WRITE,
     Probe("get", ("GET", PROBE_KEY)),
-    # A key that holds something else: it is made by `SET`, read by nobody, and deleted last.
+    # A field that nobody reads; deleted next.
     Probe("hset", ("HSET", PROBE_KEY, "field", "x")),
     Probe("del", ("DEL", PROBE_KEY)),
+    Probe("exec", ("EXEC",), "without MULTI"),
+    # The last one: the connection is closed after it, and the transaction with it.
+    Probe("multi", ("MULTI",)),
 )
 READER: Final = (
     Probe("xread", ("XREAD", "COUNT", 1, "STREAMS", STREAM_KEY, "$")),
@@ -54,75 +61,106 @@ READER: Final = (
 
 async def examine_writer(name: str, settings: BackendSettings, url: str) -> list[Finding]:
     """Check the bus as the control plane uses it."""
-    client = _client(settings, url)
-    try:
-        await client.ping()
-        lacking = await _lacking(client, WRITER)
-        if not await _may_transact(client):
-            lacking += ["multi", "exec"]
-    except FAILURES as error:
-        return [_unreachable(name, error)]
-    finally:
-        await close(client)
-    return [_judged(name, lacking)]
+    return await _examine(name, settings, url, WRITER, is_reader=False)
 
 
 async def examine_reader(name: str, settings: BackendSettings, url: str) -> list[Finding]:
     """Check the bus as a data plane uses it: it must not be able to write."""
-    client = _client(settings, url)
+    return await _examine(name, settings, url, READER, is_reader=True)
+
+
+async def _examine(
+    name: str, settings: BackendSettings, url: str, probes: tuple[Probe, ...], *, is_reader: bool
+) -> list[Finding]:
+    target = parse_redis_url(url)
+    if reason := unreadable(target.ca_file):
+        return [Finding("FAIL", name, f"its ca_file {reason}", f"check ca_file in {_URL}, and its mount")]
+    pool = connect(
+        target, password=settings.redis_password, sentinel_password=settings.redis_sentinel_password
+    )
+    # One connection for every command: a transaction that a probe opens is that connection's alone.
+    client = pool.client()
     try:
         await client.ping()
-        lacking = await _lacking(client, READER)
-        may_write = not await _lacking(client, (WRITE,))
+        role = await _role(client, is_reader=is_reader)
+        findings = [_judged(name, await _lacking(client, probes))]
+        if is_reader and role != "replica" and not await _lacking(client, (WRITE,)):
+            text = "its user may write events; a data plane only reads"
+            findings.append(Finding("warn", name, text, _RIGHTS_REMEDY))
+        if role == "replica":
+            text = "it is a replica: changes come late when it lags, and none when it is cut off"
+            findings.append(Finding("warn", name, text, REPLICA.remedy))
+    except WrongStateError as error:
+        return [Finding("FAIL", name, str(error), error.state.remedy)]
     except FAILURES as error:
         return [_unreachable(name, error)]
     finally:
-        await close(client)
-    findings = [_judged(name, lacking)]
-    if may_write:
-        text = "its user may write events; a data plane only reads"
-        findings.append(Finding("warn", name, text, _REMEDY))
+        await client.aclose()
+        await close(pool)
     return findings
 
 
-def _client(settings: BackendSettings, url: str) -> Redis:
-    return connect(
-        parse_redis_url(url),
-        password=settings.redis_password,
-        sentinel_password=settings.redis_sentinel_password,
-    )
+async def _role(client: Redis, *, is_reader: bool) -> str:
+    """Ask for the server's role; raises `WrongStateError` for a mode or role that cannot be used.
+
+    HELLO without a version changes nothing and needs no right of its own (it is a command of those who have
+    not signed in). An older server, or a proxy that does not know it, tells nothing.
+    """
+    try:
+        answer = await client.execute_command("HELLO")  # type: ignore[no-untyped-call]  # redis-py left it out
+    except ResponseError:
+        return ""
+    told = {_text(name): _text(value) for name, value in _pairs(answer)}
+    match told.get("mode"):
+        case "cluster":
+            raise WrongStateError(CLUSTER)
+        case "sentinel":
+            raise WrongStateError(SENTINEL)
+    role = told.get("role", "")
+    if role == "replica" and not is_reader:
+        raise WrongStateError(REPLICA)
+    return role
+
+
+def _pairs(answer: Any) -> list[tuple[Any, Any]]:
+    if isinstance(answer, dict):
+        return list(answer.items())
+    return list(zip(answer[::2], answer[1::2], strict=True)) if isinstance(answer, list) else []
+
+
+def _text(part: Any) -> str:
+    return part.decode() if isinstance(part, bytes) else str(part)
 
 
 async def _lacking(client: Redis, probes: tuple[Probe, ...]) -> list[str]:
-    """Name the rights that the user lacks; raises what a client raises when Redis is gone."""
+    """Name the rights that the user lacks; raises `WrongStateError`, or as a client without Redis."""
     lacking = []
     for probe in probes:
         try:
             await client.execute_command(*probe.words)  # type: ignore[no-untyped-call]  # redis-py left it out
-        except NoPermissionError:
+        except (NoPermissionError, ExecAbortError):  # the latter is how a refused EXEC reads
             lacking.append(probe.right)
-        except ResponseError:
-            continue
+        except ResponseError as error:
+            if not probe.refusal or probe.refusal not in str(error):
+                raise WrongStateError(wrong_state(probe.right, error)) from None
     return lacking
-
-
-async def _may_transact(client: Redis) -> bool:
-    try:
-        async with client.pipeline(transaction=True) as both:
-            both.get(PROBE_KEY)
-            await both.execute()
-    except NoPermissionError:
-        return False
-    except ResponseError:
-        return True
-    return True
 
 
 def _judged(name: str, lacking: list[str]) -> Finding:
     if lacking:
-        return Finding("FAIL", name, f"its user may not {', '.join(lacking)}", _REMEDY)
+        return Finding("FAIL", name, f"its user may not {', '.join(lacking)}", _RIGHTS_REMEDY)
     return Finding("ok", name, "reachable, and its user may do what it must")
 
 
 def _unreachable(name: str, error: BaseException) -> Finding:
-    return Finding("FAIL", name, f"{why(error)}", "check AIGW_EVENT_BUS_URL and AIGW_REDIS_PASSWORD")
+    text = why(error)
+    if isinstance(error, BusyLoadingError):  # which redis-py counts as a lost connection
+        state = wrong_state("ping", error)
+        return Finding("FAIL", name, state.sentence, state.remedy)
+    if "user name or password" in text:
+        remedy = f"check the user in {_URL}, and AIGW_REDIS_PASSWORD"
+    elif isinstance(error, NoPermissionError):  # of the first command, PING, or of SELECT
+        remedy = _RIGHTS_REMEDY
+    else:
+        remedy = f"check {_URL} and AIGW_REDIS_PASSWORD"
+    return Finding("FAIL", name, text, remedy)

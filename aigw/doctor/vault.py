@@ -6,6 +6,7 @@ import time
 from random import SystemRandom
 from typing import TYPE_CHECKING, Protocol
 
+from aigw.doctor.certificates import unreadable
 from aigw.doctor.finding import Finding
 from shared.vault_session import VaultSession
 from shared.vault_target import parse_vault_url
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.backend_settings import BackendSettings
+    from shared.vault_target import VaultTarget
 
 
 class Rights(Protocol):
@@ -33,16 +35,30 @@ def examine_vault(
 ) -> list[Finding]:
     """Check the login and the rights of the plane whose `adapter` raises `failure`. Blocks."""
     target = parse_vault_url(url)
+    if reason := unreadable(target.ca_file):
+        remedy = "check ca_file in AIGW_SECRET_STORE_URL, and its mount"
+        return [Finding("FAIL", name, f"its ca_file {reason}", remedy)]
     session = VaultSession(
         target, settings.vault_credential, monotonic=time.monotonic, random=SystemRandom().random
     )
     try:
         wrong = adapter(session).wrong_rights()
     except failure as error:
-        return [Finding("FAIL", name, str(error), "check AIGW_SECRET_STORE_URL and its credential")]
+        return [Finding("FAIL", name, str(error), _remedy(str(error), target))]
     finally:
         session.close()
     if wrong:
         remedy = "run deploy/vault/setup.sh again: it writes both policies"
         return [Finding("FAIL", name, sentence, remedy) for sentence in wrong]
     return [Finding("ok", name, f"logged in to {target.address}, with exactly the rights it needs")]
+
+
+def _remedy(reason: str, target: VaultTarget) -> str:
+    """Say what to check, by the words of the failure."""
+    if "certificate" in reason and "trusted" in reason:
+        return "check ca_file in AIGW_SECRET_STORE_URL: the CA of Vault's certificate"
+    if "credential" in reason or "login" in reason:
+        if target.credential_file is not None:
+            return "check credential_file, role and auth_mount in AIGW_SECRET_STORE_URL, and the file's mount"
+        return "check AIGW_VAULT_CREDENTIAL, and role and auth_mount in AIGW_SECRET_STORE_URL"
+    return "check AIGW_SECRET_STORE_URL, and that Vault is up and unsealed"

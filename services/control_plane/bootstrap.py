@@ -43,6 +43,7 @@ from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, is_redis_url, parse_redis_url
+from shared.settings_base import SettingFileError
 from shared.tasks import TaskSet
 from shared.vault_session import VaultSession
 from shared.vault_target import is_vault_url, parse_vault_url
@@ -122,7 +123,7 @@ class ControlPlane:
             providers=settings.offered_providers(),
             internal_token=settings.internal_token,
             browser=BrowserSignIn(database, clock, settings.portal_origin),
-            oidc=_oidc(settings),
+            oidc=oidc_sign_in(settings),
             demo_origins=settings.demo_origins,
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
@@ -251,7 +252,8 @@ def _sign_in(settings: ControlPlaneSettings) -> SignIn:
     return SignIn(trusted, settings.platform_token)
 
 
-def _oidc(settings: ControlPlaneSettings) -> OidcSignIn | None:
+def oidc_sign_in(settings: ControlPlaneSettings) -> OidcSignIn | None:
+    """Build how people sign in to the Portal at an issuer; None without one."""
     if not settings.oidc_issuer:
         return None
     return OidcSignIn(
@@ -282,4 +284,8 @@ def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
 
 
 def _tls(settings: ControlPlaneSettings) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=settings.upstream_ca_file)
+    try:
+        return ssl.create_default_context(cafile=settings.upstream_ca_file)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingFileError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({reason})") from None

@@ -25,7 +25,8 @@ from shared.settings_base import SettingFileError, Texts, read_again
 from shared.vault_target import is_vault_url
 
 MIN_TOKEN_CHARS: Final = 16
-# As browsers write it in `Origin`: lower case, no default port, no slash at the end.
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+# As browsers write it in `Origin`: lower case, no slash at the end.
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 
 
@@ -65,6 +66,14 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and text.isprintable()
+
+
+def _as_browsers_write(origin: str) -> str:
+    """Give an origin as a browser sends it: without the port that its scheme has anyway (RFC 6454 §6.1)."""
+    parts = urlsplit(origin)
+    is_default = parts.port == _DEFAULT_PORTS[parts.scheme]
+    shown = "" if parts.port is None or is_default else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname}{shown}"
 
 
 class ControlPlaneSettings(BackendSettings, EgressSettings):
@@ -181,9 +190,11 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
     @field_validator("portal_origin")
     @classmethod
     def _check_portal_origin(cls, value: str) -> str:
-        if value and not _ORIGIN.fullmatch(value):
+        if not value:
+            return value
+        if not _ORIGIN.fullmatch(value) or not _is_web_url(value):
             raise ValueError("the Portal's origin is https://HOST or https://HOST:PORT, without a path")
-        return value
+        return _as_browsers_write(value)
 
     @model_validator(mode="after")
     def _check_oidc(self) -> Self:

@@ -148,7 +148,7 @@ def on_redis(folder: Path, server: ValkeyServer, plane: str) -> dict[str, str]:
         ("data", "", "ok: reachable, and its user may do what it must\n"),
         ("control", "+xadd ", "FAIL: its user may not xadd"),
         ("control", "+hset ", "FAIL: its user may not hset"),
-        ("control", "+multi +exec", "FAIL: its user may not multi, exec"),
+        ("control", "+multi +exec", "FAIL: its user may not exec, multi"),
         ("control", "+xrevrange +del +set +get ", "FAIL: its user may not xrevrange, set, get, del"),
         ("data", "+xread ", "FAIL: its user may not xread"),
         ("data", "+hget +hstrlen", "FAIL: its user may not hget, hstrlen"),

@@ -65,7 +65,7 @@ class FileKeys:
                     self._keys = _by_id(PyJWKSet.from_dict(json.loads(self._path.read_text())))
                     self._seen = seen
             except (OSError, ValueError, TypeError, AttributeError, PyJWTError) as error:
-                raise KeysUnavailable(f"{self._path} is no readable JWK Set: {error}") from None
+                raise KeysUnavailable(f"{self._path} is no readable JWK Set: {_reason(error)}") from None
             return self._keys.get(kid)
 
 
@@ -99,7 +99,7 @@ class UrlKeys:
                 try:
                     self._keys, self._fetched_at = self._fetch(), now
                 except _UNUSABLE as error:
-                    self._retry_at, reason = self._monotonic() + RETRY_SECONDS, type(error).__name__
+                    self._retry_at, reason = self._monotonic() + RETRY_SECONDS, _reason(error)
             if self._keys is None or now - self._fetched_at > STALE_SECONDS:
                 raise KeysUnavailable(f"{self._url} does not give its keys ({reason})")
             return self._keys.get(kid)
@@ -120,7 +120,7 @@ class UrlKeys:
             http.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer,
         ):
             if answer.status_code != httpx.codes.OK:
-                raise ValueError("no keys in such an answer")
+                raise ValueError(f"it answers {answer.status_code}")
             for part in answer.iter_raw():
                 body += part
                 if len(body) > MAX_KEYS_BYTES or time.monotonic() > give_up_at:
@@ -128,5 +128,15 @@ class UrlKeys:
         return _by_id(PyJWKSet.from_dict(json.loads(body)))
 
 
+def _reason(error: Exception) -> str:
+    """Say why in one line: in our own words or the network's, never in those of the answer."""
+    if isinstance(error, json.JSONDecodeError):
+        return "it is no JSON"
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def _by_id(keys: PyJWKSet) -> dict[str, PyJWK]:
-    return {key.key_id: key for key in keys.keys if key.key_id and key.public_key_use in {None, "sig"}}
+    found = {key.key_id: key for key in keys.keys if key.key_id and key.public_key_use in {None, "sig"}}
+    if not found:
+        raise ValueError("it has no key for signatures that has an id")
+    return found

@@ -24,7 +24,7 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from jwt.exceptions import PyJWTError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.control_plane.sign_in.bearer import ALGORITHMS, CLOCK_SKEW_SECONDS, Person, verified_email
 from services.control_plane.sign_in.bounded_transport import BoundedTransport
@@ -130,6 +130,19 @@ class OidcSignIn:
         self._issuer: _Issuer | None = None
         self._issuer_until = 0.0
         self._discovering = asyncio.Lock()
+
+    async def examine(self) -> None:
+        """Read the issuer's configuration and keys anew, for the operator's check.
+
+        Raises:
+            IssuerUnavailable: its configuration cannot be read; `str()` says why.
+            KeysUnavailable: its keys cannot.
+        """
+        try:
+            issuer = await self._discover()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise IssuerUnavailable(f"its configuration cannot be read: {_reason(error)}") from None
+        await asyncio.to_thread(issuer.keys.key, "aigw-doctor")  # an id that no issuer has
 
     async def leave(self) -> Departure:
         """Begin a sign-in; raises `IssuerUnavailable`."""
@@ -250,7 +263,7 @@ class OidcSignIn:
                 try:
                     self._issuer = await self._discover()
                 except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                    _log.warning("the issuer's configuration cannot be read: %s", type(error).__name__)
+                    _log.warning("the issuer's configuration cannot be read: %s", _reason(error))
                     if self._issuer is None:
                         raise IssuerUnavailable(
                             "The sign-in service does not answer. Try again in a minute."
@@ -280,6 +293,14 @@ class OidcSignIn:
             keys=self._keys_at(found.jwks_uri),
             names_itself=found.authorization_response_iss_parameter_supported,
         )
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what is wrong with an answer, or with the way to it; never with the answer's text."""
+    if isinstance(error, ValidationError):
+        wrong = sorted({".".join(map(str, fault["loc"])) or "JSON" for fault in error.errors()})
+        return f"it lacks, or has malformed, {', '.join(wrong)}"
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _at_hash(algorithm: str, access_token: str) -> str:

@@ -55,6 +55,8 @@ def _parsed(text: str) -> URL | None:
         url.get_dialect()().create_connect_args(url)
     except (ValueError, ArgumentError):
         return None
+    if "@" in (url.host or ""):  # the end of a password that holds a raw one
+        return None
     return url if url.port is None or 0 < url.port <= MAX_PORT else None
 
 

@@ -195,11 +195,12 @@ class StandbyServer(PostgresServer):
 
 
 class PgBouncerServer(Server):
-    """`with PgBouncerServer(postgres) as bouncer` pools by transaction before it, with few connections."""
+    """`with PgBouncerServer(postgres) as bouncer` pools before it, with few connections."""
 
     SERVER_CONNECTIONS: Final = 6
 
-    def __init__(self, postgres: PostgresServer) -> None:
+    def __init__(self, postgres: PostgresServer, pool_mode: str = "transaction") -> None:
+        self._pool_mode = pool_mode
         self._program = find_program("pgbouncer", beside=[Path("/usr/sbin")]) or missing("PgBouncer")
         super().__init__(ServerProcess(short_folder("pgbouncer"), signal.SIGINT, postgres.process.user))
         self._postgres = postgres
@@ -216,7 +217,7 @@ class PgBouncerServer(Server):
         config.write_text(
             f"[databases]\n* = host=127.0.0.1 port={self._postgres.port}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
-            f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = transaction\n"
+            f"auth_type = scram-sha-256\nauth_file = {users}\npool_mode = {self._pool_mode}\n"
             f"default_pool_size = {self.SERVER_CONNECTIONS}\nmax_client_conn = 500\n"
         )
         if self._process.user is not None:

@@ -44,7 +44,10 @@ def test_a_url_without_a_credential_is_shown_as_it_is(text: str) -> None:
         (f"{POSTGRES}h/d?passfile=/{SECRET}", f"{POSTGRES}h/d?passfile={HIDDEN}"),
         (f"{POSTGRES}h/d?PassWord={SECRET}", f"{POSTGRES}h/d?PassWord={HIDDEN}"),
         (f"{POSTGRES}h/d?p%61ssword={SECRET}", f"{POSTGRES}h/d?p%61ssword={HIDDEN}"),
-        (f"{POSTGRES}h/d?sslmode=require;password={SECRET}", f"{POSTGRES}h/d?sslmode=require;password={HIDDEN}"),
+        (
+            f"{POSTGRES}h/d?sslmode=require;password={SECRET}",
+            f"{POSTGRES}h/d?sslmode=require;password={HIDDEN}",
+        ),
         (f"{POSTGRES}h/d?{SECRET}", f"{POSTGRES}h/d?{HIDDEN}"),
         (f"https://{SECRET}@h/x", f"https://{HIDDEN}@h/x"),
         (f"redis://:{SECRET}@h:6379/0", f"redis://:{HIDDEN}@h:6379/0"),

@@ -60,6 +60,9 @@ def test_everything_can_come_from_the_environment_and_secrets_from_files(
         {"secret_store_url": "vault://x/aigw?tls=off", "fingerprint_key": "k" * 16},
         {"event_bus_url": "redis://user:password@x"},
         {"event_bus_url": "amqp://x"},
+        {"portal_origin": "https://p.test:0"},
+        {"portal_origin": "https://p.test:99999"},
+        {"database_url": "postgresql+psycopg://aigw:a@b@db.test/aigw"},
         {"endpoint_address_exceptions": "10.0.0.0/33"},
         {"control_plane_port": 70_000},
         {"issuers": [{"issuer": "i", "audience": "a"}]},
@@ -132,3 +135,17 @@ def test_no_token_is_in_the_repr_or_in_an_error() -> None:
     with pytest.raises(ValidationError) as caught:
         settings(fingerprint_key="tooshort-canary"[:10], database_url="x")
     assert "tooshort" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("https://portal.test:443", "https://portal.test"),
+        ("https://portal.test:0443", "https://portal.test"),
+        ("https://portal.test:8443", "https://portal.test:8443"),
+        ("https://portal.test:80", "https://portal.test:80"),
+        ("https://portal.test", "https://portal.test"),
+    ],
+)
+def test_the_portals_origin_is_kept_as_browsers_send_it(typed: str, sent: str) -> None:
+    assert settings(portal_origin=typed).portal_origin == sent

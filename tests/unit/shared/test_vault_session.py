@@ -252,3 +252,13 @@ def test_no_token_or_credential_is_in_a_repr(stub: StubVault) -> None:
         assert opened._token is not None
         assert "stub-token" not in shown + repr(opened._token)
         assert CANARY not in shown
+
+
+def test_a_missing_ca_file_is_a_failure_of_vault_and_no_foreign_error(
+    stub: StubVault, tmp_path: Path
+) -> None:
+    target = parse_vault_url(f"vault://127.0.0.1:{stub.port}/aigw?auth=token&ca_file={tmp_path}/none.pem")
+    opened = VaultSession(target, Secret(CANARY), monotonic=time.monotonic, random=lambda: 0.5)
+    with pytest.raises(VaultFailure, match="ca_file for Vault cannot be read"):
+        opened.call(read)
+    opened.close()

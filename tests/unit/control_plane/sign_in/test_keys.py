@@ -111,7 +111,8 @@ def test_a_missing_or_useless_file_is_unavailable(tmp_path: Path, content: bytes
 def test_a_key_for_encryption_verifies_nothing(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(jwks(Issuer(), use="enc"))
-    assert FileKeys(path).key("key-1") is None
+    with pytest.raises(KeysUnavailable, match="no key for signatures"):
+        FileKeys(path).key("key-1")
 
 
 def test_a_url_is_asked_once_for_many_tokens(server: JwksServer) -> None:
