@@ -1,4 +1,4 @@
-"""Anthropic's row."""
+"""Anthropic's row: everything that sets this provider apart from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's row."""
+"""OpenAI's row: everything that sets this provider apart from the others."""
 
 from __future__ import annotations
 

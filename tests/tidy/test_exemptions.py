@@ -46,6 +46,7 @@ TASK_DOORS: dict[str, str] = {
 """Where a task is made: everything else goes through `TaskSet`."""
 
 SKIPS: dict[str, str] = {
+    "tests/chart/test_on_a_node.py <module>": "starts a Kubernetes node, which needs root",
     "tests/e2e/test_dead_name_server.py test_a_data_plane_ends_at_once_while_its_name_server_is_dead": (
         "makes a network namespace, which needs root"
     ),

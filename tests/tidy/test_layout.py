@@ -34,12 +34,14 @@ def test_every_folder_of_unit_tests_mirrors_a_source_folder() -> None:
 @pytest.mark.parametrize(
     "module",
     sorted(
-        PurePosixPath(path).stem
-        for path in tracked()
-        if path.startswith("shared/") and path.endswith(".py") and not path.endswith("__init__.py")
+        {
+            PurePosixPath(PurePosixPath(path).parts[1]).stem
+            for path in tracked()
+            if path.startswith("shared/") and path.endswith(".py") and path != "shared/__init__.py"
+        }
     ),
 )
-def test_every_shared_module_has_its_tests(module: str) -> None:
+def test_every_shared_module_or_package_has_its_tests(module: str) -> None:
     assert f"{UNIT}shared/test_{module}.py" in tracked()
 
 

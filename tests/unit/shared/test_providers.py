@@ -1,4 +1,4 @@
-"""Tests of `shared/providers.py`: the table says what both planes and every box rely on."""
+"""Tests of `shared/providers`: the table says what both planes and every box rely on."""
 
 from __future__ import annotations
 
