@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from shared.deadline_protocol import DeadlineProtocol
+
 if TYPE_CHECKING:
     import ssl
 
@@ -144,7 +146,7 @@ async def serve(
     *,
     stop: asyncio.Event,
     started: Callable[[], None],
-    http: ProtocolFactory | str = "httptools",
+    http: ProtocolFactory = DeadlineProtocol,
     grace_seconds: int = 10,
     keep_alive_seconds: int = 75,
     tls: ssl.SSLContext | None = None,

@@ -134,10 +134,10 @@ class _Portal:
     async def leave(self, request: Request, to: str = "/") -> Response:
         """Send the browser to the issuer. A page elsewhere may only lead to the page that offers it."""
         own_page = to if _OWN_PAGE.fullmatch(to) else "/"
-        # Else any page could use up its visitors' attempts, and replace a sign-in that is under way.
+        # Else any page could replace a sign-in that is under way. A departure is no attempt: it guesses
+        # nothing, and counted ones would lock out whoever shares the visitor's address.
         if request.headers.get("sec-fetch-site", "none") not in _BY_THE_PERSON:
             return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(own_page, safe='')}")
-        self._count_attempt(request)
         if self.oidc is None:
             return self._redirect(request, SIGN_IN_PATH)
         try:
@@ -152,8 +152,7 @@ class _Portal:
     async def arrive(self, request: Request) -> Response:
         """Take the browser back from the issuer, and open its session.
 
-        Its departure was counted, and is forgiven. One that never left has no ticket, and learns nothing by
-        trying.
+        A browser that never left has no ticket, and learns nothing by trying.
         """
         memory = await run_in_threadpool(self.browser.resume, request)
         if self.oidc is None or memory is None:
@@ -167,7 +166,6 @@ class _Portal:
         else:
             response = self._redirect(request, memory["to"])
             await run_in_threadpool(self.browser.sign_in, request, response, person)
-            self.limit.forgive(_address(request))
         self.browser.forget(response)
         return response
 

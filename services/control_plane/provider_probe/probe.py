@@ -19,7 +19,7 @@ from typing import Any, Final
 import httpx
 
 from services.control_plane.provider_probe.credential import credential_headers
-from services.control_plane.provider_probe.resolve import ResolveError, Resolver
+from services.control_plane.provider_probe.resolve import NOT_PUBLIC, ResolveError, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from shared.key_trial import TOTAL_SECONDS, TrialStep
@@ -118,7 +118,7 @@ class ProviderProbe:
                 notes.note("dns", "failed", str(error))
                 return []
         if not all(map(self._addresses.allows, addresses)):
-            notes.note("dns", "failed", "The host has an address that is not on the public internet.")
+            notes.note("dns", "failed", NOT_PUBLIC)
             return []
         notes.addresses(len(addresses))
         return addresses

@@ -10,6 +10,9 @@ from typing import Final, Protocol
 
 RESOLVE_TIMEOUT_SECONDS: Final = 5.0
 MAX_LOOKUPS: Final = 8
+NOT_PUBLIC: Final = "The host's name leads to no address on the public internet."
+"""Said of a name that does not exist and of one with a private address alike: a test of a key must not tell
+anybody which names there are in the operator's network."""
 
 
 class ResolveError(Exception):
@@ -43,7 +46,7 @@ class SystemResolver:
                 raise ResolveError(
                     "The host's name could not be looked up: the name server failed."
                 ) from None
-            raise ResolveError("The host's name does not exist.") from None
+            raise ResolveError(NOT_PUBLIC) from None
         except (OSError, UnicodeError):
             raise ResolveError("The host's name could not be looked up.") from None
         # dict: the same address comes once per protocol, and the order is the preference (RFC 6724).

@@ -21,6 +21,8 @@ MAX_KEYS_BYTES: Final = 256 * 1024
 """An issuer has a few keys, of a few hundred bytes each; with certificates in them, some kilobytes."""
 REFETCH_COOLDOWN_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
+WAIT_SECONDS: Final = 1.0
+"""How long a caller whose key is not known waits for another's fetch: a thread is held meanwhile."""
 STALE_SECONDS: Final = 24 * 3600
 # What may come in place of keys; of a set of another shape PyJWT also says TypeError and AttributeError.
 _UNUSABLE: Final = (
@@ -92,17 +94,38 @@ class UrlKeys:
         self._retry_at = 0.0
 
     def key(self, kid: str) -> PyJWK | None:
-        """See `KeySource`. One caller fetches at a time; an outage is not asked about on every request."""
-        with self._lock:
-            now, reason = self._monotonic(), "tried a moment ago"
+        """See `KeySource`. One caller fetches at a time, and holds up nobody whose key is known.
+
+        An outage is not asked about on every request.
+        """
+        if self._is_fresh(kid):
+            return self._known(kid, "")
+        reason = "tried a moment ago"
+        if not self._lock.acquire(timeout=0 if self._has(kid) else WAIT_SECONDS):
+            if not self._has(kid):
+                raise KeysUnavailable(f"{self._url} is being asked for its keys")
+            return self._known(kid, reason)  # another caller is fetching; the last good keys serve meanwhile
+        try:
+            now = self._monotonic()
             if self._is_due(kid, now):
                 try:
                     self._keys, self._fetched_at = self._fetch(), now
                 except _UNUSABLE as error:
                     self._retry_at, reason = self._monotonic() + RETRY_SECONDS, _reason(error)
-            if self._keys is None or now - self._fetched_at > STALE_SECONDS:
-                raise KeysUnavailable(f"{self._url} does not give its keys ({reason})")
-            return self._keys.get(kid)
+        finally:
+            self._lock.release()
+        return self._known(kid, reason)
+
+    def _is_fresh(self, kid: str) -> bool:
+        return self._has(kid) and not self._is_due(kid, self._monotonic())
+
+    def _has(self, kid: str) -> bool:
+        return kid in (self._keys or {})
+
+    def _known(self, kid: str, reason: str) -> PyJWK | None:
+        if self._keys is None or self._monotonic() - self._fetched_at > STALE_SECONDS:
+            raise KeysUnavailable(f"{self._url} does not give its keys ({reason})")
+        return self._keys.get(kid)
 
     def _is_due(self, kid: str, now: float) -> bool:
         if now < self._retry_at:

@@ -22,7 +22,7 @@ from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.resolve import ResolveError
+from services.control_plane.provider_probe.resolve import NOT_PUBLIC, ResolveError
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secrets.memory import MemorySecretWriter
@@ -87,7 +87,7 @@ class FakeResolver:
         assert port > 0
         self.asked.append(host)
         if host not in self.names:
-            raise ResolveError("The host's name does not exist.")
+            raise ResolveError(NOT_PUBLIC)
         return self.names[host]
 
 

@@ -303,7 +303,7 @@ async def test_a_name_that_does_not_resolve_now_is_saved_with_a_warning(world: W
         body = {"api_key": KEY, "endpoint": "https://not-yet.acme.test", "enabled": True}
         answer = await put(client, body)
     assert answer.status_code == 200
-    assert "does not exist" in answer.json()["warnings"][0]
+    assert "leads to no address on the public internet" in answer.json()["warnings"][0]
 
 
 async def test_the_providers_own_endpoint_is_never_looked_up(world: World) -> None:

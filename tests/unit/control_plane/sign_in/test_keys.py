@@ -22,6 +22,8 @@ from services.control_plane.sign_in.keys import (
 )
 from tests.unit.control_plane.world import Issuer
 
+HANG_SECONDS = 20
+
 
 class JwksServer:
     """A JWKS endpoint on loopback that counts what it was asked and can be told what to answer."""
@@ -32,12 +34,15 @@ class JwksServer:
         self.body = b""
         self.announced_too_much = 0
         self.trickles = False
+        self.hangs = False
         self.closing = threading.Event()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 owner.asked += 1
+                if owner.hangs:
+                    owner.closing.wait(HANG_SECONDS)
                 self.send_response(owner.status)
                 if owner.status == 302:
                     self.send_header("location", f"http://127.0.0.1:{owner.port}/elsewhere")
@@ -201,3 +206,22 @@ def test_a_new_key_is_found_once_the_cool_down_is_over(server: JwksServer) -> No
     assert keys.key("key-2") is not None
     assert keys.key("key-1") is None
     assert server.asked == 2
+
+
+def test_a_url_that_hangs_holds_up_nobody_whose_key_is_known(server: JwksServer) -> None:
+    server.body = jwks(Issuer())
+    now = 0.0
+    keys = UrlKeys(server.url, monotonic=lambda: now)
+    assert keys.key("key-1") is not None
+    server.hangs = True
+    now = CACHE_SECONDS + 1.0
+    fetching = threading.Thread(target=keys.key, args=("key-1",))
+    fetching.start()
+    while server.asked < 2:
+        server.closing.wait(0.01)
+    assert keys.key("key-1") is not None
+    assert fetching.is_alive(), "the fetch was still under way"
+    with pytest.raises(KeysUnavailable, match="is being asked"):
+        keys.key("another")
+    server.closing.set()
+    fetching.join()
