@@ -88,8 +88,10 @@ async def _run_workers(settings: DataPlaneSettings, count: int, stop: asyncio.Ev
     )
 
     def started() -> None:
-        ports = f"boxes on port {main_process.box_port}, admin on {main_process.admin_port}"
-        sys.stderr.write(f"Data plane for {ports}, {count} workers\n")
+        sys.stderr.write(
+            f"Data plane for boxes on port {main_process.box_port}; admin on port {main_process.admin_port}; "
+            f"{count} workers\n"
+        )
 
     try:
         await main_process.run(started=started, stop=stop)

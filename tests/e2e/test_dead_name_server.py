@@ -55,7 +55,7 @@ def test_a_data_plane_ends_at_once_while_its_name_server_is_dead(tmp_path: Path)
             [*command, sys.executable, "-m", "aigw", "data-plane"], stdout=file, stderr=file, env=environment
         )
     try:
-        _wait_for(log, "Data plane for boxes on port", process)
+        _wait_for(log, "Data plane for boxes on ", process)
         time.sleep(2)  # by then every part is in the middle of a look-up
         process.send_signal(signal.SIGTERM)
         assert process.wait(END_SECONDS) == 0, log.read_text()

@@ -67,7 +67,7 @@ def any_gateway(request: pytest.FixtureRequest) -> Gateway:
 
 
 async def test_the_printed_curl_line_streams_visibly(any_gateway: Gateway) -> None:
-    (line,) = [line for line in any_gateway.printed.splitlines() if line.startswith("curl ")]
+    (line,) = [line for line in map(str.strip, any_gateway.printed.splitlines()) if line.startswith("curl ")]
     process = await asyncio.create_subprocess_shell(
         f"exec {line}",
         env=clean_environment(),

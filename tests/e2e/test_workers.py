@@ -23,6 +23,8 @@ from tests.support.scripted_upstream import ScriptedUpstream
 KEY = "sk-key-of-acme-000000001"
 KILLS = 5
 CALLERS = 4
+CALL_SECONDS = 120.0
+"""A call waits for the worker that is started anew, on a machine that does much else."""
 _LABELS = re.compile(r"\{.*\} ")
 
 
@@ -41,7 +43,7 @@ class Fleet:
 
     async def call_once(self) -> int:
         """Make one call over a connection of its own, so that the kernel chooses a worker."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=CALL_SECONDS) as client:
             answer = await client.get(self.planes.box_url("openai/v1/models"), headers=self.headers)
             return answer.status_code
 

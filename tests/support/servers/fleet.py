@@ -32,7 +32,9 @@ from tests.support.servers.vault_store import VaultStore
 PlaneKind = Literal["control-plane", "data-plane"]
 NODE: Final = "node-1"
 KID: Final = "node-1-key"
-_PORTS: Final = re.compile(r"^(?:Control|Data) plane .*?port (\d+), \w+ on (\d+)$", re.MULTILINE)
+_PORTS: Final = re.compile(
+    r"^(?:Control|Data) plane .*?[ :](\d+)[,;] (?:fleet on|admin on port) (\d+)$", re.MULTILINE
+)
 
 
 @dataclass(slots=True)
