@@ -72,7 +72,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # uvicorn says: never None
 
     def _expect(self, seconds: float | None) -> None:
         if self._deadline is not None:

@@ -116,6 +116,8 @@ async def _role(client: Redis, *, is_reader: bool) -> str:
             raise WrongStateError(CLUSTER)
         case "sentinel":
             raise WrongStateError(SENTINEL)
+        case _:
+            pass
     role = told.get("role", "")
     if role == "replica" and not is_reader:
         raise WrongStateError(REPLICA)

@@ -20,7 +20,6 @@ from services.control_plane.provider_probe.probe import (
     MAX_PROBES_PER_ORG,
     ProviderProbe,
 )
-from services.control_plane.provider_probe.resolve import ResolveError, SystemResolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import parse_endpoint
 from shared.key_trial import TrialStep, verdict_of
@@ -390,13 +389,3 @@ async def test_no_proxy_is_asked_for_an_internal_address(authority: trustme.CA) 
     proxy = Proxy(0)
     result, _ = await by_proxy(authority, proxy, "https://10.0.0.1/v1")
     assert (statuses(result)[0], proxy.asked) == ("failed", [])
-
-
-def test_the_systems_resolver_knows_this_machine_and_no_invented_name() -> None:
-    resolver = SystemResolver()
-    assert "127.0.0.1" in resolver.resolve("localhost", 80)
-    with pytest.raises(ResolveError):
-        resolver.resolve("does-not-exist.invalid", 80)
-    with pytest.raises(ResolveError):
-        resolver.resolve("x" * 64 + ".test", 80)
-    resolver.close()
