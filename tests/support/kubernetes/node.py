@@ -47,6 +47,9 @@ _KERNEL: Final = {
 }
 """What the kubelet insists on. It would set the whole machine's, so files that say so lie over them."""
 
+_STRAYS: Final = ("/run/netns", "/var/lib/cni", "/var/log/containers")
+"""Where programs of the node write in spite of their settings: memory lies over these folders, and goes with it."""
+
 
 class Node:
     """One running node.
@@ -161,6 +164,7 @@ class Node:
             f"ip addr add {NODE_ADDRESS}/24 dev {INNER_LINK}",
             f"ip link set {INNER_LINK} up",
             f"ip route add default via {MACHINE_ADDRESS}",
+            *(f"mkdir -p {folder} && mount -t tmpfs {NAME} {folder}" for folder in _STRAYS),
             "mount --make-rshared /",
             "echo 1 > /proc/sys/net/ipv4/ip_forward",
             "f=/proc/sys/net/bridge/bridge-nf-call-iptables; [ ! -e $f ] || echo 1 > $f",

@@ -93,7 +93,7 @@ class Release:
 
     def test(self) -> None:
         """Run the chart's own tests."""
-        self._helm("test", RELEASE, "--timeout", "120s")
+        self._helm("test", RELEASE, "--timeout", "180s")
 
     def is_ready(self) -> None:
         """Assert that every pod is ready, none was restarted, and nothing was refused in the namespace."""
