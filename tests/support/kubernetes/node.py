@@ -48,7 +48,7 @@ _KERNEL: Final = {
 """What the kubelet insists on. It would set the whole machine's, so files that say so lie over them."""
 
 _STRAYS: Final = ("/run/netns", "/var/lib/cni", "/var/log/containers")
-"""Where programs of the node write in spite of their settings: memory lies over these folders, and goes with it."""
+"""Folders that programs fill in spite of their settings. Memory lies over each, and goes with the node."""
 
 
 class Node:
