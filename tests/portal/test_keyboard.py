@@ -14,7 +14,7 @@ from tests.portal.world import PortalWorld
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
 TITLES = {"openai": "OpenAI", "anthropic": "Anthropic / Claude Code"}
 STOPS = (
-    "Replace the key of {}", "Custom Endpoint", "Reset the endpoint of {} to the default", "{} enabled",
+    "Replace the key of {}", "Custom Endpoint", "Reset to default: the endpoint of {}", "{} enabled",
     "Test {}", "Save {}", "Copy the base URL of {}", "Use it in a box", "Danger zone",
 )  # fmt: skip
 NAME = """(() => {

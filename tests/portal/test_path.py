@@ -94,7 +94,7 @@ async def test_a_real_key_that_would_go_to_the_demo_provider_is_warned_of_and_ca
     await expect(card.locator(".verdict")).to_contain_text(
         f"The demo provider ({host}) refuses the saved key."
     )
-    await card.get_by_role("button", name="Reset the endpoint").click()
+    await card.get_by_role("button", name="Reset to default").click()
     await expect(card.get_by_label("Custom Endpoint")).to_have_value("")
     await expect(card).to_contain_text("the key is needed again")
 

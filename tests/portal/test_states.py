@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
 from aigw.embedded.banner import MEMBER
 from services.data_plane.trial.stored_keys import MAX_TRIALS_PER_ORG
@@ -145,13 +145,18 @@ async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: 
     return page
 
 
+async def _save_a_key(portal: PortalWorld, card: Locator) -> None:
+    await card.get_by_role("button", name="Replace the key").click()
+    await card.get_by_label("Upstream API Key").fill(portal.keys["openai"])
+    await card.get_by_role("button", name="Save OpenAI").click()
+
+
 async def changed_in_another_window(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     page = await both_on(portal, open_page)
     await page.stop_asking()
     await portal.set_up("openai", enabled=False)
     card = page.card("openai")
-    await card.get_by_role("switch").click()
-    await card.get_by_role("button", name="Save OpenAI").click()
+    await _save_a_key(portal, card)
     await expect(card).to_contain_text("Changed in another window. You")
     return page
 
@@ -161,8 +166,7 @@ async def somebody_was_faster(portal: PortalWorld, open_page: OpenPage) -> Watch
     await page.stop_asking()
     await (await portal.second_owner()).switch(portal.org, "openai", enabled=False)
     card = page.card("openai")
-    await card.get_by_role("switch").click()
-    await card.get_by_role("button", name="Save OpenAI").click()
+    await _save_a_key(portal, card)
     await expect(card).to_contain_text(
         f"Somebody was faster. {MEMBER} switched it off just now. Nothing of yours was saved."
     )

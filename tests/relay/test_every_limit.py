@@ -12,16 +12,23 @@ import pytest
 from services.data_plane.core.limits import RelayLimits
 from tests.relay.conftest import HANDSHAKE, SWITCHED, RunRelay, raw_upstream, request
 
-FOLDERS = (Path(__file__).parent, Path(__file__).parents[1] / "faults" / "relay")
+TESTS = Path(__file__).parents[1]
+FILES = (
+    *(TESTS / "relay").glob("test_*.py"),
+    *(TESTS / "faults" / "relay").glob("test_*.py"),
+    TESTS / "unit" / "data_plane" / "test_box_listeners.py",
+)
+STARTS = {"run_relay", "started"}
+"""Functions that take limits as keywords."""
 MIB = 1024 * 1024
 
 
 def _names_in_tests() -> set[str]:
-    """Every name that a test sets: a keyword of `run_relay(…)`, or a key of a table of limits."""
+    """Every name that a test sets: a keyword of a function that starts, or a key of a table of limits."""
     names: set[str] = set()
-    for file in (file for folder in FOLDERS for file in folder.glob("test_*.py")):
+    for file in FILES:
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "run_relay":
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STARTS:
                 names.update(keyword.arg for keyword in node.keywords if keyword.arg)
             elif isinstance(node, ast.Dict):
                 names.update(str(key.value) for key in node.keys if isinstance(key, ast.Constant))

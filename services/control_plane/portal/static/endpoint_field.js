@@ -28,7 +28,7 @@ export class EndpointField {
       {
         type: "button",
         class: "button small quiet",
-        "aria-label": `Reset the endpoint of ${provider.title} to the default`,
+        "aria-label": `Reset to default: the endpoint of ${provider.title}`,
         onclick: () => this.#reset(),
       },
       "Reset to default",
