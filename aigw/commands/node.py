@@ -29,6 +29,6 @@ def box_pipe(
     *, path: Annotated[str, typer.Argument(metavar="SOCKET", help="The box's Unix socket.")]
 ) -> None:
     """Pass bytes between stdin, stdout and a box's Unix socket: for QEMU's guestfwd."""
-    from aigw.box_pipe import pipe  # noqa: PLC0415  # loaded by this command alone
+    from aigw.socket_pipe import pipe  # noqa: PLC0415  # loaded by this command alone
 
     raise typer.Exit(pipe(path))

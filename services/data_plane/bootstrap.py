@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
@@ -28,9 +26,10 @@ from services.data_plane.gauges import count_warm_connections, watched_metrics
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier
 from services.data_plane.inherited_sockets import adopt
-from services.data_plane.relay.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.relay import Relay
-from services.data_plane.relay.resolver import Resolver
+from services.data_plane.relay.upstream.dial import DialConfig, provider_tls
+from services.data_plane.relay.upstream.egress import DirectEgress, ProxyEgress
+from services.data_plane.relay.upstream.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
@@ -45,7 +44,6 @@ from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
 from services.data_plane.table.vault_reader import VaultSecretReader
 from services.data_plane.trial.stored_keys import StoredKeyTrials
-from services.data_plane.trial.way_out import WayOut
 from shared.clock import unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
@@ -59,7 +57,7 @@ if TYPE_CHECKING:
 
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.inherited_sockets import InheritedSockets
-    from services.data_plane.relay.egress import Egress
+    from services.data_plane.relay.upstream.egress import Egress
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
     from services.data_plane.table.secrets import SecretReader
@@ -84,7 +82,7 @@ class _Parts:
     last_errors: LastErrors
     key_verdicts: KeyVerdicts
     access_log: AccessLog | None
-    way_out: WayOut
+    dial_config: DialConfig
 
 
 class DataPlane:
@@ -178,10 +176,10 @@ class DataPlane:
             routes=settings.routes(),
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
             limits=settings.relay_limits(),
-            egress=parts.way_out.egress,
+            egress=parts.dial_config.egress,
             allow_plain_http=settings.allow_plain_http_endpoints,
             box_authorities=settings.authorities(parts.boxes.ports),
-            tls_context=parts.way_out.tls,
+            tls_context=parts.dial_config.tls,
             clock=unix_now,
             usage_tap=settings.usage_tap,
             portal=settings.portal_origin,
@@ -191,7 +189,7 @@ class DataPlane:
             lambda kids: relay.revoke(lambda box: box.kid in kids, "its node's key was removed")
         )
         parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)
-        count_warm_connections(parts.metrics, relay.warmer)
+        count_warm_connections(parts.metrics, relay.prewarmer)
         return relay
 
     def _start_background(self, tasks: TaskSet) -> None:
@@ -265,7 +263,7 @@ class DataPlane:
                 parts.table,
                 parts.metrics,
                 self._is_ready,
-                StoredKeyTrials(parts.table, parts.loader, parts.way_out),
+                StoredKeyTrials(parts.table, parts.loader, parts.dial_config, self._settings.relay_limits()),
                 self._settings.internal_token,
             )
         )
@@ -314,7 +312,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         last_errors=LastErrors(),
         key_verdicts=KeyVerdicts(),
         access_log=access_log,
-        way_out=_way_out(settings),
+        dial_config=_dial_config(settings),
     )
 
 
@@ -379,8 +377,7 @@ def _access_log(settings: DataPlaneSettings) -> AccessLog | None:
             return AccessLog(sys.stderr)
 
 
-def _way_out(settings: DataPlaneSettings) -> WayOut:
-    """Say how endpoints are reached: by boxes' requests and by trials alike."""
+def _dial_config(settings: DataPlaneSettings) -> DialConfig:
     proxy, policy = settings.egress_proxy_address(), settings.address_policy()
     egress: Egress
     if proxy is None:
@@ -389,18 +386,10 @@ def _way_out(settings: DataPlaneSettings) -> WayOut:
     else:
         resolver = None
         egress = ProxyEgress(*proxy, settings.egress_proxy_credentials, policy)
-    return WayOut(
+    return DialConfig(
         egress=egress,
         resolver=resolver,
-        tls=_upstream_tls(settings.upstream_ca_file),
-        limits=settings.relay_limits(),
+        tls=provider_tls(settings.upstream_ca_file),
+        connect_seconds=settings.relay_limits().connect_seconds,
         allow_plain_http=settings.allow_plain_http_endpoints,
     )
-
-
-def _upstream_tls(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the operator's authorities, or the system's where none are given."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context

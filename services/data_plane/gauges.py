@@ -9,7 +9,7 @@ from services.data_plane.account.metrics import Metrics
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
     from services.data_plane.identity.refusals import IdentityRefusals
-    from services.data_plane.relay.warm import Warmer
+    from services.data_plane.relay.upstream.prewarm import Prewarmer
     from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.forgeries import Forgeries
 
@@ -51,7 +51,7 @@ def watched_metrics(
     return metrics
 
 
-def count_warm_connections(metrics: Metrics, warmer: Warmer) -> None:
+def count_warm_connections(metrics: Metrics, warmer: Prewarmer) -> None:
     """Have the connections counted that were opened ahead of a request."""
     metrics.watch_count(
         "aigw_warm_connections_opened",

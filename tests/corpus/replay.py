@@ -16,7 +16,7 @@ from services.data_plane.core.head_buffer import HeadBuffer, HeadTooLarge
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_head import RequestHead, check_incomplete, cut_request_head
+from services.data_plane.core.request_head import RequestHead, check_incomplete, parse_request_head
 from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.route import Routes, split_target
 from services.data_plane.table.compile import compile_integration
@@ -103,7 +103,7 @@ class Replay:
             found = self._buffer.feed(data)
             if found is not None:
                 raw, rest = found
-                self._take_head(cut_request_head(raw, LIMITS.max_head_fields))
+                self._take_head(parse_request_head(raw, LIMITS.max_head_fields))
         except HeadTooLarge:
             self._refuse(Refused(Rejection.HEAD_TOO_LARGE))
         except Refused as refused:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 import uvloop
@@ -19,10 +20,12 @@ from services.data_plane.core.refused_routes import RouteRule
 from services.data_plane.core.route import Routes
 from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.tap import Tapped, UsageTap
-from services.data_plane.relay.egress import DirectEgress, Egress
+from services.data_plane.relay.box.connection import BoxConnection
+from services.data_plane.relay.exchange import Exchange
 from services.data_plane.relay.ports import Identity
 from services.data_plane.relay.relay import Relay
-from services.data_plane.relay.resolver import Resolver
+from services.data_plane.relay.upstream.egress import DirectEgress, Egress
+from services.data_plane.relay.upstream.resolver import Resolver
 from services.data_plane.table.compile import compile_integration
 from shared.addresses import AddressPolicy
 from shared.box_token import Box
@@ -108,6 +111,16 @@ class RelayUnderTest:
     books: HeldBooks
     port: int
     clients: list[BoxClient] = field(default_factory=list)
+
+    @property
+    def connections(self) -> list[BoxConnection]:
+        """Every open connection of a box."""
+        return [cast("BoxConnection", one) for one in self.relay.connection_limits.connections]
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Every exchange that is under way."""
+        return [one._exchange for one in self.connections if one._exchange is not None]
 
     def set_up(
         self,

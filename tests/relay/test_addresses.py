@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.data_plane.relay.resolver import AddressInfo, Resolver
+from services.data_plane.relay.upstream.resolver import AddressInfo, Resolver
 from shared.addresses import AddressPolicy
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, request
 from tests.support.answers import head_bytes, whole

@@ -28,7 +28,7 @@ async def _undisturbed(gateway: RelayUnderTest, caplog: pytest.LogCaptureFixture
     begun = Send(head_bytes("200 OK", [("Transfer-Encoding", "chunked")]) + chunk_bytes(b"first"))
     async with ScriptedUpstream(keys=frozenset({NEIGHBOURS_KEY.encode()})) as upstream:
         gateway.set_up(f"{upstream.origin}/v1", org="org-1", key=NEIGHBOURS_KEY)
-        pieces = 30 if gateway.relay.limits.idle_seconds < 1 else 1
+        pieces = 30 if gateway.relay.parts.limits.idle_seconds < 1 else 1
         trickle = [step for _ in range(pieces) for step in (Pause(0.02), Send(chunk_bytes(b"more")))]
         upstream.queue((begun, *trickle, WaitFor(go_on), Send(b"0\r\n\r\n")))
         neighbour = await gateway.connect()
@@ -84,7 +84,7 @@ async def _fill(gateway: RelayUnderTest) -> None:
 
     ready = gateway.table.rows["org-0", "openai"]
     gateway.table.hold_loading("org-0", "openai", wait)
-    places = gateway.relay.limits.max_requests_per_box
+    places = gateway.relay.parts.limits.max_requests_per_box
     for _ in range(places):
         (await gateway.connect()).send(request())
     await gateway.settled(lambda: gateway.relay.open_exchanges == places + 1)

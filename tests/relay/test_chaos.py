@@ -157,7 +157,7 @@ async def _change_configuration(gateway: RelayUnderTest, endpoint: str, stop: as
             case 2:
                 gateway.table.hold_loading("org-0", "openai", load)
             case 3:
-                gateway.relay.pool.close()
+                gateway.relay.parts.pool.close()
             case _:
                 gateway.set_up(endpoint, version=version)
                 gateway.relay.config_changed("org-0", "openai")
@@ -174,15 +174,15 @@ async def _assert_the_books_balance(
             for _ in range(0, rounds, AT_ONCE):
                 await asyncio.gather(*(_box(gateway, dice) for _ in range(AT_ONCE)))
             stop.set()
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.relay.connection_limits.connections)
         assert gateway.relay.open_exchanges == 0
-        assert gateway.relay.room._orgs == {}
-        await gateway.settled(lambda: len(gateway.relay.tasks) == 0)
+        assert gateway.relay.connection_limits._orgs == {}
+        await gateway.settled(lambda: len(gateway.relay.parts.tasks) == 0)
         booked = {id(record) for record in gateway.books.records}
         assert len(booked) == len(gateway.books.records), "an exchange was booked twice"
         outcomes = {record.outcome for record in gateway.books.records}
         assert outcomes >= {"answered", "rejected", "client_gone", "upstream_broke"}
-        gateway.relay.pool.close()
+        gateway.relay.parts.pool.close()
     logged = [record.getMessage() for record in caplog.records]
     assert logged == [], f"seed {seed}"
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from services.data_plane.core.integration import NotReady
-from services.data_plane.relay.resolver import AddressInfo, Resolver
+from services.data_plane.relay.upstream.resolver import AddressInfo, Resolver
 from shared.addresses import AddressPolicy
 from tests.relay.conftest import KEY, RunRelay, request
 from tests.support.answers import chunk_bytes, head_bytes, whole

@@ -14,8 +14,8 @@ from typing import cast
 
 import pytest
 
-from services.data_plane.relay.egress import HAPPY_EYEBALLS_DELAY_SECONDS, DirectEgress, Made
-from services.data_plane.relay.resolver import AddressInfo, Resolver
+from services.data_plane.relay.upstream.egress import HAPPY_EYEBALLS_DELAY_SECONDS, DirectEgress, Made
+from services.data_plane.relay.upstream.resolver import AddressInfo, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, request
@@ -101,7 +101,7 @@ async def test_a_connection_does_not_wait_to_fill_its_packets(run_relay: RunRela
             client = await gateway.connect()
             client.send(request())
             assert (await client.read_answer())[1] == b"ok"
-            (idle,) = gateway.relay.pool._by_age
+            (idle,) = gateway.relay.parts.pool._by_age
             carrier = idle._transport.get_extra_info("socket")
             assert carrier.getpeername() == (HERE, upstream.port)
             assert carrier.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -178,7 +178,7 @@ async def test_the_others_are_tried_beside_a_first_address_that_is_silent(run_re
             assert (await client.read_all()).endswith(b"ok")
             assert time.monotonic() - began >= HAPPY_EYEBALLS_DELAY_SECONDS
             client.abort()
-            gateway.relay.pool.close()
+            gateway.relay.parts.pool.close()
             await gateway.settled(lambda: _open_files() <= before)
 
 
@@ -219,10 +219,10 @@ async def test_an_attempt_that_is_given_up_leaves_no_socket(
         if end == "deadline":
             assert (await client.read_all()).startswith(b"HTTP/1.1 504 ")
         else:
-            await gateway.settled(lambda: len(gateway.relay.tasks) == 1)
+            await gateway.settled(lambda: len(gateway.relay.parts.tasks) == 1)
             await asyncio.sleep(1.2 * HAPPY_EYEBALLS_DELAY_SECONDS)
         client.abort()
-        await gateway.settled(lambda: len(gateway.relay.tasks) == 0)
+        await gateway.settled(lambda: len(gateway.relay.parts.tasks) == 0)
         await gateway.settled(lambda: _open_files() <= before)
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from services.data_plane.relay.egress import ProxyEgress
+from services.data_plane.relay.upstream.egress import ProxyEgress
 from shared.addresses import AddressPolicy
 from shared.secret import Secret
 from shared.tasks import TaskSet

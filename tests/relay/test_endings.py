@@ -60,7 +60,7 @@ async def test_a_box_that_leaves_mid_answer_takes_the_upstream_with_it(run_relay
     await gateway.settled(lambda: bool(gateway.books.records))
     assert gateway.books.records[0].outcome == "client_gone"
     assert gateway.relay.open_exchanges == 0
-    assert len(gateway.relay.pool) == 0
+    assert len(gateway.relay.parts.pool) == 0
 
 
 async def test_a_box_that_leaves_before_the_answer_takes_the_upstream_with_it(run_relay: RunRelay) -> None:
@@ -221,17 +221,17 @@ async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(run_relay: 
         client.send(request("POST", "/v1/files", "Content-Length: 10000") + b"x" * 1000)
         provider, _ = await loop.sock_accept(listener)
         assert await loop.sock_recv(provider, 10)
-        box = next(iter(gateway.relay.connections))
+        box = next(iter(gateway.connections))
         # In one turn of the loop, so that it writes before it reads.
         provider.sendall(head_bytes("413 Content Too Large", [("Content-Length", "3")]) + b"big")
         provider.close()
         box.data_received(b"x" * 1000)
-        gateway.relay.batch.flush()
+        gateway.relay.parts.batch.flush()
         head, body = await client.read_answer()
     assert head.startswith(b"HTTP/1.1 413 ")
     assert body == b"big"
     assert [r.outcome for r in gateway.books.records] == ["answered"]
-    assert len(gateway.relay.pool) == 0
+    assert len(gateway.relay.parts.pool) == 0
 
 
 async def test_a_pooled_connection_that_breaks_after_an_interim_answer_was_not_dead(
@@ -331,11 +331,11 @@ async def test_random_aborts_leave_nothing_behind_and_mix_nothing_up(run_relay: 
         for start in range(0, 1000, 20):
             await asyncio.gather(*(one(number) for number in range(start, start + 20)))
             gateway.clients.clear()
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.connections)
         assert gateway.relay.open_exchanges == 0
-        assert len(gateway.relay.tasks) == 0
-        assert len(gateway.relay.pool) <= 128
-        gateway.relay.pool.close()
+        assert len(gateway.relay.parts.tasks) == 0
+        assert len(gateway.relay.parts.pool) <= 128
+        gateway.relay.parts.pool.close()
         await gateway.settled(lambda: upstream.closed == upstream.accepted)
         gc.collect()
         await gateway.settled(lambda: _open_files() <= before + 2)

@@ -80,8 +80,8 @@ async def test_a_splice_buffers_little_for_a_side_that_does_not_read(
         else:
             client.send(b"y" * 64 * MIB)
         await asyncio.sleep(1)
-        connection = next(iter(gateway.relay.connections))
-        exchange = gateway.relay.room.exchanges_of("org-0")[0]
+        connection = next(iter(gateway.connections))
+        exchange = gateway.exchanges[0]
         assert exchange._upstream is not None
         assert connection.transport.raw.get_write_buffer_size() < 4 * MIB
         assert exchange._upstream._transport.get_write_buffer_size() < 4 * MIB

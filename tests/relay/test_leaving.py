@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from services.data_plane.relay.pool import Pool
+from services.data_plane.core.response_templates import TemplateStore
+from services.data_plane.relay.upstream.pool import Pool
 from tests.relay.conftest import (
     DEADLINE_SECONDS,
     HANDSHAKE,
@@ -94,7 +95,7 @@ async def test_a_box_that_leaves_behind_megabytes_while_its_secret_loads_is_seen
 
 
 async def _held(gateway: RelayUnderTest) -> int:
-    return max(len(connection._next) for connection in gateway.relay.connections)
+    return max(len(connection._next) for connection in gateway.connections)
 
 
 async def test_the_answer_under_way_comes_whole_and_is_the_last_when_too_much_comes_before_it(
@@ -180,11 +181,11 @@ async def test_a_box_that_leaves_while_the_provider_takes_nothing_of_a_whole_req
         gateway.set_up(endpoint)
         narrow(gateway, endpoint)
         client = await gateway.connect()
-        await gateway.settled(lambda: len(gateway.relay.connections) == 1)
-        connection = next(iter(gateway.relay.connections))
+        await gateway.settled(lambda: len(gateway.connections) == 1)
+        connection = next(iter(gateway.connections))
         connection.data_received(request("POST", "/v1/files", body=b"x" * 16 * MIB))
         await gateway.settled(lambda: gateway.relay.open_exchanges == 1)
-        exchange = gateway.relay.room.exchanges_of("org-0")[0]
+        exchange = gateway.exchanges[0]
         await gateway.settled(lambda: exchange._upstream is not None)
         await asyncio.sleep(0.1)
         assert exchange._upstream is not None
@@ -196,7 +197,7 @@ async def test_a_box_that_leaves_while_the_provider_takes_nothing_of_a_whole_req
 
 async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: bytes) -> None:
     """Send what the gateway takes and one piece more, which waits unread in its kernel."""
-    transport, paused_turns = next(iter(gateway.relay.connections)).transport, 0
+    transport, paused_turns = next(iter(gateway.connections)).transport, 0
     async with asyncio.timeout(DEADLINE_SECONDS):
         while paused_turns < 10:
             paused_turns = paused_turns + 1 if transport.reading_paused else 0
@@ -212,7 +213,8 @@ async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: 
 def narrow(gateway: RelayUnderTest, endpoint: str) -> None:
     """Give the gateway a pool whose connections take little before they stall."""
     port = int(endpoint.rpartition(":")[2].partition("/")[0])
-    gateway.relay.pool = Pool(NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
+    parts = gateway.relay.parts
+    parts.pool = Pool(NarrowDialer(port), parts.limits, parts.batch, TemplateStore())
 
 
 @pytest.mark.parametrize("how", ["close", "abort"])
@@ -243,8 +245,8 @@ async def test_a_box_that_leaves_while_it_is_not_read_takes_the_upstream_with_it
         assert gateway.relay.open_exchanges == 1
         await _leave(client, how)
         await gateway.settled(lambda: gateway.relay.open_exchanges == 0)
-        await gateway.settled(lambda: not gateway.relay.connections)
-        assert len(gateway.relay.leave_watch) == 0
+        await gateway.settled(lambda: not gateway.connections)
+        assert len(gateway.relay.parts.hang_up_watch) == 0
         stop.set()
     assert [r.outcome for r in gateway.books.records] == ["spliced" if asked == "a splice" else "client_gone"]
 
@@ -280,9 +282,9 @@ async def test_a_box_that_was_paused_and_stayed_loses_no_byte(run_relay: RunRela
         narrow(gateway, endpoint)
         client = await gateway.connect()
         client.send(request("POST", "/v1/files", body=body))
-        connection = next(iter(gateway.relay.connections))
+        connection = next(iter(gateway.connections))
         await gateway.settled(lambda: connection.transport.reading_paused)
-        assert len(gateway.relay.leave_watch) == 1
+        assert len(gateway.relay.parts.hang_up_watch) == 1
         read.set()
         assert (await client.read_head()).startswith(b"HTTP/1.1 200 ")
-        assert len(gateway.relay.leave_watch) == 0
+        assert len(gateway.relay.parts.hang_up_watch) == 0

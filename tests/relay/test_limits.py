@@ -93,7 +93,7 @@ async def test_idle_upstream_connections_are_closed(run_relay: RunRelay) -> None
         upstream.queue(whole(b"ok"))
         await gateway.ask(request(close=True))
         await gateway.settled(lambda: upstream.closed == 1)
-    assert len(gateway.relay.pool) == 0
+    assert len(gateway.relay.parts.pool) == 0
 
 
 async def test_an_upstream_connection_past_its_life_is_not_used_again(run_relay: RunRelay) -> None:
@@ -122,7 +122,7 @@ async def test_the_pool_keeps_no_more_than_its_caps(run_relay: RunRelay) -> None
         together.set()
         for client in clients:
             await client.read_answer()
-        assert len(gateway.relay.pool) == 3
+        assert len(gateway.relay.parts.pool) == 3
 
 
 async def test_a_head_over_its_limit_is_refused(run_relay: RunRelay) -> None:
@@ -196,7 +196,7 @@ async def test_one_too_many_is_shed_and_others_are_not(
         for client in [*held, other]:
             assert (await client.read_answer())[1] == b"ok"
             client.close()
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.connections)
         again = await gateway.ask(request("GET", "/v1/models", f"X-Run9-Box-Token: {tokens[2]}", close=True))
         assert again.endswith(b"ok")
 
@@ -241,11 +241,11 @@ async def test_a_box_with_many_stalled_streams_has_little_buffered_for_each_and_
         for client in clients:
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
             client.send(request())
-        stalled = [connection.transport for connection in gateway.relay.connections]
+        stalled = [connection.transport for connection in gateway.connections]
         await gateway.settled(lambda: all(transport.write_paused for transport in stalled))
         waiting = sorted(transport.raw.get_write_buffer_size() for transport in stalled)
         assert waiting[-5] <= full, "more than four kept a full buffer and a piece"
-        load = next(iter(gateway.relay.connections)).load
+        load = next(iter(gateway.connections)).load
         assert load is not None
         assert load.narrow
 
@@ -259,7 +259,7 @@ async def test_a_box_with_many_stalled_streams_has_little_buffered_for_each_and_
         await gateway.settled(lambda: not load.stalled and not load.narrow)
         for client in clients:
             client.close()
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.connections)
         assert not load.connections
 
 
@@ -317,7 +317,7 @@ async def test_a_connection_that_still_holds_a_request_after_its_answer_is_not_u
         client = await gateway.connect()
         client.send(request("POST", "/v1/files", "Transfer-Encoding: chunked"))
         await gateway.settled(lambda: connections == 1)
-        box = next(iter(gateway.relay.connections))
+        box = next(iter(gateway.connections))
         while not box.transport.reading_paused:
             box.data_received(chunk_bytes(b"x" * 50_000))
             await asyncio.sleep(0)
@@ -345,7 +345,7 @@ async def test_answers_of_the_gateway_do_not_pile_up_for_a_box_that_reads_none(
     client = await gateway.connect()
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
     client.send(asked * count)
-    connection = next(iter(gateway.relay.connections))
+    connection = next(iter(gateway.connections))
     await gateway.settled(lambda: connection.transport.reading_paused)
     answered = -1
     while answered != len(gateway.books.records):

@@ -96,17 +96,17 @@ async def _assert_nothing_is_left(run_relay: RunRelay, aborts: int) -> None:
         files, tasks = _open_files(), len(asyncio.all_tasks())
         for start in range(0, aborts, AT_ONCE):
             await asyncio.gather(*(crowd.one(number) for number in range(start, start + AT_ONCE)))
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.relay.connection_limits.connections)
         assert crowd.mixed_up == 0
         assert crowd.whole > aborts / 10
         assert crowd.given_up > aborts / 2
-        assert gateway.relay.room._orgs == {}
-        await gateway.settled(lambda: len(gateway.relay.tasks) == 0)
+        assert gateway.relay.connection_limits._orgs == {}
+        await gateway.settled(lambda: len(gateway.relay.parts.tasks) == 0)
         owners: dict[int, set[bytes]] = {}
         for received in upstream.requests:
             owners.setdefault(received.connection, set()).update(received.credentials)
         assert all(len(owner) == 1 for owner in owners.values())
-        gateway.relay.pool.close()
+        gateway.relay.parts.pool.close()
         await gateway.settled(lambda: upstream.closed == upstream.accepted)
         gc.collect()
         await gateway.settled(lambda: _open_files() <= files + 2)

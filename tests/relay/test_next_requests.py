@@ -9,9 +9,10 @@ from typing import cast
 
 import pytest
 
-from services.data_plane.relay.dial import Dialer
-from services.data_plane.relay.pool import Pool
-from services.data_plane.relay.upstream_connection import UpstreamConnection
+from services.data_plane.core.response_templates import TemplateStore
+from services.data_plane.relay.upstream.connection import UpstreamConnection
+from services.data_plane.relay.upstream.dial import Dialer
+from services.data_plane.relay.upstream.pool import Pool
 from shared.endpoint import Endpoint
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, raw_upstream, request
 from tests.support.answers import chunk_bytes, head_bytes, whole
@@ -53,7 +54,7 @@ async def test_a_request_in_the_segment_of_the_last_chunk_is_the_next_one(run_re
         gateway.set_up(f"{upstream.origin}/v1")
         client = await gateway.connect()
         client.send(request("POST", "/v1/files", "Transfer-Encoding: chunked") + b"3\r\nab")
-        await gateway.settled(lambda: len(gateway.relay.pool) == 0 and upstream.accepted == 1)
+        await gateway.settled(lambda: len(gateway.relay.parts.pool) == 0 and upstream.accepted == 1)
         second = request("POST", body=b"second")
         client.send(b"c\r\n0\r\nX-Checksum: 1\r\n\r\n" + second[:20])
         await asyncio.sleep(0.02)
@@ -69,8 +70,8 @@ async def test_bytes_that_arrive_before_held_ones_are_read_stay_behind_them(run_
     async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.body)) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
         client = await gateway.connect()
-        await gateway.settled(lambda: len(gateway.relay.connections) == 1)
-        connection = next(iter(gateway.relay.connections))
+        await gateway.settled(lambda: len(gateway.connections) == 1)
+        connection = next(iter(gateway.connections))
         refused = request("GET", "/v1/organization/admin_api_keys")
         second = request(
             "POST", body=b"GET /run9/ai/openai/v1/smuggled HTTP/1.1\r\nHost: 10.0.2.2:1000\r\n\r\n"
@@ -153,7 +154,8 @@ async def test_a_provider_that_stalls_at_once_keeps_the_box_paused(run_relay: Ru
     async with raw_upstream(deaf) as endpoint:
         gateway.set_up(endpoint)
         port = int(endpoint.rpartition(":")[2].partition("/")[0])
-        gateway.relay.pool = Pool(NarrowDialer(port), gateway.relay.limits, gateway.relay.batch)
+        parts = gateway.relay.parts
+        parts.pool = Pool(NarrowDialer(port), parts.limits, parts.batch, TemplateStore())
         row = gateway.table.rows["org-0", "openai"]
         gateway.table.hold_loading("org-0", "openai", load)
         client = await gateway.connect()
@@ -281,7 +283,7 @@ async def test_an_early_final_answer_to_expect_reaches_the_box_and_ends_both_con
         assert await client.read_all() == b""
         await gateway.settled(lambda: len(requests) == 2)
     assert requests[1] == b""
-    assert len(gateway.relay.pool) == 0
+    assert len(gateway.relay.parts.pool) == 0
 
 
 async def test_the_application_answers_once_whatever_is_pipelined_behind_its_request(
@@ -319,7 +321,7 @@ async def test_a_hand_over_after_relayed_requests_and_with_a_body_is_answered(ru
             assert rest.startswith(b"HTTP/1.1 404 ")
             assert rest.count(b"HTTP/1.1 ") == 1
     assert len(upstream.requests) == 2
-    assert gateway.relay.room.open_exchanges == 0
+    assert gateway.relay.connection_limits.open_exchanges == 0
 
 
 async def test_closing_the_relay_ends_and_books_what_is_under_way(run_relay: RunRelay) -> None:
@@ -354,7 +356,7 @@ async def test_a_box_that_pipelines_without_end_is_held_within_its_bounds(run_re
         client = await gateway.connect()
         refused = request("GET", "/v1/organization/x", "X-Pad: " + "x" * 1000)
         client.send(refused * 3000 + request("POST", body=b"y" * 400_000) + STATUS_PAGE)
-        connection = next(iter(gateway.relay.connections))
+        connection = next(iter(gateway.connections))
         most = 0
         for _ in range(3000):
             assert (await client.read_answer())[0].startswith(b"HTTP/1.1 400 ")

@@ -149,7 +149,7 @@ async def test_no_exchange_outlives_its_token_by_more_than_the_limit(
 async def test_a_connection_that_has_proved_no_box_is_not_asked(run_relay: RunRelay) -> None:
     under_test = await run_relay()
     client = await under_test.connect()
-    await under_test.settled(lambda: len(under_test.relay.connections) == 1)
+    await under_test.settled(lambda: len(under_test.relay.connection_limits.connections) == 1)
 
     def never(box: Box) -> bool:
         raise AssertionError(box)

@@ -83,7 +83,7 @@ async def _assert_nothing_is_smuggled(run_relay: RunRelay, raws: list[bytes]) ->
     async with ScriptedUpstream(keys=KEYS, respond=_digest) as upstream:
         _set_up(gateway, upstream)
         await _send_all(gateway.port, raws)
-        await gateway.settled(lambda: not gateway.relay.connections)
+        await gateway.settled(lambda: not gateway.relay.connection_limits.connections)
     left, came_in = Counter(r.raw_body for r in upstream.requests), _bodies_by_core(raws)
     assert left - came_in == Counter()
     assert came_in.total() - left.total() <= came_in.total() * 0.02  # a box that left early sent nothing

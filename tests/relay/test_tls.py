@@ -133,15 +133,15 @@ async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(
         client = await gateway.connect()
         client.send(request("POST", "/v1/files", "Content-Length: 10000"))
         provider = await asyncio.to_thread(accept)
-        box = next(iter(gateway.relay.connections))
+        box = next(iter(gateway.connections))
         box.data_received(b"x" * 1000)
-        gateway.relay.batch.flush()
+        gateway.relay.parts.batch.flush()
         await asyncio.sleep(0.05)
         # In one turn of the loop, so that it writes before it reads.
         provider.sendall(head_bytes("413 Content Too Large", [("Content-Length", "3")]) + b"big")
         provider.close()
         box.data_received(b"x" * 1000)
-        gateway.relay.batch.flush()
+        gateway.relay.parts.batch.flush()
         head, body = await client.read_answer()
     assert head.startswith(b"HTTP/1.1 413 ")
     assert body == b"big"

@@ -39,7 +39,9 @@ async def test_the_next_request_after_an_idle_close_uses_a_connection_that_is_op
     async with closing_upstream(serving if tls else None) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
         await ask(gateway)
-        await gateway.settled(lambda: len(gateway.relay.pool) == 1 and gateway.relay.warmer.opened == 1)
+        await gateway.settled(
+            lambda: len(gateway.relay.parts.pool) == 1 and gateway.relay.prewarmer.opened == 1
+        )
         # A client ends its TLS handshake before the server does (RFC 8446 §2).
         await gateway.settled(lambda: upstream.accepted == 2)
         assert upstream.closed == 1
@@ -54,7 +56,7 @@ async def test_one_that_has_died_unseen_costs_a_repeatable_request_nothing(run_r
         gateway.set_up(f"{upstream.origin}/v1")
         upstream.queue((*whole(b"first"), Close()), (Reset(),), whole(b"second"))
         await ask(gateway)
-        await gateway.settled(lambda: len(gateway.relay.pool) == 1)
+        await gateway.settled(lambda: len(gateway.relay.parts.pool) == 1)
         assert await ask(gateway) == b"second"
         assert [received.connection for received in upstream.requests] == [0, 1, 2]
 
@@ -64,7 +66,7 @@ async def test_our_own_idle_limit_is_followed_by_a_new_connection(run_relay: Run
     async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.target)) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
         await ask(gateway)
-        await gateway.settled(lambda: gateway.relay.warmer.opened >= 1)
+        await gateway.settled(lambda: gateway.relay.prewarmer.opened >= 1)
         await gateway.settled(lambda: upstream.accepted >= 2 and upstream.closed >= 1)
 
 
@@ -77,7 +79,7 @@ async def test_none_is_opened_for_an_integration_that_is_off(run_relay: RunRelay
         gateway.change(found)
         await upstream.wait_for(lambda: upstream.closed == 1)
         await asyncio.sleep(SEVERAL_LOOKS_SECONDS)
-        assert (upstream.accepted, len(gateway.relay.pool)) == (1, 0)
+        assert (upstream.accepted, len(gateway.relay.parts.pool)) == (1, 0)
 
 
 async def test_none_is_opened_to_an_endpoint_that_was_changed(run_relay: RunRelay) -> None:
@@ -103,7 +105,7 @@ async def test_the_limits_keep_it_from_opening_any(run_relay: RunRelay, limits: 
         await ask(gateway)
         await upstream.wait_for(lambda: upstream.closed == 1)
         await asyncio.sleep(SEVERAL_LOOKS_SECONDS)
-        assert (upstream.accepted, len(gateway.relay.pool)) == (1, 0)
+        assert (upstream.accepted, len(gateway.relay.parts.pool)) == (1, 0)
 
 
 async def test_a_stop_closes_what_was_opened_ahead(run_relay: RunRelay) -> None:
@@ -111,7 +113,7 @@ async def test_a_stop_closes_what_was_opened_ahead(run_relay: RunRelay) -> None:
     async with closing_upstream() as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
         await ask(gateway)
-        await gateway.settled(lambda: len(gateway.relay.pool) == 1)
+        await gateway.settled(lambda: len(gateway.relay.parts.pool) == 1)
         await gateway.relay.aclose()
         await upstream.wait_for(lambda: upstream.closed == upstream.accepted == 2)
-        assert (len(gateway.relay.pool), len(gateway.relay.warmer._tasks)) == (0, 0)
+        assert (len(gateway.relay.parts.pool), len(gateway.relay.prewarmer._tasks)) == (0, 0)

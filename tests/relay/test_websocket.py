@@ -8,7 +8,7 @@ import websockets
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from services.data_plane.core.integration import NotReady
-from services.data_plane.relay.upstream_connection import UpstreamConnection
+from services.data_plane.relay.upstream.connection import UpstreamConnection
 from tests.relay.conftest import (
     DEADLINE_SECONDS,
     HANDSHAKE,
@@ -211,7 +211,7 @@ async def test_a_provider_that_never_takes_it_is_left_after_a_stall(run_relay: R
     async with raw_upstream(upstream) as endpoint:
         gateway.set_up(endpoint)
         narrow(gateway, endpoint)
-        gateway.relay.pool.on_lost = lost.append
+        gateway.relay.parts.pool.on_lost = lost.append
         await _leave_behind(gateway, b"x" * 250_000)
         assert lost == []
         await gateway.settled(lambda: len(lost) == 1)

@@ -13,8 +13,8 @@ import pytest
 
 from services.data_plane.core.integration import NotReady
 from services.data_plane.core.usage.tokens import Usage
-from services.data_plane.relay.exchange import Stage
-from services.data_plane.relay.upstream_connection import UpstreamConnection
+from services.data_plane.relay.exchange_stage import Stage
+from services.data_plane.relay.upstream.connection import UpstreamConnection
 from tests.relay.conftest import (
     HANDSHAKE,
     KEY,
@@ -58,7 +58,7 @@ async def _ask(gateway: RelayUnderTest, client: BoxClient, raw: bytes) -> Upstre
     """Send a request; gives the connection on which its answer is awaited."""
 
     def waiting() -> list[UpstreamConnection]:
-        exchanges = gateway.relay.room.all_exchanges()
+        exchanges = gateway.exchanges
         return [one._upstream for one in exchanges if one.stage is Stage.SENT and one._upstream is not None]
 
     client.send(raw)
@@ -128,7 +128,7 @@ async def test_what_only_looks_like_a_whole_chunk_is_counted_as_what_it_is(
     await gateway.settled(lambda: bool(gateway.books.records))
     await client.read_head()
     assert await client.read(len(body)) == body
-    assert (gateway.books.records[0].outcome, len(gateway.relay.pool)) == ("answered", 1)
+    assert (gateway.books.records[0].outcome, len(gateway.relay.parts.pool)) == ("answered", 1)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_a_chunk_after_the_answer_reaches_nobody_and_ends_its_connection(
     await _say(upstream, HEAD, FIRST, SECOND, LAST_CHUNK, THIRD)
     await client.read_head()
     assert await client.read_until(LAST_CHUNK) == FIRST + SECOND + LAST_CHUNK
-    assert len(gateway.relay.pool) == 0
+    assert len(gateway.relay.parts.pool) == 0
     other = await _ask(gateway, client, request())
     assert other is not upstream
     await _say(other, HEAD, FIRST, LAST_CHUNK)
@@ -240,8 +240,8 @@ async def test_an_answer_that_is_asked_for_again_is_booked_once(
     assert await _ask(gateway, client, request()) is upstream
     silent.writers[0].transport.abort()
     await gateway.settled(lambda: len(silent.writers) == 2)
-    await gateway.settled(lambda: gateway.relay.room.all_exchanges()[0].stage is Stage.SENT)
-    fresh = gateway.relay.room.all_exchanges()[0]._upstream
+    await gateway.settled(lambda: gateway.exchanges[0].stage is Stage.SENT)
+    fresh = gateway.exchanges[0]._upstream
     assert fresh is not None
     await _say(fresh, HEAD, FIRST, LAST_CHUNK)
     assert [record.bytes_down for record in gateway.books.records] == [
@@ -282,7 +282,7 @@ async def test_chunks_pause_the_provider_of_a_box_that_does_not_read_and_none_is
     await _say(upstream, HEAD, FIRST)
     await client.read_until(FIRST)
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
-    box, sent = next(iter(gateway.relay.connections)).transport, list[bytes]()
+    box, sent = next(iter(gateway.connections)).transport, list[bytes]()
     if narrow:
         box.hold_at_most(0)
     while not upstream._paused:
@@ -306,7 +306,7 @@ async def test_a_cut_leaves_no_way_for_what_the_provider_still_sends(
     client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
     while not upstream._paused:
         await _say(upstream, chunk_bytes(b"x" * 4080))
-    box = next(iter(gateway.relay.connections)).transport
+    box = next(iter(gateway.connections)).transport
     gateway.change(NotReady.DISABLED)
     waiting = box.raw.get_write_buffer_size()
     assert waiting
@@ -321,7 +321,7 @@ async def test_a_chunk_in_the_turn_in_which_its_box_is_reset_harms_nothing(
     gateway = await run_relay()
     _, upstream = await _asked(gateway, endpoint)
     await _say(upstream, HEAD, FIRST, SECOND)
-    next(iter(gateway.relay.connections)).transport.reset()
+    next(iter(gateway.connections)).transport.reset()
     upstream.data_received(THIRD)
     await gateway.settled(lambda: bool(gateway.books.records))
     assert gateway.books.records[0].outcome == "client_gone"

@@ -22,7 +22,7 @@ REVEALS: dict[str, str] = {
     "shared/redis_link.py connect": "the passwords of Redis and its sentinels are sent",
     "shared/vault_session.py VaultSession._attempt": "the token goes with each call to Vault",
     "shared/vault_session.py VaultSession._proof": "the secret id or JWT of a login is sent",
-    "services/data_plane/relay/egress.py ProxyEgress._request": "the proxy is shown its password",
+    "services/data_plane/relay/upstream/egress.py ProxyEgress._request": "the proxy is shown its password",
     "services/node_agent/bootstrap.py read_node_key": "the node's PEM becomes its signing key",
     "services/data_plane/table/compile.py compile_integration": "the credential line of the hot path is made",
     "services/data_plane/table/acknowledge.py Acknowledger.__init__": "the fleet's token is sent",
@@ -41,7 +41,7 @@ TASK_DOORS: dict[str, str] = {
     "shared/tasks.py TaskSet.start": "the door itself: holds the task and logs its failure",
     "aigw/embedded/parts.py Parts.start": "the group holds the task and raises its failure",
     "aigw/embedded/up.py run_up": "same",
-    "services/data_plane/relay/resolver.py Resolver.resolve": "held until it is done",
+    "services/data_plane/relay/upstream/resolver.py Resolver.resolve": "held until it is done",
 }
 """Where a task is made: everything else goes through `TaskSet`."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from services.data_plane.core.usage.stated import StatedUsage
     from services.data_plane.core.usage.tokens import NoUsage, Usage
+    from shared.rejections import Rejection
 
 Outcome = Literal[
     "answered",  # the provider's answer reached the box whole
@@ -74,3 +75,8 @@ class ExchangeRecord:
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
         self.usage = None  # here, because the compiler gives no default to a union of three
+
+    def rejected(self, rejection: Rejection, own_request_id: str) -> None:
+        """Take note that the gateway answers by itself; its own id stands in where the provider gave none."""
+        self.status, self.code = rejection.status, rejection.code
+        self.request_id = self.request_id or own_request_id

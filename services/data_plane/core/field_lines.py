@@ -56,7 +56,7 @@ class FieldRules:
         return found
 
 
-def cut_fields(
+def parse_fields(
     head: bytes, start: int, rules: FieldRules
 ) -> tuple[list[bytes], list[bytes], dict[bytes, list[bytes]]]:
     """Cut the lines of `head[start:]`, which ends with the empty line; `head[:start]` is the first line.

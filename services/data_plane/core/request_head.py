@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from services.data_plane.core.field_lines import KEEP, BadFields, cut_fields
+from services.data_plane.core.field_lines import KEEP, BadFields, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import REQUEST_FIELDS, is_noted_credential, request_rule
 from services.data_plane.core.refused import Refused, bad_request
@@ -101,13 +101,13 @@ def check_incomplete(data: bytearray, seen: int) -> None:
         raise bad_request("a line does not end in CRLF, or holds a NUL")
 
 
-def cut_request_head(raw: bytes, max_fields: int) -> RequestHead:
+def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
     """Cut a head that ends with its empty line; raises `Refused` for anything but an acceptable one."""
     match = _REQUEST_LINE.match(raw)
     if match is None:
         raise bad_request("the request line is malformed")
     try:
-        lines, kept, noted = cut_fields(raw, match.end(), REQUEST_FIELDS)
+        lines, kept, noted = parse_fields(raw, match.end(), REQUEST_FIELDS)
     except BadFields as bad:
         raise bad_request(str(bad)) from None
     if len(lines) > max_fields:

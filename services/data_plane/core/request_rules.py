@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.route import forwarded_target
 
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from services.data_plane.core.integration import CompiledIntegration
     from services.data_plane.core.request_head import RequestHead
     from services.data_plane.core.route import Route
+
+# Of requests that may be sent twice (RFC 9110 §9.2.2, §9.3).
+_REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
 def prepare_head(head: RequestHead, route: Route, query: bytes, integration: CompiledIntegration) -> bytes:
@@ -39,6 +42,16 @@ def prepare_head(head: RequestHead, route: Route, query: bytes, integration: Com
             b"\r\n",
         )
     )
+
+
+def is_repeatable(head: RequestHead, length: bytes) -> bool:
+    """Whether a request may be sent again when a pooled connection turns out dead.
+
+    Args:
+        head: of the request.
+        length: the value of its `Content-Length`, or empty.
+    """
+    return head.method in _REPEATABLE and not head.chunked and not int(length or b"0")
 
 
 def _with_beta(head: RequestHead, token: bytes) -> list[bytes]:

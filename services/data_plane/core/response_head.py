@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from services.data_plane.core.field_lines import BadFields, cut_fields
+from services.data_plane.core.field_lines import BadFields, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
 from services.data_plane.core.header_rules import RESPONSE_FIELDS
-
-if TYPE_CHECKING:
-    from services.data_plane.core.answer_layout import LayoutMemo
 
 MAX_REQUEST_ID_BYTES: Final = 128
 
@@ -84,6 +81,14 @@ class ResponseHead:
         """Whether it tells the client to ask elsewhere."""
         return self.status in _REDIRECTS and self.location is not None
 
+    def payload_spans(self) -> list[tuple[int, int]] | None:
+        """Have the framing tell where the payload stands in the latest piece; None when all of it is."""
+        if not isinstance(self.framing, ChunkedFraming):
+            return None
+        spans: list[tuple[int, int]] = []
+        self.framing.spans = spans
+        return spans
+
 
 def check_incomplete_response(data: bytearray, seen: int) -> None:
     """Raise `BadResponse` for what can never become a head. The first `seen` bytes were checked before."""
@@ -93,30 +98,24 @@ def check_incomplete_response(data: bytearray, seen: int) -> None:
         raise BadResponse("a line does not end in CRLF")
 
 
-def cut_response_head(
-    raw: bytes, request_method: bytes, max_fields: int, memo: LayoutMemo | None = None
-) -> ResponseHead:
-    """Cut a head that ends with its empty line; raises `BadResponse`.
+def parse_response_head(raw: bytes, request_method: bytes, max_fields: int) -> ResponseHead:
+    """Parse a head that ends with its empty line; raises `BadResponse`.
 
     Args:
         raw: the head.
-        request_method: what it answers.
-        max_fields: a head may have so many lines. A layout is learned only from one that has no more.
-        memo: learns the layout, if there is one.
+        request_method: of the request that the response belongs to.
+        max_fields: a head may have so many lines.
     """
     match = _STATUS_LINE.match(raw)
     if match is None:
         raise BadResponse("a malformed status line")
     try:
-        lines, kept, noted = cut_fields(raw, match.end(), RESPONSE_FIELDS)
+        lines, kept, noted = parse_fields(raw, match.end(), RESPONSE_FIELDS)
     except BadFields as bad:
         raise BadResponse(str(bad)) from None
     if len(lines) > max_fields:
         raise BadResponse(f"more than {max_fields} header lines")
-    head = _judge_head(match, kept, noted, request_method)
-    if memo is not None:
-        memo.learn(match[0], lines, head)
-    return head
+    return _judge_head(match, kept, noted, request_method)
 
 
 def _judge_head(

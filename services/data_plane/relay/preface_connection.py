@@ -14,8 +14,10 @@ from services.data_plane.core.answers import write_rejection, write_warm_up
 from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.proxy_preface import BadPreface, NoPreface, read_preface
 from services.data_plane.core.refused import Refused
-from services.data_plane.relay.box_phase import LINGER_SECONDS
-from services.data_plane.relay.hand_over import UvicornParts
+from services.data_plane.relay.box.hand_over import UvicornParts
+from services.data_plane.relay.box.phase import LINGER_SECONDS
+from services.data_plane.relay.parts import new_request_id
+from services.data_plane.relay.unidentified import Displaceable
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -36,12 +38,13 @@ def preface_protocol_factory(relay: Relay, door: PrefaceDoor, ready: Callable[[]
     """
 
     def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
-        return PrefaceConnection(relay, UvicornParts(**parts), door, ready)
+        # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
+        return cast("asyncio.Protocol", PrefaceConnection(relay, UvicornParts(**parts), door, ready))
 
     return make
 
 
-class PrefaceConnection(asyncio.Protocol):
+class PrefaceConnection(Displaceable):
     """A connection that has not proved its box yet."""
 
     transport: asyncio.Transport
@@ -61,9 +64,9 @@ class PrefaceConnection(asyncio.Protocol):
         """Take the transport, and begin to wait."""
         self.transport = cast("asyncio.Transport", transport)
         self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
-        relay = self._relay
-        relay.room.strangers.came(self, relay.now())
-        self._timer = relay.loop.call_later(relay.limits.preface_seconds, self._too_late)
+        parts = self._relay.parts
+        parts.connection_limits.unidentified.add(self, parts.now())
+        self._timer = parts.loop.call_later(parts.limits.preface_seconds, self._too_late)
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes."""
@@ -88,7 +91,7 @@ class PrefaceConnection(asyncio.Protocol):
         """Uvicorn's word that the process drains."""
         self.transport.close()
 
-    def make_room(self) -> None:
+    def displace(self) -> None:
         """End at once for a newer connection."""
         self.transport.abort()
 
@@ -119,9 +122,10 @@ class PrefaceConnection(asyncio.Protocol):
 
     def _refuse(self, why: Unidentified) -> None:
         """Answer for whoever speaks HTTP behind a preface whose end is not known, and end."""
-        relay, record = self._relay, ExchangeRecord(self._relay.clock())
-        refused = Refused(*why.rejection)
-        relay.book_refusal(refused, None, record)
+        parts = self._relay.parts
+        refused, record = Refused(*why.rejection), ExchangeRecord(parts.clock())
+        record.rejected(refused.rejection, new_request_id())
+        parts.account.finished(record)
         self._answer(write_rejection(refused, None, request_id=record.request_id, bodiless=False, close=True))
 
     def _answer_health_check(self) -> None:
@@ -129,27 +133,27 @@ class PrefaceConnection(asyncio.Protocol):
             self._answer(write_warm_up(close=True))
             return
         refused = Refused(Rejection.CONFIG_UNAVAILABLE, "this process is not ready")
-        request_id = self._relay.new_request_id()
+        request_id = new_request_id()
         self._answer(write_rejection(refused, None, request_id=request_id, bodiless=False, close=True))
 
     def _answer(self, answer: bytes) -> None:
         """Write the last bytes, and give the peer a moment to read them: closing at once could reset."""
         self._answered, self._received = True, b""
-        self._relay.room.strangers.known(self.transport)
+        self._relay.parts.connection_limits.unidentified.discard(self)
         self._cancel_timer()
         self.transport.write(answer)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._timer = self._relay.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._timer = self._relay.parts.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _too_late(self) -> None:
-        limit = self._relay.limits.preface_seconds
+        limit = self._relay.parts.limits.preface_seconds
         self._door.refuse(f"no preface within {limit:g} s", "late_preface")
         self.transport.abort()
 
     def _forget(self) -> None:
         self._cancel_timer()
-        self._relay.room.strangers.known(self.transport)
+        self._relay.parts.connection_limits.unidentified.discard(self)
         self._uvicorn.server_state.connections.discard(self)
 
     def _cancel_timer(self) -> None:

@@ -14,18 +14,22 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_head import cut_request_head
+from services.data_plane.core.request_head import parse_request_head
 from services.data_plane.core.request_rules import prepare_head
+from services.data_plane.core.response_templates import TemplateStore
 from services.data_plane.core.route import Route
+from services.data_plane.relay.upstream.connection import ConnectionKeeper, UpstreamConnection
+from services.data_plane.relay.wire.write_batch import WriteBatch
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
-from services.data_plane.trial.models_connection import REFUSALS, Broken, ModelsConnection
-from services.data_plane.trial.way_out import WayOut
+from services.data_plane.trial.models_response import REFUSALS, Broken, ModelsResponse
 from shared.key_trial import MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
 from shared.providers import LOCAL_ORIGIN
 from shared.trial_notes import TrialNotes
 
 if TYPE_CHECKING:
+    from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.upstream.dial import DialConfig
     from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.secrets import SecretLoader
     from shared.config_feed import IntegrationRow
@@ -47,14 +51,16 @@ class StoredKeyTrials:
         self,
         table: ConfigTable,
         secrets: SecretLoader,
-        way_out: WayOut,
+        dial_config: DialConfig,
+        limits: RelayLimits,
         *,
         total_seconds: float = TOTAL_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._table = table
         self._secrets = secrets
-        self._way_out = way_out
+        self._dial_config = dial_config
+        self._limits = limits
         self._total_seconds = total_seconds
         self._answer_seconds = answer_seconds
         self._running: Counter[str] = Counter()
@@ -107,58 +113,68 @@ class StoredKeyTrials:
         if isinstance(found, CompiledIntegration) and found.secret_version == row.secret_version:
             return found
         document = await self._secrets.get(row.org, row.provider, row.secret_version)
-        return compile_integration(row, document, allow_plain_http=self._way_out.allow_plain_http)
+        return compile_integration(row, document, allow_plain_http=self._dial_config.allow_plain_http)
 
     async def _try(self, notes: TrialNotes, integration: CompiledIntegration) -> None:
         connection = await self._connect(notes, integration)
         if connection is None:
             return
         try:
-            connection.send(models_request(integration))
-            await self._read(notes, connection)
+            response = ModelsResponse(connection)
+            response.ask(models_request(integration))
+            await self._read(notes, response)
         finally:
             connection.abort()
 
-    async def _connect(self, notes: TrialNotes, integration: CompiledIntegration) -> ModelsConnection | None:
+    async def _connect(
+        self, notes: TrialNotes, integration: CompiledIntegration
+    ) -> UpstreamConnection | None:
         """Look the name up, then dial; a failure is noted."""
-        out, endpoint = self._way_out, integration.endpoint
-        if out.resolver is None:
+        config, endpoint = self._dial_config, integration.endpoint
+        if config.resolver is None:
             notes.looked_up_by_proxy()
         else:
             try:
-                infos = await out.resolver.resolve(endpoint.host, endpoint.port)
+                infos = await config.resolver.resolve(endpoint.host, endpoint.port)
             except Refused as refused:
                 notes.note("dns", "failed", _sentence(refused.detail))
                 return None
             notes.addresses(len(infos))
-        connection = ModelsConnection(out.limits)
+        key, limits = integration.pool_key, self._limits
+        templates = TemplateStore().endpoint(key)
         try:
-            await out.connect(endpoint, connection)
+            # A dialer without sessions: the certificate is looked at each time.
+            connection = await config.dialer().dial(
+                endpoint,
+                lambda: UpstreamConnection(
+                    ConnectionKeeper(), key, limits, WriteBatch(), float("inf"), templates
+                ),
+            )
         except Refused as refused:
             notes.note("tls", "failed", _sentence(refused.detail))
             return None
         notes.connected(tls=endpoint.tls)
         return connection
 
-    async def _read(self, notes: TrialNotes, connection: ModelsConnection) -> None:
-        # `wait` leaves the futures alone when time is up; they are the connection's to fill.
-        await asyncio.wait({connection.head}, timeout=self._answer_seconds)
-        if not connection.head.done():
+    async def _read(self, notes: TrialNotes, response: ModelsResponse) -> None:
+        # `wait` leaves the futures alone when time is up; they are the response's to fill.
+        await asyncio.wait({response.status}, timeout=self._answer_seconds)
+        if not response.status.done():
             notes.note("authentication", "unknown", "The answer came too late.")
             return
-        head = connection.head.result()
-        if isinstance(head, Broken):
-            notes.note("authentication", "unknown", head.detail)
+        status = response.status.result()
+        if isinstance(status, Broken):
+            notes.note("authentication", "unknown", status.detail)
             return
         refusal = b""
-        if head.status in REFUSALS:
-            await asyncio.wait({connection.body}, timeout=self._answer_seconds)
-            if connection.body.done() and isinstance(found := connection.body.result(), bytes):
+        if status in REFUSALS:
+            await asyncio.wait({response.body}, timeout=self._answer_seconds)
+            if response.body.done() and isinstance(found := response.body.result(), bytes):
                 refusal = found
-        if not notes.status(head.status, refusal):
+        if not notes.status(status, refusal):
             return
-        await asyncio.wait({connection.body}, timeout=self._answer_seconds)
-        body = connection.body.result() if connection.body.done() else Broken("The answer came too late.")
+        await asyncio.wait({response.body}, timeout=self._answer_seconds)
+        body = response.body.result() if response.body.done() else Broken("The answer came too late.")
         if isinstance(body, Broken):
             notes.note("model_list", "unknown", body.detail)
         else:
@@ -177,7 +193,7 @@ def models_request(integration: CompiledIntegration) -> bytes:
         f"Host: {_AUTHORITY}\r\nAccept: application/json\r\n"
         f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{extra}\r\n"
     )
-    head = cut_request_head(asked.encode(), asked.count("\r\n"))
+    head = parse_request_head(asked.encode(), asked.count("\r\n"))
     return prepare_head(head, Route(row, row.key_test.path.encode(), "models"), b"", integration)
 
 

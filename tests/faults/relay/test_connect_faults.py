@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from services.data_plane.relay.resolver import Resolver
+from services.data_plane.relay.upstream.resolver import Resolver
 from shared.addresses import AddressPolicy
 from tests.faults.relay.conftest import Told, a_neighbour_streams, serving
 from tests.relay.conftest import KEY, RelayUnderTest, RunRelay, raw_upstream, request
@@ -123,7 +123,7 @@ async def test_a_certificate_that_changes_to_a_bad_one_ends_new_connections(
         upstream.queue(whole(b"good"))
         gateway.set_up(f"{upstream.origin}/v1")
         assert (await gateway.ask(request(close=True))).endswith(b"good")
-    await gateway.settled(lambda: len(gateway.relay.pool) == 0)
+    await gateway.settled(lambda: len(gateway.relay.parts.pool) == 0)
     bad = serving(trustme.CA())
     server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", port, ssl=bad)
     try:
@@ -142,7 +142,7 @@ async def test_a_certificate_that_is_renewed_is_followed(
         async with _upstream_on(port, serving(authority)) as port:
             gateway.set_up(f"https://127.0.0.1:{port}/v1")
             assert (await gateway.ask(request(close=True))).endswith(b"ok")
-        await gateway.settled(lambda: len(gateway.relay.pool) == 0)
+        await gateway.settled(lambda: len(gateway.relay.parts.pool) == 0)
 
 
 @asynccontextmanager
@@ -226,7 +226,7 @@ async def test_a_black_hole_is_a_connect_timeout(run_relay: RunRelay) -> None:
             knocking.close()
         hole.close()
     assert (told.status, told.code, told.source) == (504, "upstream_timeout", "upstream")
-    assert len(gateway.relay.tasks) == 0
+    assert len(gateway.relay.parts.tasks) == 0
 
 
 async def test_a_name_that_does_not_resolve_is_told_without_a_trace_of_the_resolver(

@@ -90,7 +90,7 @@ async def test_a_slow_box_hurts_no_other_org_and_costs_little_memory(
         async def watch() -> None:
             nonlocal most
             while not stop.is_set():
-                most = max(most, len(gateway.relay.connections))
+                most = max(most, len(gateway.relay.connection_limits.connections))
                 await asyncio.sleep(0.05)
 
         async with asyncio.TaskGroup() as group:

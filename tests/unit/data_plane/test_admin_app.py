@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.relay.upstream.dial import DialConfig
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.trial.stored_keys import StoredKeyTrials
-from services.data_plane.trial.way_out import WayOut
 from shared.endpoint import Endpoint
 from shared.key_trial import (
     MAX_TRIAL_BYTES,
@@ -37,11 +36,8 @@ REQUEST = encode_trial_request(TrialRequest("acme", "openai", EPOCH, 1))
 class NoWayOut:
     """No endpoint can be reached."""
 
-    async def open(self, endpoint: Endpoint) -> socket.socket:
+    async def connect(self, endpoint: Endpoint, make: object) -> Any:  # noqa: ARG002  # the port's signature
         raise ConnectionRefusedError(111, endpoint.host)
-
-    async def connect(self, endpoint: Endpoint, make: object) -> Any:
-        raise AssertionError(f"no test here has {make} connected to {endpoint.host}")
 
 
 @dataclass
@@ -55,10 +51,8 @@ class Bench:
     def __post_init__(self) -> None:
         loader = SecretLoader(self.reader, monotonic=lambda: self.now)
         self.table = ConfigTable(loader, clock=lambda: self.now, max_age_seconds=9, allow_plain_http=False)
-        way_out = WayOut(
-            NoWayOut(), None, ssl.create_default_context(), RelayLimits(), allow_plain_http=False
-        )
-        trials = StoredKeyTrials(self.table, loader, way_out)
+        config = DialConfig(NoWayOut(), None, ssl.create_default_context(), 1, allow_plain_http=False)
+        trials = StoredKeyTrials(self.table, loader, config, RelayLimits())
         parts = AdminAppParts(self.table, self.metrics, lambda: self.ready, trials, Secret(self.token))
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(admin_app(parts)), base_url="http://admin"

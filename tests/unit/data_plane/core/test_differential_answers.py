@@ -6,7 +6,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from services.data_plane.core.framing import ChunkedFraming, LengthFraming, UntilCloseFraming
-from services.data_plane.core.response_head import BadResponse, ResponseHead, cut_response_head
+from services.data_plane.core.response_head import BadResponse, ResponseHead, parse_response_head
 from services.data_plane.core.response_rules import prepare_response
 from tests.corpus.reference_parsers import NOT_COMPLETE, Reading, read_with_h11, read_with_llhttp
 from tests.corpus.replay import LIMITS, integration_of
@@ -50,7 +50,7 @@ def _check(head: ResponseHead, raw: bytes, method: bytes) -> None:
 def test_nothing_that_the_core_accepts_from_a_provider_is_read_differently(raw: bytes, method: bytes) -> None:
     raw = raw[: raw.find(b"\r\n\r\n") + 4]
     try:
-        head = cut_response_head(raw, method, LIMITS.max_head_fields)
+        head = parse_response_head(raw, method, LIMITS.max_head_fields)
     except BadResponse:
         event("refused")
         return
@@ -62,7 +62,7 @@ def test_nothing_that_the_core_accepts_from_a_provider_is_read_differently(raw: 
 def test_what_the_box_gets_is_read_as_the_gateway_read_it(raw: bytes, method: bytes, *, close: bool) -> None:
     raw = raw[: raw.find(b"\r\n\r\n") + 4]
     try:
-        head = cut_response_head(raw, method, LIMITS.max_head_fields)
+        head = parse_response_head(raw, method, LIMITS.max_head_fields)
     except BadResponse:
         return
     out = prepare_response(head, OPENAI, close=close)
@@ -71,6 +71,6 @@ def test_what_the_box_gets_is_read_as_the_gateway_read_it(raw: bytes, method: by
         b"\r\n" + name + b":" in lowered for name in (b"set-cookie", b"alt-svc", b"openai-organization")
     )
     assert out.count(b"\r\n\r\n") == 1
-    again = cut_response_head(out, method, LIMITS.max_head_fields)
+    again = parse_response_head(out, method, LIMITS.max_head_fields)
     assert (again.status, type(again.framing)) == (head.status, type(head.framing))
     _check(again, out, method)

@@ -15,7 +15,7 @@ from hypothesis import event, given
 from services.data_plane.core.admission import check_admission
 from services.data_plane.core.framing import NOT_ENDED, BadFraming
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_head import RequestHead, cut_request_head
+from services.data_plane.core.request_head import RequestHead, parse_request_head
 from tests.corpus.reference_parsers import (
     LLHTTP_METHODS,
     NOT_COMPLETE,
@@ -36,7 +36,7 @@ CREDENTIAL = re.compile(rb"(?i)\r\n(authorization|x-api-key|api-key|proxy-author
 def _cut(raw: bytes) -> RequestHead | None:
     """Cut a head; None when it is not well-formed. Any other refusal leaves the connection readable."""
     try:
-        head = cut_request_head(raw, LIMITS.max_head_fields)
+        head = parse_request_head(raw, LIMITS.max_head_fields)
     except Refused:
         return None
     try:

@@ -12,7 +12,7 @@ from services.data_plane.core.field_lines import (
     NOTE,
     BadFields,
     FieldRules,
-    cut_fields,
+    parse_fields,
 )
 
 
@@ -26,7 +26,7 @@ def _rules() -> FieldRules:
 
 def _cut(*lines: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, list[bytes]]]:
     start = b"GET / HTTP/1.1\r\n"
-    return cut_fields(start + b"\r\n".join((*lines, b"", b"")), len(start), _rules())
+    return parse_fields(start + b"\r\n".join((*lines, b"", b"")), len(start), _rules())
 
 
 def test_lines_are_kept_raw_in_their_order_with_case_and_duplicates() -> None:
@@ -45,7 +45,7 @@ def test_flags_say_what_is_kept_and_what_is_noted() -> None:
 
 
 def test_a_head_without_fields_has_no_lines() -> None:
-    assert cut_fields(b"GET / HTTP/1.1\r\n\r\n", 16, _rules()) == ([], [], {})
+    assert parse_fields(b"GET / HTTP/1.1\r\n\r\n", 16, _rules()) == ([], [], {})
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_accepted_line_does_not_make_the_same_name_without_a_colon_acceptable
             rules.read(line)
         head = b"GET / HTTP/1.1\r\n" + line + b"\r\n\r\n"
         with pytest.raises(BadFields):
-            cut_fields(head, 16, rules)
+            parse_fields(head, 16, rules)
 
 
 def test_a_long_name_of_the_limit_passes() -> None:

@@ -19,7 +19,7 @@ from services.data_plane.core.framing import (
     UntilCloseFraming,
     is_whole_chunk,
 )
-from services.data_plane.core.response_head import cut_response_head
+from services.data_plane.core.response_head import parse_response_head
 from tests.corpus.reference_parsers import NOT_COMPLETE, read_with_h11, read_with_llhttp
 from tests.corpus.replay import LIMITS
 from tests.unit.data_plane.core.generated import splits, whole_chunked
@@ -187,7 +187,7 @@ def test_a_trailer_that_is_judged_bad_is_refused_when_its_line_is_whole() -> Non
 
 def _framing_of(raw: bytes) -> tuple[Framing, bytes]:
     at = raw.index(b"\r\n\r\n") + 4
-    framing = cut_response_head(raw[:at], b"POST", LIMITS.max_head_fields).framing
+    framing = parse_response_head(raw[:at], b"POST", LIMITS.max_head_fields).framing
     assert framing is not None
     return framing, raw[at:]
 

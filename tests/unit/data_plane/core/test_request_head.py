@@ -6,7 +6,7 @@ import pytest
 
 from services.data_plane.core.framing import ChunkedFraming, LengthFraming
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.request_head import RequestHead, check_incomplete, cut_request_head
+from services.data_plane.core.request_head import RequestHead, check_incomplete, parse_request_head
 from tests.corpus.replay import LIMITS
 
 HOST = b"Host: 10.0.2.2:1000"
@@ -16,7 +16,7 @@ LONG = "x" * 24
 
 def cut(*lines: bytes, method: bytes = b"GET", version: bytes = b"1.1") -> RequestHead:
     start = method + b" /run9/ai/openai/v1/x HTTP/" + version
-    return cut_request_head(b"\r\n".join((start, HOST, *lines, b"", b"")), LIMITS.max_head_fields)
+    return parse_request_head(b"\r\n".join((start, HOST, *lines, b"", b"")), LIMITS.max_head_fields)
 
 
 def test_the_kept_lines_are_byte_for_byte_what_came() -> None:

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from services.data_plane.core.integration import CompiledIntegration
-from services.data_plane.core.request_rules import prepare_head
+from services.data_plane.core.request_rules import is_repeatable, prepare_head
 from services.data_plane.core.route import split_target
 from tests.corpus.replay import (
     ANTHROPIC_KEY,
@@ -197,3 +197,21 @@ def test_no_cr_lf_or_nul_is_ever_forwarded(position: str) -> None:
             assert not any(control in stray for control in (b"\r", b"\n", b"\0"))
             assert request.sent_head.count(b"\r\n\r\n") == 1
     assert forwarded > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "length", "expected"),
+    [
+        (b"GET", (), b"", True),
+        (b"HEAD", (), b"", True),
+        (b"OPTIONS", (b"Content-Length: 0",), b"0", True),
+        (b"GET", (b"Content-Length: 3",), b"3", False),
+        (b"GET", (b"Transfer-Encoding: chunked",), b"", False),
+        (b"POST", (b"Content-Length: 0",), b"0", False),
+        (b"DELETE", (), b"", False),
+    ],
+)
+def test_only_a_safe_request_without_a_body_may_be_sent_again(
+    method: bytes, lines: tuple[bytes, ...], length: bytes, *, expected: bool
+) -> None:
+    assert is_repeatable(cut(*lines, method=method), length) == expected

@@ -9,13 +9,13 @@ from services.data_plane.core.response_head import (
     BadResponse,
     ResponseHead,
     check_incomplete_response,
-    cut_response_head,
+    parse_response_head,
 )
 from tests.corpus.replay import LIMITS
 
 
 def cut(*lines: bytes, start: bytes = b"HTTP/1.1 200 OK", method: bytes = b"POST") -> ResponseHead:
-    return cut_response_head(b"\r\n".join((start, *lines, b"", b"")), method, LIMITS.max_head_fields)
+    return parse_response_head(b"\r\n".join((start, *lines, b"", b"")), method, LIMITS.max_head_fields)
 
 
 def test_lines_pass_byte_for_byte_and_those_of_the_connection_fall_out() -> None:
@@ -100,7 +100,7 @@ def test_the_connection_is_kept_only_when_both_framing_and_provider_allow_it(
 )  # fmt: skip
 def test_a_malformed_head_is_refused(raw: bytes) -> None:
     with pytest.raises(BadResponse):
-        cut_response_head(raw, b"GET", LIMITS.max_head_fields)
+        parse_response_head(raw, b"GET", LIMITS.max_head_fields)
 
 
 def test_a_head_of_more_lines_than_the_limit_is_refused() -> None:
@@ -149,3 +149,18 @@ def test_what_can_never_become_a_head_is_refused_before_its_end(beginning: bytes
 @pytest.mark.parametrize("beginning", [b"H", b"HTTP/1.1 200 OK\r", b"HTTP/1.1 200 OK\r\nA: b\r\n"])
 def test_the_beginning_of_a_head_may_wait_for_its_end(beginning: bytes) -> None:
     check_incomplete_response(bytearray(beginning), 0)
+
+
+def test_a_chunked_head_tells_where_the_payload_of_each_piece_stands() -> None:
+    head = cut(b"Transfer-Encoding: chunked")
+    spans = head.payload_spans()
+    assert head.framing is not None
+    piece = b"2\r\nab\r\n3\r\ncde\r\n"
+    head.framing.feed(piece)
+    assert spans is not None
+    assert [piece[start:end] for start, end in spans] == [b"ab", b"cde"]
+
+
+@pytest.mark.parametrize("line", [b"Content-Length: 3", b"X: y"])
+def test_all_bytes_of_an_unchunked_body_are_payload(line: bytes) -> None:
+    assert cut(line).payload_spans() is None

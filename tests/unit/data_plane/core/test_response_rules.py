@@ -6,7 +6,7 @@ import pytest
 
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.refused import Refused
-from services.data_plane.core.response_head import cut_response_head
+from services.data_plane.core.response_head import parse_response_head
 from services.data_plane.core.response_rules import (
     check_response,
     is_held,
@@ -29,7 +29,7 @@ SWITCH = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Accept:
 
 def answer(status: int, *lines: bytes, request: tuple[bytes, ...] = (), version: bytes = b"1.1") -> bytes:
     raw = b"\r\n".join((b"HTTP/1.1 %d Why" % status, *lines, b"", b""))
-    head = cut_response_head(raw, b"GET", LIMITS.max_head_fields)
+    head = parse_response_head(raw, b"GET", LIMITS.max_head_fields)
     key_told = tells_key(head, raw, OPENAI)
     check_response(head, OPENAI, cut(*request, version=version), key_told=key_told)
     return prepare_response(head, OPENAI, close=False)
@@ -59,7 +59,7 @@ def test_any_status_but_401_passes_with_its_reason_and_lines(status: int) -> Non
 def test_a_401_and_the_refusal_of_a_websocket_are_judged_whole(
     status: int, request_lines: tuple[bytes, ...], *, held: bool
 ) -> None:
-    head = cut_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 3\r\n\r\n" % status, b"GET", 99)
+    head = parse_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 3\r\n\r\n" % status, b"GET", 99)
     assert is_held(head, cut(*request_lines)) == held
 
 
@@ -183,6 +183,6 @@ def test_an_http_10_client_gets_no_chunks() -> None:
 
 @pytest.mark.parametrize(("reason", "line"), [(b"", b"HTTP/1.1 200 "), (b" Fine", b"HTTP/1.1 200 Fine")])
 def test_a_missing_reason_keeps_its_space_and_close_is_said(reason: bytes, line: bytes) -> None:
-    head = cut_response_head(b"HTTP/1.0 200%b\r\n\r\n" % reason, b"GET", LIMITS.max_head_fields)
+    head = parse_response_head(b"HTTP/1.0 200%b\r\n\r\n" % reason, b"GET", LIMITS.max_head_fields)
     assert prepare_response(head, OPENAI, close=False) == line + b"\r\n\r\n"
     assert prepare_response(head, OPENAI, close=True) == line + b"\r\nConnection: close\r\n\r\n"

@@ -1,4 +1,4 @@
-"""A data plane's configuration, secret store and way out, with a name server held in the hand."""
+"""A data plane's configuration, secret store and dialling, with a name server held in the hand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.data_plane.core.limits import RelayLimits
-from services.data_plane.relay.egress import DirectEgress
-from services.data_plane.relay.resolver import AddressInfo, Resolver
+from services.data_plane.relay.upstream.dial import DialConfig
+from services.data_plane.relay.upstream.egress import DirectEgress
+from services.data_plane.relay.upstream.resolver import AddressInfo, Resolver
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.trial.stored_keys import StoredKeyTrials
-from services.data_plane.trial.way_out import WayOut
 from shared.addresses import AddressPolicy
 from shared.key_trial import TrialAnswer, TrialRequest
 from shared.providers import ProviderName
@@ -41,7 +41,7 @@ class Names:
 
 @dataclass
 class Bench:
-    """A table with a feed, a secret store and the way out of production."""
+    """A table with a feed, a secret store and the dialling of production."""
 
     truth: Truth = field(default_factory=Truth)
     reader: FakeSecretReader = field(default_factory=FakeSecretReader)
@@ -63,17 +63,18 @@ class Bench:
             allow_plain_http=self.allow_plain_http,
         )
         resolver = Resolver(self.policy, look_up=self.names)
-        self.way_out = WayOut(
+        self.dial_config = DialConfig(
             egress=DirectEgress(resolver),
             resolver=resolver,
             tls=self.tls,
-            limits=RelayLimits(connect_seconds=self.connect_seconds),
+            connect_seconds=self.connect_seconds,
             allow_plain_http=self.allow_plain_http,
         )
         self.trials = StoredKeyTrials(
             self.table,
             self.loader,
-            self.way_out,
+            self.dial_config,
+            RelayLimits(),
             total_seconds=self.total_seconds,
             answer_seconds=self.answer_seconds,
         )

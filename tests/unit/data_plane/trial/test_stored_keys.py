@@ -14,9 +14,9 @@ import trustme
 
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
-from services.data_plane.trial.models_connection import MAX_BODY_BYTES
+from services.data_plane.relay.upstream.dial import DialConfig
+from services.data_plane.trial.models_response import MAX_BODY_BYTES
 from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials
-from services.data_plane.trial.way_out import WayOut
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from shared.key_trial import STEPS, TrialAnswer, verdict_of
@@ -335,15 +335,12 @@ async def test_behind_a_proxy_the_name_is_not_looked_up_here(bench: Bench) -> No
     class Refusing:
         """A way out whose proxy refuses every tunnel."""
 
-        async def open(self, endpoint: Endpoint) -> Any:
+        async def connect(self, endpoint: Endpoint, make: object) -> Any:  # noqa: ARG002  # the port's signature
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, f"no tunnel to port {endpoint.port}")
 
-        async def connect(self, endpoint: Endpoint, make: object) -> Any:
-            raise AssertionError(f"a trial needs no {make} for {endpoint.host}")
-
     bench.store("http://provider.test:7/v1")
-    way_out = WayOut(Refusing(), None, bench.tls, RelayLimits(), allow_plain_http=True)
-    bench.trials = StoredKeyTrials(bench.table, bench.loader, way_out)
+    config = DialConfig(Refusing(), None, bench.tls, 5, allow_plain_http=True)
+    bench.trials = StoredKeyTrials(bench.table, bench.loader, config, RelayLimits())
     answer = await bench.ask()
     assert statuses(answer) == ["skipped", "failed", "skipped", "skipped"]
     assert answer.steps[1].detail == "No tunnel to port 7."

@@ -1,0 +1,116 @@
+"""The parts that all connections of a relay share: what is configured, the pool, limits, books and clock.
+
+Made once by the relay. Each connection and exchange is given this value and nothing of the relay itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from services.data_plane.core.integration import CompiledIntegration, NotReady, refused_because
+from services.data_plane.relay.connection_limits import ConnectionLimits
+from services.data_plane.relay.wire.hang_up_watch import HangUpWatch
+from services.data_plane.relay.wire.write_batch import WriteBatch
+from shared.endpoint import parse_endpoint
+from shared.rejections import Place
+from shared.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.core.route import Routes
+    from services.data_plane.relay.ports import Account, Table
+    from services.data_plane.relay.upstream.connection import UpstreamConnection
+    from services.data_plane.relay.upstream.pool import Pool
+    from shared.clock import Clock
+    from shared.providers import Provider, ProviderName
+
+
+class RelayParts:
+    """The shared parts.
+
+    Attributes:
+        authorities: under which boxes may ask, in lower case.
+        now: the event loop's time, without the call around it.
+        portal: the address of the Portal; empty where the operator has set none.
+        usage_tap: whether responses are looked through for the tokens that they cost.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        routes: Routes,
+        account: Account,
+        limits: RelayLimits,
+        authorities: frozenset[bytes],
+        clock: Clock,
+        batch: WriteBatch,
+        pool: Pool,
+        usage_tap: bool,
+        portal: str = "",
+    ) -> None:
+        self.table = table
+        self.routes = routes
+        self.account = account
+        self.limits = limits
+        self.authorities = authorities
+        self.clock = clock
+        self.batch = batch
+        self.pool = pool
+        self.usage_tap = usage_tap
+        self.portal = portal
+        self.loop = asyncio.get_running_loop()
+        self.now = time.monotonic
+        self.tasks = TaskSet()
+        self.hang_up_watch = HangUpWatch()
+        self.connection_limits = ConnectionLimits(limits)
+
+    def place_of(self, org: str, provider: Provider, integration: CompiledIntegration | None) -> Place:
+        """Give what the sentence of a rejection may name: the Portal, and the endpoint that is set.
+
+        `integration` is the exchange's, where it has one.
+        """
+        found = integration or self.table.look_up(org, provider.name)
+        if not isinstance(found, CompiledIntegration):
+            return Place(self.portal)
+        endpoint = found.endpoint
+        return Place(self.portal, endpoint.authority, endpoint == parse_endpoint(provider.default_endpoint))
+
+    async def bring_connection(
+        self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool
+    ) -> tuple[CompiledIntegration, UpstreamConnection]:
+        """Bring the secret and a connection, by what is set once the connection is there; nothing is sent.
+
+        Args:
+            org: whose integration.
+            provider: to which.
+            found: what the table has just said.
+            fresh: a pooled connection has failed, so a new one is wanted.
+
+        Raises:
+            Refused: the integration is missing, disabled or cannot be loaded, or its provider not reached.
+        """
+        while True:
+            integration = found if isinstance(found, CompiledIntegration) else await self._load(org, provider)
+            if not fresh and (upstream := self.pool.take(integration)) is not None:
+                return integration, upstream
+            upstream = await self.pool.connect(integration)
+            found = self.table.look_up(org, provider)
+            if isinstance(found, CompiledIntegration) and found.pool_key == integration.pool_key:
+                return found, upstream
+            upstream.close()
+
+    async def _load(self, org: str, provider: ProviderName) -> CompiledIntegration:
+        await self.table.load(org, provider)
+        found = self.table.look_up(org, provider)
+        if isinstance(found, CompiledIntegration):
+            return found
+        raise refused_because(found)
+
+
+def new_request_id() -> str:
+    """Make an id for a response of the gateway's own."""
+    return "req_" + os.urandom(12).hex()
