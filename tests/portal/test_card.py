@@ -147,7 +147,10 @@ async def test_a_change_in_between_can_be_overwritten(portal: PortalWorld, open_
     await key_of(card).fill(portal.keys["openai"])
     await save_of(card).click()
     await page.page.unroute("**/rollout")
-    await card.get_by_role("button", name="Overwrite with mine").click()
+    overwritten = card.page.expect_response(lambda response: response.request.method in {"PUT", "PATCH"})
+    async with overwritten as answer:
+        await card.get_by_role("button", name="Overwrite with mine").click()
+    assert (await answer.value).ok
     await expect(card.locator(".told")).to_have_text(LIVE)
     after = await portal.state("openai")
     assert after["revision"] > before
