@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from shared.providers import ProviderName
+from shared.providers import PROVIDERS, ProviderName
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
 from tests.support.polling import eventually
@@ -20,12 +20,6 @@ from tests.support.scripted_upstream import ScriptedUpstream
 KEYS: Final[dict[ProviderName, str]] = {
     "openai": "sk-key-of-the-demo-org-0001",
     "anthropic": "sk-ant-api03-key-of-the-demo-org-0002",
-}
-SWITCHED_OFF: Final = {
-    "openai": "OpenAI is switched off for this box's organization. An organization owner can switch it on in "
-    "the run9 Portal: Org Settings > AI Integrations > OpenAI.",
-    "anthropic": "Anthropic / Claude Code is switched off for this box's organization. An organization owner "
-    "can switch it on in the run9 Portal: Org Settings > AI Integrations > Anthropic / Claude Code.",
 }
 BASE_PATH: Final = "/base"
 """Endpoints have a path in front, so that a request which leaves it is seen."""
@@ -77,6 +71,14 @@ class Org:
 
         await eventually(is_refused, f"{provider} is switched off")
         await self.start_counting()
+
+    def switched_off(self, provider: ProviderName) -> str:
+        """Give the sentence that a box is shown while an integration is off."""
+        title, portal = PROVIDERS[provider].title, self.gateway.ready["control_plane_url"]
+        return (
+            f"{title} is switched off for this box's organization. An organization owner can switch it on in "
+            f"the run9 Portal, {portal}: Org Settings > AI Integrations > {title}."
+        )
 
     async def start_counting(self) -> None:
         """Forget the calls so far."""

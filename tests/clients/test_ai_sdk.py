@@ -6,7 +6,7 @@ import pytest
 
 from tests.clients.box import Box
 from tests.clients.installed import node_program
-from tests.clients.org import BASE_PATH, SWITCHED_OFF, Org
+from tests.clients.org import BASE_PATH, Org
 from tests.clients.provider_answers import TEXT, VECTOR, WORDS, openai_answer
 from tests.clients.wire import as_seen
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -40,7 +40,7 @@ async def test_it_shows_our_sentence_after_one_request(
     anthropic_provider.requests.clear()
     found = (await box.run(*node_program("ai_sdk_refused.mjs"))).json()
     for provider, errors in found.items():
-        message = SWITCHED_OFF[provider]
+        message = org.switched_off(provider)
         assert errors == [{"message": message, "statusCode": 400, "isRetryable": False}] * 2
     assert [call["provider"] for call in await org.calls()] == ["openai"] * 2 + ["anthropic"] * 2
     assert openai_provider.requests == anthropic_provider.requests == []

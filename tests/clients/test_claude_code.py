@@ -8,7 +8,7 @@ import pytest
 
 from tests.clients.box import Box
 from tests.clients.installed import node_client
-from tests.clients.org import SWITCHED_OFF, Org
+from tests.clients.org import Org
 from tests.clients.provider_answers import TEXT
 from tests.support.answers import json_answer
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -47,7 +47,7 @@ async def test_it_stops_with_our_sentence_after_one_request(
     await org.switch_off("anthropic")
     anthropic_provider.requests.clear()
     done = await box.run(node_client("claude"), "-p", "say ping")
-    assert (done.code, done.out) == (1, f"API Error: 400 {SWITCHED_OFF['anthropic']}\n"), done.err
+    assert (done.code, done.out) == (1, f"API Error: 400 {org.switched_off('anthropic')}\n"), done.err
     assert await seen_by_the_gateway(org) == [("POST", 400, "integration_disabled")]
     assert anthropic_provider.requests == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.clients.box import Box, Finished
 from tests.clients.installed import node_client
-from tests.clients.org import SWITCHED_OFF, Org
+from tests.clients.org import Org
 from tests.clients.provider_answers import TEXT
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -45,7 +45,7 @@ async def test_it_stops_with_our_sentence_at_once(
     openai_provider.requests.clear()
     done = await codex(box)
     assert (done.code, done.out) == (1, "")
-    assert SWITCHED_OFF["openai"] in done.err
+    assert org.switched_off("openai") in done.err
     seen = [(call["method"], call["status"], call["code"]) for call in await org.calls()]
     # It opens the WebSocket once to warm up and once for the turn; neither is tried again.
     assert seen == [("GET", 400, "integration_disabled")] * 2

@@ -6,7 +6,7 @@ import pytest
 
 from tests.clients.box import Box
 from tests.clients.installed import node_program
-from tests.clients.org import BASE_PATH, SWITCHED_OFF, Org
+from tests.clients.org import BASE_PATH, Org
 from tests.clients.provider_answers import (
     TEXT,
     VECTOR,
@@ -58,7 +58,7 @@ async def test_openai_shows_our_sentence_after_one_request(
     for error in (await box.run(*node_program("openai_refused.mjs"))).json():
         assert error == {
             "error": "BadRequestError",
-            "message": SWITCHED_OFF["openai"],
+            "message": org.switched_off("openai"),
             "status": 400,
             "code": "integration_disabled",
             "type": "invalid_request_error",
@@ -76,7 +76,7 @@ async def test_anthropic_shows_our_sentence_after_one_request(
     for error in (await box.run(*node_program("anthropic_refused.mjs"))).json():
         assert error == {
             "error": "BadRequestError",
-            "message": SWITCHED_OFF["anthropic"],
+            "message": org.switched_off("anthropic"),
             "status": 400,
             "type": "invalid_request_error",
             "source": "gateway",

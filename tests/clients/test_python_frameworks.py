@@ -6,7 +6,7 @@ import pytest
 
 from tests.clients.box import Box
 from tests.clients.installed import framework_command, program
-from tests.clients.org import SWITCHED_OFF, Org
+from tests.clients.org import Org
 from tests.clients.provider_answers import TEXT
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -32,7 +32,7 @@ async def test_a_framework_shows_our_sentence_after_one_request(
     openai_provider.requests.clear()
     done = await box.run(framework_command("python"), program(f"{name}_refused.py"))
     assert done.code == 1
-    assert SWITCHED_OFF["openai"] in done.err
+    assert org.switched_off("openai") in done.err
     assert [call["code"] for call in await org.calls()] == ["integration_disabled"]
     assert openai_provider.requests == []
 
@@ -47,5 +47,5 @@ async def test_llm_works_and_shows_our_sentence_after_one_request(
     await org.switch_off("openai")
     refused = await box.run(framework_command("llm"), "-m", "gpt-4o-mini", "say ping")
     assert refused.code == 1
-    assert SWITCHED_OFF["openai"] in refused.err
+    assert org.switched_off("openai") in refused.err
     assert [call["code"] for call in await org.calls()] == ["integration_disabled"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.box import Box
 from tests.clients.installed import node_client, node_program, program
-from tests.clients.org import KEYS, SWITCHED_OFF, Org
+from tests.clients.org import KEYS, Org
 from tests.clients.provider_answers import TEXT, WORDS
 from tests.clients.websocket_provider import WebSocketProvider
 
@@ -84,7 +84,7 @@ async def test_pythons_realtime_gets_our_sentence_after_one_request(
 ) -> None:
     await org.switch_off("openai")
     found = (await box.run(sys.executable, program("realtime_refused.py"))).json()
-    assert found == {"status": 400, "message": SWITCHED_OFF["openai"]}
+    assert found == {"status": 400, "message": org.switched_off("openai")}
     assert [call["code"] for call in await org.calls()] == ["integration_disabled"]
     assert provider.handshakes == []
 
