@@ -74,7 +74,9 @@ async def test_a_refused_websocket_is_426_after_one_request(
     provider.refuses = True
     found = (await box.run(sys.executable, program("realtime_refused.py"))).json()
     assert found["status"] == 426
-    assert found["message"].startswith("The endpoint set for OpenAI refused the WebSocket (status 403).")
+    endpoint = provider.origin.removeprefix("http://")
+    refusal = f"The host {endpoint}, a custom endpoint for OpenAI, refused the WebSocket (status 403)."
+    assert found["message"].startswith(refusal)
     assert [call["code"] for call in await org.calls()] == ["upstream_upgrade_refused"]
     assert len(provider.handshakes) == 1
 
