@@ -121,4 +121,7 @@ await stream.finalMessage();""",
     ),
     key_page="https://console.anthropic.com/settings/keys",
     console="https://console.anthropic.com/usage",
+    company="Anthropic",
+    admin_keys=("sk-ant-admin",),
+    key_hosts=("anthropic.com",),
 )

@@ -124,4 +124,6 @@ openai_base_url = "$BASE\"""",
     ),
     key_page="https://platform.openai.com/api-keys",
     console="https://platform.openai.com/usage",
+    admin_keys=("sk-admin-",),
+    key_hosts=("openai.com",),
 )

@@ -100,11 +100,14 @@ class Provider:
     Attributes:
         name: as in URLs, rows and metrics.
         title, about: as people read them.
+        company: the vendor, as people call the company; empty where the title says so.
         local_path: the path of the base URL inside every box.
         default_endpoint: used when the owner sets none; the text for `*_BASE_URL`.
         version_segment: put between the endpoint and the box's path.
         stripped_version: a leading segment that falls out of the box's path, up to two times; or empty.
-        keys: the kinds of keys that are known by their prefix.
+        keys: the kinds of keys that are known by their prefix; the first one is shown as an example.
+        admin_keys: prefixes of keys that administer the provider account and can call no model.
+        key_hosts: hosts where the vendor's keys belong, with all hosts below them.
         credential: how any other key is sent.
         query_credential: a query parameter that clients put a key into, taken out; or empty.
         example_path: a path for examples.
@@ -145,6 +148,9 @@ class Provider:
     snippets: tuple[Snippet, ...]
     key_page: str
     console: str
+    company: str = ""
+    admin_keys: tuple[str, ...] = ()
+    key_hosts: tuple[str, ...] = ()
     query_credential: str = ""
     warm_ups: tuple[str, ...] = ("",)
     set_up_shell: str = ""
@@ -153,6 +159,11 @@ class Provider:
     def local_base_url(self) -> str:
         """Give the fixed base URL inside every box."""
         return LOCAL_ORIGIN + self.local_path
+
+    @property
+    def vendor(self) -> str:
+        """Name the company whose keys these are."""
+        return self.company or self.title
 
     def credential_for(self, key: str) -> Credential:
         """Choose how `key` is sent, by its prefix."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from services.control_plane.api.context import InContext, SignedIn
 from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.rules.key_kinds import KEY_STARTS
 from services.control_plane.rules.problems import Problem
 from shared.providers import LOCAL_ORIGIN, PLACEHOLDER, Provider, ProviderName, with_addresses
 
@@ -18,6 +19,17 @@ class KeyHint(BaseModel):
 
     kind: str
     prefix: str
+
+
+class KnownKeyStart(BaseModel):
+    """A public start of keys, and whose keys begin so. The first entry of the list that fits decides."""
+
+    start: str
+    vendor: str = Field(description="The company, as people call it.")
+    provider: ProviderName | None = Field(description="Whose card takes such keys; null for none.")
+    hosts: list[str] = Field(description="Where such a key belongs: these hosts and the hosts below them.")
+    administers: bool = Field(description="Administers an account and can call no model: refused.")
+    demo: bool = Field(description="Made by the demo provider.")
 
 
 class Snippet(BaseModel):
@@ -41,6 +53,7 @@ class OfferedProvider(BaseModel):
 
     provider: ProviderName
     title: str
+    company: str = Field(description="The vendor, as people call the company.")
     about: str
     default_endpoint: str = Field(description="Where requests go when the owner sets no endpoint.")
     version_segment: str = Field(description="Put between the endpoint and the path; may be empty.")
@@ -58,12 +71,27 @@ class ProviderList(BaseModel):
     """The providers, in the order in which this deployment offers them."""
 
     items: list[OfferedProvider]
+    key_starts: list[KnownKeyStart] = Field(
+        description="Keys of every vendor that is known, for warnings while a key is typed."
+    )
 
 
 @router.get("/providers", operation_id="listProviders", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
 def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
     """List what this deployment offers."""
-    return ProviderList(items=[offered_provider(row, context.box_origin) for row in context.providers])
+    starts = [
+        KnownKeyStart(
+            start=one.start,
+            vendor=one.vendor,
+            provider=one.provider,
+            hosts=list(one.hosts),
+            administers=one.administers,
+            demo=one.demo,
+        )
+        for one in KEY_STARTS
+    ]
+    items = [offered_provider(row, context.box_origin) for row in context.providers]
+    return ProviderList(items=items, key_starts=starts)
 
 
 def offered_provider(row: Provider, box_origin: str) -> OfferedProvider:
@@ -78,6 +106,7 @@ def offered_provider(row: Provider, box_origin: str) -> OfferedProvider:
     return OfferedProvider(
         provider=row.name,
         title=row.title,
+        company=row.vendor,
         about=row.about,
         default_endpoint=row.default_endpoint,
         version_segment=row.version_segment,

@@ -30,7 +30,6 @@ _VISIBLE = re.compile(r"[\x21-\x7e]*")
 # What screens show in place of a key: ellipses, bullets, stars. No provider's key contains any of these.
 _MASK = re.compile(r"…|\.\.\.|[•●·]{2}|\*\*|^[xX]{8,}$|Secret\(|redacted|<[^>]*>", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n]")
-_DEMO: Final = "the demo provider"
 _PLACEHOLDER = re.compile(r"run9-placeholder", re.IGNORECASE)
 
 
@@ -108,7 +107,7 @@ def _warning(
     if row is None:
         unknown = f"This does not look like a key of {title}; its own endpoint will probably refuse it."
         return unknown if is_own else ""
-    if row.vendor == _DEMO:
+    if row.demo:
         return f"This is a key of the demo provider; {title} itself will refuse it." if is_own else ""
     if row.provider != provider and (is_own or not belongs_to(row, endpoint.host)):
         return f"This looks like a key of {row.vendor}, but it is for {title}."

@@ -1,15 +1,17 @@
 """Whose key a text looks like, by its public start, and what is said where such a key does not belong.
 
-One table. The Portal's `key_rules.js` holds the same starts; a test compares both.
+The starts come from the rows of the providers and from a table of vendors without a row. `GET providers`
+carries them to the Portal, which judges a typed key in the same way.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from shared.providers import ProviderName
+from shared.providers import PROVIDERS, Provider, ProviderName
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class KeyStart:
         provider: the provider whose card takes them; None for a vendor without a card.
         hosts: where such a key belongs: these hosts and the hosts below them.
         administers: whether the key administers an account and can call no model.
+        demo: whether the demo provider made the key.
     """
 
     start: str
@@ -29,20 +32,16 @@ class KeyStart:
     provider: ProviderName | None = None
     hosts: tuple[str, ...] = ()
     administers: bool = False
+    demo: bool = False
 
 
-# The first match counts, so that a longer start stands before a shorter one. Sources: each vendor's
-# documentation of its keys, November 2026.
-KEY_STARTS: Final[tuple[KeyStart, ...]] = (
-    KeyStart("sk-demo-", "the demo provider"),
-    KeyStart("sk-ant-api03-demo-", "the demo provider"),
-    KeyStart("sk-ant-admin", "Anthropic", "anthropic", administers=True),
-    KeyStart("sk-admin-", "OpenAI", "openai", administers=True),
+# Sources: each vendor's documentation of its keys, November 2026.
+_VENDORS_WITHOUT_A_ROW: Final[tuple[KeyStart, ...]] = (
+    KeyStart("sk-demo-", "the demo provider", demo=True),
+    KeyStart("sk-ant-api03-demo-", "the demo provider", demo=True),
     KeyStart("sk-ant-sid", "claude.ai (a browser session)"),
-    KeyStart("sk-ant-", "Anthropic", "anthropic", ("anthropic.com",)),
     KeyStart("sk-or-", "OpenRouter", None, ("openrouter.ai",)),
     KeyStart("sk-lf-", "Langfuse"),
-    KeyStart("sk-", "OpenAI", "openai", ("openai.com",)),
     KeyStart("sess-", "OpenAI (a browser session)"),
     KeyStart("gsk_", "Groq", None, ("groq.com",)),
     KeyStart("xai-", "xAI", None, ("x.ai",)),
@@ -60,6 +59,20 @@ KEY_STARTS: Final[tuple[KeyStart, ...]] = (
     KeyStart("sk_live_", "Stripe"),
     KeyStart("sk_test_", "Stripe"),
 )
+
+
+def key_starts(rows: Iterable[Provider]) -> tuple[KeyStart, ...]:
+    """Give the starts of all known keys, a longer one before a shorter: the first match counts."""
+    found = {other.start: other for other in _VENDORS_WITHOUT_A_ROW}
+    for row in rows:
+        for shape in row.keys:
+            found[shape.prefix] = KeyStart(shape.prefix, row.vendor, row.name, row.key_hosts)
+        for prefix in row.admin_keys:
+            found[prefix] = KeyStart(prefix, row.vendor, row.name, administers=True)
+    return tuple(sorted(found.values(), key=lambda one: -len(one.start)))
+
+
+KEY_STARTS: Final = key_starts(PROVIDERS.values())
 
 _EXAMPLE: Final = re.compile(
     r"(?:sk-|sk-ant-|sk-proj-|sk-ant-api\d\d-)?(?:your|my|the|insert|replace|change|put|enter|paste)"

@@ -23,7 +23,10 @@ _SECRET_WORD: Final = "(?:key|token|secret)"  # noqa: S105  # a pattern of names
 _WRAPPINGS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
-        ("the header's name", r"(?:(?:-H|--header)\s+)?[\"']?(?:authorization|x-api-key|api-key)\s*:\s*"),
+        (
+            "the header's name",
+            r"(?:(?:-H|--header)\s+)?[\"']?(?:authorization|x-api-key|x-goog-api-key|api-key)\s*:\s*",
+        ),
         ("Bearer", r"bearer\s+"),
         ("the variable's name", r"(?:export|set|setx|env|-e)\s+[a-z_]\w*\s*[= ]\s*"),
         ("the variable's name", r"\$env:[a-z_]\w*\s*=\s*"),

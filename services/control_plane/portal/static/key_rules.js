@@ -16,7 +16,7 @@ const DEMO = "the demo provider";
 
 /** @type {[string, RegExp][]} */
 const WRAPPINGS = [
-  ["the header's name", /^(?:(?:-H|--header)\s+)?["']?(?:authorization|x-api-key|api-key)\s*:\s*/i],
+  ["the header's name", /^(?:(?:-H|--header)\s+)?["']?(?:authorization|x-api-key|x-goog-api-key|api-key)\s*:\s*/i],
   ["Bearer", /^bearer\s+/i],
   ["the variable's name", /^(?:export|set|setx|env|-e)\s+[a-z_]\w*\s*[= ]\s*/i],
   ["the variable's name", /^\$env:[a-z_]\w*\s*=\s*/i],

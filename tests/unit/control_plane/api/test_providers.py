@@ -28,6 +28,24 @@ async def test_a_provider_that_is_not_offered_is_in_no_list(world: World) -> Non
     assert [item["provider"] for item in items + integrations] == ["openai", "openai"]
 
 
+async def test_what_is_known_of_keys_comes_with_the_providers(world: World) -> None:
+    async with world.person(MEMBER) as client:
+        answer = (await client.get("/api/v1/providers")).json()
+    assert [item["company"] for item in answer["items"]] == ["OpenAI", "Anthropic"]
+    starts = {one["start"]: one for one in answer["key_starts"]}
+    assert starts["sk-ant-"] == {
+        "start": "sk-ant-",
+        "vendor": "Anthropic",
+        "provider": "anthropic",
+        "hosts": ["anthropic.com"],
+        "administers": False,
+        "demo": False,
+    }
+    assert starts["sk-admin-"]["administers"]
+    assert starts["sk-demo-"]["demo"]
+    assert starts["gsk_"]["provider"] is None
+
+
 async def test_the_list_is_for_people_who_are_signed_in(world: World) -> None:
     async with world.client() as client:
         assert (await client.get("/api/v1/providers")).status_code == 401

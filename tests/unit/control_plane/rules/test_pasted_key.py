@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from services.control_plane.rules.endpoint import default_endpoint
 from services.control_plane.rules.key import judge_key
-from services.control_plane.rules.key_kinds import KEY_STARTS
+from services.control_plane.rules.key_kinds import KEY_STARTS, KeyStart, key_starts
 from services.control_plane.rules.pasted_key import clean_key
 from services.control_plane.rules.problems import Problem, ProblemError
 from shared.endpoint import parse_endpoint
+from shared.providers import PROVIDERS, Credential, KeyShape
 from shared.secret import Secret
 
 ROOT: Final = Path(__file__).resolve().parents[4]
@@ -64,23 +66,21 @@ def test_cleaning_ends_for_any_text_and_adds_nothing(text: str) -> None:
     assert clean_key(text).text in text or "invisible characters" in clean_key(text).left_out
 
 
-def test_the_portal_knows_the_same_starts_of_keys() -> None:
-    source = (ROOT / "services/control_plane/portal/static/key_rules.js").read_text()
-    table = source.partition("KEY_STARTS = [")[2].partition("];")[0]
-    starts = re.findall(
-        r'^\s*\[("[^"]*"|DEMO), ("[^"]*"|DEMO), "(\w*)", \[(.*)\], (true|false)\],$', table, re.MULTILINE
+def test_a_longer_start_of_keys_comes_before_a_shorter_one() -> None:
+    for at, one in enumerate(KEY_STARTS):
+        assert not any(later.start.startswith(one.start) for later in KEY_STARTS[at + 1 :]), one.start
+
+
+def test_a_providers_row_brings_the_starts_of_its_keys_and_takes_those_of_its_vendor_over() -> None:
+    google = replace(
+        PROVIDERS["openai"],
+        title="Google Gemini",
+        company="Google",
+        keys=(KeyShape("gemini", "AIza", Credential("x-goog-api-key")),),
+        admin_keys=("AIza-admin-",),
+        key_hosts=("googleapis.com",),
     )
-    known = [
-        (json.loads(start), vendor.replace("DEMO", '"the demo provider"'), provider, hosts, administers)
-        for start, vendor, provider, hosts, administers in starts
-    ]
-    assert known == [
-        (
-            row.start,
-            json.dumps(row.vendor),
-            row.provider or "",
-            ", ".join(map(json.dumps, row.hosts)),
-            str(row.administers).lower(),
-        )
-        for row in KEY_STARTS
-    ]
+    found = {one.start: one for one in key_starts((google,))}
+    assert found["AIza"] == KeyStart("AIza", "Google", google.name, ("googleapis.com",))
+    assert found["AIza-admin-"].administers
+    assert found["gsk_"].provider is None
