@@ -65,7 +65,12 @@ async def test_attachments_survive_a_kill_and_waiting_connections_are_answered()
             async with agent.rest() as rest:
                 attached = await rest.attached("a", "acme", {"address": address})
                 await rest.attached("b", "acme", {"unix": f"{folder}/b.sock"})
-            assert manager.stored == [f"box-{attached['generation']}", f"box-{attached['generation'] + 1}"]
+            listeners = [f"box-{attached['generation']}", f"box-{attached['generation'] + 1}"]
+
+            async def are_stored() -> bool:
+                return manager.stored == listeners
+
+            await eventually(are_stored, "the service manager has read both messages")
             callers = Callers(address)
             async with callers.calling():
                 await asyncio.sleep(0.5)

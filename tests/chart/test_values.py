@@ -138,7 +138,11 @@ def test_the_settings_classes_accept_what_the_chart_sets(case: str) -> None:
 def _read_settings(container: dict[str, Any]) -> None:
     """Read a container's variables as the program would; what a file would hold is made up."""
     cls = DataPlaneSettings if container["name"] == "data-plane" else ControlPlaneSettings
-    made_up = {"database_url": "postgresql+psycopg://u:p@h/d", "egress_proxy_credentials": "u:p"}
+    made_up = {
+        "database_url": "postgresql+psycopg://u:p@h/d",
+        "egress_proxy_credentials": "u:p",
+        "feed_key": "a-made-up-key-of-at-least-32-chars",
+    }
     given: dict[str, Any] = {}
     for variable, value in environment(container).items():
         name = variable.removeprefix("AIGW_").lower()

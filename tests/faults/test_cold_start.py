@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from shared.config_feed import SNAPSHOT_KEY, decode_snapshot
+from shared.feed_signature import FeedKeys
+from shared.secret import Secret
 from tests.faults.form import FULL_ONLY, MARKS
 from tests.faults.outages import (
     control_planes_stopped,
@@ -111,12 +113,15 @@ def reads_of(site: Site, org: str) -> int:
 async def copied(site: Site) -> None:
     """Wait until the copy of the snapshot in Redis holds every org."""
     known = {*site.labels, *site.movers}
+    keys = FeedKeys(Secret(site.fleet.feed_key))
     with site.backends.valkey.client() as redis:
         async with asyncio.timeout(COPIED_SECONDS):
             while True:
                 body: Any = redis.hget(SNAPSHOT_KEY, "body")
-                if body and known <= {row.org for row in decode_snapshot(body).integrations}:
-                    return
+                if body:
+                    copy = decode_snapshot(keys.open("snapshot", body))
+                    if known <= {row.org for row in copy.integrations}:
+                        return
                 await asyncio.sleep(0.5)
 
 

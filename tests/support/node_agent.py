@@ -290,6 +290,8 @@ class PrefacedServer:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
+    if writer.is_closing():
+        return
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

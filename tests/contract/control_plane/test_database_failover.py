@@ -19,8 +19,6 @@ from tests.contract.control_plane.test_database_outage import PUT, ask_everythin
 from tests.support.servers.postgres import PgBouncerServer, PostgresServer, StandbyServer, either
 from tests.unit.control_plane.world import OPENAI, OWNER, PLATFORM_TOKEN, World
 
-READ_ONLY = ("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-WRITABLE = ("ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
 RETRIES = 12
 READERS = 8
 ROUNDS = 25
@@ -44,15 +42,12 @@ async def test_a_database_that_turns_read_only_is_503_and_heals_by_itself(
     world: World, postgres: PostgresServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     await ask_everything(world)  # so that connections are pooled
-    postgres.run_sql(*READ_ONLY)
+    postgres.set_read_only("on")
     try:
         with caplog.at_level(logging.WARNING):
             answers = await ask_everything(world)
     finally:
-        with postgres._connect() as connection:
-            connection.execute("SET default_transaction_read_only = off")
-            for statement in WRITABLE:
-                connection.execute(statement)
+        postgres.set_read_only("off")
     for answer in answers:
         unavailable(answer)
     assert "read-only" in caplog.text
@@ -79,13 +74,10 @@ async def test_writes_that_cannot_commit_use_up_no_version_of_a_secret(
     async with world.person(OWNER) as owner:
         assert (await owner.put(OPENAI, json=PUT, headers={"if-match": "*"})).status_code == 200
         before = world.memory.stored("acme", "openai")
-        postgres.run_sql(*READ_ONLY)
+        postgres.set_read_only("on")
         for _ in range(RETRIES):
             unavailable(await owner.put(OPENAI, json=PUT, headers={"if-match": "*"}))
-        with postgres._connect() as connection:
-            connection.execute("SET default_transaction_read_only = off")
-            for statement in WRITABLE:
-                connection.execute(statement)
+        postgres.set_read_only("off")
         assert world.memory.stored("acme", "openai") == before
         assert (await owner.put(OPENAI, json=PUT, headers={"if-match": "*"})).status_code == 200
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import psycopg
 
@@ -21,6 +21,7 @@ from tests.support.servers.tools import find_program, missing, package_folder
 UNPRIVILEGED_USER: Final = "nobody"
 """PostgreSQL refuses to run as root; this user exists on every Debian and owns nothing."""
 INIT_SECONDS: Final = 60
+RELOAD_SECONDS: Final = 20
 
 
 def _programs() -> Path:
@@ -131,6 +132,23 @@ class PostgresServer(Server):
         with self._connect() as connection:
             for statement in statements:
                 connection.execute(statement.encode())
+
+    def set_read_only(self, state: Literal["on", "off"]) -> None:
+        """Make every transaction read-only by default, or not; returns when new connections have it so."""
+        setting = "default_transaction_read_only"
+        with self._connect() as connection:
+            connection.execute(f"SET {setting} = off".encode())
+            connection.execute(f"ALTER SYSTEM SET {setting} = {state}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + RELOAD_SECONDS
+        while self._shows(setting) != state:
+            assert time.monotonic() < deadline, f"{setting} is still not {state}"
+            time.sleep(0.01)
+
+    def _shows(self, setting: str) -> str:
+        with self._connect() as connection:
+            row = connection.execute(f"SHOW {setting}".encode()).fetchone()
+        return str(row[0]) if row else ""
 
     def is_standby(self) -> bool:
         """Whether it takes no writes because another server is the primary."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from tests.support.servers.process import Server, ServerProcess, answers, short_folder
+from tests.support.servers.process import Server, ServerProcess, answers, free_port, short_folder
 from tests.support.servers.tools import find_program, missing, package_folder
 
 
@@ -47,6 +47,8 @@ class ValkeyServer(Server):
         """See `Server`."""
         plain = {"bind": "127.0.0.1", "dir": str(self.folder)}
         options = {"port": str(self.port), **plain, **self._options}
+        if "cluster-enabled" in options:  # the default, 10,000 above the port, is often no port
+            options["cluster-port"] = str(free_port())
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process.start([self._program, *arguments], lambda: answers(self.port))
 

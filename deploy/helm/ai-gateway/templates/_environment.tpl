@@ -134,6 +134,10 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
 - {name: AIGW_BOX_HOST, value: {{ .Values.listenAddress | quote }}}
 - {name: AIGW_BOX_PORT, value: {{ $plane.ports.box | quote }}}
 {{- end }}
+{{- with .Values.controlPlane.portalOrigin }}
+- name: AIGW_PORTAL_ORIGIN
+  value: {{ . | quote }}
+{{- end }}
 - name: AIGW_BOX_AUTHORITIES
   value: {{ concat $names $plane.authorities | uniq | join "," | quote }}
 - {name: AIGW_ADMIN_HOST, value: {{ .Values.listenAddress | quote }}}
