@@ -96,6 +96,8 @@ class Database:
         self.engine = _engine_of(url, reread or (lambda: url), busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
+        self._closed = False
+        event.listen(self.engine, "checkin", self._close_late)
         self.high_water = HighWater()
 
     def on_commit(self, announce: Callable[[], None]) -> None:
@@ -151,8 +153,14 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every pooled connection, and one that a thread still uses once the thread gives it back."""
+        self._closed = True
         self.engine.dispose()
+
+    def _close_late(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        # The pool that it came from is gone, or nobody will dispose of the next one.
+        if self._closed and connection is not None:
+            record.invalidate()
 
 
 def _engine_of(url: str, reread: Callable[[], str], busy_timeout_seconds: float) -> Engine:
