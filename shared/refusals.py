@@ -64,7 +64,7 @@ class Refusal:
 
 
 def refusal_of(status: int, body: bytes, rules: tuple[RefusalRule, ...]) -> Refusal:
-    """Judge a 401 or 403 by its body, uncompressed. The first rule that applies holds."""
+    """Judge one of a row's `refusal_statuses` by its uncompressed body. The first rule that applies holds."""
     stated = stated_error(body)
     meanings = (rule.meaning for rule in (*rules, *COMMON_REFUSALS) if rule.applies(status, stated))
     return Refusal(next(meanings, "unknown"), stated.message[:MAX_REASON_CHARS])
@@ -76,13 +76,28 @@ def stated_error(body: bytes) -> StatedError:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         return StatedError()
+    if isinstance(answer, list) and answer:
+        answer = answer[0]  # Google answers a request for a stream without `alt=sse` by an array
     if not isinstance(answer, dict):
         return StatedError()
     error = answer.get("error")
     if isinstance(error, dict):
-        return StatedError(_text(error, "code"), _text(error, "type"), _text(error, "message"))
+        code = _text(error, "code") or _reason(error)
+        kind = _text(error, "type") or _text(error, "status")
+        return StatedError(code, kind, _text(error, "message"))
     said = [_text(answer, name) for name in ("error", "detail", "message", "msg", "error_description")]
     return StatedError(_text(answer, "code"), _text(answer, "type"), next(filter(None, said), ""))
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """Give the reason among the details of an error of Google's (AIP-193); empty when there is none."""
+    details = error.get("details")
+    found = (
+        (_text(one, "reason") for one in details if isinstance(one, dict))
+        if isinstance(details, list)
+        else ()
+    )
+    return next(filter(None, found), "")
 
 
 def _text(said: dict[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
 """What a trial found, step by step, in the same words whichever plane tried the key.
 
-Judges a provider's answer: a 401 or 403 alone may speak about the key (`shared/refusals.py`); a time-out, 429
-or 5xx says nothing of it.
+Judges a provider's answer: a 401, a 403 and the further statuses of a provider's row may speak about the key
+(`shared/refusals.py`); a time-out, 429 or 5xx says nothing about the key.
 Keeps no byte that the provider sent.
 """
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _SKIPPED: Final = "Not tried, because of the step before."
 _FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_ERROR, _NOT_FOUND = 200, 300, 400, 404
 _UNAUTHORIZED: Final = 401
-_REFUSALS: Final = frozenset({401, 403})
 
 
 class TrialNotes:
@@ -28,6 +27,7 @@ class TrialNotes:
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
         self._refusals = PROVIDERS[provider].refusals
+        self._refusal_statuses = PROVIDERS[provider].refusal_statuses
         self._list_name = PROVIDERS[provider].key_test.list_name
         self._clock = clock
         self._since = clock()
@@ -69,12 +69,12 @@ class TrialNotes:
     def status(self, status: int, body: bytes = b"") -> bool:
         """Read the status of the provider's answer; give whether the models may be counted.
 
-        `body` is that of a 401 or 403, which tells what was refused.
+        `body` is that of one of the row's `refusal_statuses`, which tells what was refused.
         """
         accepted = _FIRST_SUCCESS <= status < _FIRST_REDIRECT
         if accepted:
             self.note("authentication", "ok", "The endpoint accepted the key.")
-        elif status in _REFUSALS:
+        elif status in self._refusal_statuses:
             self._refused(status, body)
         elif _FIRST_REDIRECT <= status < _FIRST_ERROR:
             self.note(

@@ -18,7 +18,6 @@ from shared.providers.row import (
     ProviderName,
     RoutePattern,
     Snippet,
-    UsageShape,
     with_addresses,
 )
 
@@ -27,6 +26,7 @@ __all__ = [
     "LOCAL_ORIGIN",
     "PLACEHOLDER",
     "PROVIDERS",
+    "UNNAMED",
     "Credential",
     "ErrorFacts",
     "KeyShape",
@@ -36,7 +36,6 @@ __all__ = [
     "RoutePattern",
     "Snippet",
     "UnknownProvider",
-    "UsageShape",
     "kind_of_key",
     "offered",
     "owner_of_key",
@@ -46,6 +45,8 @@ __all__ = [
 PROVIDERS: Final[dict[ProviderName, Provider]] = {row.name: row for row in (OPENAI, ANTHROPIC)}
 DEFAULT_OFFER: Final[tuple[str, ...]] = ("openai", "anthropic")
 """What a deployment offers unless its operator says otherwise, in this order."""
+UNNAMED: Final = OPENAI
+"""In whose shape the gateway answers a request that names no provider: most clients can read it."""
 
 
 class UnknownProvider(ValueError):  # noqa: N818  # a finding about an operator's text

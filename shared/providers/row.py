@@ -14,9 +14,6 @@ from shared.refusals import RefusalRule
 ProviderName = Literal["openai", "anthropic"]
 """Every provider that has a row."""
 
-UsageShape = Literal["openai", "anthropic"]
-"""The name of an adapter in `services/data_plane/core/usage/shapes.py`."""
-
 LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"
 """Where a box finds the gateway: QEMU user networking's host address, and the node agent's one port."""
 
@@ -109,7 +106,12 @@ class Provider:
         admin_keys: prefixes of keys that administer the provider account and can call no model.
         key_hosts: hosts where the vendor's keys belong, with all hosts below them.
         credential: how any other key is sent.
-        query_credential: a query parameter that clients put a key into, taken out; or empty.
+        query_credentials: query parameters, in lower case, that carry a key, select an account or stand for
+            headers; the parameters are taken out of a box's query.
+        key_statuses: statuses with which the provider may refuse the key. Such a response is held until its
+            body has told whether the status is about the key.
+        address_headers: response headers, in lower case, whose value is an absolute URL of the provider's.
+            Clients send requests there, so the URL is rewritten like that of a `Location`.
         example_path: a path for examples.
         key_test: the request that tests a key.
         error_body: writes the gateway's own errors in the provider's shape.
@@ -120,7 +122,8 @@ class Provider:
         key_routes: first segments of routes whose 401 about the key is one: other products of an endpoint may
             speak of other keys.
         refusals: what this provider's 401 and 403 mean.
-        usage_shape: the adapter in `services/data_plane/core/usage` that reads tokens from the answers.
+        usage_shape: NAME of the adapter `services/data_plane/core/usage/NAME_shape.py`, which reads tokens
+            from the responses.
         environment: the variables that a box sets, with `$BASE_URL` and `$BASE` in their values.
         set_up_shell: a POSIX shell function `run9_set_up_NAME` for clients that need a file; or empty.
         snippets: lines to paste.
@@ -143,7 +146,7 @@ class Provider:
     refused_routes: tuple[RoutePattern, ...]
     key_routes: frozenset[str]
     refusals: tuple[RefusalRule, ...]
-    usage_shape: UsageShape
+    usage_shape: str
     environment: tuple[tuple[str, str], ...]
     snippets: tuple[Snippet, ...]
     key_page: str
@@ -151,9 +154,16 @@ class Provider:
     company: str = ""
     admin_keys: tuple[str, ...] = ()
     key_hosts: tuple[str, ...] = ()
-    query_credential: str = ""
+    query_credentials: frozenset[str] = frozenset()
+    key_statuses: frozenset[int] = frozenset({401})
+    address_headers: tuple[str, ...] = ()
     warm_ups: tuple[str, ...] = ("",)
     set_up_shell: str = ""
+
+    @property
+    def refusal_statuses(self) -> frozenset[int]:
+        """Give the statuses whose bodies a key test reads: they tell what was refused."""
+        return self.key_statuses | {401, 403}
 
     @property
     def local_base_url(self) -> str:

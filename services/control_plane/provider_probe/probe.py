@@ -34,7 +34,6 @@ MAX_PROBES: Final = 8
 MAX_PROBES_PER_ORG: Final = 2
 """So that one organization's slow endpoint leaves turns to the others."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
-_REFUSALS: Final = frozenset({401, 403})  # their bodies tell what was refused
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
 
@@ -142,8 +141,9 @@ class ProviderProbe:
             verify=self._tls, trust_env=False, proxy=self._proxy
         ) as transport:
             answer = await transport.handle_async_request(request)
+            statuses = PROVIDERS[provider].refusal_statuses  # their bodies tell what was refused
             try:
-                refusal = await _read(answer) if answer.status_code in _REFUSALS else None
+                refusal = await _read(answer) if answer.status_code in statuses else None
                 if notes.status(answer.status_code, refusal or b""):
                     notes.models(await _read(answer))
             finally:

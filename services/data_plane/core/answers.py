@@ -9,7 +9,7 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from shared.providers import PROVIDERS, ErrorFacts, Provider
+from shared.providers import UNNAMED, ErrorFacts, Provider
 from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def write_rejection(
     """
     rejection = refused.rejection
     message = rejection.render(provider.title if provider else "The provider", refused.detail, place)
-    row = provider or PROVIDERS["openai"]
+    row = provider or UNNAMED
     facts = ErrorFacts(rejection.status, rejection.code, message, request_id)
     body = json.dumps(row.error_body(facts)).encode()
     lines = [

@@ -10,6 +10,7 @@ from typing import Final
 
 from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
 from services.data_plane.core.header_families import is_credential, is_dropped_family
+from shared.providers import PROVIDERS
 
 KNOWN_WITH_UNDERSCORE: Final = frozenset({b"session_id", b"conversation_id"})
 """Codex sends these; without them a provider's prompt cache misses."""
@@ -49,7 +50,11 @@ _REQUEST: dict[bytes, int] = {
     b"x-run9-box-token": NOTE,
 }
 
+ADDRESS_FIELDS: Final = frozenset(name.encode() for row in PROVIDERS.values() for name in row.address_headers)
+"""Response headers of any provider that hold an absolute URL."""
+
 _RESPONSE: dict[bytes, int] = {
+    **dict.fromkeys(ADDRESS_FIELDS, NOTE),
     **dict.fromkeys(_HOP_BY_HOP, DROP),
     b"connection": NOTE,
     b"upgrade": NOTE,

@@ -1,7 +1,8 @@
-"""A response that is held back and judged whole: a 401, or the refusal of a WebSocket.
+"""A response that is held back and judged whole: one that may refuse the key, or the refusal of a WebSocket.
 
-Its body may show parts of the key, so the body never passes. What the gateway answers in its place names who
-refused and, where the provider gives another reason than the key, that reason.
+The body of a 401 may show parts of the key, so the body never passes. What the gateway answers in its place
+names who refused and, where the provider gives another reason than the key, that reason. A response of
+another status passes as it came, unless its body refuses the key or shows the key.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.usage.codings import BadCoding, Bomb, BoundedInflater
-from shared.refusals import refusal_of, stated_error
+from shared.refusals import refusal_of
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
@@ -41,16 +42,29 @@ _RETRY_AFTER: Final = re.compile(rb"(?i)\A[ \t]*retry-after[ \t]*:[ \t]*(\d{1,9}
 
 
 class HeldResponse:
-    """The response so far. The relay gives it every piece of the body."""
+    """The response so far. The relay gives it every piece of the body.
 
-    __slots__ = ("_body", "_is_websocket", "_retry_after", "_size", "status")
+    Attributes:
+        head: of the response.
+        key_told: whether the head holds the key.
+        spans: which (start, end) of the wire's bytes are payload; None when all of them are.
+    """
 
-    def __init__(self, head: ResponseHead, *, is_websocket: bool) -> None:
-        self.status = head.status
+    __slots__ = ("_is_websocket", "_retry_after", "_size", "_wire", "head", "key_told", "spans")
+
+    def __init__(self, head: ResponseHead, *, is_websocket: bool, key_told: bool = False) -> None:
+        self.head = head
+        self.key_told = key_told
+        self.spans: list[tuple[int, int]] | None = None
         self._is_websocket = is_websocket
         self._retry_after = _retry_after(head.kept)
-        self._body: list[bytes] = []
+        self._wire: list[bytes] = []
         self._size = 0
+
+    @property
+    def wire(self) -> bytes:
+        """Give what has come behind the head, as it came."""
+        return b"".join(self._wire)
 
     def take(self, data: bytes, spans: Sequence[tuple[int, int]] | None) -> bool:
         """Keep a piece of the body; False when no more is waited for.
@@ -59,30 +73,37 @@ class HeldResponse:
             data: as it came.
             spans: which (start, end) of it are payload; None when all of it is.
         """
-        payload = data if spans is None else b"".join([data[start:end] for start, end in spans])
-        self._body.append(payload[: MAX_HELD_BYTES - self._size])
-        self._size += len(payload)
+        if spans is not None:
+            shifted = [(start + self._size, end + self._size) for start, end in spans]
+            self.spans = [*(self.spans or ()), *shifted]
+        self._wire.append(data)
+        self._size += len(data)
         return self._size < MAX_HELD_BYTES
 
-    def judged(self, integration: CompiledIntegration) -> Refused:
-        """Say what the box gets in place of the response."""
-        body = _uncompressed(b"".join(self._body))
-        provider = integration.provider
-        if self.status != UNAUTHORIZED:
-            return self._upgrade_refused(stated_error(body).message, integration)
-        refusal = refusal_of(self.status, body, provider.refusals)
-        if refusal.meaning == "key":
+    def _payload(self) -> bytes:
+        wire = self.wire
+        body = wire if self.spans is None else b"".join([wire[start:end] for start, end in self.spans])
+        return body[:MAX_HELD_BYTES]
+
+    def judged(self, integration: CompiledIntegration) -> Refused | None:
+        """Say what the box gets in place of the response; None for one that passes as it came."""
+        body, status, provider = _uncompressed(self._payload()), self.head.status, integration.provider
+        refusal = refusal_of(status, body, provider.refusals)
+        if refusal.meaning == "key" and status in provider.key_statuses:
             return Refused(Rejection.UPSTREAM_KEY_REJECTED)
-        reason = _tellable(refusal.reason, integration)
         if self._is_websocket:
-            return self._upgrade_refused(reason, integration)
+            return self._upgrade_refused(refusal.reason, integration)
+        if status != UNAUTHORIZED and not integration.key_search.finds(body):
+            return None
+        reason = _tellable(refusal.reason, integration)
         if refusal.meaning == "unknown":
             return Refused(Rejection.UPSTREAM_REFUSED_UNEXPLAINED, reason or "no reason given")
         return Refused(Rejection.UPSTREAM_REQUEST_REFUSED, reason or _WITHHELD[refusal.meaning])
 
     def _upgrade_refused(self, reason: str, integration: CompiledIntegration) -> Refused:
         told = _tellable(reason, integration)
-        detail = f"status {self.status}: {told}" if told else f"status {self.status}"
+        status = f"status {self.head.status}"
+        detail = f"{status}: {told}" if told else status
         return Refused(Rejection.UPSTREAM_UPGRADE_REFUSED, detail, retry_after_seconds=self._retry_after)
 
 

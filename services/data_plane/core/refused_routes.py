@@ -13,7 +13,7 @@ from typing import Final
 
 from services.data_plane.core.path_readings import path_readings
 from services.data_plane.core.refused import Refused
-from shared.providers import Provider, RoutePattern
+from shared.providers import PROVIDERS, Provider, RoutePattern
 from shared.rejections import Rejection
 
 ANY: Final = "*"
@@ -21,7 +21,7 @@ ANY: Final = "*"
 
 _VERSION: Final = re.compile(r"v[0-9]+(?:(?:alpha|beta|p)[0-9]*)*")
 # Segments that gateways at a custom endpoint put in front of a provider's own path.
-_GATEWAY_PREFIXES: Final = frozenset({"openai", "anthropic", "api"})
+_GATEWAY_PREFIXES: Final = frozenset({*PROVIDERS, "api"})
 _FIRST_WORD: Final = re.compile(r"[^a-z0-9]*([a-z0-9_\-]*)")
 _LAST_WORD: Final = re.compile(r"([a-z0-9_\-]*)[^a-z0-9]*\Z")
 _KEY: Final = r"(?:api|access|secret|signing|private|auth|ephemeral)key"

@@ -194,12 +194,12 @@ def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
     for name, values in noted.items():
         if is_noted_credential(name):
             head.has_credential = True
-            head.leaked_key = head.leaked_key or any(map(_looks_real, values))
+            head.leaked_key = head.leaked_key or any(map(looks_real, values))
     if protocols := noted.get(b"sec-websocket-protocol"):
         listed = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
         harmless, credentials = split_protocols([p for p in listed if p])
         # Not `has_credential`: a page may put into this list what it likes.
-        head.leaked_key = head.leaked_key or any(map(_looks_real, credentials))
+        head.leaked_key = head.leaked_key or any(map(looks_real, credentials))
         head.ws_protocols = b", ".join(harmless) or None
     tokens = noted.get(b"x-run9-box-token")
     if tokens is not None:
@@ -215,7 +215,7 @@ def _one(noted: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
     return b", ".join(values) if values else None
 
 
-def _looks_real(credential: bytes) -> bool:
+def looks_real(credential: bytes) -> bool:
     """Whether a thrown-away credential has the prefix and the length of a real key."""
     if len(credential) < 24:  # noqa: PLR2004  # no real key is so short
         return False

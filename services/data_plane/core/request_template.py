@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from services.data_plane.core.request_head import MAX_CONTENT_LENGTH_DIGITS
+from services.data_plane.core.query_parameters import split_parameters
+from services.data_plane.core.request_head import MAX_CONTENT_LENGTH_DIGITS, looks_real
 from services.data_plane.core.request_rules import prepare_head
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class RequestTemplate:
     Attributes:
         head: parsed from the first such head; its `content_length` is that one's.
         method: of the request, as text.
-        route, query: where it goes.
+        route, query: where it goes; the query without parameters that carry a credential at the provider.
+        leaked_key: whether a credential in the head or the query looks like a real provider key.
 
     Args:
         raw: the head as it came.
@@ -39,14 +41,17 @@ class RequestTemplate:
     __slots__ = (
         *("_after", "_before", "_digits_within", "_integration", "_max_bytes", "_raw"),
         *("_sent_after", "_sent_before"),
-        *("head", "method", "query", "route"),
+        *("head", "leaked_key", "method", "query", "route"),
     )
 
     def __init__(self, raw: bytes, head: RequestHead, route: Route, query: bytes, max_bytes: int) -> None:
         self.head = head
         self.method = head.method.decode()
         self.route = route
-        self.query = query
+        self.query, self.leaked_key = query, head.leaked_key
+        if query and route.provider.query_credentials:
+            self.query, values = split_parameters(query, route.provider.query_credentials)
+            self.leaked_key = self.leaked_key or any(map(looks_real, values))
         self._raw = raw  # until it is compared for the first time: many connections carry one request
         self._max_bytes = max_bytes
         self._before = self._after = b""

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.data_plane.core.field_lines import BadFields, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming, UntilCloseFraming
-from services.data_plane.core.header_rules import RESPONSE_FIELDS
+from services.data_plane.core.header_rules import ADDRESS_FIELDS, RESPONSE_FIELDS
 
 MAX_REQUEST_ID_BYTES: Final = 128
 
@@ -39,6 +39,7 @@ class ResponseHead:
         keep_alive: whether the provider keeps the connection.
         location: the `Location` value, if any; it is not in `kept`.
         request_id: the provider's own id of the request, or empty.
+        addresses: lower-case names and values of headers that hold an absolute URL; not in `kept`.
         upgrades, ws_protocols: the `Upgrade` and `Sec-WebSocket-Protocol` values of a 101, else empty.
     """
 
@@ -49,6 +50,7 @@ class ResponseHead:
     keep_alive: bool
     location: bytes | None
     request_id: str
+    addresses: Sequence[tuple[bytes, bytes]]
     upgrades: Sequence[bytes]
     ws_protocols: Sequence[bytes]
 
@@ -69,6 +71,7 @@ class ResponseHead:
         self.keep_alive = keep_alive
         self.location = location
         self.request_id = request_id
+        self.addresses = ()
         self.upgrades = self.ws_protocols = ()
 
     @property
@@ -142,6 +145,10 @@ def _judge_head(
         location=noted[b"location"][0] if b"location" in noted else None,
         request_id=request_id_text(ids[0]) if ids else "",
     )
+    if not ADDRESS_FIELDS.isdisjoint(noted):
+        head.addresses = [
+            (name, value) for name in ADDRESS_FIELDS.intersection(noted) for value in noted[name]
+        ]
     if status == _SWITCHING:
         head.upgrades = noted.get(b"upgrade", ())
         head.ws_protocols = noted.get(b"sec-websocket-protocol", ())

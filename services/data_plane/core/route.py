@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from services.data_plane.core.query_parameters import without_parameters
 from services.data_plane.core.refused_routes import RefusedRoutes, RouteRule
 from shared.providers import Provider
 
@@ -97,8 +98,13 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def forwarded_target(base_path: bytes, route: Route, query: bytes) -> bytes:
-    """Give the target that is sent: base path, raw rest, raw query. Never outside the base path."""
+    """Give the target that is sent: base path, raw rest, raw query. Never outside the base path.
+
+    Parameters that carry a credential at this provider fall out of the query.
+    """
     target = base_path + route.rest
+    if query and route.provider.query_credentials:
+        query = without_parameters(query, route.provider.query_credentials)
     assert not route.rest or route.rest.startswith(b"/")
     return (target or b"/") + query
 

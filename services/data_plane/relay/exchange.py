@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 
 _OK: Final = 200
 
-
 # Bound once: on Python 3.11 a look-up on an enum class costs as much as a call.
 _PREPARING: Final = Stage.PREPARING
 _SENT: Final = Stage.SENT
@@ -56,26 +55,9 @@ class Exchange(ResponseUser):
     """One request of one box. Made by the box connection once the request is admitted."""
 
     __slots__ = (
-        "_box_side",
-        "_held",
-        "_length",
-        "_parts",
-        "_quiet_since",
-        "_scan",
-        "_seen_bytes",
-        "_spans",
-        "_tap_wanted",
-        "_task",
-        "_unsent",
-        "_upstream",
-        "head",
-        "integration",
-        "load",
-        "record",
-        "stage",
-        "started",
-        "tapped",
-        "template",
+        *("_box_side", "_held", "_length", "_parts", "_quiet_since", "_scan", "_seen_bytes", "_spans"),
+        *("_tap_wanted", "_task", "_unsent", "_upstream", "head", "integration", "load", "record", "stage"),
+        *("started", "tapped", "template"),
     )
 
     def __init__(
@@ -196,7 +178,7 @@ class Exchange(ResponseUser):
         stage, limits = self.stage, self._parts.limits
         if self._held is not None:
             if now - self._quiet_since > limits.write_stall_seconds:
-                self._refuse_held(self._held)
+                self._settle_held(self._held)
             return
         limit, rejection = silence_limit(stage, limits, body_awaited=body_awaited, stalled=stalled)
         if now - self._quiet_since > limit:
@@ -213,17 +195,22 @@ class Exchange(ResponseUser):
 
     def respond(self, head: ResponseHead, raw: bytes) -> bytes | None:
         """Judge the final head. Gives its bytes for the box, or None when the gateway answers instead."""
-        integration, record, status = self.integration, self.record, head.status
+        integration, record = self.integration, self.record
         assert integration is not None
         self._quiet_since = now = self._parts.now()
         record.seconds_to_head = now - self.started
         key_told = tells_key(head, raw, integration)
         if not key_told:
             record.request_id = head.request_id
-        if is_held(head, self.head):
-            self._held = HeldResponse(head, is_websocket=self.head.websocket)
+        if is_held(head, self.head, integration.provider):
+            self._held = HeldResponse(head, is_websocket=self.head.websocket, key_told=key_told)
             self._spans = head.payload_spans()
             return b""
+        return self._begin(head, integration, key_told=key_told)
+
+    def _begin(self, head: ResponseHead, integration: CompiledIntegration, *, key_told: bool) -> bytes | None:
+        """Begin the response with the provider's head, as `respond` does for one that is not held."""
+        record, status = self.record, head.status
         try:
             check_response(head, integration, self.head, key_told=key_told)
         except Refused as refused:
@@ -241,13 +228,13 @@ class Exchange(ResponseUser):
                 status, self.head.method, self.template.route.label, head.kept, self.template.route.provider
             )
         close = self._box_side.responding(head)
-        return prepare_response(head, integration, close=close)
+        return prepare_response(head, integration, self.head.host, close=close)
 
     def relay(self, data: bytes, head: bytes = b"") -> None:
         """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
         if self._held is not None:
             if not self._held.take(data, self._spans):
-                self._refuse_held(self._held)
+                self._settle_held(self._held)
             return
         if self._scan is not None:
             try:
@@ -282,8 +269,6 @@ class Exchange(ResponseUser):
     def response_ended(self, *, reusable: bool) -> None:
         """The response is whole."""
         parts, box_side = self._parts, self._box_side
-        if self._scan is not None:
-            box_side.write(self._scan.finish())
         upstream = self._release()
         assert upstream is not None
         now = parts.now()
@@ -292,18 +277,19 @@ class Exchange(ResponseUser):
             parts.pool.put_back(upstream, now)
         else:
             upstream.abort()
-        if self._held is not None:
-            self._refuse_held(self._held)
+        if self._held is not None and not self._settle_held(self._held):
             return
+        if self._scan is not None:
+            box_side.write(self._scan.finish())
         self._end("answered", now)
         box_side.response_complete()
 
     def upstream_lost(self, *, response_begun: bool) -> None:
         """The provider's connection ended where it should not."""
         reused = self._release() is not None and self.record.reused
-        if self._held is not None:
-            self._refuse_held(self._held)
-        elif self.stage is _SPLICED:
+        if self._held is not None and not self._settle_held(self._held):
+            return
+        if self.stage is _SPLICED:
             self._end("spliced")
             self._box_side.close()
         elif self.stage is _ANSWERING:
@@ -356,10 +342,24 @@ class Exchange(ResponseUser):
         self._end("rejected")
         self._box_side.reject(refused)
 
-    def _refuse_held(self, held: HeldResponse) -> None:
-        """Answer in place of a response that never passes, by as much of it as has come."""
+    def _settle_held(self, held: HeldResponse) -> bool:
+        """Answer in place of a held response, by as much of it as has come; or pass it on, and give True."""
         assert self.integration is not None
-        self.refuse(held.judged(self.integration), upstream_status=held.status)
+        refused = held.judged(self.integration)
+        if refused is not None:
+            self.refuse(refused, upstream_status=held.head.status)
+            return False
+        self._held = None
+        head = self._begin(held.head, self.integration, key_told=held.key_told)
+        if head is None:
+            return False
+        assert self._scan is not None  # only errors are held
+        try:
+            self._box_side.write(head + self._scan.feed(held.wire, held.spans))
+        except KeyFound:
+            self._break_off("upstream_broke")
+            return False
+        return True
 
     def abort(self, refused: Refused) -> None:
         """End at once: by a response of the gateway's where none has begun, else as a visible break."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.data_plane.core.usage import openai_shape
+from services.data_plane.core.usage import openai_counts
 from services.data_plane.core.usage.counts import BadCount, count_of, inner, largest, name_of, needed
 from services.data_plane.core.usage.json_parts import JsonObject
 from services.data_plane.core.usage.kept import Evidence
+from services.data_plane.core.usage.shape import Shape, no_message
 from services.data_plane.core.usage.tokens import NOTHING, NoUsage, Reading, Usage, added
 
 _MAX_ITERATIONS: Final = 10_000
@@ -23,6 +24,8 @@ def read(evidence: Evidence) -> Reading:
     """Read an answer."""
     if evidence.unknown is not None:
         return Reading(evidence.unknown)
+    if evidence.is_array:
+        return Reading(NoUsage.ABSENT)  # no response of this shape is an array
     if evidence.document is not None:
         said = evidence.document.get("usage")
         usage = usage_of(said) if isinstance(said, dict) else NoUsage.ABSENT
@@ -64,7 +67,7 @@ def _reading(message: JsonObject, usage: Usage | NoUsage, said: JsonObject) -> R
 def usage_of(said: JsonObject) -> Usage | NoUsage:
     """Read the usage object. An endpoint that counts in OpenAI's names alone means what OpenAI means."""
     if said.get("input_tokens") is None and said.get("prompt_tokens") is not None:
-        return openai_shape.usage_of(said)
+        return openai_counts.usage_of(said)
     try:
         return _counted(said)
     except BadCount:
@@ -94,3 +97,6 @@ def _sampled(said: JsonObject) -> Usage:
     thinking = largest(count_of(inner(said, "output_tokens_details"), "thinking_tokens"))
     read = needed(said, "input_tokens") + cached + written
     return Usage(read, cached, written, needed(said, "output_tokens"), thinking, min(for_1h, written))
+
+
+SHAPE: Final = Shape(read, no_message)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from services.data_plane.core.usage.kept import Text
-from services.data_plane.core.usage.shapes import Shape
+from services.data_plane.core.usage.shape import Shape
 from services.data_plane.core.usage.tokens import NOTHING, NoUsage, Reading, Usage, added
 
 MAX_PACKED_BYTES: Final = 1024 * 1024

@@ -20,10 +20,12 @@ MAX_DEPTH: Final = 2
 MAX_TOKENS_READ: Final = 1_000
 """So many tokens of a beginning are read: the members that are wanted stand before the long ones."""
 
-OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
+OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage(?:Metadata)?"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^"{}\[\],:\s]++)', re.DOTALL)
 _DECODER: Final = json.JSONDecoder()
+# Google names the model behind everything else.
+_LAST_MODEL: Final = re.compile(rb'(?<=[{,\s])"modelVersion"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}"([^"\\]{1,128})"')
 
 
 def whole_object(text: bytes) -> JsonObject | None:
@@ -66,7 +68,25 @@ def object_of_ends(beginning: Beginning, tail: bytes) -> JsonObject | None:
         found[beginning.opened] = {**inner, "usage": usage}
     else:
         return None
-    return found
+    return found | last_model(tail, depth)
+
+
+def last_object_of_array(tail: bytes) -> JsonObject | None:
+    """Give what the last object of an array that ends with `tail` states for sure; None without a usage."""
+    tail = tail[: tail.rfind(b"]") + 1]
+    for begin, value_at in _from_the_end(tail):
+        if depth_at(tail, begin) == MAX_DEPTH:
+            usage = _parsed(tail[value_at:].decode("utf-8", "replace"))
+            return None if usage is None else {"usage": usage} | last_model(tail, MAX_DEPTH)
+    return None
+
+
+def last_model(tail: bytes, depth: int) -> JsonObject:
+    """Give the model that Google's answers name at their end, as a member; empty when there is none."""
+    for match in _LAST_MODEL.finditer(tail):
+        if depth_at(tail, match.start()) == depth:
+            return {"modelVersion": match[1].decode("utf-8", "replace")}
+    return {}
 
 
 def last_usage(tail: bytes) -> tuple[JsonObject | None, int]:

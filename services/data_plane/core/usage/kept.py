@@ -14,6 +14,7 @@ from services.data_plane.core.usage.json_parts import (
     JsonObject,
     beginning_of,
     has_usage,
+    last_object_of_array,
     object_of_ends,
     whole_object,
 )
@@ -31,7 +32,9 @@ MAX_KEPT_BYTES: Final = 4 * WHOLE_BYTES
 _EVENTS: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:data|event|id|retry)?:")
 _DOCUMENT: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\{")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
-USAGE_NAME: Final = b'"usage"'
+USAGE_NAME: Final = b'"usage'
+"""How the names of all usages begin: `usage`, and Google's `usageMetadata`."""
+_ARRAY: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\[")
 _BORDERS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
 MAX_BORDER_BYTES: Final = 3
 
@@ -44,6 +47,7 @@ class Evidence(NamedTuple):
         document: the answer, when it is one JSON object; maybe without its middle.
         first, last: the first and the last event of a stream that state a usage; None where none does.
         is_whole: whether the answer reached its end.
+        is_array: whether `document` is the last object of an array.
     """
 
     unknown: NoUsage | None
@@ -51,6 +55,7 @@ class Evidence(NamedTuple):
     first: JsonObject | None = None
     last: JsonObject | None = None
     is_whole: bool = True
+    is_array: bool = False
 
 
 class Text:
@@ -131,6 +136,41 @@ class Document:
         return Evidence(NoUsage.UNREADABLE if self._text.is_complete else NoUsage.TOO_LONG)
 
 
+class Objects:
+    """A JSON array that is written object by object: only its end is kept."""
+
+    __slots__ = ("_pieces", "_size", "_was_longer")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._was_longer = False
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept now."""
+        return self._size
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > WHOLE_BYTES:
+            self._pieces = [b"".join(self._pieces)[-TAIL_BYTES:]]
+            self._size = len(self._pieces[0])
+            self._was_longer = True
+
+    def evidence(self, *, is_whole: bool) -> Evidence:
+        """Give what the last object states. An array without its end may have had a later object."""
+        text = b"".join(self._pieces).rstrip()
+        if not text.endswith(b"]"):
+            return Evidence(NoUsage.UNREADABLE if is_whole else NoUsage.CUT)
+        found = last_object_of_array(text)
+        if found is not None:
+            return Evidence(None, document=found, is_whole=is_whole, is_array=True)
+        return Evidence(NoUsage.TOO_LONG if self._was_longer else NoUsage.ABSENT)
+
+
 class Events:
     """A stream of server-sent events (WHATWG HTML §9.2)."""
 
@@ -205,13 +245,15 @@ class Events:
         return Evidence(None, first=self._first, last=last, is_whole=is_whole)
 
 
-Keeper = Document | Events
+Keeper = Document | Events | Objects
 
 
 def keeper_of(beginning: bytes) -> Keeper | None:
     """Choose what keeps an answer by its first bytes; None when they are no text of a provider."""
     if _DOCUMENT.match(beginning):
         return Document()
+    if _ARRAY.match(beginning):
+        return Objects()
     return Events() if _EVENTS.match(beginning) else None
 
 
@@ -223,7 +265,8 @@ def event_object(event: bytes) -> JsonObject | None:
 
 def _states_usage(found: JsonObject) -> bool:
     inner = [value for value in found.values() if isinstance(value, dict)]
-    return any(isinstance(one.get("usage"), dict) for one in (found, *inner))
+    named = (one.get("usage") or one.get("usageMetadata") for one in (found, *inner))
+    return any(isinstance(usage, dict) for usage in named)
 
 
 def _first_object(events: bytes, places: list[int]) -> JsonObject | None:

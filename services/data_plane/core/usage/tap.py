@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.usage.frames import Frames, frames_of
 from services.data_plane.core.usage.payload import Payload
-from services.data_plane.core.usage.shapes import SHAPES, Shape
+from services.data_plane.core.usage.shape import Shape
+from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.tokens import Reading
 
 if TYPE_CHECKING:

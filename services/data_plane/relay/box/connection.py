@@ -163,7 +163,7 @@ class BoxConnection(BoxEndings):
     def _serve(self, template: RequestTemplate, length: bytes, record: ExchangeRecord, rest: bytes) -> None:
         parts, head, route = self._parts, template.head, template.route
         record.method, record.provider, record.route = template.method, route.provider.name, route.label
-        record.leaked_key = head.leaked_key
+        record.leaked_key = template.leaked_key
         if route.warm_up and head.method == b"HEAD":
             if self._framing is not None:
                 raise bad_request("a HEAD of a base URL has no body")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.data_plane.core.integration import CompiledIntegration
@@ -10,6 +12,7 @@ from services.data_plane.core.response_head import parse_response_head
 from services.data_plane.core.response_rules import (
     check_response,
     is_held,
+    local_address,
     local_location,
     prepare_response,
     tells_key,
@@ -60,7 +63,34 @@ def test_a_401_and_the_refusal_of_a_websocket_are_judged_whole(
     status: int, request_lines: tuple[bytes, ...], *, held: bool
 ) -> None:
     head = parse_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 3\r\n\r\n" % status, b"GET", 99)
-    assert is_held(head, cut(*request_lines)) == held
+    assert is_held(head, cut(*request_lines), OPENAI.provider) == held
+
+
+@pytest.mark.parametrize(("status", "held"), [(200, False), (400, True), (401, False), (404, False)])
+def test_a_row_says_with_which_statuses_its_provider_may_refuse_a_key(status: int, *, held: bool) -> None:
+    head = parse_response_head(b"HTTP/1.1 %d X\r\nContent-Length: 3\r\n\r\n" % status, b"GET", 99)
+    assert is_held(head, cut(), replace(OPENAI.provider, key_statuses=frozenset({400}))) == held
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "local"),
+    [
+        (
+            b"https://api.openai.com/v1/up?id=1",
+            b"10.0.2.2:1000",
+            b"http://10.0.2.2:1000/run9/ai/openai/v1/up?id=1",
+        ),
+        (b"https://api.openai.com/v1/up?id=1", None, b"http://10.0.2.2:1000/run9/ai/openai/v1/up?id=1"),
+        (b"/v1/up", b"localhost", b"http://localhost/run9/ai/openai/v1/up"),
+        (b"https://other.example/v1/up?id=1", b"localhost", None),
+        (b"https://api.openai.com/v1/../up", b"localhost", None),
+        (b"up?id=1", b"localhost", None),
+    ],
+)
+def test_an_address_at_the_endpoints_origin_becomes_the_gateways(
+    address: bytes, host: bytes | None, local: bytes | None
+) -> None:
+    assert local_address(address, OPENAI, host) == local
 
 
 @pytest.mark.parametrize(

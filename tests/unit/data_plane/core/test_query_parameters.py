@@ -1,0 +1,64 @@
+"""A key that a box puts into the query never reaches the provider; every other byte of the query does."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.data_plane.core.query_parameters import split_parameters, without_parameters
+
+NAMES = frozenset({"key", "$key"})
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"",
+        b"?",
+        b"?alt=sse",
+        b"?a=1&&b=%2F",
+        b"?monkey=1&keys=2",
+        b"?a=key=1",
+        b"?a[key]=1",
+        b"?=key",
+        b"?a=1;b=2",
+    ],
+)
+def test_a_query_without_a_key_keeps_every_byte(query: bytes) -> None:
+    assert without_parameters(query, NAMES) == query
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"key",
+        b"KEY",
+        b"k%65y",
+        b"%6b%65%79",
+        b"%6B%65%79",
+        b"%256bey",
+        b"$key",
+        b"%24key",
+        b"+key",
+        b"key%20",
+        b"?key",
+    ],
+)
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        (b"?%s=AIza", b""),
+        (b"?%s", b""),
+        (b"?%s=AIza&alt=sse", b"?alt=sse"),
+        (b"?alt=sse&%s=AIza", b"?alt=sse"),
+        (b"?a=%%2F&%s=x&b=+&%s=", b"?a=%2F&b=+"),
+        (b"?a=1;%s=x", b"?a=1"),
+    ],
+)
+def test_a_key_falls_out_in_every_spelling_of_its_name(name: bytes, query: bytes, sent: bytes) -> None:
+    filled = query % ((name,) * query.count(b"%s"))
+    assert without_parameters(filled, NAMES) == sent
+
+
+def test_the_values_that_fell_out_are_told_decoded() -> None:
+    assert split_parameters(b"?key=AIza%41&alt=sse&$key=", NAMES) == (b"?alt=sse", [b"AIzaA", b""])
+    assert split_parameters(b"?alt=sse", NAMES) == (b"?alt=sse", [])
