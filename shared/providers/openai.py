@@ -36,6 +36,17 @@ _CODEX: Final = r"""run9_set_up_openai() {
   cat "${run9_new}" >"${run9_file}" || return 1
   rm -f "${run9_new}"
 }
+
+run9_undo_openai() {
+  run9_file="${CODEX_HOME:-${HOME}/.codex}/config.toml"
+  if [ ! -f "${run9_file}" ]; then return 0; fi
+  run9_without "${run9_file}" '/^openai_base_url = "http:\/\/[^"]*\/run9\/ai\/openai\/v1"$/d'
+}
+
+run9_print_openai() {
+  printf '\n%s\n' "# For Codex, at the top of ${CODEX_HOME:-${HOME-}/.codex}/config.toml:" \
+    "# openai_base_url = \"${run9_origin}/run9/ai/openai/v1\""
+}
 """
 
 OPENAI: Final = Provider(

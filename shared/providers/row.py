@@ -125,7 +125,8 @@ class Provider:
         usage_shape: NAME of the adapter `services/data_plane/core/usage/NAME_shape.py`, which reads tokens
             from the responses.
         environment: the variables that a box sets, with `$BASE_URL` and `$BASE` in their values.
-        set_up_shell: a POSIX shell function `run9_set_up_NAME` for clients that need a file; or empty.
+        set_up_shell: POSIX shell functions for clients that need a file, or empty: `run9_set_up_NAME`,
+            `run9_undo_NAME`, which takes out what the first has written, and `run9_print_NAME`, which tells.
         snippets: lines to paste.
         key_page, console: where an owner gets a key, and sees usage.
     """

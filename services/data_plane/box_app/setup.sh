@@ -41,7 +41,7 @@ run9_hook_into() {
 }
 
 @set_up_functions@
-# Takes out of the start files and of Codex's file what this script has put there, and nothing else.
+# Takes out of the start files and of clients' own files what this script has put there, and nothing else.
 run9_undo() {
   for run9_file in .profile .bashrc .bash_profile .bash_login .zshrc; do
     if [ -f "${HOME}/${run9_file}" ]; then
@@ -50,8 +50,7 @@ run9_undo() {
     fi
   done
   rm -f "${HOME}/.config/run9/ai.sh" || return 1
-  run9_file="${CODEX_HOME:-${HOME}/.codex}/config.toml"
-  if [ -f "${run9_file}" ]; then run9_without "${run9_file}" '/^openai_base_url = "http:\/\/[^"]*\/run9\/ai\/openai\/v1"$/d' || return 1; fi
+@undo_calls@
   printf '%s\n' 'run9: taken out of the start files. A shell that has the variables keeps them: open a new one.' >&2
 }
 
@@ -68,8 +67,7 @@ run9_without() {
 
 run9_print() {
   run9_print_environment
-  printf '\n%s\n' "# For Codex, at the top of ${CODEX_HOME:-${HOME-}/.codex}/config.toml:" \
-    "# openai_base_url = \"${run9_origin}/run9/ai/openai/v1\""
+@print_calls@
   printf '%s\n' "# The variables go to ${HOME-}/.config/run9/ai.sh, which the shells' start files then read."
 }
 

@@ -12,6 +12,7 @@ from shared.providers import LOCAL_ORIGIN, Provider, with_addresses
 SCRIPT_NAME: Final = "setup.sh"
 # It stands inside quotes of a shell script, so nothing else may come through.
 _ORIGIN = re.compile(r"http://[A-Za-z0-9.\-\[\]:]{1,260}")
+_FUNCTION: Final = re.compile(r"^(run9_\w+)\(\) \{", re.MULTILINE)
 _TELL: Final = """\
   case "${NAME-}" in
     "${run9_origin}"/*) ;;
@@ -24,12 +25,15 @@ def read_script(providers: Sequence[Provider]) -> str:
     script = (files(__package__) / SCRIPT_NAME).read_text("utf-8")
     with_files = [row for row in providers if row.set_up_shell]
     functions = [f"run9_set_up_{row.name}" for row in with_files]
+    names = [name for row in with_files for name in _FUNCTION.findall(row.set_up_shell)]
     parts = {
         "@environment@": _environment(providers),
         "@set_up_functions@": "\n".join(row.set_up_shell for row in with_files),
         "@tell@": "\n".join(_TELL.replace("NAME", row.environment[0][0]) for row in providers),
         "@set_up_calls@": "".join(f" && {name}" for name in functions),
-        "@set_up_names@": "".join(f" {name}" for name in functions),
+        "@undo_calls@": "\n".join(f"  run9_undo_{row.name} || return 1" for row in with_files),
+        "@print_calls@": "\n".join(f"  run9_print_{row.name}" for row in with_files),
+        "@set_up_names@": "".join(f" {name}" for name in names),
     }
     for mark, text in parts.items():
         script = script.replace(mark, text)
