@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(help="An organization's providers: keys, endpoints, on and off.", no_args_is_help=True)
 
-Provider = Annotated[str, typer.Argument(help="For example openai or anthropic.", metavar="PROVIDER")]
+Provider = Annotated[
+    str, typer.Argument(help="A name of `aigw integration list`, such as openai.", metavar="PROVIDER")
+]
 KeyFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A file with the key; left out: from standard input.")
 ]
@@ -83,7 +85,10 @@ def integration_clear(
     if not yes:
         typer.confirm(f"Destroy the {provider} key of {org_id}?", abort=True)
     with api_session() as api:
-        api.call("DELETE", _path(org_id, provider), if_match=_state(api, org_id, provider))
+        # A provider that is no longer offered is shown nowhere, and can be cleared all the same.
+        listed = [item["provider"] for item in api.call("GET", _path(org_id))[0]["items"]]
+        if_match = _state(api, org_id, provider) if provider in listed else "*"
+        api.call("DELETE", _path(org_id, provider), if_match=if_match)
     typer.echo(f"{provider} of {org_id} is cleared.")
 
 

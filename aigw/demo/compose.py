@@ -104,7 +104,8 @@ async def seed(folder: Path, url: str, provider_origin: str) -> str:
             Wanted("openai", f"{provider_origin}/v1", keys.openai, is_demo=True),
             Wanted("anthropic", provider_origin, keys.anthropic, is_demo=True),
         ]
-        await seeder.seed(wanted, None)
+        offered = {row.name for row in settings.offered_providers()}
+        await seeder.seed([one for one in wanted if one.provider in offered], None)
     finally:
         data.close()
     database = Database(settings.database_url)

@@ -81,7 +81,8 @@ async def _examine_key_tests(settings: ControlPlaneSettings) -> Finding:
         return Finding("ok", name, f"typed keys only: {setting} names no data plane that tests saved ones")
     probe = StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token, not_yet_seconds=0)
     try:
-        await probe.probe(TrialRequest("aigw-doctor", "openai", "aigw-doctor", 0))
+        provider = settings.offered_providers()[0].name
+        await probe.probe(TrialRequest("aigw-doctor", provider, "aigw-doctor", 0))
     except NotTried as error:
         if error.reason == "token_refused":
             remedy = "give both planes the same AIGW_INTERNAL_TOKEN"

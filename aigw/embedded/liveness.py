@@ -28,7 +28,7 @@ _REVISION: Final = re.compile(r"^aigw_config_revision ([0-9.e+]+)$", re.MULTILIN
 
 async def wait_until_live(ready: Ready, cards: Sequence[Card]) -> None:
     """Wait until the data plane enforces every card; raises `UserError` when it does not in time."""
-    revision = max(card.revision for card in cards)
+    revision = max((card.revision for card in cards), default=0)
     enabled = {card.provider for card in cards if card.enabled}
     async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, trust_env=False) as client:
         try:

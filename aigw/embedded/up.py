@@ -126,14 +126,17 @@ class _Embedded:
     async def start(self, parts: Parts) -> None:
         """Start every part, set the demo org up, and say so."""
         demo_origin = await self._start_demo_provider(parts)
-        control_plane = build_control_plane(self._control_plane_settings(demo_origin), self._stream)
+        settings = self._control_plane_settings(demo_origin)
+        control_plane = build_control_plane(settings, self._stream)
         await parts.start("control plane", lambda up, stop: control_plane.run(started=up, stop=stop))
         data_plane = build_data_plane(self._data_plane_settings(control_plane), self._stream)
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
         control_plane.reach_data_plane(f"http://{HOST}:{data_plane.admin_port}")
         ready = self._ready(control_plane, data_plane)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
-        cards = await seeder.seed(self._wanted(demo_origin), self._node())
+        offered = {row.name for row in settings.offered_providers()}
+        wanted = [one for one in self._wanted(demo_origin) if one.provider in offered]
+        cards = await seeder.seed(wanted, self._node())
         await wait_until_live(ready, cards)
         write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
         settle_memory()

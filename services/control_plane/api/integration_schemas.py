@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 
+from services.control_plane.api.named_provider import ShownProvider
 from services.control_plane.rules.endpoint import default_endpoint
 from services.control_plane.rules.integration import State
 from services.control_plane.rules.key import MAX_KEY_CHARS, MIN_KEY_CHARS
@@ -14,7 +15,7 @@ from services.control_plane.store.tables import IntegrationTable
 from shared.clock import rfc3339
 from shared.endpoint import MAX_ENDPOINT_CHARS
 from shared.key_trial import StepName, StepStatus, Verdict
-from shared.providers import LOCAL_ORIGIN, PROVIDERS, ProviderName
+from shared.providers import LOCAL_ORIGIN, PROVIDERS
 from shared.secret import Secret
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -51,7 +52,7 @@ class KeyState(BaseModel):
 class Integration(BaseModel):
     """One provider of one org."""
 
-    provider: ProviderName
+    provider: ShownProvider
     state: State
     endpoint: str = Field(description="Where the key is sent; the provider's own while not set up.")
     endpoint_kind: Literal["default", "demo", "custom"] = Field(
@@ -128,7 +129,7 @@ class TrialStep(BaseModel):
 class TrialResult(BaseModel):
     """What a trial found out."""
 
-    provider: ProviderName
+    provider: ShownProvider
     endpoint: str
     tested: Literal["typed", "stored"] = Field(description="Which key was tried.")
     key_last4: str | None = Field(description="The last four of a stored key; null for a typed one.")

@@ -16,6 +16,7 @@ from services.control_plane.api.integration_schemas import (
     integration_answer,
 )
 from services.control_plane.api.integration_writes import Asked, StateChanged, Target, Written
+from services.control_plane.api.named_provider import KnownProvider, OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.etag import tag_of
@@ -73,7 +74,7 @@ def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> Integ
 
 @router.get(ITEM, operation_id="getIntegration", responses=_with_etag(*READ_PROBLEMS))
 def get_integration(
-    org: OrgId, provider: ProviderName, person: SignedIn, context: InContext, response: Response
+    org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext, response: Response
 ) -> Integration:
     """Show one provider of an organization."""
     with context.database.read() as session:
@@ -86,7 +87,7 @@ def get_integration(
 @router.put(ITEM, operation_id="putIntegration", responses=_with_etag(*WRITE_PROBLEMS))
 def put_integration(
     org: OrgId,
-    provider: ProviderName,
+    provider: OfferedProvider,
     body: PutIntegration,
     person: SignedIn,
     context: InContext,
@@ -108,7 +109,7 @@ def put_integration(
 )
 def patch_integration(
     org: OrgId,
-    provider: ProviderName,
+    provider: OfferedProvider,
     body: PatchIntegration,
     person: SignedIn,
     context: InContext,
@@ -128,13 +129,13 @@ def patch_integration(
 @router.delete(ITEM, operation_id="clearIntegration", responses=_with_etag(*WRITE_PROBLEMS))
 def clear_integration(
     org: OrgId,
-    provider: ProviderName,
+    provider: KnownProvider,
     person: SignedIn,
     context: InContext,
     response: Response,
     if_match: IfMatch = None,
 ) -> WrittenIntegration:
-    """Forget a provider's key and endpoint. Owners only."""
+    """Forget a provider's key and endpoint, also of a provider that is no longer offered. Owners only."""
     try:
         written = context.writes.clear(_target(org, provider, person, if_match))
     except StateChanged as error:

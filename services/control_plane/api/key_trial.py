@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from services.control_plane.api.context import Context, InContext, SignedIn
 from services.control_plane.api.integration_schemas import TrialResult, TrialStep, TryKey
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
+from services.control_plane.api.named_provider import OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.provider_probe.stored_key import NotTried
@@ -45,7 +46,7 @@ router = APIRouter(tags=["ai-integrations"])
     ),
 )
 async def try_key(
-    org: OrgId, provider: ProviderName, body: TryKey, person: SignedIn, context: InContext
+    org: OrgId, provider: OfferedProvider, body: TryKey, person: SignedIn, context: InContext
 ) -> TrialResult:
     """Try a typed key, else the stored one, at its provider, step by step. Owners only; nothing is stored."""
     row, epoch = await run_in_threadpool(_stored, context, org, provider, person)

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.named_provider import ShownProvider
 from services.control_plane.api.pages import Page, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import Role, require_reader
@@ -15,7 +16,6 @@ from services.control_plane.rules.names import NO_CONTROLS
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.store import orgs
 from services.control_plane.store.orgs import OrgView
-from shared.providers import ProviderName
 
 router = APIRouter(tags=["orgs"])
 
@@ -37,7 +37,7 @@ class Org(BaseModel):
     name: str
     role: Role = Field(description="The caller's own: owners edit, members read.")
     owners: list[str] = Field(description="Who may change its settings.")
-    enabled: list[ProviderName] = Field(description="The providers that are switched on.")
+    enabled: list[ShownProvider] = Field(description="The offered providers that are switched on.")
 
 
 class OrgList(BaseModel):
@@ -65,9 +65,8 @@ def list_orgs(person: SignedIn, context: InContext, page: Page) -> OrgList:
         found = orgs.orgs_of(session, person.email, after=after, limit=page.limit + 1)
     shown = found[: page.limit]
     more = len(found) > page.limit
-    return OrgList(
-        items=[_org(view) for view in shown], next_cursor=write_cursor(shown[-1].org) if more else None
-    )
+    cursor = write_cursor(shown[-1].org) if more else None
+    return OrgList(items=[_org(context, view) for view in shown], next_cursor=cursor)
 
 
 @router.get(
@@ -83,11 +82,11 @@ def get_org(org: OrgId, person: SignedIn, context: InContext) -> Org:
         if row is None:
             raise ProblemError(Problem.NOT_FOUND, "There is no such organization among yours.")
         return _org(
-            OrgView(row.org, row.name, role, orgs.owners_of(session, org), orgs.enabled_in(session, org))
+            context,
+            OrgView(row.org, row.name, role, orgs.owners_of(session, org), orgs.enabled_in(session, org)),
         )
 
 
-def _org(view: OrgView) -> Org:
-    return Org(
-        org=view.org, name=view.name, role=view.role, owners=list(view.owners), enabled=list(view.enabled)
-    )
+def _org(context: Context, view: OrgView) -> Org:
+    enabled = [row.name for row in context.providers if row.name in view.enabled]
+    return Org(org=view.org, name=view.name, role=view.role, owners=list(view.owners), enabled=enabled)

@@ -6,10 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.named_provider import ShownProvider
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.key_kinds import KEY_STARTS
 from services.control_plane.rules.problems import Problem
-from shared.providers import LOCAL_ORIGIN, PLACEHOLDER, Provider, ProviderName, with_addresses
+from shared.providers import LOCAL_ORIGIN, PLACEHOLDER, Provider, with_addresses
 
 router = APIRouter(tags=["providers"])
 
@@ -26,7 +27,7 @@ class KnownKeyStart(BaseModel):
 
     start: str
     vendor: str = Field(description="The company, as people call it.")
-    provider: ProviderName | None = Field(description="Whose card takes such keys; null for none.")
+    provider: ShownProvider | None = Field(description="Whose card takes such keys; null for none.")
     hosts: list[str] = Field(description="Where such a key belongs: these hosts and the hosts below them.")
     administers: bool = Field(description="Administers an account and can call no model: refused.")
     demo: bool = Field(description="Made by the demo provider.")
@@ -51,7 +52,7 @@ class EnvironmentVariable(BaseModel):
 class OfferedProvider(BaseModel):
     """A provider that this deployment offers."""
 
-    provider: ProviderName
+    provider: ShownProvider
     title: str
     company: str = Field(description="The vendor, as people call the company.")
     about: str

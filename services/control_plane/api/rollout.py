@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from services.control_plane.api.context import InContext, SignedIn
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
+from services.control_plane.api.named_provider import OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.membership import require_reader
@@ -15,7 +16,6 @@ from services.control_plane.store.integrations import integration
 from services.control_plane.store.orgs import role_of
 from services.control_plane.store.rollout import rollout_of
 from shared.clock import rfc3339
-from shared.providers import ProviderName
 
 router = APIRouter(tags=["ai-integrations"])
 
@@ -40,7 +40,7 @@ class RolloutAnswer(BaseModel):
 
 
 @router.get(ITEM + "/rollout", operation_id="getRollout", responses=problem_responses(*READ_PROBLEMS))
-def get_rollout(org: OrgId, provider: ProviderName, person: SignedIn, context: InContext) -> RolloutAnswer:
+def get_rollout(org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext) -> RolloutAnswer:
     """Tell how many processes of the fleet have an integration as it is now."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))

@@ -37,7 +37,7 @@ from services.control_plane.store.orgs import live_org, put_member, put_org
 from services.control_plane.store.snapshot import snapshot
 from services.control_plane.store.tables import OutboxTable
 from shared.config_feed import Event, Snapshot, decode_event
-from shared.providers import PROVIDERS
+from shared.providers import DEFAULT_OFFER, offered
 from shared.secret import Secret
 
 ISSUER: Final = "https://issuer.test"
@@ -142,7 +142,7 @@ class World:
             endpoint_policy=self.policy,
             clock=self.clock,
             box_origin="http://10.0.2.2:1000",
-            providers=tuple(PROVIDERS.values()),
+            providers=offered(DEFAULT_OFFER),
             internal_token=Secret(INTERNAL_TOKEN),
             browser=browser or BrowserSignIn(self.database, self.clock, ""),
         )
