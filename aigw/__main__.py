@@ -1,7 +1,7 @@
 """The `aigw` command line: its groups of commands, and how an expected failure is told.
 
-The commands and their options are in `aigw.commands`. A command imports its work when it runs, so that
-`aigw version` does not load a web framework.
+The commands and their options are in `aigw.commands`. A command imports its work when run, so `aigw version`
+does not load a web framework.
 """
 
 from __future__ import annotations

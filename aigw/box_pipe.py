@@ -1,6 +1,6 @@
 """The entry of `aigw`: `box-pipe SOCKET`, which QEMU's guestfwd runs, at once; all else by the command line.
 
-QEMU starts one such process per connection, so nothing is imported here that takes long to load.
+QEMU starts such a process per connection, so no module with a long load time is imported here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table that `aigw config show` prints: every setting of every plane, its value and its source."""
+"""The table printed by `aigw config show`: every setting of every plane, its value and its source."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Row = tuple[str, str, str]
 
 
 def table() -> tuple[str, bool]:
-    """Write the settings as they would be used now, and tell whether every plane could start with them.
+    """Write the settings in their present state, and tell whether every plane could start with them.
 
     The node agent is shown where one of its variables is set: most hosts of the planes run no agent.
     """

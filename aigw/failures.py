@@ -1,4 +1,4 @@
-"""Failures that a person at the command line can mend, and how the rest of the known ones read to them."""
+"""Failures for a person at the command line to mend, and the texts of all other known failures."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ EXIT_USAGE: Final = 2
 """The exit code of every expected failure, as for a wrong option."""
 
 EXIT_INTERRUPTED: Final = 130
-"""The exit code of a program that Ctrl-C ended at once: 128 + SIGINT, as shells count."""
+"""The exit code of a program ended at once by Ctrl-C: 128 + SIGINT, as shells count."""
 
 
 class UserError(Exception):
-    """Something the user can change; the message says what is wrong and what to do, in one line."""
+    """Something the user can change; the message names the fault and the remedy, in one line."""
 
 
 EXPECTED: Final = (UserError, ListenError, SettingFileError, UnusableRedis, ValidationError)
 
 
 def lines_of(error: BaseException) -> Iterable[str]:
-    """Explain an expected failure, one line each; never with the value that was refused."""
+    """Explain an expected failure, a line per cause; never with the refused value."""
     if not isinstance(error, ValidationError):
         return [str(error)]
     return [

@@ -1,4 +1,4 @@
-"""Running a node agent as a process of its own, with failures that people can read."""
+"""Running a node agent as a process of its own, with readable failures."""
 
 from __future__ import annotations
 

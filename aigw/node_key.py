@@ -1,4 +1,4 @@
-"""A node's signing key as a PEM file, and the box tokens that it signs: for header mode, tests and curl."""
+"""A node's signing key as a PEM file, and its box tokens: for header mode, tests and curl."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAX_KEY_FILE_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NodeKey:
-    """An Ed25519 key. `public_text` is what `PUT /api/v1/nodes/{node}` takes."""
+    """An Ed25519 key. `public_text` is the key's form in `PUT /api/v1/nodes/{node}`."""
 
     _key: Ed25519PrivateKey
 
     @classmethod
     def create(cls, path: Path) -> NodeKey:
-        """Make a key and write it to `path`, mode 0600; raises `UserError`, also when the file exists."""
+        """Make a key and write `path`, mode 0600; raises `UserError`, also when the file exists."""
         if path.exists():
             raise UserError(f"{path} exists already. Choose another name, or remove it first.")
         try:
@@ -46,7 +46,7 @@ class NodeKey:
 
     @classmethod
     def from_pem(cls, pem: bytes, name: str) -> NodeKey:
-        """Read a key from PEM text that came from `name`; raises `UserError`."""
+        """Read a key from the PEM text of the source `name`; raises `UserError`."""
         try:
             key = serialization.load_pem_private_key(pem, password=None)
         except (ValueError, TypeError):
@@ -61,7 +61,7 @@ class NodeKey:
         return public_key_text(self._key.public_key())
 
     def mint(self, kid: str, *, box: str, org: str, lifecycle: str, now: float, life_seconds: int) -> str:
-        """Sign a box token; raises `UserError` for a life that no verifier would accept."""
+        """Sign a box token; raises `UserError` for a life unacceptable to every verifier."""
         try:
             return mint(
                 self._key, kid, box=box, org=org, lifecycle=lifecycle, now=now, life_seconds=life_seconds

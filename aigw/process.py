@@ -24,9 +24,9 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run_until_signalled(main: Main) -> None:
-    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second one ends the process at once.
+    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second signal ends the process at once.
 
-    A `main` that ended well ends the process: this function then does not return.
+    A successful `main` ends the process: this function then does not return.
     """
     log_to_stderr()
     raise_descriptor_limit()
@@ -40,7 +40,7 @@ def _leave() -> None:
     """End the process, now that `main` has closed every part, without a wait for threads.
 
     The interpreter, the loop and libuv each join their threads at the end. A thread in `getaddrinfo` cannot
-    be stopped: a name server that does not answer holds the process beyond the grace of an orchestrator.
+    be stopped: a silent name server holds the process beyond the grace of an orchestrator.
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -49,9 +49,9 @@ def _leave() -> None:
 
 
 def settle_memory() -> None:
-    """Keep the garbage collector off what lives for ever. Called once everything is built.
+    """Keep the garbage collector off permanent objects. Called once everything is built.
 
-    Modules and tables are hundreds of thousands of objects that each full collection would walk, and the
+    Modules and tables are hundreds of thousands of objects to be walked by each full collection, and the
     relay makes no cycles: 8 % of its CPU was collection.
     """
     gc.collect()
@@ -60,7 +60,10 @@ def settle_memory() -> None:
 
 
 def settle_tables() -> None:
-    """Keep it off what has come since as well, without a last walk: a full table takes that 0.2 s."""
+    """Keep the collector off the objects made since.
+
+    No last walk is made: with a full table a walk takes 0.2 s.
+    """
     gc.freeze()
 
 

@@ -1,4 +1,4 @@
-"""A URL as a report may show it: where it leads, and no credential, even if the URL is malformed.
+"""A URL in a form fit for a report: its destination, and no credential, even if the URL is malformed.
 
 Parameters are shown by an allow-list, because each driver has names of its own for a password.
 """
@@ -45,7 +45,10 @@ _URL: Final = re.compile(
     r"(?P<hosts>[A-Za-z0-9._-]*(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|[A-Za-z0-9._-]+(?::[0-9]+)?(?:,[A-Za-z0-9._-]+(?::[0-9]+)?)+)"
     r"(?P<path>/[^?#@]*)?(?:\?(?P<query>[^?#@]*))?"
 )
-"""A raw `@`, `/`, `?` or `#` in a password ends it early for a parser; here the last `@` ends it."""
+"""For a parser, a raw `@`, `/`, `?` or `#` in a password ends the password early.
+
+Here the last `@` is the end.
+"""
 _START: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WEB_SCHEMES: Final = ("http://", "https://")
 # Some drivers separate parameters by a semicolon.
@@ -53,7 +56,7 @@ _PARAMETER: Final = re.compile(r"(?P<name>[^=&;]+)(?:=(?P<value>[^&;]*))?")
 
 
 def redacted(text: str) -> str:
-    """Give `text` as it is, or with every part hidden that is a credential or may be one."""
+    """Give `text` unchanged, or with every possible credential hidden."""
     start = _START.match(text.lstrip())
     if start is None:
         return text
@@ -65,7 +68,7 @@ def redacted(text: str) -> str:
 
 
 def _user(url: re.Match[str]) -> str:
-    """Give the user's part; a user name alone is shown, but for the web, where it may be a token."""
+    """Give the user's part; a user name alone is shown, except in web URLs, where the name may be a token."""
     if url["user"] is None:
         return ""
     if url["scheme"].lower() in _WEB_SCHEMES:

@@ -1,7 +1,7 @@
 """Bytes between stdin, stdout and a box's Unix socket, until both directions have ended.
 
-QEMU gives the guest whatever is printed, stderr included. So nothing is ever printed, and nothing is imported
-here that takes long to load.
+QEMU gives the guest whatever is printed, stderr included. So nothing is ever printed, and no module with a
+long load time is imported here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pipe(path: str) -> int:
 
 
 def _pass_both_ways(box: socket.socket) -> None:
-    """Blocking writes are the back-pressure: a side that does not read stops the other's reading."""
+    """Blocking writes are the back-pressure: a side without reads stops the other's reading."""
     waiting = select.poll()
     waiting.register(_INPUT, select.POLLIN)
     waiting.register(box, select.POLLIN)

@@ -1,1 +1,1 @@
-"""What both planes must agree on, and nothing else: wire types, formats, wording and one clock."""
+"""The agreements between both planes, and nothing else: wire types, formats, wording and one clock."""

@@ -1,6 +1,6 @@
-"""What a data-plane process reports every few seconds: where its configuration stands, what traffic showed.
+"""The report of a data-plane process, sent every few seconds: configuration, and findings of traffic.
 
-Wire types only, secret-free by construction. `POST /internal/v1/acknowledgements` takes one as JSON.
+Wire types only, secret-free by construction. `POST /internal/v1/acknowledgements` takes a report as JSON.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from shared.providers import ProviderName
 SCHEMA: Final = 1
 REPORT_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 15.0
-"""A process that has not reported for this long counts as gone."""
+"""A process without a report for this long counts as gone."""
 MAX_PENDING: Final = 200
 MAX_SEEN: Final = 200
 MAX_REPORT_BYTES: Final = 60 * 1024
-"""Below what the control plane takes as a body (64 KiB), which would refuse the whole report."""
+"""Below the control plane's limit for a body (64 KiB), above which the whole report would be refused."""
 SEEN_RESERVE_BYTES: Final = 8 * 1024
-"""Kept for `seen` however many are pending, so that it moves on: an entry has 800 bytes at most."""
+"""Kept for `seen` however many entries are pending, so the list of `seen` moves on: an entry has 800 bytes at
+most.
+"""
 
 _Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A pinned secret that the process does not use yet: being read, or it cannot be read."""
+    """A pinned secret not yet used by the process: being read, or unreadable."""
 
     org: _Id
     provider: ProviderName
@@ -37,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the provider last said to an org's key, and when (Unix seconds)."""
+    """The provider's latest verdict on an org's key, and its time (Unix seconds)."""
 
     org: _Id
     provider: ProviderName
@@ -47,15 +49,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The state of one process.
+    """The state of a process.
 
     Attributes:
         process: an id of its own, new at every start.
         epoch, applied_revision: where its configuration stands; "" and 0 before the first.
         applied_at: since when (Unix seconds).
         ready: whether it takes traffic.
-        pending: at most `MAX_PENDING` that fit; `is_all_pending` tells whether that is all of them.
-        seen: at most `MAX_SEEN` that fit, only what is new since the last report.
+        pending: at most `MAX_PENDING` entries that fit; `is_all_pending` tells whether the list is complete.
+        seen: at most `MAX_SEEN` entries that fit, only entries new since the last report.
     """
 
     process: _Id
@@ -70,7 +72,7 @@ class Acknowledgement:
 
 
 class AcknowledgementError(ValueError):
-    """Bytes that are no acknowledgement of a schema this process knows."""
+    """The bytes are no acknowledgement of a schema known to this process."""
 
 
 _ACKNOWLEDGEMENT: TypeAdapter[Acknowledgement] = TypeAdapter(Acknowledgement)
@@ -96,7 +98,7 @@ def fitted(report: Acknowledgement) -> Acknowledgement:
 
 
 def _cut(entries: Iterable[_EntryType], room: int) -> tuple[tuple[_EntryType, ...], int]:
-    """Give the first entries that take at most `room` bytes as JSON, commas included, and what they take."""
+    """Give the first entries within `room` bytes as JSON, commas included, and their size."""
     kept: list[_EntryType] = []
     taken = 0
     for entry in entries:
@@ -117,10 +119,10 @@ def decode_acknowledgement(data: bytes) -> Acknowledgement:
 
 
 def encode_pending(pending: tuple[Pending, ...]) -> str:
-    """Write the pending secrets alone, as they are kept between reports."""
+    """Write the pending secrets alone, in the form kept between reports."""
     return _PENDING.dump_json(pending).decode()
 
 
 def decode_pending(text: str) -> tuple[Pending, ...]:
-    """Read what `encode_pending` wrote."""
+    """Read the output of `encode_pending`."""
     return _PENDING.validate_json(text)

@@ -1,4 +1,4 @@
-"""Which IP addresses an endpoint may resolve to: the public internet, and what the operator adds.
+"""Which IP addresses an endpoint may resolve to: the public internet, and the operator's additions.
 
 Our own table, not `ipaddress.is_global`, which was wrong for several ranges before Python 3.11.10. Sources:
 IANA IPv4 and IPv6 Special-Purpose Address Registries (read November 2026). Checked at save by the control
@@ -60,18 +60,18 @@ def is_public(address: Address) -> bool:
 
 
 class AddressPolicy:
-    """Judges addresses for one process: public ones, plus the operator's exceptions (none by default)."""
+    """Judges addresses for a process: public ones, plus the operator's exceptions (none by default)."""
 
     def __init__(self, exceptions: Sequence[Network] = ()) -> None:
         self._exceptions = tuple(exceptions)
 
     @classmethod
     def of(cls, cidrs: Sequence[str]) -> AddressPolicy:
-        """Build from CIDR texts; a malformed one raises `ValueError`."""
+        """Build from CIDR texts; a malformed text raises `ValueError`."""
         return cls([ip_network(cidr) for cidr in cidrs])
 
     def allows(self, address: Address | str) -> bool:
-        """Whether a connection may be made to `address`; a text that is no address is refused."""
+        """Whether a connection may be made to `address`; a text other than an address is refused."""
         if isinstance(address, str):
             try:
                 # A scope id (fe80::1%eth0) marks a link-local address; none is ever allowed.

@@ -1,7 +1,7 @@
-"""The settings of the backends that both planes use: what a URL may be, and the credentials beside it.
+"""The settings of the backends used by both planes: the form of a URL, and the credentials beside the URL.
 
-Only what both planes must read alike, so also where endpoints may be. Each declares its own URLs, because it
-does something else with them.
+Only settings read alike by both planes, including the allowed places of endpoints. Each plane declares its
+own URLs, because each uses them differently.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class BackendSettings(GatewaySettings):
     )
 
     def offered_providers(self) -> tuple[Provider, ...]:
-        """Give the rows of the providers that are offered, in their order."""
+        """Give the rows of the offered providers, in their order."""
         return offered(self.providers)
 
     @field_validator("secret_store_url", check_fields=False)

@@ -1,4 +1,4 @@
-"""Who a box is, as a short-lived signed token: minted where boxes are attached, verified offline.
+"""The identity of a box, as a short-lived signed token: minted where boxes are attached, verified offline.
 
 An Ed25519 JWT (RFC 7519, RFC 8037) with `typ` `run9-box+jwt`. Verification is strict on purpose: one
 algorithm, a known key id, no header that could point at another key, bounded size and life.
@@ -41,11 +41,11 @@ TokenFault = Literal[
     "not_yet_valid",
     "expired",
 ]
-"""Why a token proves nothing, for counting: few, and none that a caller can choose freely."""
+"""Why a token proves nothing, for counting: few, and none of a caller's free choice."""
 
 
 class BoxTokenError(ValueError):
-    """A token that proves nothing; the message says which check failed and shows no byte of the token."""
+    """The token proves nothing; the message says which check failed and shows no byte of the token."""
 
     def __init__(self, message: str, fault: TokenFault = "malformed") -> None:
         super().__init__(message)
@@ -57,11 +57,11 @@ class Box:
     """A caller: which box of which org, in which life of its slot, and until when that is proved.
 
     Attributes:
-        org: the org that the box belongs to.
+        org: the org of the box.
         box: the platform's name for the box.
         lifecycle: changes when the same slot is given to another box or to a fork.
-        expires_at: Unix seconds; infinity for an identity that does not expire.
-        kid: the id of the node key that proved it; empty where no token did.
+        expires_at: Unix seconds; infinity for an identity without expiry.
+        kid: the id of the node key behind the proof; empty where no token did.
     """
 
     org: str
@@ -77,7 +77,7 @@ def public_key_text(key: Ed25519PublicKey) -> str:
 
 
 def read_public_key(text: str) -> Ed25519PublicKey:
-    """Read what `public_key_text` wrote; raises `ValueError`."""
+    """Read the output of `public_key_text`; raises `ValueError`."""
     raw = _decode_segment(text.encode())
     if len(raw) != 32:  # noqa: PLR2004  # RFC 8032 §5.1.5: an Ed25519 public key has 32 bytes
         raise ValueError("an Ed25519 public key has 32 bytes")
@@ -102,10 +102,10 @@ def mint(
 
 
 def verify(token: bytes, keys: Mapping[str, Ed25519PublicKey], now: float) -> Box:
-    """Give the box that `token` proves at `now` (Unix seconds), by one of the `keys` (by key id).
+    """Give the box proved by `token` at `now` (Unix seconds), by any of the `keys` (by key id).
 
     Raises:
-        BoxTokenError: for every token that is not exactly of the form that `mint` makes.
+        BoxTokenError: for every token not exactly of the form made by `mint`.
     """
     if len(token) > MAX_TOKEN_BYTES:
         raise BoxTokenError("the token is too long")

@@ -1,4 +1,4 @@
-"""The one door to the wall clock. Everything else takes a `Clock` as an argument, so that tests own time."""
+"""The one door to the wall clock. All other code takes a `Clock` as an argument, so that tests own time."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""The config feed: what the control plane tells every data-plane process. Secret-free by construction.
+"""The config feed: the control plane's messages to every data-plane process. Secret-free by construction.
 
-A *snapshot* is the whole state at one revision; an *event* is one full row that changed, with the next
-revision. A reader accepts revision r+1 or a heartbeat; anything else means: take a snapshot. Wire types only;
-what a process looks up per request is compiled from them in `services/data_plane/table`.
+A *snapshot* is the whole state at a revision; an *event* is a full, changed row with the next revision. A
+reader accepts revision r+1 or a heartbeat; anything else means: take a snapshot. Wire types only; the
+per-request look-ups are compiled from these types in `services/data_plane/table`.
 
 A snapshot is written as lines of JSON: a head that says how many rows of each kind follow, then the rows, up
-to `ROWS_PER_LINE` of them a line. Between two lines a thread that decodes lets others run: as one document,
-100,000 orgs would stop every running stream for half a second.
+to `ROWS_PER_LINE` of them a line. Between two lines a thread that decodes lets others run: a single document
+of 100,000 orgs would stop every running stream for half a second.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from shared.providers import ProviderName
 
 SCHEMA: Final = 1
 STREAM_KEY: Final = "aigw:config"
-"""The stream's name on the bus; each entry has the id `<revision>-0` and one field, `event`.
+"""The stream's name on the bus; each entry has the id `<revision>-0` and a single field, `event`.
 
-What stands in Redis is signed (`shared/feed_signature.py`); the types here are what is signed.
+Entries in Redis are signed (`shared/feed_signature.py`); the types here are the signed payload.
 """
 EVENT_FIELD: Final = "event"
 HEARTBEAT_KEY: Final = "aigw:heartbeat"
-"""A stream of one entry beside it, with one field, `beat`: where the stream ends, said every few seconds."""
+"""A second stream with a single entry and field, `beat`: where the stream ends, said every few seconds."""
 HEARTBEAT_FIELD: Final = "beat"
 HEARTBEAT_SECONDS: Final = 2.0
 SNAPSHOT_KEY: Final = "aigw:snapshot"
-"""A hash: a copy of the snapshot, for when the control plane is down. `etag`, `body`, and `stamp`: until when
-it was known to be of now, as a heartbeat says it."""
+"""A hash: a copy of the snapshot, for when the control plane is down.
+
+`etag`, `body`, and `stamp`: the time of the last heartbeat up to which the copy was current.
+"""
 MAX_SNAPSHOT_BYTES: Final = 256 * 1024 * 1024
 ROWS_PER_LINE: Final = 250
 SNAPSHOT_MEDIA_TYPE: Final = "application/x-ndjson"
@@ -45,7 +47,7 @@ _Row = TypeVar("_Row")
 
 @dataclass(frozen=True, slots=True)
 class IntegrationRow:
-    """One provider of one org. A provider that is not set up, or was cleared, has no row in a snapshot."""
+    """A provider of an org. A provider without a set-up, or a cleared provider, has no row in a snapshot."""
 
     org: str
     provider: ProviderName
@@ -55,7 +57,7 @@ class IntegrationRow:
 
 @dataclass(frozen=True, slots=True)
 class OrgRow:
-    """What a box may be told of its org: its name and who can change its settings."""
+    """The facts about its org open to a box: its name and the people able to change its settings."""
 
     org: str
     name: str
@@ -64,7 +66,7 @@ class OrgRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeKeyRow:
-    """A key that may sign box tokens. `public_key` is the raw Ed25519 key, base64url without padding."""
+    """A key for signing box tokens. `public_key` is the raw Ed25519 key, base64url without padding."""
 
     kid: str
     public_key: str
@@ -72,10 +74,10 @@ class NodeKeyRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A node with all its keys: one, and while they are rotated some more.
+    """A node with all its keys: normally a single key, several during a rotation.
 
-    The first key stands where the only one stood before nodes had several, so that old and new processes read
-    rows of both forms; an old process knows the first key alone.
+    The first key stands in the place of the former single key, so old and new processes read rows of both
+    forms; an old process knows the first key alone.
     """
 
     node: str
@@ -103,7 +105,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change. Exactly one of the rows is set for `op` put; a removal names what went by its row's keys.
+    """A single change. For `op` put, exactly one of the rows is set; a removal names the row by its keys.
 
     `op`:
         `put_integration` / `clear_integration`: `integration` is the row (for clear, with `enabled` false).
@@ -122,9 +124,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The stream ends at `revision` of `epoch`: a reader that is elsewhere has missed something.
+    """The stream ends at `revision` of `epoch`: a reader at any other revision has missed something.
 
-    `at` is when that was so, in Unix seconds: an old beat that is played again says nothing about now.
+    `at` is the time of this fact, in Unix seconds: a replayed old beat says nothing about now.
     """
 
     epoch: str
@@ -134,12 +136,12 @@ class Heartbeat:
 
 
 class FeedError(ValueError):
-    """Bytes that are no snapshot, event or heartbeat of a schema this process knows."""
+    """The bytes are no snapshot, event or heartbeat of a schema known to this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The first line of a snapshot: where it is, and how many rows of each kind follow."""
+    """The first line of a snapshot: its position, and the number of rows of each kind to follow."""
 
     epoch: str
     revision: int
@@ -151,7 +153,7 @@ class _Head:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Any other line; in each, one kind has rows."""
+    """Any other line; each has rows of a single kind."""
 
     integrations: tuple[IntegrationRow, ...] = ()
     orgs: tuple[OrgRow, ...] = ()
@@ -203,7 +205,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
-    """Cut one line after the other: cutting all at once would stop other threads for as long as it takes."""
+    """Split off line after line: one split of everything would stop other threads for its duration."""
     start = 0
     while (end := data.find(b"\n", start)) >= 0:
         yield data[start:end]
@@ -219,12 +221,12 @@ def _parts(rows: tuple[_Row, ...]) -> Iterator[tuple[_Row, ...]]:
 
 
 def snapshot_etag(epoch: str, revision: int) -> str:
-    """Write the `ETag` of the snapshot at `revision`; a reader sends it back as `If-None-Match`."""
+    """Write the `ETag` of the snapshot at `revision`; a reader returns the value as `If-None-Match`."""
     return f'"{epoch}-{revision}"'
 
 
 def read_snapshot_etag(text: str) -> tuple[str, int] | None:
-    """Read what `snapshot_etag` wrote: (epoch, revision); None for anything else."""
+    """Read the output of `snapshot_etag`: (epoch, revision); None for anything else."""
     match = _ETAG.fullmatch(text)
     return None if match is None else (match[1], int(match[2]))
 
@@ -235,7 +237,7 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(data: bytes) -> Event:
-    """Read an event; raises `FeedError`, also when it has not exactly the row that its `op` speaks of."""
+    """Read an event; raises `FeedError`, also when the rows do not match the event's `op`."""
     try:
         event = _EVENT.validate_json(data, strict=True)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A count of steps, for example of listeners that must all accept before a process says that it serves."""
+"""A count of steps, for example of listeners still to accept before a process reports itself as serving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Countdown:
         self._done = done
 
     def step(self) -> None:
-        """Count one step."""
+        """Count a step."""
         self._left -= 1
         if self._left == 0:
             self._done()

@@ -1,7 +1,8 @@
 """The HTTP/1.1 protocol of the control plane's and the admin listeners: uvicorn's, with deadlines and a cap.
 
 Uvicorn waits for a request's head and body for ever, and takes as many connections as there are descriptors:
-a client that says nothing, or one byte a minute, would hold both. What a request means does not belong here.
+a silent client, or a client sending a byte a minute, would hold both. The meaning of a request does not
+belong here.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 20.0
 """From the head until the body is whole."""
 MAX_CONNECTIONS: Final = 1024
-"""Of one listener at a time; one more is reset at once."""
+"""Of a single listener; a further connection is reset at once."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """One connection, reset when a request's head or body takes longer to arrive than it may."""
+    """A connection, reset when a request's head or body takes too long to arrive."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._is_arriving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a connection, or reset it where there are too many."""
+        """Take a connection, or reset the connection when there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._max_connections:
             transport.abort()

@@ -1,6 +1,6 @@
 """The settings of the operator's egress proxy, which both planes must read alike: each reaches endpoints.
 
-Names and what may be said only; how a proxy is used is each plane's own.
+Only names and allowed values; how a proxy is used is each plane's own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HOST_AND_PORT: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,
 
 
 class EgressSettings(GatewaySettings):
-    """Settings of a plane that connects to endpoints."""
+    """Settings of any plane with connections to endpoints."""
 
     egress_proxy: str | None = Field(
         default=None,

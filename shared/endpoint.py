@@ -1,7 +1,8 @@
-"""Where a provider's traffic goes: one base URL, checked and split once.
+"""Where a provider's traffic goes: a base URL, checked and split once.
 
-Used by the control plane to judge what an owner typed and by the data plane to aim what it compiled, so that
-both read the same bytes the same way. No name is resolved here: `shared/addresses.py` judges addresses.
+The control plane judges an owner's input by this module and the data plane compiles its targets by the same
+code, so both read the same bytes the same way. No name is resolved here: `shared/addresses.py` judges
+addresses.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 
 
 class EndpointError(ValueError):
-    """An endpoint that cannot be used; the message is a sentence for the person who typed it."""
+    """The endpoint cannot be used; the message is a sentence for the person typing the endpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,12 @@ class Endpoint:
 
     @property
     def tls(self) -> bool:
-        """Whether connections to it are encrypted."""
+        """Whether connections to the endpoint are encrypted."""
         return self.scheme == "https"
 
     @property
     def authority(self) -> str:
-        """The value of the `Host` header: port left out when it is the scheme's default (RFC 9110 §7.2)."""
+        """The value of the `Host` header, without the scheme's default port (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 

@@ -1,9 +1,9 @@
-"""Signs what the control plane lays into Redis, by a key that both planes have and Redis does not.
+"""Signs the control plane's entries in Redis, by a key known to both planes and unknown to Redis.
 
     v1 <HMAC-SHA256 of kind, place and payload, base64url> <payload>
 
-Kind and place are part of what is signed, so that a heartbeat is no event, and an event stands under its own
-revision only.
+The signature covers kind and place, so a heartbeat is no event, and an event is valid under its own revision
+only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.secret import Secret
 Kind = Literal["event", "heartbeat", "snapshot", "snapshot stamp"]
 MIN_KEY_CHARS: Final = 32
 MAX_KEYS: Final = 4
-"""Each is tried on what another one may have signed: two while keys are rotated, and some to spare."""
+"""Each key is tried on a foreign signature: two while keys are rotated, and some to spare."""
 _VERSION: Final = b"v1 "
 _MAC_CHARS: Final = 43
 _HEAD_BYTES: Final = len(_VERSION) + _MAC_CHARS + 1
@@ -28,11 +28,11 @@ _BETWEEN: Final = re.compile(r"[,\s]+")
 
 
 class ForgedError(FeedError):
-    """Bytes that no key of this process has signed, or not for this place."""
+    """The bytes are signed by no key of this process, or not for this place."""
 
 
 class FeedKeys:
-    """The keys of the feed: the first signs, every one is accepted. Shows none of them."""
+    """The keys of the feed: the first key signs, every key is accepted. Shows none of them."""
 
     def __init__(self, keys: Secret) -> None:
         """Read keys separated by commas or white space; raises `ValueError`, which shows none of them."""
@@ -48,7 +48,7 @@ class FeedKeys:
         return _head(self._macs[0], kind, place, payload) + payload
 
     def open(self, kind: Kind, signed: bytes, *, place: int = 0) -> bytes:
-        """Give the payload of what was signed as this kind for this place; raises `ForgedError`."""
+        """Give the payload signed as this kind for this place; raises `ForgedError`."""
         found, payload = signed[:_HEAD_BYTES], signed[_HEAD_BYTES:]
         for key in self._macs:
             if hmac.compare_digest(found, _head(key, kind, place, payload)):

@@ -1,8 +1,8 @@
-"""The trial of a key, as both planes speak of it: its steps, and what they ask of each other over the wire.
+"""The trial of a key, as seen by both planes: its steps, and the messages between the planes.
 
-A typed key is tried by the control plane, a stored one by a data plane, which alone can read it:
-`POST /internal/v1/trials` on its admin listener takes a `TrialRequest` and gives a `TrialAnswer`, both as
-JSON and secret-free by construction. What a finding is called is in `shared/trial_notes.py`.
+A typed key is tried by the control plane, a stored key by a data plane, the only reader of stored keys: `POST
+/internal/v1/trials` on its admin listener takes a `TrialRequest` and gives a `TrialAnswer`, both as JSON and
+secret-free by construction. The wording of the findings is in `shared/trial_notes.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_TRIAL_BYTES: Final = 16 * 1024
 """Of a request and of an answer, either way."""
 MAX_DETAIL_CHARS: Final = 400
 TOTAL_SECONDS: Final = 20.0
-"""How long one trial may take; who waits for a data plane waits a little longer."""
+"""The longest time for a trial; a caller waiting for a data plane waits a little longer."""
 
 StepName = Literal["dns", "tls", "authentication", "model_list"]
 StepStatus = Literal["ok", "failed", "skipped", "unknown"]
@@ -34,7 +34,10 @@ _Id = Annotated[str, Field(min_length=1, max_length=128)]
 
 @dataclass(frozen=True, slots=True)
 class TrialStep:
-    """One step: its outcome, a sentence about it, and how long it took; None where nothing was done."""
+    """A single step: its outcome, a sentence about the outcome, and the time taken.
+
+    None where nothing was done.
+    """
 
     step: StepName
     status: StepStatus
@@ -43,7 +46,7 @@ class TrialStep:
 
 
 def verdict_of(steps: tuple[TrialStep, ...]) -> Verdict:
-    """Say what the steps tell about the key: only the provider itself can make it invalid."""
+    """Derive the verdict on the key from the steps: only the provider itself can make it invalid."""
     for step in steps:
         if step.step == "authentication" and step.status == "ok":
             return "valid"
@@ -54,7 +57,7 @@ def verdict_of(steps: tuple[TrialStep, ...]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class TrialRequest:
-    """Try the stored key of this integration, as it was at `revision` of `epoch` or later."""
+    """Try the stored key of this integration, in its state at `revision` of `epoch` or later."""
 
     org: _Id
     provider: ProviderName
@@ -65,15 +68,15 @@ class TrialRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrialAnswer:
-    """What became of it.
+    """The result of a trial.
 
     Attributes:
-        outcome: `tried`: see the steps. `not_yet`: this process has not that revision. `not_set_up`: there is
-            no such integration any more. `key_unavailable`: the key cannot be read here; `detail` says why.
-            `busy`: too many trials run here.
+        outcome: `tried`: see the steps. `not_yet`: this process has not reached the revision. `not_set_up`:
+            there is no such integration any more. `key_unavailable`: the key cannot be read here; `detail`
+            says why. `busy`: too many trials run here.
         detail: a sentence for the operator; empty but for `key_unavailable`.
         endpoint: where the key was sent; the secret's own, whatever the database says.
-        steps: all of `STEPS` in order when it was tried, else none.
+        steps: all of `STEPS` in order when tried, else none.
     """
 
     outcome: Outcome
@@ -84,7 +87,7 @@ class TrialAnswer:
 
 
 class TrialError(ValueError):
-    """Bytes that are no trial request or answer of a schema this process knows."""
+    """The bytes are no trial request or answer of a schema known to this process."""
 
 
 _REQUEST: TypeAdapter[TrialRequest] = TypeAdapter(TrialRequest)

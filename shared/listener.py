@@ -1,7 +1,7 @@
-"""One listening socket with one ASGI application behind it: bind with a clear error, serve, drain, stop.
+"""A listening socket with an ASGI application behind it: bind with a clear error, serve, drain, stop.
 
-A thin owner of uvicorn that leaves signals to the command line, so that several listeners live in one
-process. No knowledge of what the application does.
+A thin owner of uvicorn. Signals stay with the command line, so several listeners live in a single process. No
+knowledge of the application's purpose.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ ProtocolFactory = Callable[..., asyncio.Protocol]
 
 
 class ListenError(Exception):
-    """A port that cannot be listened on; the message says why and what to do."""
+    """Listening on the port failed; the message gives the reason and the remedy."""
 
 
 class _QuietServer(uvicorn.Server):
-    """A uvicorn server that installs no signal handlers, because the command line owns them, and that sleeps.
+    """A uvicorn server with a sleeping main loop and no signal handlers: the command line owns the signals.
 
-    Uvicorn's own loop wakes ten times a second to see whether it should end. A process has two or three of
-    them, and waking costs an idle one more than all else that it does.
+    Uvicorn's own loop wakes ten times a second to check for its end. A process has two or three such loops,
+    and an idle process spends more on this waking than on everything else.
     """
 
     def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
@@ -56,7 +56,7 @@ class _QuietServer(uvicorn.Server):
 
 
 def bind(host: str, port: int, *, option: str, share_port: bool = False) -> socket.socket:
-    """Listen on `host:port` (0 picks a free port); `option` is what the user would change.
+    """Listen on `host:port` (0 picks a free port); `option` is the option to change for another port.
 
     With `share_port` further sockets of this user may listen there, and the kernel spreads connections over
     all of them (SO_REUSEPORT, socket(7)).
@@ -83,7 +83,7 @@ def bind(host: str, port: int, *, option: str, share_port: bool = False) -> sock
 
 
 def bind_unix(path: str, permissions: int, *, option: str) -> socket.socket:
-    """Listen on a unix socket; the file of a process that is gone is replaced.
+    """Listen on a unix socket; the leftover file of an ended process is replaced.
 
     Raises:
         ListenError: another process listens there, or the file cannot be made.
@@ -106,7 +106,7 @@ def bind_unix(path: str, permissions: int, *, option: str) -> socket.socket:
 
 
 def _remove_dead_socket(path: str) -> None:
-    """Remove a socket that nobody listens on; anything else stays, and binding says so."""
+    """Remove a socket without a listener; anything else stays, and binding says so."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
         try:
             trial.connect(path)
@@ -153,8 +153,8 @@ async def serve(
 ) -> None:
     """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
 
-    `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
-    `started` is called once, when connections are accepted. With `tls`, connections are TLS by that context.
+    `http` is uvicorn's protocol class, or a factory with the same four keyword arguments. `started` is called
+    once, when connections are accepted. With `tls`, connections are TLS by the given context.
 
     Raises:
         ListenError: the application's lifespan failed; uvicorn has logged how.

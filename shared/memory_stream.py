@@ -1,4 +1,4 @@
-"""The in-process event bus: one stream with explicit ids, behaving as the Redis Stream that it stands for.
+"""The in-process event bus: a single stream with explicit ids, behaving as a Redis Stream.
 
 Written by the control plane, read by the data plane, when both run in one process (`aigw up`). Safe to
 append to from any thread; readers are asyncio tasks.

@@ -1,8 +1,8 @@
-"""What the kernel does for this process: descriptors up to the limit, no core dump, an end with its parent.
+"""The kernel's services for this process: descriptors up to the limit, no core dump, an end with its parent.
 
-A core dump of a gateway process holds every key that the process has in memory. `RLIMIT_CORE` alone does not
-prevent one: where `core_pattern` names a program, Linux pipes the dump to that program whatever the limit is
-(core(5)). A process that is not dumpable has no core dump at all (prctl(2), PR_SET_DUMPABLE).
+A core dump of a gateway process holds every key in the process's memory. `RLIMIT_CORE` alone does not prevent
+a dump: where `core_pattern` names a program, Linux pipes the dump to the program whatever the limit is
+(core(5)). A process marked not dumpable has no core dump at all (prctl(2), PR_SET_DUMPABLE).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def forbid_core_dumps() -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel end this process, as by SIGTERM, when the process `parent` that started it is gone."""
+    """Have the kernel end this process, as by SIGTERM, after the end of its starter `parent`."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # gone before that call

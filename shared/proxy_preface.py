@@ -32,7 +32,7 @@ ADDRESS_BYTES: Final = {FAMILY_UNSPEC: 0, FAMILY_TCP4: 12, FAMILY_TCP6: 36, FAMI
 """How many bytes of addresses stand between the fixed header and the TLVs, by family and transport."""
 
 TLV_BOX_TOKEN: Final = 0xE7
-"""In the range that the specification leaves to applications (0xE0 to 0xEF)."""
+"""In the range left to applications by the specification (0xE0 to 0xEF)."""
 
 TLV_HEAD_BYTES: Final = 3
 """The type (8 bits) and the length (16 bits, big endian) of a TLV."""
@@ -43,7 +43,7 @@ _COMMANDS: Final = {"local": COMMAND_LOCAL, "proxy": COMMAND_PROXY}
 
 
 def encode_preface(token: bytes, *, command: Literal["proxy", "local"] = "proxy") -> bytes:
-    """Write the header that proves a box by `token`.
+    """Write the header proving a box by `token`.
 
     The family is UNSPEC: every box connects from a loopback address or from a unix socket, so an address
     would tell nothing. A receiver skips such a header's addresses, and reads its TLVs.
@@ -51,7 +51,7 @@ def encode_preface(token: bytes, *, command: Literal["proxy", "local"] = "proxy"
     Args:
         token: the signed token, at most 2,048 bytes; empty for a header without the TLV.
         command: `proxy` for a box's connection. `local` is for a sender's own connection, e.g. a health
-            check; a receiver must not take an identity from it.
+            check; a receiver must not take an identity from such a header.
 
     Raises:
         ValueError: the token is too long for any verifier.

@@ -1,11 +1,11 @@
-"""How both planes reach Redis: the URL's form, a client with a time-out on everything, and what went wrong.
+"""How both planes reach Redis: the URL's form, a client with a time-out on everything, named failures.
 
     redis://[user@]host[:6379][/db]
     rediss://[user@]host[:6379][/db][?ca_file=/path/ca.pem]            TLS
     redis+sentinel://[user@]host[:26379],host…/service[/db]            Sentinel; rediss+sentinel:// for TLS
 
-Passwords never stand in a URL: they are settings of their own. Commands, keys and wire formats do not belong
-here.
+Passwords never stand in a URL: passwords are settings of their own. Commands, keys and wire formats do not
+belong here.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ DEFAULT_SENTINEL_PORT: Final = 26_379
 MAX_PORT: Final = 65_535
 
 FAILURES: Final = (RedisError, OSError, TimeoutError, RuntimeError)
-"""Everything that a call on a client may raise because of Redis or the way to it.
+"""Every error of a call on a client caused by Redis or the way to Redis.
 
-RuntimeError is uvloop's word for a write to a connection that ended a moment ago; redis-py passes it on.
+RuntimeError is uvloop's word for a write to a connection ended a moment ago; redis-py passes the error on.
 """
 
 _SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
@@ -60,11 +60,11 @@ _ERROR_CODE: Final = re.compile(r"[A-Z]{2,24}")
 
 
 class UnusableRedis(Exception):  # noqa: N818  # a finding about the server, with its remedy
-    """A Redis that answers and that the gateway cannot work with; the message says what to do."""
+    """A Redis answers but the gateway cannot work with this server; the message gives the remedy."""
 
 
 class RedisUrlError(ValueError):
-    """A URL that names no Redis; the message says why and quotes none of it."""
+    """The URL names no Redis; the message gives the reason and quotes nothing of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class RedisTarget:
 
     Attributes:
         hosts: (host, port) of the server, or of every sentinel.
-        service: the name that the sentinels know the server by; empty without Sentinel.
+        service: the sentinels' name for the server; empty without Sentinel.
         database: the number of the logical database.
         username: the ACL user, or empty for the default user.
         tls: whether connections, those to sentinels too, are TLS.
-        ca_file: what certificates are verified by, in place of the system's authorities.
+        ca_file: the authorities for verifying certificates, in place of the system's.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -89,7 +89,7 @@ class RedisTarget:
 
 
 def is_redis_url(text: str) -> bool:
-    """Whether this is meant as the URL of a Redis; `parse_redis_url` says whether it is a good one."""
+    """Whether this is meant as the URL of a Redis; `parse_redis_url` judges the URL."""
     return text.partition("://")[0] in _SCHEMES
 
 
@@ -162,10 +162,10 @@ def connect(
     sentinel_password: Secret | None = None,
     command_seconds: float = COMMAND_SECONDS,
 ) -> Redis:
-    """Make a client; it connects at its first command, and again at the next one after a failure.
+    """Make a client; the client connects at its first command, and again at the next command after a failure.
 
-    A command that gets no answer for `command_seconds` fails. Nothing is retried here: whoever calls knows
-    whether that is safe, and backs off.
+    A command without an answer for `command_seconds` fails. Nothing is retried here: the caller knows whether
+    a retry is safe, and backs off.
     """
     ways = _timeouts(command_seconds) | _tls(target)
     options: dict[str, Any] = ways | {
@@ -187,10 +187,10 @@ def connect(
 
 
 async def require_single(client: Redis, *questions: str | int) -> None:
-    """Ask something of two keys, which a server in Cluster mode refuses; one that is away is not judged.
+    """Ask something of two keys, which a server in Cluster mode refuses; an unreachable server is not judged.
 
     Raises:
-        UnusableRedis: it is in Cluster mode.
+        UnusableRedis: the server is in Cluster mode.
     """
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -208,7 +208,7 @@ def _is_cluster(error: BaseException) -> bool:
 
 
 async def leave(client: Redis) -> None:
-    """Close every connection, so that the next command looks anew for who is the primary now."""
+    """Close every connection, so the next command looks up the present primary anew."""
     with contextlib.suppress(*FAILURES):
         await client.connection_pool.disconnect()
 
@@ -242,7 +242,7 @@ def _tls(target: RedisTarget) -> dict[str, Any]:
 
 
 def why(error: BaseException) -> str:
-    """Say what went wrong, in words that show neither data nor credentials."""
+    """Describe the failure without data or credentials."""
     match error:
         case AuthenticationError():
             return "Redis refused the user name or password"

@@ -1,8 +1,8 @@
-"""What a provider's 401 or 403 means: a key that is not accepted, or one of many other things.
+"""The meaning of a provider's 401 or 403: a key not accepted, or any of many other things.
 
-The rules are data with dated sources; a provider's row names its own. A refusal counts as one of the key only
-where the provider says so in words that no request can choose. Everything else leaves the key as it was, and
-a refusal that no rule knows is called unknown.
+The rules are data with dated sources; a provider's row names its own. A refusal counts as a refused key only
+where the provider says so in words that no request can choose. Every other refusal leaves the key's state
+unchanged, and a refusal matching no rule is called unknown.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ is refused whatever the key. `account`: the account is refused. `place`: the add
 
 @dataclass(frozen=True, slots=True)
 class RefusalRule:
-    """One refusal that a provider is known for.
+    """A known refusal of a provider.
 
     Attributes:
-        meaning: what the refusal is about.
-        source: where and when that was seen.
+        meaning: the subject of the refusal.
+        source: place and time of the observation.
         code: the error's code or type, exactly; empty for any.
         message: a pattern for the whole message, in any case; empty for any.
         statuses: with which the refusal comes.
@@ -48,7 +48,7 @@ class RefusalRule:
 
 @dataclass(frozen=True, slots=True)
 class StatedError:
-    """An error as an answer states it; empty where it does not."""
+    """An error as stated by an answer; empty where not stated."""
 
     code: str = ""
     type: str = ""
@@ -57,7 +57,7 @@ class StatedError:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a refusal means, and the provider's own sentence on it, which may be empty."""
+    """The meaning of a refusal, and the provider's own sentence, possibly empty."""
 
     meaning: Meaning
     reason: str
@@ -71,7 +71,7 @@ def refusal_of(status: int, body: bytes, rules: tuple[RefusalRule, ...]) -> Refu
 
 
 def stated_error(body: bytes) -> StatedError:
-    """Read the error of a JSON body in the shapes that providers and proxies use."""
+    """Read the error of a JSON body in the shapes used by providers and proxies."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

@@ -20,12 +20,12 @@ Fault = Literal["box", "org", "operator", "provider"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a sentence may name beside the provider.
+    """The names open to a sentence beside the provider.
 
     Attributes:
         portal: the Portal's origin, where the operator has set one.
         host: the endpoint's host; empty where no endpoint took part.
-        is_own: whether that is the provider's own endpoint.
+        is_own: whether the host is the provider's own endpoint.
     """
 
     portal: str = ""
@@ -33,7 +33,7 @@ class Place:
     is_own: bool = False
 
     def refuser(self, provider: str) -> str:
-        """Name who answered, or did not."""
+        """Name the party behind the answer, or behind its absence."""
         if not self.host:
             return f"The endpoint set for {provider}"
         host = self.host[:MAX_HOST_CHARS]
@@ -42,7 +42,7 @@ class Place:
         )
 
     def mender(self, portal: str) -> str:
-        """Name who can mend what keeps the endpoint away: the operator's network, or the owner's endpoint."""
+        """Name the party able to mend an unreachable endpoint: network operator, or the endpoint's owner."""
         if self.is_own:
             return "the platform's operator should check the gateway's network"
         return f"an organization owner should check the endpoint in the run9 Portal{portal and ', ' + portal}"
@@ -60,11 +60,11 @@ class _Entry:
 
 
 class Rejection(Enum):
-    """One way in which the gateway refuses or fails a request.
+    """A way of refusing or failing a request.
 
-    `message` may name `{provider}` (its title), `{detail}`, `{portal}`, `{refuser}` (who answered, or did
-    not) and `{mender}` (who can mend that); rendered it is one line under 300 characters that says what to do
-    and who can do it.
+    `message` may name `{provider}` (its title), `{detail}`, `{portal}`, `{refuser}` (the party behind the
+    answer or its absence) and `{mender}` (the party able to mend the cause); the rendered message is a single
+    line under 300 characters with the remedy and the person to act.
     """
 
     INTEGRATION_MISSING = _Entry(
@@ -178,34 +178,34 @@ class Rejection(Enum):
 
     @property
     def status(self) -> int:
-        """The HTTP status it is answered with."""
+        """The HTTP status of the response."""
         return self.value.status
 
     @property
     def source(self) -> Source:
-        """Who caused it, in `x-run9-error-source`."""
+        """The party at fault, in `x-run9-error-source`."""
         return self.value.source
 
     @property
     def fault(self) -> Fault:
-        """Who can mend it."""
+        """The party able to mend the cause."""
         return self.value.fault
 
     @property
     def retry_helps(self) -> bool:
-        """Whether trying again may succeed; where it may not, the answer says `x-should-retry: false`."""
+        """Whether trying again may succeed; if not, the response says `x-should-retry: false`."""
         return self.value.retry_helps
 
     @property
     def retry_after_seconds(self) -> int | None:
-        """The `retry-after` to send; small, because clients sleep exactly as long as they are told."""
+        """The `retry-after` to send; small, because clients sleep for exactly this time."""
         return self.value.retry_after_seconds
 
     def render(self, provider: str, detail: str = "", place: Place | None = None) -> str:
         """Write the sentence for a provider's title and an optional detail (never a client's raw bytes).
 
-        A detail is put on one line and cut at the entry's limit, so that the sentence keeps its promise;
-        the Portal's address and the end of the detail are left out where they would break that.
+        A detail is put on one line and shortened to the entry's limit, so the length of the sentence stays
+        bounded; the Portal's address and the end of the detail are left out beyond the bound.
         """
         place = place or Place()
         detail = " ".join(detail.split())[: self.value.max_detail_chars]

@@ -1,4 +1,4 @@
-"""The format of the local encrypted secret store: one AES-256-GCM file per secret version.
+"""The format of the local encrypted secret store: an AES-256-GCM file per secret version.
 
 Layout below the store's folder: `key` (32 random bytes, mode 0600) and
 `orgs/<org>/<provider>/<version>.sealed`.
@@ -31,27 +31,27 @@ _VERSION_FILE = re.compile(r"([1-9][0-9]{0,18})\.sealed")
 
 
 class SealError(ValueError):
-    """A sealed file or key that does not open; says nothing of its content."""
+    """The sealed file or key does not open; says nothing of its content."""
 
 
 def folder_of(root: Path, org: str, provider: ProviderName) -> Path:
-    """Where the versions of one integration's secret lie."""
+    """The folder with the versions of an integration's secret."""
     return root / path_of(org, provider)
 
 
 def file_of(root: Path, org: str, provider: ProviderName, version: int) -> Path:
-    """Where one version lies."""
+    """The file of a version."""
     return folder_of(root, org, provider) / f"{version}{_SUFFIX}"
 
 
 def version_of(file_name: str) -> int | None:
-    """Tell which version a file of that folder holds; None for a file of another kind."""
+    """Tell the version held by a file of the folder; None for a file of another kind."""
     match = _VERSION_FILE.fullmatch(file_name)
     return int(match[1]) if match else None
 
 
 def read_key(root: Path) -> bytes:
-    """Read the store's key; raises `SealError` when it is missing, of a wrong size or open to others."""
+    """Read the store's key; raises `SealError` when the key is missing, of a wrong size or open to others."""
     path = root / KEY_FILE
     try:
         mode = path.stat().st_mode & 0o777
@@ -66,13 +66,13 @@ def read_key(root: Path) -> bytes:
 
 
 def seal(key: bytes, org: str, provider: ProviderName, version: int, plain: bytes) -> bytes:
-    """Encrypt one version under a fresh random nonce."""
+    """Encrypt a version under a fresh random nonce."""
     nonce = os.urandom(_NONCE_BYTES)
     return _MAGIC + nonce + AESGCM(key).encrypt(nonce, plain, _associated(org, provider, version))
 
 
 def unseal(key: bytes, org: str, provider: ProviderName, version: int, sealed: bytes) -> bytes:
-    """Decrypt one version; raises `SealError` when it was altered, moved, or sealed by another key."""
+    """Decrypt a version; raises `SealError` when the file was altered, moved, or sealed by another key."""
     head = len(_MAGIC)
     if not sealed.startswith(_MAGIC) or len(sealed) > MAX_SEALED_BYTES:
         raise SealError("the sealed file has an unknown format")

@@ -1,7 +1,7 @@
-"""A value that cannot be shown by accident: every way of printing it prints stars.
+"""A value protected from being shown by accident: every way of printing the value prints stars.
 
-`reveal()` is the only way out; its call sites are counted by `tests/tidy`. Nothing that formats, compares
-by content or serialises belongs here.
+`reveal()` is the only way out; its call sites are counted by `tests/tidy`. Nothing for formatting, comparing
+by content or serialising belongs here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MASK = "Secret(***)"
 
 @final
 class Secret:
-    """Holds one secret text. Equal to another secret of the same text, compared in constant time."""
+    """Holds a secret text. Equal to another secret of the same text, compared in constant time."""
 
     __slots__ = ("_text",)
 
@@ -27,7 +27,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text itself, for the one place that puts it on the wire or under encryption."""
+        """Give the text itself, for the places that put a key on the wire or under encryption."""
         return self._text
 
     def __repr__(self) -> str:
@@ -72,5 +72,5 @@ class Secret:
 
 
 def _unshown(value: object) -> object:
-    """Put stars in place of what is no text: a validation error quotes the value that it refuses."""
+    """Put stars in place of a value of another type: a validation error quotes the refused value."""
     return value if isinstance(value, (str, Secret)) else (_MASK,)

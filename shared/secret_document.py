@@ -1,7 +1,7 @@
-"""What the secret store holds for one integration: the key *and its own destination*, bound to its owner.
+"""The content of the secret store for an integration: the key *and its own destination*, bound to its owner.
 
-The data plane sends a key only to the endpoint stored beside it, so nobody who can write the database or the
-bus can aim a stored key elsewhere. Written by the control plane, read by the data plane.
+The data plane sends a key only to the endpoint stored beside the key, so no writer of the database or the bus
+can aim a stored key elsewhere. Written by the control plane, read by the data plane.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _ORG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
 class SecretDocumentError(ValueError):
-    """A document that is malformed or belongs to another integration; shows none of its content."""
+    """The document is malformed or belongs to another integration; shows none of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class SecretDocument:
-    """The key of one integration and where it may be sent. `endpoint` is canonical (`str(Endpoint)`)."""
+    """The key of an integration and its allowed destination. `endpoint` is canonical (`str(Endpoint)`)."""
 
     org: str
     provider: ProviderName
@@ -46,7 +46,7 @@ def path_of(org: str, provider: ProviderName) -> str:
 
 
 def to_fields(document: SecretDocument) -> dict[str, str]:
-    """Write the document as the flat text fields that a store keeps. **Holds the key in clear.**"""
+    """Write the document as the flat text fields kept by a store. **Holds the key in clear.**"""
     return {
         "org": document.org,
         "provider": document.provider,
@@ -56,7 +56,7 @@ def to_fields(document: SecretDocument) -> dict[str, str]:
 
 
 def from_fields(fields: object, org: str, provider: ProviderName) -> SecretDocument:
-    """Read the document of (`org`, `provider`); raises `SecretDocumentError` if it is not exactly that."""
+    """Read the document of (`org`, `provider`); raises `SecretDocumentError` for any other document."""
     if not isinstance(fields, dict) or set(fields) != {"org", "provider", "endpoint", "api_key"}:
         raise SecretDocumentError("the stored secret does not have the expected fields")
     if not all(isinstance(value, str) for value in fields.values()):
@@ -72,7 +72,7 @@ def to_json(document: SecretDocument) -> bytes:
 
 
 def from_json(data: bytes, org: str, provider: ProviderName) -> SecretDocument:
-    """Read what `to_json` wrote; raises `SecretDocumentError`."""
+    """Read the output of `to_json`; raises `SecretDocumentError`."""
     try:
         fields = json.loads(data)
     except ValueError:

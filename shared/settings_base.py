@@ -1,4 +1,4 @@
-"""How every plane reads its settings: the prefix, the `*_FILE` variants, and what an unknown name gets.
+"""How every plane reads its settings: the prefix, the `*_FILE` variants, and the warning for an unknown name.
 
 The only door to the environment beside the planes' own `settings.py`, which declare the names. Values come
 from arguments first, then `AIGW_NAME`, then the file named by `AIGW_NAME_FILE`, then the default.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "AIGW_"
 MAX_SECRET_FILE_BYTES: Final = 64 * 1024
 _SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
-"""How the values begin that Kubernetes derives from Services. Few settings have such a value."""
+"""The beginnings of the values derived by Kubernetes from Services. Few settings have such a value."""
 
 
 def _split_at_commas(value: Any) -> Any:
@@ -31,18 +31,18 @@ def _split_at_commas(value: Any) -> Any:
 
 
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
-"""Several values in one variable, separated by commas."""
+"""Several values in a variable, separated by commas."""
 
 
 class SettingFileError(ValueError):
-    """A file named by an `AIGW_*_FILE` variable that cannot be used; says why, never its content."""
+    """The file named by an `AIGW_*_FILE` variable cannot be used; says why, never its content."""
 
 
 class FileVariantSource(PydanticBaseSettingsSource):
-    """Reads a field from the file that `AIGW_<FIELD>_FILE` names, without the trailing newline."""
+    """Reads a field from the file named by `AIGW_<FIELD>_FILE`, without the trailing newline."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Give (value or None, key, whether it still needs JSON decoding)."""
+        """Give (value or None, key, whether the value still needs JSON decoding)."""
         name = f"{PREFIX}{field_name.upper()}_FILE"
         path = os.environ.get(name)  # noqa: TID251  # this is the door
         if not path:
@@ -85,7 +85,7 @@ class GatewaySettings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _explain_service_links(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse what Kubernetes puts into pods beside a Service whose name begins like a setting."""
+        """Refuse the variables put into pods by Kubernetes for a Service with a setting's name."""
         is_address = info.field_name in cls.ADDRESSES
         if not is_address and isinstance(value, str) and value.startswith(_SERVICE_LINKS):
             raise ValueError(
@@ -121,7 +121,7 @@ def read_again(name: str) -> str | None:
 def unknown_names(
     classes: Iterable[type[GatewaySettings]], environ: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Give one warning sentence for every `AIGW_*` variable that no settings class knows."""
+    """Give a warning sentence for every `AIGW_*` variable unknown to all settings classes."""
     present = os.environ if environ is None else environ  # noqa: TID251  # this is the door
     known = {f"{PREFIX}{field.upper()}" for cls in classes for field in cls.model_fields}
     known |= {f"{name}_FILE" for name in known}

@@ -1,6 +1,6 @@
-"""Background tasks that cannot vanish: each is held until it ends, and a failure is logged, never lost.
+"""Background tasks with an owner: each is held until it ends, and a failure is logged, never lost.
 
-The one door to `asyncio.create_task`.
+The only place with `asyncio.create_task`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class TaskSet:
-    """The running background tasks of one owner; `aclose()` cancels and awaits them all."""
+    """The running background tasks of an owner; `aclose()` cancels and awaits them all."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()

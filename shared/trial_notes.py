@@ -1,8 +1,7 @@
-"""What a trial found, step by step, in the same words whichever plane tried the key.
+"""The findings of a trial, step by step, in the same words whichever plane tried the key.
 
 Judges a provider's answer: a 401, a 403 and the further statuses of a provider's row may speak about the key
-(`shared/refusals.py`); a time-out, 429 or 5xx says nothing about the key.
-Keeps no byte that the provider sent.
+(`shared/refusals.py`); a time-out, 429 or 5xx says nothing about the key. Keeps no byte sent by the provider.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _UNAUTHORIZED: Final = 401
 
 
 class TrialNotes:
-    """The steps of one trial so far. `clock` gives seconds that never go back."""
+    """The steps of a trial so far. `clock` gives monotonic seconds."""
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
         self._refusals = PROVIDERS[provider].refusals
@@ -34,14 +33,14 @@ class TrialNotes:
         self._steps: dict[StepName, TrialStep] = {}
 
     def note(self, step: StepName, status: StepStatus, detail: str) -> None:
-        """Note what became of a step; it took the time since the one before."""
+        """Note the outcome of a step; its duration runs from the end of the previous step."""
         now = self._clock()
         seconds = None if status == "skipped" else round(max(0.0, now - self._since), 3)
         self._since = now
         self._steps[step] = TrialStep(step, status, detail[:MAX_DETAIL_CHARS], seconds)
 
     def note_next(self, status: StepStatus, detail: str) -> None:
-        """Note what became of the first step that has no outcome yet."""
+        """Note the outcome of the first step without an outcome."""
         for step in STEPS:
             if step not in self._steps:
                 self.note(step, status, detail)
@@ -109,7 +108,7 @@ class TrialNotes:
         self.note("authentication", "unknown", f"The endpoint refused {what} (status {status}).")
 
     def models(self, body: bytes | None) -> None:
-        """Count the models in the body of a good answer; None is one that was too long to read."""
+        """Count the models in the body of a good answer; None stands for a body too long to read."""
         count = _count_models(body, self._list_name)
         if count is None:
             self.note("model_list", "unknown", "The answer is not a list of models.")

@@ -1,6 +1,6 @@
-"""A logged-in session with Vault: log in, keep the token alive, call, and say what went wrong.
+"""A logged-in session with Vault: log in, keep the token alive, call, and describe failures.
 
-Both planes talk to Vault through this; what they may do there differs by policy. Thread-safe; calls block.
+Both planes talk to Vault through this; the rights of the planes differ by policy. Thread-safe; calls block.
 Paths and documents do not belong here.
 """
 
@@ -29,7 +29,10 @@ ANSWER_SECONDS: Final = 7.0
 MAX_CONNECTIONS: Final = 8
 MAX_CREDENTIAL_BYTES: Final = 16 * 1024
 RENEW_AT: Final = 2 / 3
-"""The part of a token's life after which it is renewed, at the latest; jitter makes it earlier."""
+"""The part of a token's life after which the token is renewed, at the latest.
+
+Jitter makes the renewal earlier.
+"""
 RENEW_JITTER: Final = 0.1
 BACKOFF_FIRST_SECONDS: Final = 0.5
 BACKOFF_LAST_SECONDS: Final = 30.0
@@ -39,7 +42,7 @@ _Result = TypeVar("_Result")
 
 
 class VaultFailure(Exception):  # noqa: N818  # a finding about Vault; its kinds are named below
-    """Vault did not do what was asked. The message shows no path, token or content."""
+    """Vault did not do the requested action. The message shows no path, token or content."""
 
 
 class VaultMissing(VaultFailure):
@@ -60,7 +63,7 @@ class VaultDenied(VaultFailure):
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A token as it was given: when it must be renewed, and when it is gone (monotonic seconds)."""
+    """A token as issued: its time of renewal and its time of expiry (monotonic seconds)."""
 
     text: Secret = field(repr=False)
     life_seconds: float
@@ -70,11 +73,11 @@ class _Token:
 
 
 class VaultSession:
-    """Calls Vault as one role.
+    """Calls Vault in a single role.
 
     `credential`: the token (auth token), the secret id (approle) or the JWT; where the target names a file,
-    that is read instead, at every login. `monotonic` gives seconds that never go back, `random` floats in
-    [0, 1). A thread keeps the token alive from the first call until `close`.
+    the file is read instead, at every login. `monotonic` gives monotonic seconds, `random` floats in [0, 1).
+    A thread keeps the token alive from the first call until `close`.
     """
 
     def __init__(
@@ -99,11 +102,13 @@ class VaultSession:
         self._closed = Event()
 
     def call(self, use: Callable[[Any], _Result]) -> _Result:
-        """Give what `use` gives for an `hvac.Client`; log in before it where needed, once more if revoked.
+        """Give the result of `use` for an `hvac.Client`.
+
+        Log in before the call where needed, once more if revoked.
 
         Raises:
-            VaultMissing, VaultConflict, VaultRefused, VaultDenied: as they say.
-        VaultFailure: anything else; whether Vault did it is unknown.
+            VaultMissing, VaultConflict, VaultRefused, VaultDenied: as their names say. VaultFailure: anything
+                else; whether Vault acted is unknown.
         """
         token = self._live_token(refused=None)
         try:
@@ -114,7 +119,7 @@ class VaultSession:
         return self._attempt(use, self._live_token(refused=token).text)
 
     def rights(self, path: str) -> frozenset[str]:
-        """Give what this role may do at `path`, mount included: `read`, `update` …; raises as `call`."""
+        """Give the rights of this role at `path`, mount included: `read`, `update` …; raises as `call`."""
         answer = self.call(lambda client: client.sys.get_capabilities([path]))
         try:
             return frozenset(answer["data"][path]) - {"deny"}
@@ -151,7 +156,7 @@ class VaultSession:
     # -- logging in
 
     def _live_token(self, refused: _Token | None) -> _Token:
-        """Give a token that is neither expired nor the one that Vault has `refused`. One thread logs in."""
+        """Give a token neither expired nor `refused` by Vault. A single thread logs in."""
         if (token := self._usable(refused)) is not None:
             return token  # without the lock: a login that hangs must not hold up those who need none
         with self._login:
@@ -269,7 +274,7 @@ class VaultSession:
         return None if token.renew_at == float("inf") else max(0.0, token.renew_at - self._monotonic())
 
     def _renew(self) -> None:
-        """Renew the token, or log in anew when it cannot be or nears the end of what the role allows."""
+        """Renew the token, or log in anew when renewal fails or the role's limit is near."""
         token = self._token
         assert token is not None, "the keeper starts with the first token"
         if self._monotonic() < token.renew_at:
@@ -284,7 +289,10 @@ class VaultSession:
                 self._token = renewed
 
     def _renewed(self, token: _Token) -> _Token | None:
-        """Give the token with its new life; None when it got less than before: its maximal life is near."""
+        """Give the token with its new life.
+
+        None when the new life is shorter than before: its maximal life is near.
+        """
         asked_at = self._monotonic()
         try:
             given = self._attempt(lambda client: client.auth.token.renew_self(), token.text)["auth"]

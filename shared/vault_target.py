@@ -1,4 +1,4 @@
-"""Where Vault is and how to log in there, as one URL that both planes read.
+"""Address and login of Vault, as a single URL read by both planes.
 
     vault://host[:8200]/mount[/prefix][?auth=approle&role=…&ca_file=…]
 
@@ -12,7 +12,8 @@
 | `tls` | `on` (default) or `off`, for a sidecar or a development server |
 | `ca_file` | verifies the server, in place of the system's authorities |
 
-The credential itself never stands in the URL: it is the setting `AIGW_VAULT_CREDENTIAL`, or in the file.
+The credential itself never stands in the URL: the credential is the setting `AIGW_VAULT_CREDENTIAL`, or in
+the file.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ _SEGMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class VaultUrlError(ValueError):
-    """A URL that names no secret engine; the message says why and quotes no value of it."""
+    """The URL names no secret engine; the message gives the reason and quotes no value of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class VaultTarget:
-    """A KV v2 engine and the login to it.
+    """A KV v2 engine and its login.
 
     Attributes:
         address: `https://host:port`.
         mount: where the engine is mounted.
-        prefix: what stands before every path in it, without slashes at the ends; may be empty.
+        prefix: the text before every path in the engine, without slashes at the ends; may be empty.
         auth, role, auth_mount, credential_file, namespace, ca_file: as in the URL.
     """
 
@@ -69,7 +70,7 @@ class VaultTarget:
 
 
 def is_vault_url(text: str) -> bool:
-    """Whether this is meant as the URL of a Vault; `parse_vault_url` says whether it is a good one."""
+    """Whether this is meant as the URL of a Vault; `parse_vault_url` judges the URL."""
     return text.startswith(f"{SCHEME}://")
 
 

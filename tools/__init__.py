@@ -1,1 +1,1 @@
-"""Small generators of documents. Nothing here ships, and nothing that ships imports it."""
+"""Small generators of documents. Nothing here ships, and no shipped module imports the generators."""

@@ -3,8 +3,8 @@
     python -m tools.accelerate FOLDER
 
 FOLDER then holds `aigw`, `services` and `shared` with compiled modules beside the sources, for `PYTHONPATH`
-or for an image's site-packages. Needs a C compiler and Python's headers. Without it the gateway does the
-same, interpreted; docs/adr/0014 says what it brings.
+or for an image's site-packages. Needs a C compiler and Python's headers. Without the copy the gateway does
+the same work, interpreted; docs/adr/0014 gives the gain.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ COMPILED: Final = (
     "services/data_plane/relay/wire/write_batch.py",
     "services/data_plane/trial/models_response.py",
 )
-"""What runs once per request or per piece of a stream, and no more."""
+"""Only code that runs per request or per piece of a stream."""
 
 
 def main() -> None:
-    """Bring the folder that is named up to date."""
+    """Bring the named folder up to date."""
     if (lacking := missing()) is not None:
         sys.exit(f"missing: {lacking}")
     match sys.argv[1:]:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def missing() -> str | None:
-    """Give what this machine lacks, and how to get it; None when it can compile."""
+    """Give the tools missing on this machine, and how to get them; None when the machine can compile."""
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         return f"{compiler}, the C compiler: apt-get install gcc libc6-dev (as root)"
@@ -75,7 +75,7 @@ def missing() -> str | None:
 
 
 def accelerate(folder: Path) -> None:
-    """Fill `folder` from the sources, unless that was done.
+    """Fill `folder` from the sources, unless done before.
 
     Raises:
         subprocess.CalledProcessError: a module does not compile; the compiler's words are on standard error.

@@ -1,4 +1,4 @@
-"""Every kind of bad input and what becomes of it: the rows of docs/bad-input.md, each sent through a relay.
+"""Every kind of bad input and the relay's reaction: the rows of docs/bad-input.md, each sent through a relay.
 
 `tests/relay/test_bad_input.py` sends the bytes of each row on real sockets and holds the relay to the row.
 """
@@ -12,7 +12,7 @@ from typing import Final, Literal
 from shared.rejections import Rejection
 
 Ending = Literal["stays", "ends"]
-"""What becomes of the box's connection."""
+"""The fate of the box's connection."""
 
 _HOST: Final = b"Host: 10.0.2.2:1000\r\n"
 _POST: Final = b"POST /run9/ai/openai/v1/files HTTP/1.1\r\n" + _HOST
@@ -21,14 +21,14 @@ _CHUNKED: Final = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class BadRequest:
-    """One thing that a box may send.
+    """A bad request from a box.
 
     Attributes:
         what: of the input, for people.
         raw: the bytes.
         answer: how the gateway refuses it.
-        ending: what becomes of the connection.
-        limits: relay limits under which the row is tried, so that a test need not wait or send gigabytes.
+        ending: the fate of the connection.
+        limits: relay limits for the test of the row, so a test need not wait or send gigabytes.
     """
 
     what: str
@@ -40,12 +40,12 @@ class BadRequest:
 
 @dataclass(frozen=True, slots=True)
 class BadAnswer:
-    """One thing that a provider's endpoint may send.
+    """A bad response from a provider's endpoint.
 
     Attributes:
         what: of the input, for people.
-        raw: the bytes that it sends before it ends the connection.
-        answer: what the box gets instead; None where the answer had begun: then its connection is reset.
+        raw: the bytes sent before the endpoint ends the connection.
+        answer: the box's answer instead; None where the answer had begun: then its connection is reset.
         holds: the endpoint keeps the connection open and sends nothing more.
         limits: as above.
     """

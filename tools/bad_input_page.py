@@ -1,7 +1,7 @@
-"""Writes docs/bad-input.md from `tools/bad_input.py`: what becomes of each kind of bad input.
+"""Writes docs/bad-input.md from `tools/bad_input.py`: each kind of bad input and the relay's reaction.
 
 `python -m tools.bad_input_page` writes the file; `tests/relay/test_bad_input.py` tests each row and fails
-when the file is not the one that the rows make.
+when the file differs from the rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`make boxes`: an embedded gateway, a node agent and boxes of two orgs on real QEMU networking.
 
-Prints the commands that enter a box and call a provider from there. Ctrl-C ends everything. Needs root.
+Prints the commands for entering a box and calling a provider from there. Ctrl-C ends everything. Needs root.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CALL: Final = (
 
 
 def main() -> None:
-    """Start everything, print how to use it, and wait for Ctrl-C."""
+    """Start everything, print the commands, and wait for Ctrl-C."""
     missing = [program for program in ("ip", "qemu-system-x86_64") if shutil.which(program) is None]
     if os.geteuid() != 0 or missing:
         sys.exit("make boxes needs root, iproute2 and qemu-system-x86 (make test-tools installs the two).")

@@ -1,7 +1,7 @@
 """Renders the chart's examples by `helm template`, and writes the rendered form beside them.
 
-`make chart-examples` calls it; tests/chart fails when a committed form is not the one that the chart makes.
-An example is a file of values, an Argo CD application that holds values, or a parent chart.
+Called by `make chart-examples`; tests/chart fails when a committed form differs from the chart's output. An
+example is a file of values, an Argo CD application that holds values, or a parent chart.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KUBE_VERSION: Final = "1.36.0"
 
 
 class RenderError(Exception):
-    """Helm refused the values; `str()` is what it says."""
+    """Helm refused the values; `str()` is Helm's own message."""
 
 
 def example_names() -> list[str]:
@@ -44,7 +44,7 @@ def render_example(helm: Path, name: str, *options: str) -> str:
 
 
 def laid_out(name: str, scratch: Path) -> tuple[Path, Path]:
-    """Give the chart and the values that an example installs; `scratch` takes what must be made for it."""
+    """Give the chart and the values installed by an example; `scratch` takes the files made on the way."""
     if (EXAMPLES / f"{name}.yaml").exists():
         return CHART, EXAMPLES / f"{name}.yaml"
     folder = EXAMPLES / name

@@ -1,7 +1,8 @@
 """Writes the chart's table of values and its schema from deploy/helm/ai-gateway/values.yaml.
 
-`make docs` calls it; tests/chart fails when a file is not the one that the values make. A value's type comes
-from its default; the tables here hold what a default cannot say: choices, bounds, objects with open ends.
+Called by `make docs`; tests/chart fails when a file differs from the values' output. A value's type comes
+from its default; the tables here hold the facts missing from a default: choices, bounds, objects with open
+ends.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
 
 
 def descriptions() -> dict[str, str]:
-    """Give what `# -- ` says of each value, by its dotted path; a comment's further lines belong to it."""
+    """Give the `# -- ` comment of each value, by its dotted path; a comment's further lines are included."""
     found: dict[str, str] = {}
     path: list[tuple[int, str]] = []
     words: list[str] | None = None
@@ -144,7 +145,7 @@ def schema() -> str:
 
 
 def setting_names() -> dict[str, list[str]]:
-    """Give the names that the `settings` of each part may have."""
+    """Give the names allowed in the `settings` of each part."""
     return {
         "controlPlane.settings": sorted(name.upper() for name in ControlPlaneSettings.model_fields),
         "dataPlane.settings": sorted(name.upper() for name in DataPlaneSettings.model_fields),

@@ -2,7 +2,7 @@
 
 An operation is suspicious by a field of its answer (a name such as `client_secret`, a sentence such as "treat
 as a credential") or by its own documentation. Each is refused by the gateway, or stands here with the reason
-why the answer opens nothing. A resource that nobody has looked at is a finding as well.
+why the answer opens nothing. A resource without a judgement is a finding as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _CARRIER: Final = re.compile(r"value|url|key|link|code")
-"""Names that mean nothing by themselves: the model says what such a field holds."""
+"""Names without a meaning of their own: the model gives the meaning of such a field."""
 _OPERATION: Final = re.compile(
     r"\b(?:mint|reveal|rotate|issue)s?\b|returns? .{0,40}(?:secret|credential|api key|token\b)"
     r"|(?:secret|credential|token|api key) (?:is )?(?:returned|shown)",
@@ -147,12 +147,12 @@ REVIEWED: Final[Mapping[ProviderName, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An operation with what was found.
+    """An operation with its findings.
 
     Attributes:
         refused: whether the gateway refuses the operation.
         suspicions: the fields, or the operation's own text, that look like a credential.
-        unexplained: those of the suspicions that no reason covers.
+        unexplained: the suspicions covered by no reason.
     """
 
     operation: Operation

@@ -1,6 +1,6 @@
-"""Writes docs/doctor.md: each right taken away and each server in a wrong state, and what `aigw doctor` says.
+"""Writes docs/doctor.md: each missing right and wrong state of a server, with `aigw doctor`'s findings.
 
-`python -m tools.doctor_page` writes the file; `tests/tidy` fails when it is not the same as the code's, and
+`python -m tools.doctor_page` writes the file; `tests/tidy` fails when the file differs from the code's, and
 `tests/contract/test_doctor_states.py` brings about each row and compares the report.
 """
 
@@ -21,7 +21,7 @@ Plane = Literal["control", "data"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One wrong state. `text` and `remedy` are parts of the finding; `part` is the check that makes it."""
+    """A wrong state. `text` and `remedy` are parts of the finding; `part` is the check with this finding."""
 
     part: str
     state: str

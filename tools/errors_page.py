@@ -1,6 +1,6 @@
-"""Writes docs/errors.md from `shared/rejections.py`: every error that the gateway itself makes.
+"""Writes docs/errors.md from `shared/rejections.py`: every error made by the gateway itself.
 
-`python -m tools.errors_page` writes the file; `tests/tidy` fails when it is not the same as the code's.
+`python -m tools.errors_page` writes the file; `tests/tidy` fails when the file differs from the code's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Writes docs/events.md from `shared/config_feed.py`: what travels from the control plane to the data planes.
+"""Writes docs/events.md from `shared/config_feed.py`: the messages from the control plane to the data planes.
 
-`python -m tools.events_page` writes the file; `tests/tidy` fails when it is not the same as the code's.
+`python -m tools.events_page` writes the file; `tests/tidy` fails when the file differs from the code's.
 """
 
 from __future__ import annotations

@@ -32,13 +32,13 @@ class Guest:
     qemu: subprocess.Popen[bytes]
 
     def command(self, arguments: Sequence[object]) -> list[str]:
-        """Give the command that runs a program in the guest."""
+        """Give the command for running a program in the guest."""
         return ["ip", "netns", "exec", self.inner, *map(str, arguments)]
 
     def run(
         self, arguments: Sequence[object], seconds: float = 60, environment: Mapping[str, str] | None = None
     ) -> str:
-        """Run a program in the guest; give what it prints. It must succeed."""
+        """Run a program in the guest; give its output. The program must succeed."""
         done = subprocess.run(
             self.command(arguments),
             check=False,

@@ -1,4 +1,4 @@
-"""Writes docs/refusals.md from the providers' rows: what each known 401 and 403 means, and what follows.
+"""Writes docs/refusals.md from the providers' rows: the meaning of each known 401 and 403.
 
 python -m tools.refusals_page
 """

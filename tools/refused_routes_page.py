@@ -1,7 +1,7 @@
-"""Writes docs/refused-routes.md: what the gateway refuses, and how many operations of the SDKs were judged.
+"""Writes docs/refused-routes.md: the refused routes, and the number of operations judged per SDK.
 
 `python -m tools.refused_routes_page` writes the file; `tests/unit/tools/test_credential_answers.py` fails
-when the file is not the one that the rows and the pinned SDKs make.
+when the file differs from the rows and the pinned SDKs.
 """
 
 from __future__ import annotations

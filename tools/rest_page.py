@@ -1,6 +1,6 @@
 """Writes docs/rest.md from openapi.json: every operation of the control plane's REST API.
 
-`python -m tools.rest_page` writes the file; `tests/tidy` fails when it is not the same as the document's.
+`python -m tools.rest_page` writes the file; `tests/tidy` fails when the file differs from the document's.
 """
 
 from __future__ import annotations

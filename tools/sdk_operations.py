@@ -1,7 +1,7 @@
-"""The operations of a provider's Python SDK: method, path, and every text field that an answer may hold.
+"""The operations of a provider's Python SDK: method, path, and every text field of the answers.
 
-Read from the sources of the installed package's resources and from its answer types, so that a newer package
-shows at once what is new. For packages of the generator that openai and anthropic share.
+Read from the resources and answer types in the installed package's sources, so a newer package shows its new
+operations at once. For packages of the generator shared by openai and anthropic.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TYPE_ARGUMENTS: Final = ("cast_to", "model", "stream_cls")
 _DYNAMIC_PATHS: Final[Mapping[str, str]] = {
     "batch.results_url": "/v1/messages/batches/{message_batch_id}/results",
 }
-"""Paths that the SDK takes from an answer, by the expression that stands in their place."""
+"""Paths taken by the SDK from an answer, by the expression in their place."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,11 +55,11 @@ class AnswerField:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation.
+    """An operation of the SDK.
 
     Attributes:
         method, path: as in the SDK's sources, without a query; ids stand as `{name}`.
-        text: what the SDK says of the operation.
+        text: the SDK's own description of the operation.
         fields: every text field of every answer type, nested ones as well.
     """
 
@@ -70,7 +70,10 @@ class Operation:
 
 
 def operations_of(package: str) -> list[Operation]:
-    """Give the operations of an installed package, sorted by path; those of one method and path as one."""
+    """Give the operations of an installed package, sorted by path.
+
+    Operations of the same method and path are merged.
+    """
     found: dict[tuple[str, str], Operation] = {}
     for module in _modules(f"{package}.resources"):
         for operation in _operations_in(module):
@@ -130,7 +133,7 @@ def _path(node: ast.expr) -> str:
 
 
 def _evaluated(module: ModuleType, node: ast.expr) -> Any:
-    """Give the type that an argument such as `cast(Any, Union[A, B])` or `Stream[Event]` names."""
+    """Give the type named by an argument such as `cast(Any, Union[A, B])` or `Stream[Event]`."""
     names = vars(module) | {"cast": lambda _, value: value}
     if any(
         isinstance(part, ast.Name) and part.id not in names and not hasattr(builtins, part.id)
@@ -172,7 +175,7 @@ def _answer_field(model: type[BaseModel], name: str) -> AnswerField:
 
 @cache
 def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
-    """Read the text below each field: it is in the source alone."""
+    """Read the text below each field: only the source has the text."""
     texts: dict[str, str] = {}
     for definition in ast.parse(inspect.getsource(sys.modules[model.__module__])).body:
         if isinstance(definition, ast.ClassDef) and definition.name == model.__name__:

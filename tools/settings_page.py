@@ -1,6 +1,6 @@
 """Writes docs/settings.md from the settings classes of every plane: every `AIGW_` name, default and meaning.
 
-`python -m tools.settings_page` writes the file; `tests/tidy` fails when it is not the same as the code's.
+`python -m tools.settings_page` writes the file; `tests/tidy` fails when the file differs from the code's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def described(cls: type[GatewaySettings]) -> Iterator[tuple[str, FieldInfo, str]
 
 
 def limit_meanings() -> dict[str, str]:
-    """Read what `RelayLimits` says of its attributes; a line may speak of several at once."""
+    """Read the attribute descriptions of `RelayLimits`; a line may speak of several at once."""
     _, _, attributes = textwrap.dedent(RelayLimits.__doc__ or "").partition("Attributes:\n")
     meanings: dict[str, str] = defaultdict(str)
     for match in re.finditer(r"^ *(?P<names>[a-z_]+(?:, [a-z_]+)*): (?P<text>.+)$", attributes, re.MULTILINE):

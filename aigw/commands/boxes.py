@@ -20,7 +20,7 @@ _ABOUT_NEW_KEY = "Make a node key here instead, and print its public half: as no
 def node_key_new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, with mode 0600.")],
 ) -> None:
-    """Make a node's signing key, and print its public half as PUT /api/v1/nodes/{node} takes it."""
+    """Make a node's signing key, and print its public half in the form of PUT /api/v1/nodes/{node}."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
 
     typer.echo(NodeKey.create(file).public_text)
@@ -50,7 +50,7 @@ def box_token(
         typer.Option(metavar="FILE", help=_ABOUT_NEW_KEY),
     ] = None,
 ) -> None:
-    """Print a token that proves which box is calling, for X-Run9-Box-Token or a preface."""
+    """Print a token for the identity of a box, for X-Run9-Box-Token or a preface."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
     from shared.clock import unix_now  # noqa: PLC0415  # same
 

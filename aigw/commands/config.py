@@ -12,7 +12,7 @@ commands = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 
 @commands.command("show")
 def config_show() -> None:
-    """Print every setting of both planes: its value and where it comes from. Secrets stay hidden."""
+    """Print every setting of both planes: its value and its source. Secrets stay hidden."""
     from aigw.config_show import table  # noqa: PLC0415  # loaded by this command alone
 
     warn_of_unknown_names()

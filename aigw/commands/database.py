@@ -20,7 +20,7 @@ def db_upgrade() -> None:
 
 @commands.command("current")
 def db_current() -> None:
-    """Print the schema that the database is at, and the newest."""
+    """Print the database's schema, and the newest."""
     from aigw.planes.control_plane import schema_of_database  # noqa: PLC0415  # loaded by this command alone
 
     there, newest = schema_of_database()
@@ -44,7 +44,7 @@ def db_check() -> None:
 
 @commands.command("restored")
 def db_restored() -> None:
-    """Say that the database was restored from a backup: every data plane then takes a fresh snapshot."""
+    """Report a database restored from a backup: every data plane then takes a fresh snapshot."""
     from aigw.planes.control_plane import begin_epoch  # noqa: PLC0415  # loaded by this command alone
 
     warn_of_unknown_names()

@@ -44,7 +44,7 @@ def demo_seed(
     control_plane_url: Annotated[str, typer.Option(metavar="URL", help="Its REST interface.")],
     provider_url: Annotated[str, typer.Option(metavar="URL", help="Where the demo provider is.")],
 ) -> None:
-    """Set the demo org up, and print a link that signs its owner in; by the control plane's variables."""
+    """Set the demo org up, and print a sign-in link for its owner; by the control plane's variables."""
     import asyncio  # noqa: PLC0415  # loaded by this command alone
 
     from aigw.demo.compose import seed  # noqa: PLC0415  # same

@@ -15,7 +15,7 @@ commands = typer.Typer()
 def doctor(
     *, plane: Annotated[Literal["control", "data", "both"], typer.Option(help="Whose backends.")] = "both"
 ) -> None:
-    """Check every backend of a plane: reachability, rights, schema, ports. Exits with 1 when one fails."""
+    """Check every backend of a plane: reachability, rights, schema, ports. Exits with 1 on a failed check."""
     import asyncio  # noqa: PLC0415  # loaded by this command alone
 
     from aigw.doctor.examine import examine, is_healthy  # noqa: PLC0415  # same

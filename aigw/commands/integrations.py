@@ -38,7 +38,7 @@ def integration_list(org_id: Org, *, as_json: AsJson = False) -> None:
 
 @commands.command("get")
 def integration_get(org_id: Org, provider: Provider, *, as_json: AsJson = False) -> None:
-    """Show one provider; of its key the last four characters."""
+    """Show a provider; of its key the last four characters."""
     from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
 
     with api_session() as api:
@@ -114,7 +114,7 @@ def integration_test(
 
 
 def _change(org_id: str, provider: str, method: str, body: dict[str, Any], *, as_json: bool) -> None:
-    """Change an integration as it stands now: a change in between is refused, never overwritten."""
+    """Change an integration in its present state: a change in between is refused, never overwritten."""
     from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by these commands alone
 
     with api_session() as api:

@@ -1,4 +1,4 @@
-"""How the command line was called: the words that call it again, and the variables that it does not know."""
+"""How the command line was called: the words for calling the program again, and the unknown variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def as_called() -> str:
 
 
 def warn_of_unknown_names() -> None:
-    """Tell of every `AIGW_*` variable that is no setting, with the setting that was probably meant."""
+    """Warn of every unknown `AIGW_*` variable, with the setting probably meant."""
     from aigw.config_show import SETTINGS  # noqa: PLC0415  # the settings of both planes load pydantic
     from shared.settings_base import unknown_names  # noqa: PLC0415  # same
 

@@ -1,4 +1,4 @@
-"""`aigw node-agent` and `aigw box-pipe`: what runs on a node, between its boxes and the data planes."""
+"""`aigw node-agent` and `aigw box-pipe`: the program on a node, between its boxes and the data planes."""
 
 from __future__ import annotations
 

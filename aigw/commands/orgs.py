@@ -1,4 +1,4 @@
-"""`aigw org` and `aigw member`: what the platform provisions, by the REST API."""
+"""`aigw org` and `aigw member`: the provisioning done by the platform, by the REST API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def org_list(*, as_json: AsJson = False) -> None:
 
 @org.command("show")
 def org_show(org_id: Org, *, as_json: AsJson = False) -> None:
-    """Show one organization."""
+    """Show an organization."""
     from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
 
     with api_session() as api:

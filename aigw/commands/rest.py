@@ -1,4 +1,4 @@
-"""What the commands of the REST API share: the session from the settings, options, and how a key is read."""
+"""The shared parts of the commands of the REST API: session, options, and reading a key."""
 
 from __future__ import annotations
 

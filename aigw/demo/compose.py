@@ -1,4 +1,4 @@
-"""The demo beside planes of their own, as docker-compose.yml has it: credentials, provider, org.
+"""The demo beside separate planes, as in docker-compose.yml: credentials, provider, org.
 
 `prepare` makes every credential once; `run_provider` and `seed` are the demo provider and the demo org. Not
 for production, where credentials come from the platform.
@@ -41,9 +41,10 @@ user aigw-data-plane on >{data} resetkeys %R~aigw:* resetchannels -@all +ping +s
 
 
 def prepare(folder: Path) -> bool:
-    """Make every credential below `folder`, one sub-folder a reader; False when they are there already.
+    """Make every credential below `folder`, one sub-folder a reader.
 
-    The files are readable by whoever has the folder: it is the volumes that keep the services apart.
+    False when the credentials exist already. The files are readable by whoever has the folder: the volumes
+    keep the services apart.
     """
     done = folder / "demo" / "prepared"
     if done.exists():
@@ -88,7 +89,7 @@ async def run_provider(folder: Path, host: str, port: int, pace_seconds: float, 
 
 
 async def seed(folder: Path, url: str, provider_origin: str) -> str:
-    """Set the demo org up at the control plane at `url`; give a link that signs its owner in once.
+    """Set the demo org up at the control plane at `url`; give a one-time sign-in link for its owner.
 
     Uses the control plane's own settings. Raises `UserError`.
     """

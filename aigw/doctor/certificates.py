@@ -1,4 +1,4 @@
-"""Checks the authorities that a plane verifies servers by: a file that a setting names, or the system's."""
+"""Checks the authorities by which a plane verifies servers: a file named by a setting, or the system's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aigw.doctor.finding import Finding
 
 
 def unreadable(ca_file: Path | None) -> str:
-    """Say why certificates cannot be read from a file; empty when they can, or when there is no file."""
+    """Say why certificates cannot be read from a file; empty when the file can be read, or without a file."""
     if ca_file is None:
         return ""
     try:
@@ -22,7 +22,7 @@ def unreadable(ca_file: Path | None) -> str:
 
 
 def examine_certificates(name: str, ca_file: Path | None) -> Finding:
-    """Check what providers are verified by. `ca_file` is AIGW_UPSTREAM_CA_FILE; None: the system's."""
+    """Check the authorities for providers. `ca_file` is AIGW_UPSTREAM_CA_FILE; None: the system's."""
     if reason := unreadable(ca_file):
         return Finding("FAIL", name, reason, "check AIGW_UPSTREAM_CA_FILE, and its mount")
     known = len(ssl.create_default_context(cafile=ca_file).get_ca_certs())

@@ -32,7 +32,7 @@ _BUS: Final = "control plane: event bus"
 
 
 async def examine_control_plane(settings: ControlPlaneSettings) -> list[Finding]:
-    """Check everything that the settings name."""
+    """Check everything named by the settings."""
     rest = Port(settings.control_plane_host, settings.control_plane_port, "AIGW_CONTROL_PLANE_PORT")
     fleet = Port(settings.internal_host, settings.internal_port, "AIGW_INTERNAL_PORT")
     return [
@@ -75,7 +75,7 @@ async def _examine_bus(settings: ControlPlaneSettings) -> list[Finding]:
 
 
 async def _examine_key_tests(settings: ControlPlaneSettings) -> Finding:
-    """Ask for the test of a key that nobody has: whoever says so would test one that somebody has."""
+    """Ask for the key test of an unknown integration, so that no stored key is used by the check."""
     name, setting = "control plane: key tests", "AIGW_DATA_PLANE_ADMIN_URL"
     if not settings.data_plane_admin_url:
         return Finding("ok", name, f"typed keys only: {setting} names no data plane that tests saved ones")

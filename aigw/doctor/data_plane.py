@@ -28,7 +28,7 @@ _BUS: Final = "data plane: event bus"
 
 
 async def examine_data_plane(settings: DataPlaneSettings) -> list[Finding]:
-    """Check everything that the settings name."""
+    """Check everything named by the settings."""
     boxes = [
         Port(listener.host, listener.port, settings.box_option)
         for listener in settings.listeners()

@@ -37,7 +37,7 @@ TABLE_RIGHTS: Final[dict[str, tuple[str, ...]]] = {
     "sign_in_tickets": ("SELECT", "INSERT", "DELETE"),
     "traffic": ("SELECT", "INSERT", "UPDATE"),
 }
-"""What a running control plane does with each table; the migrations need the owner's rights besides."""
+"""A running control plane's rights on each table; the migrations need the owner's rights besides."""
 
 _LACKING_TABLES: Final = text(
     "SELECT c.relname, r.wanted "
@@ -57,7 +57,7 @@ _LACKING_SEQUENCES: Final = text(
 
 
 def examine_database(url: str) -> list[Finding]:
-    """Check the database at `url`, as the control plane would use it; changes nothing. Blocks."""
+    """Check the database at `url`, in the way of the control plane; changes nothing. Blocks."""
     if url.startswith(_SQLITE) and (finding := _examine_file(Path(url.removeprefix(_SQLITE)))):
         return [finding]
     try:
@@ -71,7 +71,7 @@ def examine_database(url: str) -> list[Finding]:
 
 
 def _examine_file(path: Path) -> Finding | None:
-    """Judge a SQLite file that is not there yet, or may not be written; None for one to open and look at."""
+    """Judge a missing or unwritable SQLite file; None for a file to open and examine."""
     if path.exists():
         if path.is_file() and os.access(path, os.R_OK | os.W_OK):
             return None
@@ -102,7 +102,7 @@ def _examine(database: Database) -> list[Finding]:
 
 
 def _lacking(connection: Connection) -> list[str]:
-    """Name the rights on tables and sequences that the user lacks."""
+    """Name the rights on tables and sequences missing for the user."""
     pairs = [(table, right) for table, rights in TABLE_RIGHTS.items() for right in rights]
     tables, rights = (list(column) for column in zip(*pairs, strict=True))
     found: dict[str, list[str]] = {}
@@ -114,7 +114,7 @@ def _lacking(connection: Connection) -> list[str]:
 
 
 def _is_pooled(connection: Connection) -> bool:
-    """Whether something like PgBouncer is between: the server's process is not the one it announced."""
+    """Whether something like PgBouncer is between: the serving process differs from the announced process."""
     driver = connection.connection.driver_connection
     assert driver is not None, "a connection in use has one of its driver"
     announced: int = driver.info.backend_pid
@@ -122,7 +122,7 @@ def _is_pooled(connection: Connection) -> bool:
 
 
 def _unusable(reason: str) -> Finding:
-    """Give the finding of a failure, with the remedy that its words call for."""
+    """Give the finding of a failure, with the remedy for its words."""
     words = reason.lower()
     if "read-only" in words or "readonly" in words:
         remedy = f"point {_SETTING} at the primary, or at a database that takes writes"

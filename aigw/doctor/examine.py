@@ -1,6 +1,6 @@
-"""`aigw doctor`: looks at every backend of a plane, as that plane would use it, and says what to mend.
+"""`aigw doctor`: examines every backend of a plane, in the way of the plane itself, and names the remedies.
 
-It changes nothing. Each plane's checks lie in a module of their own.
+The command changes nothing. Each plane's checks lie in a module of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PlaneChoice = Literal["control", "data", "both"]
 
 
 async def examine(choice: PlaneChoice) -> list[Finding]:
-    """Check what `choice` names, by the settings in the environment."""
+    """Check the planes named by `choice`, by the settings in the environment."""
     findings: list[Finding] = []
     if choice != "data":
         findings += await _examine("control plane", ControlPlaneSettings, examine_control_plane)

@@ -1,4 +1,4 @@
-"""What a check of `aigw doctor` found, and how it reads: one line, with the remedy where one is needed."""
+"""The finding of a check of `aigw doctor`: one line of the report, with a remedy where needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME_CHARS: Final = 28
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `name`: plane and part, e.g. `data plane: event bus`."""
+    """A line of the report. `name`: plane and part, e.g. `data plane: event bus`."""
 
     grade: Grade
     name: str

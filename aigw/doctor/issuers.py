@@ -1,4 +1,4 @@
-"""Checks the issuers that sign people in: each is asked for its keys, as the control plane would ask."""
+"""Checks the issuers for signing people in: each is asked for its keys, as the control plane would ask."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _NAME: Final = "control plane: sign-in"
 _NO_KEY: Final = "aigw-doctor"
-"""A key id that no issuer has: the answer says whether there are keys at all."""
+"""A key id unknown to every issuer: the answer says whether there are keys at all."""
 
 
 async def examine_issuers(settings: ControlPlaneSettings, oidc: OidcSignIn | None) -> list[Finding]:
-    """Check every issuer of the settings; `oidc` is the one of the Portal, as the control plane builds it."""
+    """Check every issuer of the settings; `oidc` is the Portal's issuer, as built by the control plane."""
     if not settings.issuers and oidc is None:
         return [Finding("warn", _NAME, "nobody can sign in", "set AIGW_ISSUERS or AIGW_OIDC_ISSUER")]
     findings = [await asyncio.to_thread(_examine_issuer, issuer) for issuer in settings.issuers]

@@ -1,4 +1,4 @@
-"""Checks the ports that a plane listens on: free, or held by a plane that is running already."""
+"""Checks the ports of a plane's listeners: free, or held by a plane already running."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Port:
 
 
 async def examine_ports(name: str, ports: list[Port], health: Port) -> list[Finding]:
-    """Check them all; `health` is the one that answers `/livez` while the plane runs."""
+    """Check them all; `health` is the port with the answer to `/livez` while the plane runs."""
     if health.number and await _is_alive(health):
         return [Finding("ok", name, f"a plane is running here, as port {health.number} says")]
     findings = []

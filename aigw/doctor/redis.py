@@ -1,7 +1,7 @@
 """Checks an event bus in Redis: reachable, in a state to serve, and with the rights of the plane and no more.
 
-Every command is sent in a form that Redis refuses for a known reason, or that finds nothing, once its rights
-are checked: nothing is written to what readers read. Any other refusal is a finding.
+Once its rights are checked, every command is sent in a form refused by Redis for a known reason, or with an
+empty result: the entries for readers stay unchanged. Any other refusal is a finding.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RIGHTS_REMEDY: Final = "compare the ACL of its user with deploy/redis/users.acl
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One command. `refusal` is part of what Redis answers when it is allowed; empty: it succeeds."""
+    """A command. `refusal` is part of Redis's answer to the permitted command; empty: the command works."""
 
     right: str
     words: tuple[Any, ...]
@@ -60,12 +60,12 @@ READER: Final = (
 
 
 async def examine_writer(name: str, settings: BackendSettings, url: str) -> list[Finding]:
-    """Check the bus as the control plane uses it."""
+    """Check the bus in the way of the control plane."""
     return await _examine(name, settings, url, WRITER, is_reader=False)
 
 
 async def examine_reader(name: str, settings: BackendSettings, url: str) -> list[Finding]:
-    """Check the bus as a data plane uses it: it must not be able to write."""
+    """Check the bus in the way of a data plane: writing must be forbidden."""
     return await _examine(name, settings, url, READER, is_reader=True)
 
 
@@ -101,10 +101,10 @@ async def _examine(
 
 
 async def _role(client: Redis, *, is_reader: bool) -> str:
-    """Ask for the server's role; raises `WrongStateError` for a mode or role that cannot be used.
+    """Ask for the server's role; raises `WrongStateError` for an unusable mode or role.
 
-    HELLO without a version changes nothing and needs no right of its own (it is a command of those who have
-    not signed in). An older server, or a proxy that does not know it, tells nothing.
+    HELLO without a version changes nothing and needs no right of its own (the command is open before
+    sign-in). An older server, or a proxy without the command, tells nothing.
     """
     try:
         answer = await client.execute_command("HELLO")  # type: ignore[no-untyped-call]  # redis-py left it out
@@ -135,7 +135,7 @@ def _text(part: Any) -> str:
 
 
 async def _lacking(client: Redis, probes: tuple[Probe, ...]) -> list[str]:
-    """Name the rights that the user lacks; raises `WrongStateError`, or as a client without Redis."""
+    """Name the rights missing for the user; raises `WrongStateError`, or as a client without Redis."""
     lacking = []
     for probe in probes:
         try:

@@ -1,4 +1,4 @@
-"""The states in which a Redis answers and is no event bus, by what it answers, each with its remedy."""
+"""The states of an answering Redis unfit as an event bus, known by their answers, each with its remedy."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _CODE: Final = re.compile(r"[A-Z]{4,24}(?= )")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state, as a sentence, and what to do about it."""
+    """A state, as a sentence, and its remedy."""
 
     sentence: str
     remedy: str
 
 
 class WrongStateError(Exception):
-    """Redis is in a state that the gateway cannot use; `str()` says which."""
+    """Redis is in a state unusable for the gateway; `str()` says which."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.sentence)
@@ -74,7 +74,7 @@ _BY_CODE: Final = {
 
 
 def wrong_state(right: str, error: RedisError) -> State:
-    """Give the state that a refusal of the command `right` tells of."""
+    """Give the state indicated by a refusal of the command `right`."""
     for kind, state in _BY_KIND:
         if isinstance(error, kind):
             return state

@@ -1,4 +1,4 @@
-"""Checks how a plane stands with Vault: that its login works, and that its role has exactly its rights."""
+"""Checks how a plane stands with Vault: its login works, and its role has exactly its rights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Rights(Protocol):
-    """A plane's adapter, which knows what its role must and must not."""
+    """A plane's adapter, with its required and forbidden rights."""
 
     def wrong_rights(self) -> list[str]:
-        """Say what is wrong, a sentence each. Blocks."""
+        """List the wrong rights, a sentence each. Blocks."""
         ...
 
 
@@ -54,7 +54,7 @@ def examine_vault(
 
 
 def _remedy(reason: str, target: VaultTarget) -> str:
-    """Say what to check, by the words of the failure."""
+    """Name the things to check, by the words of the failure."""
     if "certificate" in reason and "trusted" in reason:
         return "check ca_file in AIGW_SECRET_STORE_URL: the CA of Vault's certificate"
     if "credential" in reason or "login" in reason:

@@ -1,4 +1,7 @@
-"""What `aigw up` prints when everything serves: the warning, the links, and lines to paste. Pure text."""
+"""The banner of `aigw up`, printed when everything serves: the warning, the links, and lines to paste.
+
+Pure text.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ _WIDTH: Final = 100
 
 
 def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
-    """Write the whole banner: what to do first, then everything else.
+    """Write the whole banner: the first steps, then everything else.
 
-    `notes` say what stands behind each provider; `command` is how this shell calls `aigw`.
+    `notes` describe the endpoint behind each provider; `command` is how this shell calls `aigw`.
     """
     first = [*_warning(), "", *_first_steps(ready, command), ""]
     return "\n".join(["", *first, *_links(ready, command), *notes, "", *_try_it(ready), ""])
@@ -64,7 +67,7 @@ def _try_it(ready: Ready) -> Iterator[str]:
 
 
 def curl_line(ready: Ready, command: str) -> str:
-    """Write the command that streams a chat completion through the gateway."""
+    """Write the command for streaming a chat completion through the gateway."""
     message = {"role": "user", "content": "Hello!"}
     body = json.dumps({"model": "gpt-5.2", "stream": True, "messages": [message]})
     url = f"{ready.base_urls['openai']}chat/completions"

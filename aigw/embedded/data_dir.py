@@ -1,6 +1,7 @@
 """The data folder of an embedded gateway: where each file lies, and the random values made once.
 
-Everything in it is the owner's alone (folder 0700, secrets 0600). One process may hold it at a time.
+Every file in the folder is the owner's alone (folder 0700, secrets 0600). A single process may hold the
+folder at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shared.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class DataDir:
-    """An opened data folder; `close()` lets another process have it."""
+    """An opened data folder; `close()` releases the folder for another process."""
 
     root: Path
     _lock: int

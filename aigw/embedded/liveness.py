@@ -1,4 +1,4 @@
-"""Whether what was set up is enforced yet: asks the data plane's own listeners, as an operator would."""
+"""Whether the set-up is enforced yet: asks the data plane's own listeners, as an operator would."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REVISION: Final = re.compile(r"^aigw_config_revision ([0-9.e+]+)$", re.MULTILIN
 
 
 async def wait_until_live(ready: Ready, cards: Sequence[Card]) -> None:
-    """Wait until the data plane enforces every card; raises `UserError` when it does not in time."""
+    """Wait until the data plane enforces every card; raises `UserError` when this takes too long."""
     revision = max((card.revision for card in cards), default=0)
     enabled = {card.provider for card in cards if card.enabled}
     async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, trust_env=False) as client:
@@ -55,7 +55,7 @@ async def _is_live(client: httpx.AsyncClient, ready: Ready, revision: int, enabl
 
 
 def _identity(ready: Ready) -> dict[str, str]:
-    """Give the header by which this program passes for a box, where boxes must show one."""
+    """Give the header of this program's own identity as a box, where boxes must show an identity."""
     if ready.node_key_file is None or ready.node_kid is None:
         return {}
     token = NodeKey.read(Path(ready.node_key_file)).mint(

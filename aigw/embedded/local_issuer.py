@@ -1,4 +1,4 @@
-"""The sign-in issuer of an embedded gateway: one key in the data folder, tokens for its owner and member.
+"""The sign-in issuer of an embedded gateway: a key in the data folder, tokens for its owner and member.
 
 Production names an OIDC issuer instead; both are just an entry of the control plane's `issuers` setting.
 """
@@ -34,7 +34,7 @@ _JWKS_FILE: Final = "issuer.jwks.json"
 
 @dataclass(frozen=True, slots=True)
 class LocalIssuer:
-    """Signs tokens; `jwks_file` holds what verifies them."""
+    """Signs tokens; `jwks_file` holds the keys for verifying the tokens."""
 
     jwks_file: Path
     _key: ec.EllipticCurvePrivateKey
@@ -42,7 +42,7 @@ class LocalIssuer:
 
     @classmethod
     def open(cls, data: DataDir) -> LocalIssuer:
-        """Read the key of the data folder, made on the first start, and write its JWKS beside it.
+        """Read the key of the data folder, made on the first start, and write its JWKS beside the key.
 
         Raises:
             UserError: the key file is damaged.
@@ -56,7 +56,7 @@ class LocalIssuer:
         return cls(jwks_file, key, kid)
 
     def mint(self, email: str, name: str, now: float) -> Secret:
-        """Sign a token that says who a person is, from `now` (Unix seconds) for twelve hours."""
+        """Sign a token of a person's identity, from `now` (Unix seconds) for twelve hours."""
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,

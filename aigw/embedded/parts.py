@@ -1,4 +1,4 @@
-"""Long-running parts of one process: started in turn, each with a stop of its own, and stopped in turn."""
+"""Long-running parts of a process: started in turn, each with a stop of its own, and stopped in turn."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 STOP_SECONDS: Final = 8.0
-"""How long one part may take to stop before it is cancelled; its own drain time is shorter."""
+"""The time for a part to stop before being cancelled; its own drain time is shorter."""
 
 Run = Callable[[Callable[[], None], asyncio.Event], Coroutine[Any, Any, None]]
-"""Runs a part, given what to call once it has started and the event that stops it."""
+"""Runs a part, given the callback for its start and the event for its stop."""
 
 
 class PartEndedError(RuntimeError):
-    """A part that ended although nobody stopped it."""
+    """A part ended without being stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a task group: a failure of one cancels whatever else runs in the group."""
+    """The parts of a task group: a failed part cancels all other tasks of the group."""
 
     group: asyncio.TaskGroup
     _running: list[tuple[asyncio.Task[None], asyncio.Event]] = field(default_factory=list)
 
     async def start(self, name: str, run: Run) -> None:
-        """Run a part in the background; returns once it has started, or raises why it could not.
+        """Run a part in the background; returns once the part has started, or raises the error of its start.
 
-        A failure after that is the group's, which cancels everything else.
+        A later failure belongs to the group and cancels everything else.
         """
         up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
@@ -37,7 +37,7 @@ class Parts:
         await up
 
     async def stop(self) -> None:
-        """Stop the parts, the last one first; one that does not end in time is cancelled."""
+        """Stop the parts, the last started first; a part still running after its time is cancelled."""
         for task, stop in reversed(self._running):
             stop.set()
             _, late = await asyncio.wait({task}, timeout=STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""Which port each listener of an embedded gateway gets, and the check that all of them are free."""
+"""The port of each listener of an embedded gateway, and the check for free ports."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Ports:
         return cls(box if box_port is None else box_port, *others)
 
     def checked(self, box_port: int | None) -> Ports:
-        """Give the ports back, the box port in any case as a number: the control plane shows it to owners.
+        """Give the ports back, the box port as a number in any case, because owners see the box port.
 
         Raises:
-            ListenError: one of them cannot be had; the message names the option to change.
+            ListenError: a port cannot be had; the message names the option to change.
         """
         for port in astuple(self)[1:]:
             bind(HOST, port, option="--port-base").close()

@@ -1,4 +1,4 @@
-"""What the user wants behind a provider's card on an embedded gateway: the demo, or a real endpoint."""
+"""The user's choice for a provider's card on an embedded gateway: the demo, or a real endpoint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One provider's endpoint and key. `is_demo`: this program chose them, not the user."""
+    """A provider's endpoint and key. `is_demo`: this program chose them, not the user."""
 
     provider: ProviderName
     endpoint: str

@@ -1,6 +1,6 @@
-"""The ready file: what scripts and tests need to use an embedded gateway, written once everything serves.
+"""The ready file: everything needed to use an embedded gateway from scripts, written once everything serves.
 
-It holds tokens, so only its owner may read it, and it appears whole or not at all.
+The file holds tokens, so only its owner may read the file, and the file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Everything by which a running gateway is used. Tokens stand in clear here: never log or print it.
+    """Everything by which a running gateway is used.
+
+    Tokens stand in clear here: never log or print this object.
 
     Attributes:
         portal_sign_in_url, portal_member_sign_in_url: sign the owner, or the member, in once.
-        base_urls: what `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` must be on this machine, by provider.
+        base_urls: the values of `OPENAI_BASE_URL` and `ANTHROPIC_BASE_URL` on this machine, by provider.
         data_dir, ready_file: the data folder, and where this very file is.
-        node_key_file, node_kid: in header mode, what `aigw box-token` takes; else None.
+        node_key_file, node_kid: in header mode, the arguments for `aigw box-token`; else None.
     """
 
     portal_url: str

@@ -1,7 +1,7 @@
-"""What `aigw up` sets up by the control plane's REST API: demo org, its people, node and integrations.
+"""The set-up of `aigw up` through the control plane's REST API: demo org, people, node, integrations.
 
-Everything can be repeated. A second start changes what this program itself set up before (the demo
-provider's port may have moved), never what somebody changed in between.
+Everything can be repeated. A second start changes only settings made by this program itself (the demo
+provider's port may have moved), never changes made by others in between.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MEMORY_FILE: Final = "seeded.json"
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One provider's card: a line for the banner, whether calls should pass, and its revision."""
+    """A provider's card: a line for the banner, whether calls should pass, and its revision."""
 
     note: str
     provider: str
@@ -49,7 +49,7 @@ class Seeder:
     data: DataDir
 
     async def seed(self, wanted: Sequence[Wanted], node: dict[str, str] | None) -> list[Card]:
-        """Set everything up; give what then stands on each provider's card.
+        """Set everything up; give each provider's resulting card.
 
         `node` is the body of `PUT /nodes/{node}`, in header mode. Raises `UserError`.
         """
@@ -82,7 +82,7 @@ class Seeder:
         return _card(now, "the demo provider, no key needed")
 
     def _may_set(self, wanted: Wanted, now: dict[str, Any]) -> bool:
-        """Tell whether what stands there is this program's own doing, or the user's options overrule it."""
+        """Tell whether the present setting is this program's own, or overruled by the user's options."""
         if not wanted.is_demo:
             return True
         before = self._memory().get(wanted.provider)
@@ -91,7 +91,7 @@ class Seeder:
         return bool(now["state"] == "enabled" and now["endpoint"] == before)
 
     def _memory(self) -> dict[str, str]:
-        """Give the demo endpoint that was last set up here, by provider."""
+        """Give the demo endpoint of the last set-up here, by provider."""
         try:
             memory = json.loads(self.data.kept(_MEMORY_FILE, lambda: "{}"))
         except ValueError:
@@ -120,7 +120,7 @@ async def _put(
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:
-    """Give the answer back, or raise `UserError` with the control plane's own words when it refused."""
+    """Give the answer back, or raise `UserError` with the control plane's own words for a refusal."""
     if answer.is_success:
         return answer
     what = f"{answer.request.method} {answer.request.url.path}"

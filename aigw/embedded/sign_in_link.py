@@ -1,4 +1,4 @@
-"""A new one-time link into the Portal of a running `aigw up`, when the printed one is of no use any more.
+"""A new one-time link into the Portal of a running `aigw up`, for a used or expired link.
 
 Whoever may write the data folder may sign in anyway, so the database is asked directly.
 """
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PORTAL_FILE: Final = "portal-url"
-"""The file in the data folder by which `aigw up` tells where its Portal is; it goes when that stops."""
+"""The file in the data folder by which `aigw up` tells where its Portal is.
+
+The file goes when `aigw up` stops.
+"""
 
 
 def sign_in_link(data_dir: Path, email: str) -> str:
-    """Make a link that signs a person in once; raises `UserError`."""
+    """Make a one-time sign-in link for a person; raises `UserError`."""
     try:
         portal_url = (data_dir / PORTAL_FILE).read_text()
     except OSError:

@@ -1,6 +1,6 @@
-"""`aigw up`: both planes and the demo provider in one process, on loopback, set up and ready to use.
+"""`aigw up`: both planes and the demo provider in a single process, on loopback, set up and ready to use.
 
-The planes are the production ones with embedded backends; only this module knows that they share a process.
+The planes are the production ones with embedded backends; only this module knows about the shared process.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ _NODE_KEY_FILE: Final = "node-key.pem"
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The command's options; a provider that is None is the demo, `command` is how the shell called it."""
+    """The command's options.
+
+    A provider of None is the demo, `command` is the shell's way of calling the command.
+    """
 
     command: str
 
@@ -63,7 +66,7 @@ class UpOptions:
 
 
 async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
-    """Run everything until `stop`; raises one of the expected failures when it cannot."""
+    """Run everything until `stop`; raises an expected failure when something prevents the run."""
     ports = Ports.of(options.port_base, options.box_port).checked(options.box_port)
     data = DataDir.open(options.data_dir)
     try:
@@ -82,7 +85,7 @@ async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
 
 
 async def _start(embedded: _Embedded, parts: Parts) -> None:
-    """Start everything; what has started by then is stopped properly when the rest cannot start."""
+    """Start everything; the parts started so far are stopped properly when the rest cannot start."""
     try:
         await embedded.start(parts)
     except Exception:
@@ -97,7 +100,7 @@ async def _stop(parts: Parts) -> None:
 
 
 def _expected_in(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the first failure that a user can mend; without one, all of them."""
+    """Give the first failure for a user to mend; otherwise give all failures."""
     expected = failures.subgroup(EXPECTED)
     if expected is None:
         return failures
@@ -108,7 +111,7 @@ def _expected_in(failures: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 class _Embedded:
-    """One embedded gateway: its settings come from the options and the data folder, then the parts start."""
+    """An embedded gateway: its settings come from the options and the data folder, then the parts start."""
 
     def __init__(self, options: UpOptions, ports: Ports, data: DataDir) -> None:
         self._options = options
@@ -193,7 +196,7 @@ class _Embedded:
         )
 
     def _box_listeners(self) -> dict[str, Any]:
-        """Give the settings that say where boxes call, and where a node agent of this machine does."""
+        """Give the settings for the addresses of boxes, and of this machine's node agent."""
         mode, port, path = self._options.identity_mode, self._ports.box, self._options.preface_socket
         if path is None:
             return {"identity_mode": mode, "box_host": HOST, "box_port": port}
@@ -206,7 +209,7 @@ class _Embedded:
         return [self._options.openai or openai, self._options.anthropic or anthropic]
 
     def _node(self) -> dict[str, str] | None:
-        """Give the body that registers this machine's node key, in header mode."""
+        """Give the body for registering this machine's node key, in header mode."""
         if self._options.identity_mode != "header":
             return None
         pem = self._data.kept(_NODE_KEY_FILE, new_key_pem)

@@ -1,4 +1,4 @@
-"""Building a control plane with failures that people can read, running it, and looking after its database."""
+"""Building a control plane with readable failures, running the plane, and looking after its database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def build_control_plane(settings: ControlPlaneSettings, stream: MemoryStream | None) -> ControlPlane:
-    """Build a control plane; raises `UserError` for what its operator can mend."""
+    """Build a control plane; raises `UserError` for faults in its operator's hands."""
     try:
         with _database_failures():
             return ControlPlane.build(settings, stream=stream)
@@ -34,25 +34,25 @@ def build_control_plane(settings: ControlPlaneSettings, stream: MemoryStream | N
 
 
 def upgrade_database() -> None:
-    """Run the migrations that are missing; raises `UserError`."""
+    """Run the missing migrations; raises `UserError`."""
     with _opened_database() as database:
         migrate.upgrade(database)
 
 
 def schema_of_database() -> tuple[str | None, str | None]:
-    """Give the migration that the database is at, and the newest; raises `UserError`."""
+    """Give the database's present migration, and the newest; raises `UserError`."""
     with _opened_database() as database:
         return migrate.current(database), migrate.newest()
 
 
 def schema_can_be_served() -> bool:
-    """Whether a control plane of this release starts on the database as it is; raises `UserError`."""
+    """Whether a control plane of this release starts on the present database; raises `UserError`."""
     with _opened_database() as database:
         return migrate.is_current(database)
 
 
 def begin_epoch() -> str:
-    """Say that the database was restored; give its new epoch. Raises `UserError`."""
+    """Begin a new epoch after a restore of the database; give its new epoch. Raises `UserError`."""
     with _opened_database() as database, changing(database) as session:
         return changes.begin_epoch(session).epoch
 

@@ -1,6 +1,6 @@
-"""Building a data plane with failures that people can read, and running it: one process, or workers.
+"""Building a data plane with readable failures, and running the plane: a single process, or workers.
 
-No import of the control plane: a worker would pay for it with its start and with memory.
+No import of the control plane: the import would cost each worker start-up time and memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def build_data_plane(
     settings: DataPlaneSettings, stream: MemoryStream | None, inherited: InheritedSockets | None = None
 ) -> DataPlane:
-    """Build a data plane; raises `UserError` for what its operator can mend."""
+    """Build a data plane; raises `UserError` for faults in its operator's hands."""
     from services.data_plane.bootstrap import DataPlane  # noqa: PLC0415  # the main process needs none of it
 
     try:
@@ -45,7 +45,7 @@ async def run_data_plane(stop: asyncio.Event, workers: int | None = None) -> Non
 
 
 async def run_worker(stop: asyncio.Event, inherited: InheritedSockets, main_process: int) -> None:
-    """Run one worker of a data plane on the sockets of the process `main_process` until `stop`."""
+    """Run a worker of a data plane on the sockets of the process `main_process` until `stop`."""
     end_with_parent(main_process)
     await _run_one(DataPlaneSettings(), inherited, stop)
 

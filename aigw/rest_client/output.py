@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def show(value: object, *, as_json: bool) -> None:
-    """Print one object: a line for each of its fields, or JSON."""
+    """Print an object: a line for each of its fields, or JSON."""
     if as_json:
         typer.echo(json.dumps(value, indent=2))
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Calls of the control plane's public REST API, with every failure as one line that says what to do."""
+"""Calls of the control plane's public REST API, with every failure as a single line naming the remedy."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from shared.secret import Secret
 
 REQUEST_SECONDS: Final = 60.0
-"""A key test asks a provider, so an answer may take that long."""
+"""A key test asks a provider, so an answer may take this long."""
 PAGE_ENTRIES: Final = 100
 _PREFIX: Final = "/api/v1"
 
 
 class ApiSession:
-    """One command's calls.
+    """The calls of a command.
 
     Args:
         url: the control plane's origin.
@@ -62,7 +62,7 @@ class ApiSession:
         if_match: str | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> tuple[Any, str | None]:
-        """Make one call; gives the JSON answer (None without one) and its ETag.
+        """Make a call; gives the JSON answer (None without one) and its ETag.
 
         Raises:
             UserError: the call was refused, or no answer came.

@@ -1,4 +1,4 @@
-"""Where the command line's REST calls go, and the token that they show."""
+"""Address and token of the command line's REST calls."""
 
 from __future__ import annotations
 

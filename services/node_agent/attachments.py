@@ -1,7 +1,7 @@
 """The boxes of this node: attaching, detaching, restoring. The one place that changes what listens.
 
-Changes happen one at a time. Each leaves disk, listeners and the service manager's store in agreement, or
-fails with nothing listening: a box without a listener is told of, a listener without its box never is.
+Changes happen in sequence. Each leaves disk, listeners and the service manager's store in agreement, or fails
+with nothing listening: a box without a listener is told of, a listener without its box never is.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ MOVED_NAMESPACE: Final = (
 
 
 class AttachmentConflictError(Exception):
-    """A change that would take something from another box or another life; says from which."""
+    """A change would take something from another box or another life; says from which."""
 
 
 class NoRoomError(Exception):
-    """The node has no descriptors for one more listener."""
+    """The node has too few descriptors left for another listener."""
 
 
 @dataclass(slots=True)
 class Attached:
-    """One attachment as it is now. A lost one has no listener; `acceptor.last_error` says why."""
+    """The state of an attachment. A lost attachment has no listener; `acceptor.last_error` says why."""
 
     kept: Kept
     acceptor: Acceptor
@@ -58,7 +58,7 @@ class Attached:
 
     @property
     def attachment(self) -> Attachment:
-        """Whose listener it is, and where."""
+        """The box and the place of the listener."""
         return self.kept.attachment
 
     @property
@@ -71,7 +71,8 @@ class Attachments:
     """All attachments.
 
     Args:
-        drop_elsewhere: ends the connections of a generation in processes that this one has taken over from.
+        drop_elsewhere: ends the connections of a generation in the processes from which this process has
+            taken over.
         descriptors: how many this process may have.
         boot: tells this start of the machine from others.
     """
@@ -133,7 +134,9 @@ class Attachments:
             return await self._open(wanted)
 
     async def detach(self, box: str, lifecycle_id: str) -> None:
-        """Close the listener and every connection of that life; a box that is not attached is no failure.
+        """Close the listener and every connection of the named life; an unattached box is no failure.
+
+        A box that is not attached is no failure.
 
         Raises:
             AttachmentConflictError: the box is attached for another life.
@@ -177,7 +180,7 @@ class Attachments:
         }
 
     def stop_accepting(self) -> None:
-        """Accept no more, and leave the listeners as they are for whoever else has them."""
+        """Accept no more, and leave the listeners as they are for any other process that holds them."""
         for attached in self._attached.values():
             attached.acceptor.stop_accepting()
 
@@ -224,7 +227,7 @@ class Attachments:
         return attached
 
     async def _close(self, current: Attached) -> None:
-        """Close everything of a life; it is forgotten even where the disk does not let go of it."""
+        """Close everything of a life; the life is forgotten even if removing its file from disk fails."""
         attachment = current.attachment
         current.acceptor.close()
         if current.listener is not None:

@@ -1,6 +1,7 @@
 """Builds a node agent from its settings and runs it: takes over, restores, serves, hands over, drains.
 
-The only place that knows every part. Nothing is opened before `run`, and all of it is closed when that ends.
+The only place with knowledge of every part. Nothing is opened before `run`, and everything is closed at its
+end.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ logger = logging.getLogger(__name__)
 
 REST_MODE: Final = 0o600
 RENEWALS_AT_ONCE: Final = 50
-"""Tokens that are minted in one turn of the renewal, about 5 ms."""
+"""Tokens minted in a single turn of the renewal, about 5 ms."""
 
 _DRAIN_POLL_SECONDS: Final = 0.2
 _ACCEPTED_SECONDS: Final = 0.5
-"""For connections that the event loop has accepted and not yet announced when accepting ends."""
+"""For connections accepted by the event loop and not yet announced when accepting ends."""
 
 
 class NodeKeyError(ValueError):
@@ -61,11 +62,11 @@ class NodeKeyError(ValueError):
 
 
 class NodeAgent:
-    """One agent process.
+    """A node agent's process.
 
     Args:
-        settings: what the operator has set.
-        names: what the service manager has set.
+        settings: as set by the operator.
+        names: as set by the service manager.
     """
 
     def __init__(self, settings: NodeAgentSettings, names: ServiceManagerNames) -> None:
@@ -285,7 +286,7 @@ async def _renew(attachments: Attachments) -> None:
 
 
 def read_node_key(pem: Secret) -> Ed25519PrivateKey:
-    """Read the node's key; raises `NodeKeyError`, which shows nothing of it."""
+    """Read the node's key; raises `NodeKeyError`, whose text never contains any part of the key."""
     try:
         key = serialization.load_pem_private_key(pem.reveal().encode(), password=None)
     except (ValueError, TypeError):

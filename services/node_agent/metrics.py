@@ -1,4 +1,4 @@
-"""What an operator's monitoring reads of an agent. No label names a box or an org."""
+"""The agent's metrics for an operator's monitoring. No label names a box or an org."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The node agent's settings: names, defaults, what may not be combined. The only reader of its environment.
+"""The node agent's settings: names, defaults, forbidden combinations. The only reader of its environment.
 
-`bootstrap` takes the few values each part needs from here; nothing else knows that settings exist.
+`bootstrap` takes the few values each part needs from here; no other object knows about settings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class NodeAgentSettings(GatewaySettings):
-    """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+    """The operator's settings, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     ADDRESSES: ClassVar[frozenset[str]] = frozenset({"agent_targets"})
 
@@ -99,7 +99,7 @@ class NodeAgentSettings(GatewaySettings):
 
 @dataclass(frozen=True, slots=True)
 class ServiceManagerNames:
-    """What a service manager that follows systemd's conventions has set for this process."""
+    """The names set for this process by a service manager of systemd's conventions."""
 
     notify_socket: str
     listen_fds: int
@@ -107,7 +107,7 @@ class ServiceManagerNames:
 
     @classmethod
     def read(cls) -> ServiceManagerNames:
-        """Read NOTIFY_SOCKET and LISTEN_FDS; sockets that were meant for another process do not count."""
+        """Read NOTIFY_SOCKET and LISTEN_FDS; sockets meant for another process do not count."""
         environ = os.environ  # noqa: TID251  # this is the door
         count = environ.get("LISTEN_FDS", "")
         ours = environ.get("LISTEN_PID") == str(os.getpid()) and count.isascii() and count.isdigit()

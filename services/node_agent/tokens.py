@@ -1,4 +1,4 @@
-"""Prefaces of boxes: each holds a token minted ahead, so that accepting a connection signs nothing."""
+"""Prefaces of boxes: each holds a token minted ahead, so accepting a connection signs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ RENEW_SECONDS: Final = 120
 """After this age a token is replaced by `renew`; much life is left, so a late renewal harms nothing."""
 
 LEAST_LIFE_SECONDS: Final = 30
-"""A token with less life than this is not sent: it might expire on its way, or under a clock that differs."""
+"""A token with less life than this is not sent: the token might expire on its way, or under a differing
+clock.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class _Minted:
 
 
 class Preface:
-    """The preface of one attachment. `current()` gives one that is valid now."""
+    """The preface of an attachment. `current()` gives a preface with a valid token."""
 
     __slots__ = ("_attachment", "_minted", "_minter")
 
@@ -47,7 +49,10 @@ class Preface:
         return self._minted.preface
 
     def renew(self) -> bool:
-        """Mint a new token when the one at hand is of some age; tells whether it did."""
+        """Mint a new token when the present token has reached a certain age.
+
+        Returns whether a new token exists.
+        """
         if 0 <= self._minter.clock() - self._minted.at < RENEW_SECONDS:
             return False
         self._minted = self._minter.mint(self._attachment)
@@ -71,7 +76,7 @@ class Minter:
         return Preface(self, attachment)
 
     def mint(self, attachment: Attachment) -> _Minted:
-        """Sign a token that is valid from now."""
+        """Sign a token valid from now."""
         now = self.clock()
         self.minted += 1
         token = mint(

@@ -1,4 +1,4 @@
-"""The providers that the gateway knows: one row per provider, a file per row, and look-ups over all rows."""
+"""The providers known to the gateway: a row per provider, a file per row, and look-ups over all rows."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ __all__ = [
 
 PROVIDERS: Final[dict[ProviderName, Provider]] = {row.name: row for row in (OPENAI, ANTHROPIC)}
 DEFAULT_OFFER: Final[tuple[str, ...]] = ("openai", "anthropic")
-"""What a deployment offers unless its operator says otherwise, in this order."""
+"""A deployment's default offer, in this order."""
 UNNAMED: Final = OPENAI
 """In whose shape the gateway answers a request that names no provider: most clients can read it."""
 
 
 class UnknownProvider(ValueError):  # noqa: N818  # a finding about an operator's text
-    """A list of providers that names none, an unknown one, or one twice; the message says which."""
+    """The list of providers is empty, or has an unknown or repeated name; the message says which."""
 
 
 def offered(names: Iterable[str]) -> tuple[Provider, ...]:

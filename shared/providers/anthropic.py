@@ -10,11 +10,11 @@ from shared.refusals import ANTHROPIC_REFUSALS
 _API_KEY: Final = Credential("x-api-key")
 _SETUP_TOKEN: Final = Credential("Authorization", "Bearer ", beta="oauth-2025-04-20")
 _VERSION: Final = "2023-06-01"
-"""A key test's `anthropic-version`; Anthropic answers no request without one."""
+"""A key test's `anthropic-version`; Anthropic answers no request without this header."""
 
 
 _TYPES: Final = {408: "timeout_error", 502: "api_error", 503: "overloaded_error", 504: "timeout_error"}
-"""The types that tell a client to try again: some decide by the type before the status (docs/adr/0003)."""
+"""The types telling a client to try again: some decide by the type before the status (docs/adr/0003)."""
 
 
 def _error_body(facts: ErrorFacts) -> dict[str, object]:

@@ -12,13 +12,13 @@ from typing import Final, Literal
 from shared.refusals import RefusalRule
 
 ProviderName = Literal["openai", "anthropic"]
-"""Every provider that has a row."""
+"""Every provider with a row."""
 
 LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"
 """Where a box finds the gateway: QEMU user networking's host address, and the node agent's one port."""
 
 PLACEHOLDER: Final = "run9-placeholder"
-"""What a box may put where a client asks for a key; any value is thrown away."""
+"""The placeholder for a client's key setting; any value is thrown away."""
 
 RoutePattern = tuple[str, ...]
 """Segments after the version, lower case, `_` for `-`; `*` is any one. Fits the paths below as well."""
@@ -30,8 +30,8 @@ class Credential:
 
     Attributes:
         header: the header's name, as written.
-        scheme: what stands before the key, with its space.
-        beta: a token that has to stand in `anthropic-beta` beside the key, or empty.
+        scheme: the text before the key, with its space.
+        beta: a token required in `anthropic-beta` beside the key, or empty.
     """
 
     header: str
@@ -55,7 +55,7 @@ class KeyTest:
     Attributes:
         path: after the base path.
         headers: sent beside the credential.
-        list_name: the member of the response that holds the models.
+        list_name: the member of the response with the models.
     """
 
     path: str
@@ -65,7 +65,7 @@ class KeyTest:
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
-    """What an error body of the gateway's own says.
+    """The facts in an error body of the gateway's own.
 
     Attributes:
         status: the HTTP status.
@@ -92,7 +92,7 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider.
+    """A provider.
 
     Attributes:
         name: as in URLs, rows and metrics.
@@ -101,9 +101,10 @@ class Provider:
         local_path: the path of the base URL inside every box.
         default_endpoint: used when the owner sets none; the text for `*_BASE_URL`.
         version_segment: put between the endpoint and the box's path.
-        stripped_version: a leading segment that falls out of the box's path, up to two times; or empty.
-        keys: the kinds of keys that are known by their prefix; the first one is shown as an example.
-        admin_keys: prefixes of keys that administer the provider account and can call no model.
+        stripped_version: a leading segment removed from the box's path, up to two times; or empty.
+        keys: the kinds of keys recognised by their prefix; the first kind is shown as an example.
+        admin_keys: prefixes of keys for administering the provider account, without the right to call a
+            model.
         key_hosts: hosts where the vendor's keys belong, with all hosts below them.
         credential: how any other key is sent.
         query_credentials: query parameters, in lower case, that carry a key, select an account or stand for
@@ -118,13 +119,13 @@ class Provider:
         request_id_header: where the provider's clients look for an id.
         refused_routes: routes that mint or reveal credentials usable without the gateway, or administer the
             provider account. Names such as `client_secrets` are refused beside this list, anywhere.
-        warm_ups: paths after the base that are answered here when asked by HEAD; empty is the base itself.
-        key_routes: first segments of routes whose 401 about the key is one: other products of an endpoint may
-            speak of other keys.
-        refusals: what this provider's 401 and 403 mean.
+        warm_ups: paths after the base answered here when asked by HEAD; empty is the base itself.
+        key_routes: first segments of the routes where a 401 concerns the key: other products of an endpoint
+            may speak of other keys.
+        refusals: the meanings of this provider's 401 and 403.
         usage_shape: NAME of the adapter `services/data_plane/core/usage/NAME_shape.py`, which reads tokens
             from the responses.
-        environment: the variables that a box sets, with `$BASE_URL` and `$BASE` in their values.
+        environment: the variables to set in a box, with `$BASE_URL` and `$BASE` in their values.
         set_up_shell: POSIX shell functions for clients that need a file, or empty: `run9_set_up_NAME`,
             `run9_undo_NAME`, which takes out what the first has written, and `run9_print_NAME`, which tells.
         snippets: lines to paste.

@@ -1,1 +1,1 @@
-"""A stand-in for OpenAI and Anthropic that needs no account: shaped like both, on loopback."""
+"""A stand-in for OpenAI and Anthropic without accounts: shaped like both, on loopback."""

@@ -1,6 +1,6 @@
 """The Anthropic-shaped half: models, messages and count_tokens, with Anthropic's headers and errors.
 
-Shapes: Anthropic's API reference, November 2026, and what the anthropic Python SDK reads strictly.
+Shapes: Anthropic's API reference, November 2026, and the fields read strictly by the anthropic Python SDK.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_key(request: Request, expected: str) -> None:
 
 
 def headers() -> dict[str, str]:
-    """Give the headers that come with every Anthropic answer."""
+    """Give the headers of every Anthropic answer."""
     rates = {}
     for name, limit in _RATE_LIMITS.items():
         rates[f"anthropic-ratelimit-{name}-limit"] = str(limit)
@@ -151,7 +151,7 @@ async def _body(request: Request) -> Json:
 
 
 def _prompt(body: Json) -> str:
-    """Give the text of the last message, which is what an answer echoes."""
+    """Give the text of the last message, to be echoed by the answer."""
     conversation = _required(body, "messages", list)
     if not conversation:
         raise Refusal(400, "invalid_request_error", "messages: at least one message is required")

@@ -1,7 +1,7 @@
 """The demo provider's ASGI application: both APIs below `/v1`, each behind its own key.
 
-An OpenAI endpoint of `http://host:port/v1` and an Anthropic one of `http://host:port` both lead here, as
-the real ones would. It is for trying the gateway out and for tests; it keeps nothing and logs nothing.
+An OpenAI endpoint of `http://host:port/v1` and an Anthropic endpoint of `http://host:port` both lead here, as
+with the real providers. The provider is for trying the gateway out and for tests; nothing is kept or logged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Answer = Callable[[Request], Awaitable["Response"]]
 
 @dataclass(frozen=True, slots=True)
 class DemoKeys:
-    """The one key that each API accepts."""
+    """The key accepted by each API."""
 
     openai: Secret
     anthropic: Secret
@@ -99,7 +99,7 @@ async def _get_model(request: Request) -> Response:
 
 
 def _is_anthropic(request: Request) -> bool:
-    """Tell which API is meant on a path that both have: Anthropic's clients always send their version."""
+    """Tell which API is meant on a path of both: Anthropic's clients always send their version."""
     return request.url.path.startswith("/v1/messages") or "anthropic-version" in request.headers
 
 

@@ -1,7 +1,7 @@
 """The OpenAI-shaped half: models, chat completions and embeddings, with OpenAI's headers and errors.
 
-The responses API has a file of its own. Shapes: OpenAI's API reference, November 2026, and what the openai
-Python SDK reads strictly.
+The responses API has a file of its own. Shapes: OpenAI's API reference, November 2026, and the fields read
+strictly by the openai Python SDK.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_key(request: Request, expected: str) -> None:
 
 
 def headers() -> dict[str, str]:
-    """Give the headers that come with every OpenAI answer."""
+    """Give the headers of every OpenAI answer."""
     return {
         "x-request-id": random_id("req"),
         "openai-organization": "run9-demo",
@@ -141,7 +141,7 @@ def _chat_usage(story: Story) -> Json:
 
 
 async def embeddings(request: Request) -> Response:
-    """Answer `POST /v1/embeddings` with unit vectors that depend on nothing but the input."""
+    """Answer `POST /v1/embeddings` with unit vectors determined by the input alone."""
     body = await json_object(request)
     model = required(body, "model", str)
     inputs = _embedding_inputs(required(body, "input", (str, list)))
@@ -177,12 +177,12 @@ def _unit_vector(text: str, dimensions: int) -> list[float]:
 
 
 def _base64_floats(vector: list[float]) -> str:
-    """Write 32-bit little-endian floats in base64, the form that the openai SDKs ask for."""
+    """Write 32-bit little-endian floats in base64, the form asked for by the openai SDKs."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def required(body: Json, name: str, kind: type | tuple[type, ...]) -> Any:
-    """Give a field that must be there and of `kind`, or raise OpenAI's refusal."""
+    """Give a required field of the type `kind`, or raise OpenAI's refusal."""
     if name not in body:
         message = f"Missing required parameter: '{name}'."
         raise Refusal(400, "invalid_request_error", message, param=name, code="missing_required_parameter")
@@ -194,7 +194,7 @@ def required(body: Json, name: str, kind: type | tuple[type, ...]) -> Any:
 
 
 def token_limit(body: Json, *names: str) -> int | None:
-    """Give the first token limit that is set, or None; raises OpenAI's refusal for one that is no count."""
+    """Give the first token limit present, or None; raises OpenAI's refusal for a value other than a count."""
     for name in names:
         value = body.get(name)
         if value is None:

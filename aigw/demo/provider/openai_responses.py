@@ -1,4 +1,4 @@
-"""OpenAI's responses API: the answer object and the full sequence of typed events that streams it."""
+"""OpenAI's responses API: the answer object and the full sequence of its typed stream events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def responses(request: Request, pace_seconds: float) -> Response:
 
 
 class _Answer:
-    """One response with one message of one text part, in every state that a stream shows."""
+    """A response with a single message of one text part, in every state of a stream."""
 
     def __init__(self, story: Story, model: str, limit: int | None) -> None:
         self._story = story
@@ -61,7 +61,7 @@ class _Answer:
         }
 
     def finished(self) -> Json:
-        """Give the answer as it is in the end."""
+        """Give the answer in its final state."""
         prompt, output = self._story.prompt_tokens, len(self._story.words)
         usage = {
             "input_tokens": prompt,

@@ -1,4 +1,4 @@
-"""What the demo provider says: which words, how many tokens, and how fast they come. Knows neither API."""
+"""The demo provider's words: their text, their number as tokens, and their pace. Knows neither API."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _WORD = re.compile(r"\s*\S+\s*")
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An answer. `words` keep their white space, so that joining them gives `text`.
+    """An answer. `words` keep their white space: joined, the words give `text`.
 
     Attributes:
-        words: the pieces in the order they are sent; each counts as one token.
+        words: the pieces in the order of sending; each counts as a token.
         prompt_tokens: the words of the prompt.
-        cut_short: whether the caller's token limit ended it early.
+        cut_short: whether the caller's token limit ended the answer early.
     """
 
     words: tuple[str, ...]
@@ -33,7 +33,7 @@ class Story:
 
 
 def count_tokens(text: str) -> int:
-    """Count words, which is near enough to tokens for a demo; at least one."""
+    """Count words, which is near enough to tokens for a demo; at least 1."""
     return max(1, len(text.split()))
 
 
@@ -64,7 +64,7 @@ def text_of(content: object) -> str:
 
 
 async def paced(words: tuple[str, ...], pace_seconds: float) -> AsyncIterator[str]:
-    """Give the words one by one, a pause before each but the first."""
+    """Give the words in turn, a pause before each but the first."""
     for number, word in enumerate(words):
         if number and pace_seconds > 0:
             await asyncio.sleep(pace_seconds)

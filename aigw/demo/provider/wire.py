@@ -1,4 +1,4 @@
-"""What both demo APIs share on the wire: a bounded JSON body, provider errors, ids and server-sent events."""
+"""The parts shared by both demo APIs on the wire: a bounded JSON body, errors, ids, server-sent events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818  # an answer that a provider gives, not a failure of this program
-    """A request that the provider would refuse; each API writes it in its own shape.
+    """A request to be refused by the provider; each API writes the refusal in its own shape.
 
     `kind` is the provider's `error.type`; `param` and `code` are OpenAI's further fields.
     """
@@ -36,7 +36,7 @@ def random_id(prefix: str) -> str:
 
 
 async def json_object(request: Request) -> Json:
-    """Read the body as a JSON object; raises `Refusal` in words that fit both providers."""
+    """Read the body as a JSON object; raises `Refusal` in words fit for both providers."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -54,12 +54,12 @@ async def json_object(request: Request) -> Json:
 
 
 def data_event(value: Mapping[str, object] | Literal["[DONE]"]) -> bytes:
-    """Write one nameless event, as OpenAI's chat completions send them."""
+    """Write a nameless event, as in OpenAI's chat completions."""
     return b"data: " + (value.encode() if isinstance(value, str) else _compact(value)) + b"\n\n"
 
 
 def named_event(value: Mapping[str, object]) -> bytes:
-    """Write one event that is named by its own `type`, as OpenAI's responses and Anthropic send them."""
+    """Write an event named by its own `type`, as in OpenAI's responses and Anthropic's messages."""
     return f"event: {value['type']}\n".encode() + data_event(value)
 
 

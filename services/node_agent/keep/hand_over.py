@@ -1,8 +1,9 @@
-"""Handing listeners to a successor: a new process of this node asks the old one for its listening sockets.
+"""Handing listeners to a successor: a new process asks the old process for its listening sockets.
 
-The old process freezes changes, sends every listener and the REST socket over a Unix socket (`SCM_RIGHTS`),
-and, once the new one accepts, stops accepting and lets its connections end by themselves. Until they have,
-the link stays open: the new process tells the old one which lives were detached meanwhile.
+The old process freezes changes and sends every listener and the REST socket over a Unix socket
+(`SCM_RIGHTS`). Once the new process accepts, the old process stops accepting and lets its connections end by
+themselves. The link stays open until the last connection has ended: the new process tells the old process
+which lives were detached meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PATIENCE_SECONDS: Final = 30.0
 """How long either process waits for the other while sockets change hands."""
 
 DROP_SECONDS: Final = 2.0
-"""A predecessor that has not ended a detached life's connections by then is killed."""
+"""A predecessor is killed if it has not ended a detached life's connections by then."""
 
 SOCKETS_PER_MESSAGE: Final = 100  # the kernel passes 253 at most
 MAX_MESSAGE_BYTES: Final = 64 * 1024
@@ -41,7 +42,7 @@ class HandOverError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inheritance:
-    """What a predecessor gave: listeners by generation, the REST socket, and the link to it."""
+    """Everything received from a predecessor: the listeners by generation, the REST socket, and the link."""
 
     boxes: dict[int, socket.socket]
     rest: socket.socket
@@ -49,7 +50,7 @@ class Inheritance:
 
 
 def ask(path: Path) -> Inheritance | None:
-    """Ask the process that runs for its sockets; None where none runs. Blocks until they are here.
+    """Ask the running process for its sockets; None where none runs. Blocks until the sockets have arrived.
 
     Raises:
         HandOverError: a process is there but does not hand over.
@@ -96,7 +97,7 @@ def _received(link: socket.socket) -> Inheritance:
 
 
 class Predecessor:
-    """The link to a process that still has connections of this node's boxes."""
+    """The link to a process with open connections of this node's boxes."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -105,12 +106,15 @@ class Predecessor:
         self.is_gone = False
 
     def begin(self) -> None:
-        """Tell it that every listener is accepted from here."""
+        """Tell the predecessor that this process now accepts on every listener."""
         self._link.send(TAKEN)
         self._link.setblocking(False)
 
     async def drop(self, generation: int) -> None:
-        """Have it end the connections of a detached life; a process that does not answer is killed."""
+        """Have the predecessor end the connections of a detached life.
+
+        A process that does not answer is killed.
+        """
         if self.is_gone:
             return
         loop = asyncio.get_running_loop()
@@ -129,14 +133,14 @@ class Predecessor:
                 self.is_gone = True
 
     async def wait_until_gone(self) -> None:
-        """Wait until its last connection has ended and the process with it."""
+        """Wait until the predecessor's last connection has ended and the process with it."""
         while not self.is_gone:  # the other process says nothing; its end is seen
             await asyncio.sleep(1)
             if not _is_running(self._pid):
                 self.is_gone = True
 
     def close(self) -> None:
-        """Leave it: it ends what it still has."""
+        """Close the link: the predecessor ends its remaining connections."""
         self.is_gone = True
         self._link.close()
 
@@ -202,7 +206,7 @@ class HandOver:
         return True
 
     async def drops(self) -> Any:
-        """Give the next generation that the successor has detached; None when the successor is gone."""
+        """Give the next generation detached by the successor; None when the successor is gone."""
         assert self._link is not None
         try:
             message = await asyncio.get_running_loop().sock_recv(self._link, MAX_MESSAGE_BYTES)
@@ -211,7 +215,7 @@ class HandOver:
         return json.loads(message)["drop"] if message else None
 
     async def dropped(self, generation: int) -> None:
-        """Tell the successor that this is done."""
+        """Tell the successor that the generation's connections have ended."""
         assert self._link is not None
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(
@@ -220,7 +224,7 @@ class HandOver:
 
     @property
     def successor_pid(self) -> int:
-        """The process that has taken over."""
+        """The process id of the successor."""
         assert self._link is not None
         return _peer_of(self._link)[0]
 

@@ -1,7 +1,7 @@
 """Attachments on disk: one small file per box, written whole and synced before the platform gets its answer.
 
-No token and no key is ever written here. A file that cannot be read is reported and left alone: the box that
-it belongs to gets no listener until the platform attaches it again.
+No token and no key is ever written here. An unreadable file is reported and left alone: its box gets no
+listener until the platform attaches the box again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 SCHEMA: Final = 1
 MAX_FILE_BYTES: Final = 16 * 1024
 GENERATIONS_AT_ONCE: Final = 1_000
-"""How many generations one write reserves; after a crash the rest of them is skipped."""
+"""Number of generations reserved by each write; after a crash the rest of them is skipped."""
 _BOXES: Final = "boxes"
 _GENERATION: Final = "generation"
 _SUFFIX: Final = ".json"
@@ -40,7 +40,7 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An attachment with what tells its listener from every other.
+    """An attachment with the facts that tell its listener from every other.
 
     Attributes:
         generation: grows with every attachment that this node ever makes.
@@ -55,7 +55,7 @@ class Kept:
 
 
 class Store:
-    """The folder of attachments; made with mode 0700 when it is missing."""
+    """The folder of attachments; created with mode 0700 when missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -76,7 +76,7 @@ class Store:
         return kept
 
     def new_generation(self) -> int:
-        """Give a number that this node has never given; raises `StoreError`."""
+        """Give a number never given by this node before; raises `StoreError`."""
         if self._next >= self._reserved:
             self._write(self._folder / _GENERATION, str(self._next + GENERATIONS_AT_ONCE).encode())
             self._reserved = self._next + GENERATIONS_AT_ONCE
@@ -84,7 +84,7 @@ class Store:
         return self._next
 
     def put(self, kept: Kept) -> None:
-        """Write an attachment; it survives a power failure when this returns. Raises `StoreError`."""
+        """Write an attachment; on return the attachment survives a power failure. Raises `StoreError`."""
         document = {
             "schema": SCHEMA,
             "box": kept.attachment.box,

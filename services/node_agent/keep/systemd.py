@@ -29,7 +29,7 @@ _BOX_PREFIX: Final = "box-"
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """The sockets that the service manager passed at start: of boxes by generation, and of REST."""
+    """The sockets passed by the service manager at start: of boxes by generation, and of REST."""
 
     boxes: dict[int, socket.socket]
     rest: socket.socket | None
@@ -52,9 +52,9 @@ def generation_of(name: str) -> int | None:
 
 
 def take_passed(count: int, names: str) -> Passed:
-    """Take over the descriptors 3, 4, … that were passed under `names`, separated by colons.
+    """Take over the descriptors 3, 4, … passed under `names`, separated by colons.
 
-    What nobody can use any more is closed: a name given twice, a name of no listener.
+    Useless descriptors are closed: a name given twice, a name of no listener.
     """
     passed = Passed({}, None)
     rest: socket.socket | None = None
@@ -78,7 +78,7 @@ def take_passed(count: int, names: str) -> Passed:
 
 
 class ServiceManager:
-    """Sends notifications to the address in `NOTIFY_SOCKET`; an empty address means that nobody listens."""
+    """Sends notifications to the address in `NOTIFY_SOCKET`; an empty address means no listener."""
 
     def __init__(self, address: str) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address

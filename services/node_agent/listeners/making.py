@@ -1,7 +1,7 @@
-"""Listening sockets of boxes: making one at the place that an attachment names, checking one, closing one.
+"""Listening sockets of boxes: making, checking and closing a socket at an attachment's place.
 
-A listener belongs to one life of one box. Closing ends it for every process that holds a copy, so that the
-place is free when `DELETE` answers.
+A listener belongs to a single life of a single box. Closing a listener ends it for every process that holds a
+copy, so the place is free when `DELETE` answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.node_agent.rules.attachment import (
 )
 
 BACKLOG: Final = 1_024
-"""Connections that wait while the agent is busy or is being replaced; the kernel's somaxconn may be lower."""
+"""Connections waiting while the agent is busy or being replaced; the kernel's somaxconn may be lower."""
 
 BUFFER_BYTES: Final = 128 * 1024
 """Per direction in the kernel, which doubles it; accepted connections inherit it."""
@@ -34,7 +34,7 @@ _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (soc
 
 
 class ListenerError(Exception):
-    """A listener that cannot be made; the message says why and what to do."""
+    """A listener could not be made; the message gives the reason and the remedy."""
 
 
 class PlaceTakenError(ListenerError):
@@ -56,12 +56,12 @@ class Listener:
 
     @classmethod
     def of(cls, made: socket.socket) -> Listener:
-        """Describe a socket that listens."""
+        """Describe a listening socket."""
         return cls(made, identity_of(made), _file_of(made))
 
 
 def make_listener(listen: Listen) -> Listener:
-    """Listen at the place; it accepts connections when this returns. Blocks for a few system calls.
+    """Listen at the place; the socket accepts connections on return. Blocks for a few system calls.
 
     Raises:
         ListenerError: the place cannot be had.
@@ -76,7 +76,7 @@ def make_listener(listen: Listen) -> Listener:
 
 
 def fits(made: socket.socket, listen: Listen) -> bool:
-    """Whether a socket that was handed over listens at this place."""
+    """Whether a handed-over socket listens at this place."""
     try:
         if not made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             return False
@@ -93,8 +93,8 @@ def fits(made: socket.socket, listen: Listen) -> bool:
 def is_still_there(listener: Listener, listen: Listen) -> bool:
     """Whether a connection made to the place now would arrive at this listener.
 
-    A namespace may have been deleted and made again under its name, and a socket's file may be gone, while
-    the old listener lives on where nothing can reach it.
+    After a namespace was deleted and made again under its name, or a socket's file was removed, the old
+    listener lives on where no connection can reach it.
     """
     match listen:
         case NamespaceListen(netns, address):
@@ -111,7 +111,7 @@ def is_still_there(listener: Listener, listen: Listen) -> bool:
 
 
 def close_listener(listener: Listener) -> None:
-    """End a listener for every process that has it, and remove a Unix socket's file if it is its own."""
+    """End a listener for every process that holds a copy, and remove the file of its Unix socket."""
     made = listener.made
     if listener.file is not None and _file_of(made) == listener.file:
         with contextlib.suppress(OSError):
@@ -180,10 +180,11 @@ def _tcp(address: Address) -> socket.socket:
 
 
 def _unix(path: str, mode: int) -> socket.socket:
-    """Bind with the wanted mode from the start: a file that is changed afterwards may be another one by then.
+    """Bind with the wanted mode from the start: a later change of mode could hit another file.
 
-    Linux gives the file the mode that the socket has before `bind`, less the umask. The umask is the
-    process's, so it is changed for the one call; every file of the agent is made with a mode of its own.
+    Linux gives the file the mode of the socket before `bind`, less the umask. The umask belongs to the
+    process and is therefore changed for this call only; every file of the agent is made with a mode of its
+    own.
     """
     _remove_stale(path)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -204,7 +205,7 @@ def _unix(path: str, mode: int) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a file that a socket left behind; raises `PlaceTakenError` when something else is there."""
+    """Remove a file left behind by a socket; raises `PlaceTakenError` when something else is there."""
     try:
         mode = Path(path).lstat().st_mode
     except FileNotFoundError:

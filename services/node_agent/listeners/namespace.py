@@ -1,7 +1,7 @@
 """Network namespaces: making a socket inside one, without the agent ever leaving its own.
 
 `setns(2)` changes the calling thread alone, so a thread of its own enters the namespace, makes the socket and
-ends. A thread of a pool would stay in the namespace and make the next socket in the wrong one.
+ends. A thread of a pool would stay in the namespace and make the next socket in the wrong namespace.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _COOKIE_BYTES: Final = 8
 
 
 class NamespaceError(OSError):
-    """A namespace that is not there or may not be entered; the message says which and why."""
+    """A namespace is missing or may not be entered; the message says which and why."""
 
 
 def path_of(netns: str) -> Path:
-    """Give the file of a namespace that is given by name or by path."""
+    """Give the file of a namespace given by name or by path."""
     return Path(netns) if netns.startswith("/") else NAMED_FOLDER / netns
 
 
@@ -36,7 +36,7 @@ def socket_inside(netns: str, make: Callable[[], socket.socket]) -> socket.socke
 
     Raises:
         NamespaceError: the namespace is not there, is of another kind, or the right to enter it is missing.
-        OSError: what `make` raised.
+        OSError: the error raised by `make`.
     """
     path = path_of(netns)
     try:
@@ -52,7 +52,7 @@ def socket_inside(netns: str, make: Callable[[], socket.socket]) -> socket.socke
 
 
 def identity_of(made: socket.socket) -> int:
-    """Give the kernel's number for the namespace that a socket belongs to.
+    """Give the kernel's number for the namespace of a socket.
 
     A number is never used twice while the machine runs (`SO_NETNS_COOKIE`, Linux 5.14), which is not so for
     the namespace's inode. 0 where the kernel has none.
@@ -65,7 +65,7 @@ def identity_of(made: socket.socket) -> int:
 
 
 def boot_identity() -> str:
-    """Give the text that differs from one start of the machine to the next."""
+    """Give a text unique to this start of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

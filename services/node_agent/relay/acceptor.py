@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REFUSAL_LOG_SECONDS: Final = 10.0
-"""Refusals of one box are logged once in this time; all of them are counted."""
+"""Refusals of a box are logged at most once in this time; all of them are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every acceptor of one agent uses.
+    """The parts used by every acceptor of an agent.
 
     Attributes:
-        scratch: memory that connections are read into, one at a time.
+        scratch: memory into which connections are read, in turn.
     """
 
     targets: Targets
@@ -47,19 +47,19 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """The latest failure that this box's connections met. `at` is in Unix seconds."""
+    """The latest failure of this box's connections. `at` is in Unix seconds."""
 
     at: float
     message: str
 
 
 class Acceptor:
-    """Accepts for one box until `close`. One object per life: a new life has a new one.
+    """Accepts for a single box until `close`. Each life has its own object: a new life gets a new acceptor.
 
     Attributes:
         connections: open now.
         accepted: ever.
-        bytes_up, bytes_down: of connections that have ended.
+        bytes_up, bytes_down: of ended connections.
     """
 
     def __init__(self, box: str, org: str, preface: Preface, shared: Shared) -> None:
@@ -91,7 +91,7 @@ class Acceptor:
             self._server = await loop.create_server(self._new_side, sock=copy, backlog=BACKLOG)
 
     def stop_accepting(self) -> None:
-        """Accept no more; open connections go on, and so does what the event loop has accepted already."""
+        """Accept no more; connections already open, or accepted by the event loop, go on."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -109,7 +109,7 @@ class Acceptor:
     # What the sides tell.
 
     def arrived(self, side: BoxSide) -> None:
-        """Take in a connection that was accepted, or refuse it."""
+        """Take in an accepted connection, or refuse it."""
         shared = self._shared
         if not self._open:  # accepted by the event loop in the turn in which this acceptor was closed
             side.abort()
@@ -127,13 +127,13 @@ class Acceptor:
     def side_is_ending(self, side: Side) -> None:
         """Have the sweep end a side that takes too long over its last bytes.
 
-        A data plane whose box has ended its sending may answer for as long as it wants.
+        After the box has ended its sending, a data plane may answer for as long as needed.
         """
         if isinstance(side, BoxSide) or side.transport.is_closing():
             self._shared.endings.watch(side)
 
     def side_has_ended(self, side: Side) -> None:
-        """Count what a side has moved."""
+        """Count the bytes moved by a side."""
         counters = self._shared.counters
         self._shared.endings.forget(side)
         match side:
@@ -193,7 +193,7 @@ _CAPS: Final[dict[Refusal, str]] = {"box": "this box", "org": "its organization"
 
 
 class BoxSide(Side):
-    """The box's end. Until the data plane is connected, one piece is held and no more is read."""
+    """The box's end. Until the data plane is connected, a single piece is held and no more is read."""
 
     __slots__ = ("_acceptor", "_held", "connecting", "is_counted", "is_gone")
 
@@ -212,12 +212,12 @@ class BoxSide(Side):
         self._acceptor.arrived(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember it for a connection attempt that is under way."""
+        """Remember the loss for a connection attempt under way."""
         self.is_gone = True
         super().connection_lost(exc)
 
     def begin(self, target: TargetSide, preface: bytes) -> None:
-        """Splice with a data plane: the preface goes first, in one write with what was held."""
+        """Splice with a data plane: the preface goes first, in one write with the bytes held."""
         held, self._held = self._held, b""
         self.join(target)
         if held:
@@ -229,7 +229,7 @@ class BoxSide(Side):
         self._held = bytes(data)
 
     def answer(self, refusal: bytes) -> None:
-        """Send a fixed answer, then end. What the box sends meanwhile is read and dropped.
+        """Send a fixed answer, then end. Bytes sent by the box meanwhile are read and dropped.
 
         Without the reading, the kernel would end the connection by a reset, and the answer with it.
         """
@@ -265,7 +265,7 @@ class TargetSide(Side):
         self._known = known
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remember it where the box is not joined yet."""
+        """Remember the loss if the box is not joined yet."""
         self.is_gone = True
         super().connection_lost(exc)
 
@@ -276,7 +276,7 @@ class TargetSide(Side):
             known.connections -= 1
 
     def give_up(self) -> None:
-        """End a connection that no box needs any more."""
+        """End a connection no longer needed by any box."""
         if hasattr(self, "transport"):
             self.transport.abort()
         self.leave()

@@ -1,4 +1,4 @@
-"""What the relay counts, as plain numbers that the metrics read. No box and no org is in any of them."""
+"""The relay's counters, as plain numbers read by the metrics. No box and no org is in any of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import Counter
 
 
 class Counters:
-    """The books of one agent.
+    """The counters of an agent.
 
     Attributes:
         accepted: connections of boxes.
         refused: by which cap was full.
         unserved: connections for which no target could be reached.
-        bytes_up, bytes_down: from boxes and to boxes, of connections that have ended.
-        failed_connects: attempts to reach a target that failed.
+        bytes_up, bytes_down: from boxes and to boxes, of ended connections.
+        failed_connects: failed attempts to reach a target.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Connections that are ending: one that takes too long over its last bytes is ended by a reset."""
+"""Connections that are ending: a connection that takes too long over its last bytes is ended by a reset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SWEEP_SECONDS: Final = 5.0
 
 
 class Endings:
-    """The sides that have been told to end, the oldest first."""
+    """The sides told to end, the oldest first."""
 
     def __init__(self, monotonic: Callable[[], float], *, end_seconds: float = END_SECONDS) -> None:
         self._monotonic = monotonic

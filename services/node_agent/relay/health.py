@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from services.node_agent.relay.targets import KnownTarget
 
 CHECK_SECONDS: Final = 2.0
-"""A check that has no answer by then has failed."""
+"""A check without an answer by then has failed."""
 
 _JITTER: Final = 0.2
 _DRAINING_STATUS: Final = 503
 
 
 class HealthCheck:
-    """Checks one target for ever. `interval_seconds` between two checks, give or take 20 %."""
+    """Checks a single target for ever. `interval_seconds` between two checks, give or take 20 %."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class HealthCheck:
             await asyncio.sleep(self._interval_seconds * (1 + _JITTER * (2 * self._random() - 1)))
 
     async def check(self) -> Condition:
-        """Look the target's name up again, and tell how it stands."""
+        """Look up the target's name again and report the target's condition."""
         target = self.known.target
         try:
             async with asyncio.timeout(CHECK_SECONDS):

@@ -1,7 +1,7 @@
-"""One side of a spliced connection: whatever arrives goes to the other side, and so does how it ends.
+"""A side of a spliced connection: bytes from either side go to the other, and so does the way a side ended.
 
-An end of sending is passed on as such, a reset as a reset, and a side that does not read pauses the other.
-No byte is looked at.
+An end of sending is passed on as such, a reset as a reset. A side that does not read pauses the other. No
+byte is looked at.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class Owner(Protocol):
-    """What a side tells of itself."""
+    """The notices of a side to its owner."""
 
     def side_is_ending(self, side: Side) -> None:
-        """This side will send no more than what waits already."""
+        """This side will send nothing beyond the bytes already waiting."""
 
     def side_has_ended(self, side: Side) -> None:
         """This side's transport is gone."""
 
 
 class Side(asyncio.BufferedProtocol):
-    """A connection's one end. Both sides hold each other from `join` until one of them is lost.
+    """An end of a connection. Both sides hold each other from `join` until one of them is lost.
 
     Args:
-        scratch: memory into which every side of the event loop reads; it is copied before the next read.
+        scratch: memory into which every side of the event loop reads; bytes are copied before the next read.
     """
 
     __slots__ = ("_owner", "_scratch", "_write", "bytes_in", "is_at_end", "other", "transport")
@@ -62,7 +62,7 @@ class Side(asyncio.BufferedProtocol):
         self._write, other._write = other.transport.write, self.transport.write
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the hint is always the same
-        """Give the memory that the next bytes are read into."""
+        """Give the memory for the next bytes."""
         return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -86,7 +86,7 @@ class Side(asyncio.BufferedProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the other side as this one ended."""
+        """End the other side the same way as this side ended."""
         other, self.other = self.other, None
         if other is not None:
             other.other = None
@@ -111,7 +111,7 @@ class Side(asyncio.BufferedProtocol):
             self.other.transport.resume_reading()
 
     def reset(self) -> None:
-        """End this side by a reset, after what still waits has left; `abort` does not wait."""
+        """End this side by a reset, after the waiting bytes have left; `abort` does not wait."""
         reset_on_close(self.transport)
         if self.transport.get_write_buffer_size():
             self.transport.close()
@@ -133,7 +133,7 @@ def reset_on_close(transport: asyncio.BaseTransport) -> None:
 
 
 def last_bytes(transport: asyncio.BaseTransport) -> bytes:
-    """Give what still waits at the socket of a connection that was lost; for `connection_lost` only.
+    """Give the bytes still waiting at the socket of a lost connection; for `connection_lost` only.
 
     A server that refuses an upload answers and closes, and its kernel resets the connection. The event loop
     may notice a failed write first and read no more, although the answer is there.

@@ -1,4 +1,4 @@
-"""The data-plane processes that this agent knows: how each stands, and a connection to the best of them."""
+"""The data-plane processes known to this agent: how each stands, and a connection to the best of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoTargetError(Exception):
 
 
 class KnownTarget:
-    """One target and what is known of it now.
+    """A target and its present state.
 
     Attributes:
         address: where to connect, as last looked up; None before that, and for a Unix socket.
@@ -67,7 +67,8 @@ class Targets:
 
     Args:
         tls: the context for `tls` targets; None where there are none.
-        turn: where to begin among equal targets; agents should differ, so that they do not all begin alike.
+        turn: where to begin among equal targets; agents should differ, so that their first choices differ
+            too.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Targets:
 
 
 def prepare(made: socket.socket) -> None:
-    """Set what a connection to a data plane needs: no blocking, bounded buffers, notice of a silent peer."""
+    """Set the options of a socket to a data plane: no blocking, bounded buffers, notice of a silent peer."""
     made.setblocking(False)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)

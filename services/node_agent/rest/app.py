@@ -1,4 +1,7 @@
-"""The REST interface for the platform that runs boxes, on a Unix socket. It never gives a token or key."""
+"""The REST interface for the platform that runs boxes, on a Unix socket.
+
+No answer ever contains a token or key.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RestParts:
-    """What the application needs. `ready` tells whether a data plane was reached."""
+    """The parts used by the application. `ready` tells whether a data plane was reached."""
 
     attachments: Attachments
     metrics: Metrics
@@ -90,7 +93,7 @@ async def _on_failure(request: Request, error: Exception) -> Response:  # noqa: 
 
 
 def describe(attached: Attached) -> dict[str, Any]:
-    """Write an attachment as `GET` shows it."""
+    """Write an attachment as shown by `GET`."""
     acceptor = attached.acceptor
     error = acceptor.last_error
     return {

@@ -1,6 +1,6 @@
 """Attachments: which box of which org listens where. Reading and writing their JSON documents, purely.
 
-An attachment is what the platform asks for with `PUT /v1/boxes/{box}`, and what the agent keeps on disk.
+The platform asks for an attachment with `PUT /v1/boxes/{box}`, and the agent keeps it on disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_PORT: Final = 65_535
 
 
 class AttachmentError(ValueError):
-    """A document that describes no attachment. `pointer` is the JSON pointer (RFC 6901) of the fault."""
+    """The document describes no attachment. `pointer` is the JSON pointer (RFC 6901) of the fault."""
 
     def __init__(self, pointer: str, message: str) -> None:
         super().__init__(message)
@@ -42,7 +42,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceListen:
-    """A TCP listener inside a network namespace, given by its name (as `ip netns` has it) or a path."""
+    """A TCP listener inside a network namespace, given by its name (as in `ip netns`) or a path."""
 
     netns: str
     address: Address
@@ -68,7 +68,7 @@ Listen = NamespaceListen | AddressListen | UnixListen
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One life of one box, its org, and the place where its connections arrive."""
+    """A single life of a box, its org, and the place where its connections arrive."""
 
     box: str
     org: str
@@ -77,7 +77,7 @@ class Attachment:
 
 
 def is_box_id(text: str) -> bool:
-    """Whether the text may name a box, an org or a life: the form that tokens allow."""
+    """Whether the text may name a box, an org or a life: the form allowed in tokens."""
     return _ID.fullmatch(text) is not None
 
 
@@ -95,7 +95,7 @@ def read_attachment(box: str, document: Any) -> Attachment:
 
 
 def write_attachment(attachment: Attachment) -> dict[str, Any]:
-    """Write the document that `read_attachment` reads; the box's id stands outside."""
+    """Write the document read by `read_attachment`; the box's id stands outside."""
     return {
         "org": attachment.org,
         "lifecycle_id": attachment.lifecycle_id,
@@ -104,7 +104,7 @@ def write_attachment(attachment: Attachment) -> dict[str, Any]:
 
 
 def read_listen(document: Any) -> Listen:
-    """Read one of the three kinds of listeners; raises `AttachmentError`."""
+    """Read any of the three kinds of listeners; raises `AttachmentError`."""
     kind = document.keys() & {"netns", "unix"} if isinstance(document, dict) else set()
     if kind == {"netns"}:
         fields = _fields(document, "/listen", required={"netns", "address"})
@@ -117,7 +117,7 @@ def read_listen(document: Any) -> Listen:
 
 
 def write_listen(listen: Listen) -> dict[str, str]:
-    """Write the document that `read_listen` reads."""
+    """Write the document read by `read_listen`."""
     match listen:
         case NamespaceListen(netns, address):
             return {"netns": netns, "address": str(address)}

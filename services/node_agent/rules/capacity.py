@@ -1,4 +1,4 @@
-"""How many connections may be open: in all, per org and per box, from the descriptors that a process has."""
+"""How many connections may be open: in all, per org and per box, derived from the process's descriptors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Caps:
 
 
 def caps_for(descriptors: int, listeners: int, *, per_box: int) -> Caps:
-    """Derive the caps from the limit of descriptors and the listeners that hold some of them."""
+    """Derive the caps from the limit of descriptors and the listeners holding some of them."""
     free = descriptors - KEPT_BACK_DESCRIPTORS - DESCRIPTORS_PER_LISTENER * listeners
     in_all = max(1, free // DESCRIPTORS_PER_CONNECTION)
     per_org = max(1, int(in_all * SHARE_OF_AN_ORG))
@@ -48,7 +48,7 @@ class Occupancy:
         self._of_org: Counter[str] = Counter()
 
     def enter(self, org: str, of_box: int) -> Refusal | None:
-        """Count one more connection of `org`, whose box has `of_box` already; or say which cap is full."""
+        """Count another connection of `org`, whose box has `of_box` already; or say which cap is full."""
         caps = self.caps
         if of_box >= caps.per_box:
             return "box"
@@ -61,7 +61,7 @@ class Occupancy:
         return None
 
     def leave(self, org: str) -> None:
-        """Count one connection of `org` less."""
+        """Count down a connection of `org`."""
         self.in_all -= 1
         self._of_org[org] -= 1
         if not self._of_org[org]:

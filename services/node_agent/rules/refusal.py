@@ -1,7 +1,7 @@
-"""The fixed answers that a box gets from the agent itself, where no data plane can answer for it.
+"""The agent's own fixed answers to a box while no data plane can answer.
 
-The agent reads no HTTP, so an answer cannot take the shape of the provider that was called. Its body fits
-both: OpenAI's clients read `error.message`, Anthropic's read `type` and `error.type` as well.
+The agent reads no HTTP, so an answer cannot take the shape of the called provider. Its body fits both:
+OpenAI's clients read `error.message`, Anthropic's read `type` and `error.type` as well.
 """
 
 from __future__ import annotations

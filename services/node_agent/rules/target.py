@@ -1,7 +1,8 @@
-"""Targets: the data-plane processes that connections go to. Reading their setting, and choosing among them.
+"""Targets: the data-plane processes at the other end of the agent's connections.
 
-A target is written `tcp://HOST:PORT`, `tls://HOST:PORT` or `unix:///PATH`, and may be followed by `=` and the
-URL of that process's admin listener, whose `/readyz` then tells whether the target takes new connections.
+Reading their setting, and choosing among them. A target is written `tcp://HOST:PORT`, `tls://HOST:PORT` or
+`unix:///PATH`, and may be followed by `=` and the URL of that process's admin listener, whose `/readyz` then
+tells whether the target takes new connections.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ _HEALTH_SCHEMES: Final = ("http", "https")
 
 
 class TargetError(ValueError):
-    """A text that names no target; says what is wrong with it."""
+    """The text names no target; the message names the mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One data-plane process.
+    """A data-plane process.
 
     Attributes:
         host, port: of `tcp` and `tls`.
         path: of `unix`.
-        health_url: the URL of its `/readyz`; empty where only connecting tells whether it is there.
+        health_url: the URL of its `/readyz`; empty if only connecting tells whether the process is there.
     """
 
     transport: Transport
@@ -38,7 +39,7 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The target as the setting writes it, without the admin listener."""
+        """The target as written in the setting, without the admin listener."""
         if self.transport == "unix":
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -46,7 +47,7 @@ class Target:
 
 
 class Condition(IntEnum):
-    """What is known of a target, the best first."""
+    """The condition of a target, the best first."""
 
     READY = 0
     UNKNOWN = 1
@@ -56,7 +57,7 @@ class Condition(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One target as the choice sees it: its condition, and its connections of this agent."""
+    """A target as seen by the choice: its condition, and its connections of this agent."""
 
     condition: Condition
     connections: int
@@ -81,10 +82,10 @@ def read_target(text: str) -> Target:
 
 
 def order_of(standings: Sequence[Standing], turn: int) -> list[int]:
-    """Give the order in which to try the targets: ready ones first, of these the one with fewest connections.
+    """Give the order in which to try the targets: ready targets with the fewest connections first.
 
-    `turn` moves on with each choice and breaks ties, so that equal targets take turns. A target that drains
-    or does not answer comes last and is tried all the same: the last health check may be out of date.
+    `turn` moves on with each choice and breaks ties, so that equal targets take turns. A draining or silent
+    target comes last and is tried all the same: the last health check may be out of date.
     """
     count = len(standings)
     return sorted(
