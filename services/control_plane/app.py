@@ -38,7 +38,7 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 def public_app(context: Context) -> FastAPI:
-    """The REST interface that people and the platform use, and the Portal."""
+    """The REST interface for people and the platform, and the Portal."""
     app = _public_routes()
     not_found = mount_portal(app, context.browser, context.oidc)
     return _served(app, context, not_found)
@@ -71,7 +71,7 @@ def openapi() -> dict[str, Any]:
 
 
 def openapi_text() -> str:
-    """The document as it is committed: sorted, two spaces, ended by a newline."""
+    """The document in its committed form: sorted, two spaces, ended by a newline."""
     return json.dumps(openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -109,7 +109,7 @@ def _problem_schemas() -> dict[str, Any]:
 
 
 def _require_if_match(operation: dict[str, Any]) -> None:
-    """Say that If-Match is required: in code its absence is not a validation error but a 428."""
+    """Mark If-Match as required: in code its absence is not a validation error but a 428."""
     for parameter in operation.get("parameters", ()):
         if parameter["name"] == "if-match":
             parameter["name"], parameter["required"] = "If-Match", True
@@ -117,14 +117,17 @@ def _require_if_match(operation: dict[str, Any]) -> None:
 
 
 def _forget_fastapi_errors(operation: dict[str, Any]) -> None:
-    """Take out the 422 that FastAPI adds by itself: `problem_response.py` answers in its place."""
+    """Take out the 422 added by FastAPI itself: `problem_response.py` answers in its place."""
     answer = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
     if answer.get("schema", {}).get("$ref", "").endswith(_FASTAPI_ERRORS):
         del operation["responses"]["422"]
 
 
 def _add_outages(method: str, operation: dict[str, Any]) -> None:
-    """Say that whatever needs the database may find it away; `health` has words of its own for that."""
+    """Add the outage of the database to every operation in need of the database.
+
+    `health` has its own words for an outage.
+    """
     if "health" in operation["tags"]:
         return
     problems = [Problem.DATABASE_UNAVAILABLE]

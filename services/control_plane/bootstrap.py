@@ -1,4 +1,4 @@
-"""Builds the control plane from its settings, runs it, and takes it down in reverse."""
+"""Builds the control plane from its settings, runs the listeners, and takes everything down in reverse."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ _log = logging.getLogger(__name__)
 
 
 class SchemaOutdated(Exception):  # noqa: N818  # a finding about the database, with its remedy
-    """The database is not at the newest migration, and this process may not change it by itself."""
+    """The database is not at the newest migration, and this process may not change the schema by itself."""
 
 
 class ControlPlane:
-    """Both listeners and what works behind them.
+    """Both listeners and the parts behind them.
 
     Attributes:
-        public_port, internal_port: where it listens; 0 before `run`.
-        context: what the endpoints work with, for tests that need no socket.
+        public_port, internal_port: the ports of the listeners; 0 before `run`.
+        context: the parts called by endpoints, for tests without a socket.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ControlPlane:
     ) -> Self:
         """Open the database (SQLite is brought to the newest schema) and the secret store; bind nothing.
 
-        `stream` is the in-process bus that a data plane in the same process reads.
+        `stream` is the in-process bus read by a data plane in the same process.
 
         Raises:
             SchemaOutdated: a shared database needs `aigw db upgrade`.
@@ -136,7 +136,7 @@ class ControlPlane:
 
         Raises:
             ListenError: a port cannot be listened on.
-            UnusableRedis: the event bus is one that the gateway cannot work with.
+            UnusableRedis: the gateway cannot work with this event bus.
         """
         await self._bus.require_usable()
         settings = self._settings
@@ -188,12 +188,15 @@ class ControlPlane:
         self.context.stored_keys.reach(admin_url)
 
     def sign_in_url(self, email: str) -> str:
-        """Make a link that signs a person in to the Portal once; its fragment, the token, reaches no log."""
+        """Make a one-time link into the Portal for a person; its fragment, the token, reaches no log."""
         token = self.context.browser.new_link_token(email)
         return f"http://{self._settings.control_plane_host}:{self.public_port}/sign-in#{token}"
 
     async def _relay_the_last(self) -> None:
-        """Publish what the drained requests committed; what fails here is published at the next start."""
+        """Publish the commits of the drained requests.
+
+        Events left by a failure are published at the next start.
+        """
         try:
             async with asyncio.timeout(LAST_RELAY_SECONDS):
                 await self._relay.relay_batch()
@@ -212,7 +215,7 @@ def _open_database(settings: ControlPlaneSettings) -> Database:
 
 
 def _secret_store(settings: ControlPlaneSettings) -> tuple[SecretWriter, bytes]:
-    """Open the secret store; beside it the key of the fingerprints."""
+    """Open the secret store; beside the store is the key of the fingerprints."""
     typed_pepper = settings.fingerprint_key
     if is_vault_url(settings.secret_store_url):
         assert typed_pepper is not None, "settings check that there is one"
@@ -253,7 +256,7 @@ def _sign_in(settings: ControlPlaneSettings) -> SignIn:
 
 
 def oidc_sign_in(settings: ControlPlaneSettings) -> OidcSignIn | None:
-    """Build how people sign in to the Portal at an issuer; None without one."""
+    """Build how people sign in to the Portal at an issuer; None without an issuer."""
     if not settings.oidc_issuer:
         return None
     return OidcSignIn(

@@ -1,7 +1,8 @@
-"""The snapshot as bytes: built once per revision, however many data planes ask for it at once.
+"""The snapshot as bytes: built once per revision, however many data planes ask at once.
 
-At 100,000 orgs a snapshot takes seconds and hundreds of MiB to build, and a new epoch has the whole fleet
-ask within seconds. So it is built by one request while the others wait, and kept as what goes out.
+At 100,000 orgs a snapshot takes seconds and hundreds of MiB to build, and a new epoch has the whole fleet ask
+within seconds. A single request therefore builds the snapshot while the others wait, and the bytes are kept
+ready to send.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from shared.config_feed import encode_snapshot, snapshot_etag
 GZIP_LEVEL: Final = 1
 """At 20,000 orgs a sixteenth of the bytes (4.7 MB become 0.28 MB), in 0.05 s."""
 PIECE_BYTES: Final = 256 * 1024
-"""How much is handed to a connection at once; the rest waits until that has left."""
+"""How much is handed to a connection at once; the rest waits until the piece has left."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotBytes:
-    """A snapshot as it is sent. `body`: as it is; `packed`: compressed by gzip."""
+    """A snapshot in its sent form. `body`: uncompressed; `packed`: compressed by gzip."""
 
     at: Counter
     body: bytes
@@ -38,7 +39,7 @@ class SnapshotBytes:
 
 
 class KeptSnapshot:
-    """Keeps the newest snapshot that was asked for. Used on one event loop; building is in a thread."""
+    """Keeps the newest requested snapshot. Used on a single event loop; building is in a thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +47,7 @@ class KeptSnapshot:
         self._kept: SnapshotBytes | None = None
 
     async def no_older_than(self, wanted: Counter) -> SnapshotBytes:
-        """Give a snapshot that has everything up to `wanted`, which was read from the database just now.
+        """Give a snapshot with everything up to `wanted`, a position read from the database just now.
 
         Raises:
             DatabaseUnavailable: the database does not answer.
@@ -71,7 +72,7 @@ def _has(kept: Counter, wanted: Counter) -> bool:
 
 
 def pieces_of(data: bytes) -> Iterator[memoryview]:
-    """Cut what is sent: a connection whose reader is slow holds one piece, not a copy of all."""
+    """Split the body to send: a connection with a slow reader holds a piece, not a copy of everything."""
     view = memoryview(data)
     for start in range(0, len(data), PIECE_BYTES):
         yield view[start : start + PIECE_BYTES]

@@ -1,6 +1,6 @@
 """The outbox relay: carries committed events to the bus, in order, at least once, whatever the bus does.
 
-Every process has one; they take turns, so that a commit is published at once by whoever made it.
+Every process has a relay; the relays take turns, so a commit is published at once by its own process.
 
 The database is the truth: a crash between publishing and marking only publishes again, and the bus refuses
 the repeat by its explicit id.
@@ -35,13 +35,13 @@ SHORTEST_PAUSE_SECONDS: Final = 0.1
 KEEP_PUBLISHED_SECONDS: Final = 24 * 3600
 PRUNE_EVERY_SECONDS: Final = 3600
 COPY_EVERY_SECONDS: Final = 30
-"""How often the copy of the snapshot is renewed, where it is not there or things have changed."""
+"""The interval for renewing a missing or outdated copy of the snapshot."""
 
 _log = logging.getLogger(__name__)
 
 
 class OutboxRelay:
-    """Publishes what is committed; woken by `signal`, and by itself every `POLL_SECONDS`."""
+    """Publishes committed events; woken by `signal`, and by itself every `POLL_SECONDS`."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class OutboxRelay:
         self._failures = 0
 
     async def run(self) -> None:
-        """Relay until cancelled; no failure ends it."""
+        """Relay until cancelled; failures do not end the relay."""
         while True:
             try:
                 while await self.relay_batch() == BATCH_EVENTS:
@@ -82,10 +82,10 @@ class OutboxRelay:
                 await self._signal.wait(POLL_SECONDS)
 
     async def relay_batch(self) -> int:
-        """Publish and mark the oldest events, if it is this process's turn; give how many there were.
+        """Publish and mark the oldest events in this process's turn; give how many there were.
 
         Raises:
-            BusError: the bus failed; those before it are marked.
+            BusError: the bus failed; the events before the failure are marked.
         """
         async with self._turn() as mine:
             if not mine:
@@ -129,7 +129,7 @@ class OutboxRelay:
                 await asyncio.to_thread(self._mark, published)
 
     async def _tell_the_end(self, end: Counter) -> None:
-        """Say where the stream ends, and keep a copy of the snapshot there, each when it is time."""
+        """Tell readers the end of the stream, and keep a copy of the snapshot there, each at its interval."""
         now = self._clock()
         if now - self._beat_at >= HEARTBEAT_SECONDS or end.epoch != self._beat_epoch:
             await self._bus.heartbeat(end.epoch, end.revision)

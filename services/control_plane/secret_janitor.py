@@ -1,8 +1,8 @@
-"""Destroys versions of secrets that no row pins: left by writes that never committed, or replaced long ago.
+"""Destroys versions of secrets pinned by no row: left by writes without a commit, or replaced long ago.
 
-Slow on purpose: it asks the store about every integration, and nothing waits for it. What a cleared
-integration leaves is not its business: `secret_sweep` destroys that at once. Sign-ins that have expired are:
-a sign-in forgets them too, but not where nobody signs in any more.
+Slow on purpose: every integration costs a call of the store, and nothing waits for the result. The remains of
+a cleared integration belong to `secret_sweep`: the sweep destroys them at once. The janitor also forgets
+expired sign-ins: a sign-in forgets them too, but sign-ins may stop for long.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SecretJanitor:
         self._forgot_at = 0.0
 
     async def run(self) -> None:
-        """Go round until cancelled; no failure ends it."""
+        """Go round until cancelled; failures do not end the loop."""
         while True:
             for tidy in (self.forget_expired, self.tidy_batch):
                 try:
@@ -49,7 +49,7 @@ class SecretJanitor:
             await asyncio.sleep(PAUSE_SECONDS)
 
     def forget_expired(self) -> int:
-        """Forget a batch of expired sign-ins when it is time; give how many there were."""
+        """Forget a batch of expired sign-ins when due; give how many there were."""
         now = self._clock()
         if now - self._forgot_at < EXPIRED_EVERY_SECONDS:
             return 0

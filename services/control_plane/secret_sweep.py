@@ -1,4 +1,4 @@
-"""Destroys the secrets of cleared integrations, again and again until the store says that they are gone.
+"""Destroys the secrets of cleared integrations, again and again until the store confirms their end.
 
 Clearing takes effect at the commit; this only makes the key itself disappear soon after.
 """
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class SecretSweep:
-    """Works off what the integration rows say must be destroyed."""
+    """Works off the destructions demanded by the integration rows."""
 
     def __init__(self, database: Database, writer: SecretWriter, signal: CommitSignal) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class SecretSweep:
         self._signal = signal
 
     async def run(self) -> None:
-        """Sweep until cancelled; no failure ends it."""
+        """Sweep until cancelled; failures do not end the loop."""
         while True:
             try:
                 await asyncio.to_thread(self.sweep)
@@ -41,7 +41,10 @@ class SecretSweep:
             await self._signal.wait(POLL_SECONDS)
 
     def sweep(self) -> int:
-        """Destroy what is pending; give how many are left. One that fails does not hold up the others."""
+        """Destroy the pending versions; give how many are left.
+
+        A failure does not hold up the other versions.
+        """
         with self._database.read() as session:
             pending = integrations.pending_destructions(session, BATCH_SECRETS)
         left = 0

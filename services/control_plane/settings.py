@@ -1,6 +1,6 @@
-"""The control plane's settings: names, defaults, what may not be combined. Only this reads its environment.
+"""The control plane's settings: names, defaults, forbidden combinations. Only this reads its environment.
 
-`bootstrap` takes the few values each part needs from here; nothing else knows that settings exist.
+`bootstrap` takes the few values each part needs from here; no other object knows about settings.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 
 
 class Issuer(BaseModel):
-    """One source of sign-in tokens. Exactly one of `jwks_url` and `jwks_file` says where its keys are."""
+    """A source of sign-in tokens. Exactly one of `jwks_url` and `jwks_file` gives the place of its keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -59,7 +59,7 @@ class Issuer(BaseModel):
 
 
 def _is_web_url(text: str) -> bool:
-    """Whether something can be fetched there: the parsers disagree about what is malformed, some late."""
+    """Whether something can be fetched there: the parsers disagree about malformed URLs, some late."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -69,7 +69,7 @@ def _is_web_url(text: str) -> bool:
 
 
 def _as_browsers_write(origin: str) -> str:
-    """Give an origin as a browser sends it: without the port that its scheme has anyway (RFC 6454 §6.1)."""
+    """Give an origin in a browser's form: without the scheme's default port (RFC 6454 §6.1)."""
     parts = urlsplit(origin)
     is_default = parts.port == _DEFAULT_PORTS[parts.scheme]
     shown = "" if parts.port is None or is_default else f":{parts.port}"
@@ -77,7 +77,7 @@ def _as_browsers_write(origin: str) -> str:
 
 
 class ControlPlaneSettings(BackendSettings, EgressSettings):
-    """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+    """The operator's settings, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
         default="production", description="What may be relaxed: nothing in production."
@@ -222,7 +222,7 @@ class ControlPlaneSettings(BackendSettings, EgressSettings):
         return self
 
     def database_url_now(self) -> str:
-        """Read the database's URL once more where a file holds it: its password may have been rotated."""
+        """Read the database's URL once more from its file, if any: its password may have been rotated."""
         try:
             return read_again("database_url") or self.database_url
         except SettingFileError:

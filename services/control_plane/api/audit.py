@@ -1,4 +1,4 @@
-"""`orgs/{org}/audit`: who changed what, newest first."""
+"""`orgs/{org}/audit`: the log of changes with their authors, newest first."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AuditQuery(PageQuery):
 
 
 class AuditEntry(BaseModel):
-    """One change."""
+    """A change."""
 
     id: str
     at: Timestamp
@@ -49,7 +49,7 @@ class AuditEntry(BaseModel):
 
 
 class AuditList(BaseModel):
-    """One page of changes, newest first."""
+    """A page of changes, newest first."""
 
     items: list[AuditEntry]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""What the endpoints work with: one frozen container, made by `bootstrap`, and how a request reaches it."""
+"""The parts behind the endpoints: a frozen container, made by `bootstrap`, and the access to it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from shared.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts that endpoints call.
+    """The parts called by endpoints.
 
     Attributes:
         box_origin: how boxes reach the gateway, e.g. `http://10.0.2.2:1000`.
-        providers: what this deployment offers, in its order.
-        internal_token: what the fleet shows at `/internal/v1`.
-        demo_origins: where the demo provider is, if there is one.
+        providers: the deployment's offer, in its order.
+        internal_token: the fleet's token at `/internal/v1`.
+        demo_origins: the origins of the demo provider, if present.
         oidc: how people sign in to the Portal; None: by one-time links only.
     """
 
@@ -61,7 +61,7 @@ _platform_scheme = HTTPBearer(scheme_name="platform", auto_error=False)
 
 
 def context_of(request: Request) -> Context:
-    """Give the container of the application that serves `request`."""
+    """Give the container of the application serving `request`."""
     context: Context = request.app.state.context
     return context
 
@@ -87,7 +87,7 @@ def _platform(
 
 
 SignedIn = Annotated[Person, Depends(_signed_in)]
-"""The person who asks; anybody else has been refused with 401."""
+"""The signed-in person behind the request; anybody else has been refused with 401."""
 
 AsPlatform = Annotated[Author, Depends(_platform)]
 """The platform as the author of a change; anybody else has been refused with 401."""

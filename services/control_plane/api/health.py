@@ -26,13 +26,13 @@ class Health(BaseModel):
 
 @router.get("/livez", operation_id="getLive")
 async def get_live() -> Health:
-    """Tell that the process serves."""
+    """Report a serving process."""
     return Health(status="alive")
 
 
 @router.get("/readyz", operation_id="getReady", responses=problem_responses(Problem.NOT_READY))
 def get_ready(context: InContext) -> Health:
-    """Tell that the database answers."""
+    """Report an answering database."""
     try:
         with context.database.read() as session:
             counter(session)

@@ -1,4 +1,4 @@
-"""How integrations look in JSON: what is answered, and what may be asked for."""
+"""How integrations look in JSON: responses, and the bodies of requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TypedEndpoint = Annotated[str, Field(min_length=1, max_length=MAX_ENDPOINT_CHARS
 
 
 class KeyState(BaseModel):
-    """What may be shown of the stored key."""
+    """The presentable facts of the stored key."""
 
     set: bool
     last4: str | None = Field(description="Its last four characters.")
@@ -50,7 +50,7 @@ class KeyState(BaseModel):
 
 
 class Integration(BaseModel):
-    """One provider of one org."""
+    """A provider of an org."""
 
     provider: ShownProvider
     state: State
@@ -97,7 +97,7 @@ class PutIntegration(_Body):
 
 
 class PatchIntegration(_Body):
-    """Changes parts of an integration that is set up; what is left out stays."""
+    """Changes parts of an existing integration; absent fields stay."""
 
     api_key: TypedKey | None = Field(default=None, description=_KEY)
     endpoint: TypedEndpoint | None = Field(default=None, description=_ENDPOINT)
@@ -105,7 +105,7 @@ class PatchIntegration(_Body):
 
 
 class TryKey(_Body):
-    """A trial of a key: of a typed one before it is saved, or of the stored one."""
+    """A trial of a key: of a typed key before saving, or of the stored key."""
 
     api_key: TypedKey | None = Field(
         default=None, description="The key to try. Left out or null: the stored key, by a gateway process."
@@ -118,7 +118,7 @@ class TryKey(_Body):
 
 
 class TrialStep(BaseModel):
-    """One step of a trial."""
+    """A step of a trial."""
 
     step: StepName
     status: StepStatus
@@ -127,7 +127,7 @@ class TrialStep(BaseModel):
 
 
 class TrialResult(BaseModel):
-    """What a trial found out."""
+    """The result of a trial."""
 
     provider: ShownProvider
     endpoint: str
@@ -140,7 +140,7 @@ class TrialResult(BaseModel):
 def integration_answer(
     row: IntegrationTable, box_origin: str, demo_origins: Sequence[str] = ()
 ) -> Integration:
-    """Show a row. `demo_origins` are where the demo provider is, if there is one."""
+    """Show a row. `demo_origins` are the origins of the demo provider, if present."""
     provider = PROVIDERS[row.provider]
     is_set = row.state != "not_set_up"
     return Integration(

@@ -1,6 +1,6 @@
-"""The one way an integration changes: judge, write the secret, commit. Knows no HTTP.
+"""The only way to change an integration: judge, write the secret, commit. Knows no HTTP.
 
-The order is what makes a crash harmless: until the commit pins it, a new version of a secret is only an
+The order makes a crash harmless: until the commit pins a new version of a secret, the version is only an
 unused file.
 """
 
@@ -41,7 +41,7 @@ MAX_ATTEMPTS: Final = 3
 
 
 class StateChanged(Exception):  # noqa: N818  # a finding about the precondition, not a failure
-    """The row is not the one that `If-Match` names; `row` is as it is now."""
+    """The row differs from the row named by `If-Match`; `row` is the present state."""
 
     def __init__(self, row: IntegrationTable) -> None:
         super().__init__("the integration has changed")
@@ -69,7 +69,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The row after a write, and what its owner should know."""
+    """The row after a write, with the warnings for its owner."""
 
     row: IntegrationTable
     warnings: tuple[str, ...] = ()
@@ -107,7 +107,10 @@ class IntegrationWrites:
         return self._change(target, asked, integration.patch)
 
     def clear(self, target: Target) -> Written:
-        """Forget key and endpoint; what is not set up stays so. Raises `ProblemError` or `StateChanged`."""
+        """Forget key and endpoint; a provider without a set-up stays so.
+
+        Raises `ProblemError` or `StateChanged`.
+        """
         self._read(target)  # refuses most without waiting for the write lock
         with changing(self._database) as session:
             row = integrations.integration(session, target.org, target.provider)
@@ -198,7 +201,7 @@ class IntegrationWrites:
         raise _store_failed()
 
     def _require_room(self, target: Target, seen: IntegrationTable, version: int) -> None:
-        """Refuse to write a version that would make the store forget the one in use."""
+        """Refuse a version whose write would make the store forget the version in use."""
         pinned = seen.secret_version
         if seen.state == "not_set_up" or version == pinned + 1:
             return

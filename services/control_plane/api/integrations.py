@@ -65,7 +65,7 @@ def _with_etag(*problems: Problem) -> dict[int | str, dict[str, Any]]:
 
 @router.get(COLLECTION, operation_id="listIntegrations", responses=problem_responses(*READ_PROBLEMS))
 def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> IntegrationList:
-    """Show every provider that this deployment offers to an organization, set up or not."""
+    """Show every provider offered by this deployment to an organization, set up or not."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         rows = [integration(session, org, row.name) for row in context.providers]
@@ -76,7 +76,7 @@ def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> Integ
 def get_integration(
     org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext, response: Response
 ) -> Integration:
-    """Show one provider of an organization."""
+    """Show a provider of an organization."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         row = integration(session, org, provider)
@@ -94,7 +94,7 @@ def put_integration(
     response: Response,
     if_match: IfMatch = None,
 ) -> WrittenIntegration:
-    """Set a provider up, or change it. Owners only."""
+    """Set a provider up, or change its integration. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
     asked = Asked(body.api_key, endpoint, body.enabled)
     try:
@@ -116,7 +116,7 @@ def patch_integration(
     response: Response,
     if_match: IfMatch = None,
 ) -> WrittenIntegration:
-    """Change parts of a provider that is set up; what is left out stays. Owners only."""
+    """Change parts of an existing integration; absent fields stay. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
     asked = Asked(body.api_key, endpoint, KEEP if body.enabled is None else body.enabled)
     try:

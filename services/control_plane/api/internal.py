@@ -1,4 +1,4 @@
-"""`/internal/v1`: what the fleet of data planes asks, on a listener and with a token of its own."""
+"""`/internal/v1`: the requests of the fleet of data planes, on a listener and with a token of its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def _sent(data: bytes) -> AsyncIterator[bytes]:
 
 
 def _where_it_stands(context: Context, if_none_match: str | None) -> Counter:
-    """Read the counter; a caller that is above it proves lost commits, and gets the new epoch's snapshot."""
+    """Read the counter; a caller above the counter proves lost commits, and gets the new epoch's snapshot."""
     at = context.lost_commits.look()
     known = read_snapshot_etag(if_none_match or "")
     if known is not None and context.lost_commits.suspect(Counter(*known), "a data plane"):
@@ -61,7 +61,7 @@ def _where_it_stands(context: Context, if_none_match: str | None) -> Counter:
 
 @router.post("/acknowledgements", operation_id="postAcknowledgement", status_code=204)
 async def post_acknowledgement(request: Request, context: InContext) -> None:
-    """Take the report of one data-plane process."""
+    """Take the report of a data-plane process."""
     _require_fleet(request, context)
     try:
         report = decode_acknowledgement(await request.body())

@@ -1,4 +1,4 @@
-"""`POST …/ai-integrations/{provider}/test`: tries a typed key, or has a data plane try the stored one."""
+"""`POST …/ai-integrations/{provider}/test`: tries a typed key, or has a data plane try the stored key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ router = APIRouter(tags=["ai-integrations"])
 async def try_key(
     org: OrgId, provider: OfferedProvider, body: TryKey, person: SignedIn, context: InContext
 ) -> TrialResult:
-    """Try a typed key, else the stored one, at its provider, step by step. Owners only; nothing is stored."""
+    """Try a typed key, else the stored key, at its provider, step by step. Owners only; nothing is stored."""
     row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
     if body.api_key is None:
         _require_stored(row, _judged(context, provider, body.endpoint))
@@ -60,7 +60,7 @@ async def try_key(
 def _stored(
     context: Context, org: str, provider: ProviderName, person: Person
 ) -> tuple[IntegrationTable, str]:
-    """Give the row, and the epoch that its revision is of."""
+    """Give the row, and the epoch of its revision."""
     with context.database.read() as session:
         require_owner(role_of(session, org, person.email), owners_of(session, org))
         return integration(session, org, provider), counter(session).epoch
@@ -90,7 +90,7 @@ async def _try_typed(
 
 
 def _require_stored(row: IntegrationTable, endpoint: Endpoint | None) -> None:
-    """Refuse where there is no stored key, or one that would have to go to another place than its own."""
+    """Refuse without a stored key, or for an endpoint other than the stored key's own."""
     if row.state == "not_set_up":
         raise _nothing_stored()
     if endpoint is not None and str(endpoint) != row.endpoint:

@@ -1,4 +1,4 @@
-"""What holds for every request: its body's size, the headers of its answer, the failure boundary.
+"""The rules for every request: its body's size, the headers of its answer, the failure boundary.
 
 Pure ASGI middleware: nothing here buffers an answer.
 """
@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 class AnswerHeaders:
-    """Adds the headers that every answer has; one that is already there stays."""
+    """Adds the headers of every answer; a header already present stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope."""
+        """Serve a connection scope."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,13 +45,16 @@ class AnswerHeaders:
 
 
 class Boundary:
-    """Answers what no endpoint caught with a plain 500, and logs it. Nothing of it reaches the caller."""
+    """Answers an error not caught by any endpoint with a plain 500, and logs the error.
+
+    No part of the error reaches the caller.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope."""
+        """Serve a connection scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -75,7 +78,7 @@ class Boundary:
 class BodyLimit:
     """Reads a request's body, at most `MAX_BODY_BYTES`, before anybody else sees the request.
 
-    A request whose client goes away before its body is whole is seen by nobody.
+    A request whose client goes away before its body is whole is dropped.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int = MAX_BODY_BYTES) -> None:

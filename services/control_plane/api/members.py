@@ -1,4 +1,4 @@
-"""`orgs/{org}/members`: who the people of an org are. They change by provisioning alone."""
+"""`orgs/{org}/members`: the people of an org. Members change by provisioning alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["orgs"])
 
 
 class Member(BaseModel):
-    """One person of an organization."""
+    """A person of an organization."""
 
     email: str
     role: Role
@@ -27,7 +27,7 @@ class Member(BaseModel):
 
 
 class MemberList(BaseModel):
-    """One page of members, by address."""
+    """A page of members, by address."""
 
     items: list[Member]
     next_cursor: str | None

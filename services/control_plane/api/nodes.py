@@ -1,6 +1,6 @@
-"""The nodes that may sign box tokens, provisioned and read by the platform: each by one key, or by several.
+"""The nodes with the right to sign box tokens, provisioned and read by the platform, with their keys.
 
-A key is rotated without a gap by putting the old one and the new one, and later the new one alone.
+A key is rotated without a gap by putting the old key and the new key, and later the new key alone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class NodeKey(_Body):
 
 
 class PutNode(_Body):
-    """All of a node's signing keys: `keys`, or `kid` and `public_key` where there is one."""
+    """All of a node's signing keys: `keys`, or `kid` and `public_key` for a single key."""
 
     keys: list[NodeKey] | None = Field(
         None,
@@ -64,7 +64,7 @@ class PutNode(_Body):
         return self
 
     def all_keys(self) -> list[NodeKey]:
-        """Give the keys in the one form."""
+        """Give the keys in the form of a list."""
         if self.keys is not None:
             return self.keys
         assert self.kid is not None, "judged by the model"
@@ -73,7 +73,7 @@ class PutNode(_Body):
 
 
 class ProvisionedNode(BaseModel):
-    """A node as it was provisioned. `kid` and `public_key` are those of its first key."""
+    """A provisioned node. `kid` and `public_key` are those of its first key."""
 
     node: str
     kid: str
@@ -137,7 +137,7 @@ def put_node(node: NodeId, body: PutNode, author: AsPlatform, context: InContext
     responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID),
 )
 def remove_node(node: NodeId, author: AsPlatform, context: InContext) -> None:
-    """Forget a node: its tokens are refused, and what its boxes have under way is cut."""
+    """Forget a node: its tokens are refused, and the running requests of its boxes are aborted."""
     with changing(context.database) as session:
         if not nodes.remove_node(session, author, node):
             raise ProblemError(Problem.NOT_FOUND, "There is no such node.")

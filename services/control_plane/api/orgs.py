@@ -1,4 +1,4 @@
-"""`me` and `orgs`: who the caller is, and the orgs that they may see."""
+"""`me` and `orgs`: the caller, and the orgs open to the caller."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OrgId = Annotated[
 
 
 class Me(BaseModel):
-    """The person who asks."""
+    """The person behind the token."""
 
     email: str
 
 
 class Org(BaseModel):
-    """An organization as the caller sees it."""
+    """An organization as seen by the caller."""
 
     org: str
     name: str
@@ -41,7 +41,7 @@ class Org(BaseModel):
 
 
 class OrgList(BaseModel):
-    """One page of the caller's organizations, by id."""
+    """A page of the caller's organizations, by id."""
 
     items: list[Org]
     next_cursor: str | None
@@ -49,7 +49,7 @@ class OrgList(BaseModel):
 
 @router.get("/me", operation_id="getMe", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
 def get_me(person: SignedIn) -> Me:
-    """Tell who the token stands for."""
+    """Tell the person behind the token."""
     return Me(email=person.email)
 
 
@@ -75,7 +75,7 @@ def list_orgs(person: SignedIn, context: InContext, page: Page) -> OrgList:
     responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND),
 )
 def get_org(org: OrgId, person: SignedIn, context: InContext) -> Org:
-    """Show one of the caller's organizations."""
+    """Show an organization of the caller."""
     with context.database.read() as session:
         role = require_reader(orgs.role_of(session, org, person.email))
         row = orgs.live_org(session, org)

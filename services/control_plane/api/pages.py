@@ -1,4 +1,4 @@
-"""Cursor pagination: opaque cursors that name the last item seen, and one limit for every list."""
+"""Cursor pagination: opaque cursors that name the last item seen, and a common limit for every list."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PageQuery(BaseModel):
 
 
 Page = Annotated[PageQuery, Query()]
-"""The query of a list: `limit` and `cursor`, and nothing else, so that a mistyped name is noticed."""
+"""The query of a list: `limit` and `cursor`, and nothing else, so a mistyped name is noticed."""
 
 
 def write_cursor(last: str | int) -> str:
@@ -41,7 +41,7 @@ def write_cursor(last: str | int) -> str:
 
 
 def read_cursor(cursor: str) -> str:
-    """Give that key back, or refuse what `write_cursor` did not write."""
+    """Give that key back, or refuse a cursor not written by `write_cursor`."""
     try:
         last = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):

@@ -1,6 +1,6 @@
-"""Turns every refusal and failure into one RFC 9457 answer. The only place that does.
+"""Turns every refusal and failure into an RFC 9457 response. The only place for this.
 
-Never repeats what the caller sent: a mistyped request may have a key in any of its fields.
+Never repeats the caller's input: a mistyped request may have a key in any of its fields.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _BY_STATUS = {404: Problem.NOT_FOUND, 405: Problem.METHOD_NOT_ALLOWED}
 
 
 class FaultAnswer(BaseModel):
-    """One place in the request that is at fault."""
+    """A faulty place in the request."""
 
     detail: str
     pointer: str | None = Field(default=None, description="JSON Pointer into the body, as a URI fragment.")
@@ -108,7 +108,7 @@ def problem_response(error: ProblemError) -> Response:
 def answer_problems(app: FastAPI, not_found_page: Callable[[Request], Response | None] | None = None) -> None:
     """Make `app` answer all its refusals this way. Failures are answered by `limits.Boundary`.
 
-    `not_found_page` gives the page for a browser at an address that is nowhere, None for all others.
+    `not_found_page` gives the page for a browser at an unknown address, None for all other clients.
     """
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -152,7 +152,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Tell what the path takes (RFC 9110 §10.2.1): the router names only its first route's methods."""
+    """Tell the methods of the path (RFC 9110 §10.2.1): the router names only its first route's methods."""
     return [
         method
         for method in _METHODS

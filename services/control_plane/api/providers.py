@@ -1,4 +1,4 @@
-"""`providers`: what this deployment offers, as the Portal and any other client need to know it."""
+"""`providers`: the deployment's offer, for the Portal and any other client."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ router = APIRouter(tags=["providers"])
 
 
 class KeyHint(BaseModel):
-    """A kind of key that is told by its public prefix. The longest prefix of all providers decides."""
+    """A kind of key with its public prefix. The longest prefix of all providers decides."""
 
     kind: str
     prefix: str
 
 
 class KnownKeyStart(BaseModel):
-    """A public start of keys, and whose keys begin so. The first entry of the list that fits decides."""
+    """A public start of keys, and whose keys begin so. The first matching entry of the list decides."""
 
     start: str
     vendor: str = Field(description="The company, as people call it.")
@@ -43,14 +43,14 @@ class Snippet(BaseModel):
 
 
 class EnvironmentVariable(BaseModel):
-    """A variable that a box sets; `setup.sh` sets every one."""
+    """A variable to set in a box; `setup.sh` sets every variable."""
 
     name: str
     value: str
 
 
 class OfferedProvider(BaseModel):
-    """A provider that this deployment offers."""
+    """A provider offered by this deployment."""
 
     provider: ShownProvider
     title: str
@@ -79,7 +79,7 @@ class ProviderList(BaseModel):
 
 @router.get("/providers", operation_id="listProviders", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
 def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
-    """List what this deployment offers."""
+    """List the providers offered by this deployment."""
     starts = [
         KnownKeyStart(
             start=one.start,

@@ -1,6 +1,6 @@
-"""What the platform tells: which orgs and members there are. Only by the platform's token.
+"""The platform's provisioning: which orgs and members there are. Only by the platform's token.
 
-Every call is idempotent: a repeat that changes nothing takes no revision.
+Every call is idempotent: a repeat without a change takes no revision.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PutOrg(_Body):
 
 
 class ProvisionedOrg(BaseModel):
-    """An organization as it was provisioned."""
+    """A provisioned organization."""
 
     org: str
     name: str
@@ -67,7 +67,7 @@ class PutMember(_Body):
 
 
 class ProvisionedMember(BaseModel):
-    """A membership as it was provisioned."""
+    """A provisioned membership."""
 
     email: str
     role: Role

@@ -1,4 +1,4 @@
-"""`…/ai-integrations/{provider}/rollout`: how far the last change has got, and what real traffic shows."""
+"""`…/ai-integrations/{provider}/rollout`: the progress of the last change, and findings of real traffic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["ai-integrations"])
 
 
 class Traffic(BaseModel):
-    """What the provider said to requests that used the org's key, whichever key that was at the time."""
+    """The provider's latest verdicts on requests with the org's key, whichever key was stored at the time."""
 
     accepted_at: Timestamp | None
     rejected_at: Timestamp | None = Field(description="The last answer 401.")
@@ -41,7 +41,7 @@ class RolloutAnswer(BaseModel):
 
 @router.get(ITEM + "/rollout", operation_id="getRollout", responses=problem_responses(*READ_PROBLEMS))
 def get_rollout(org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext) -> RolloutAnswer:
-    """Tell how many processes of the fleet have an integration as it is now."""
+    """Tell how many processes of the fleet enforce the present integration."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         row = integration(session, org, provider)

@@ -1,4 +1,4 @@
-"""The in-process bus, for a control plane and a data plane in one process."""
+"""The in-process bus, for a control plane and a data plane in a single process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.memory_stream import MemoryStream
 
 
 class MemoryBus:
-    """A `Bus` over a `MemoryStream` that the data plane reads."""
+    """A `Bus` over a `MemoryStream` read by the data plane."""
 
     def __init__(self, stream: MemoryStream) -> None:
         self._stream = stream
@@ -19,14 +19,14 @@ class MemoryBus:
         self._stream.append(revision, event)
 
     async def heartbeat(self, epoch: str, revision: int) -> None:
-        """Nothing: who reads this stream is in this process, and it loses nothing."""
+        """Nothing: every reader of this stream is in this process, and loses nothing."""
 
     async def confirm_snapshot(self, epoch: str, revision: int) -> bool:  # noqa: ARG002  # the port's
-        """Say yes, so that none is made."""
+        """Say yes, so no copy is made."""
         return True
 
     async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
-        """Nothing: it would end with this process."""
+        """Nothing: a copy would end with this process."""
 
     async def aclose(self) -> None:
         """Nothing is held."""

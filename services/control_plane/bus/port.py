@@ -6,15 +6,16 @@ from typing import Protocol
 
 
 class BusError(Exception):
-    """The bus did not take an event; it may be offered again."""
+    """The bus did not take an event; a second attempt is allowed."""
 
 
 class BusAhead(BusError):  # noqa: N818  # a finding about the database, not a failure of the bus
-    """The bus holds a change that the database does not know: the database has lost commits.
+    """The bus holds a change unknown to the database: the database has lost commits.
 
     Attributes:
-        epoch, revision: where that change stands.
-        contradicts: whether the database has another change there; else it has none yet.
+        epoch, revision: the position of the change.
+        contradicts: whether the database has another change there; else the database has not reached the
+            position.
     """
 
     def __init__(self, epoch: str, revision: int, *, contradicts: bool) -> None:
@@ -25,10 +26,10 @@ class BusAhead(BusError):  # noqa: N818  # a finding about the database, not a f
 
 
 class Bus(Protocol):
-    """One ordered stream of events."""
+    """An ordered stream of events."""
 
     async def require_usable(self) -> None:
-        """Refuse a server that answers and that this bus cannot work with; called at start.
+        """Refuse an answering server unfit for this bus; called at start.
 
         Raises:
             UnusableRedis: see there.
@@ -36,16 +37,16 @@ class Bus(Protocol):
         ...
 
     async def publish(self, revision: int, event: bytes) -> None:
-        """Append `event` under the explicit id of `revision`; one that is there already is no error.
+        """Append `event` under the explicit id of `revision`; an entry already present is no error.
 
         Raises:
-            BusAhead: a change of the same epoch stands there that is not this one.
-            BusError: the bus is unreachable or refused; whether it has the event is unknown.
+            BusAhead: another change of the same epoch stands at this position.
+            BusError: the bus is unreachable or refused; whether the event was stored is unknown.
         """
         ...
 
     async def heartbeat(self, epoch: str, revision: int) -> None:
-        """Tell every reader that the stream ends at `revision`: all up to there was published.
+        """Tell every reader the end of the stream at `revision`: all up to there was published.
 
         Raises:
             BusAhead: the stream has a later change of the epoch; nothing was told.
@@ -54,9 +55,9 @@ class Bus(Protocol):
         ...
 
     async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
-        """Note beside the copy of the snapshot that it is of now; False when it is of another revision.
+        """Note beside the copy of the snapshot that it is current; False for a copy of another revision.
 
-        True for a bus that keeps none.
+        True for a bus without copies.
 
         Raises:
             BusError: the bus is unreachable or refused.
@@ -64,7 +65,7 @@ class Bus(Protocol):
         ...
 
     async def keep_snapshot(self, epoch: str, revision: int, body: bytes) -> None:
-        """Lay a copy of the snapshot beside the stream, for readers that start while nobody else answers.
+        """Lay a copy of the snapshot beside the stream, for readers started while the control plane is away.
 
         Raises:
             BusError: the bus is unreachable or refused.

@@ -1,9 +1,9 @@
 """The Redis bus, write side: the stream of changes, its heartbeat, and the copy of the snapshot, all signed.
 
-Explicit ids make a repeat harmless and a gap visible. The heartbeat is a stream of its own with one entry,
-so that quiet hours do not push changes out of the bounded one; a reader blocks on both with one command.
-Whoever else can write to this Redis can delay a change, never make or swallow one: what is not signed does
-not count, and is taken away where it stands in a change's place.
+Explicit ids make a repeat harmless and a gap visible. The heartbeat is a stream of its own with a single
+entry, so quiet hours do not push changes out of the bounded stream; a reader blocks on both with the same
+command. Any other writer to this Redis can delay a change, never make or swallow a change: unsigned entries
+do not count, and are removed from a change's place.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from shared.redis_link import FAILURES, close, leave, require_single, why
 
 MAX_STREAM_ENTRIES: Final = 10_000
 _SNAPSHOT_TAG_KEY: Final = f"{SNAPSHOT_KEY}:tag"
-"""Which revision the copy is of, where the writer may read it: its user has no right to read hashes."""
+"""The revision of the copy, at a key readable by the writer: its user has no right to read hashes."""
 _TOLD_SECONDS: Final = HEARTBEAT_SECONDS * 0.75
-"""A beat of another process that is younger says the same for this one."""
+"""A younger beat of another process counts for this process too."""
 # What Redis and Valkey answer to an explicit id that is not above the stream's last one.
 _ID_TAKEN: Final = "equal or smaller"
 _IN_THE_WAY: Final = ("WRONGTYPE", "exhausted")
-"""What they answer where a key holds something else, or a stream that takes no entry any more."""
+"""Redis's answers for a key of another type, or a stream at its last possible id."""
 _NOTHING: Final[tuple[bytes, dict[bytes, bytes]]] = (b"0-0", {})
 
 _Answer = TypeVar("_Answer")
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedisBus:
-    """A `Bus` on a Redis stream that keeps about `max_entries`."""
+    """A `Bus` on a Redis stream of about `max_entries`."""
 
     def __init__(
         self, client: Redis, keys: FeedKeys, clock: Clock, *, max_entries: int = MAX_STREAM_ENTRIES
@@ -69,14 +69,14 @@ class RedisBus:
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`.
 
-        A stream that holds at this place what is no change of this epoch is of another life of the
-        database, or was not written by a control plane: it is begun anew, and the next heartbeat sends every
+        An entry at this position that is no change of this epoch belongs to another life of the database, or
+        was not written by a control plane: the stream is begun anew, and the next heartbeat sends every
         reader to a snapshot.
         """
         await self._guarded(lambda: self._publish(revision, event))
 
     async def heartbeat(self, epoch: str, revision: int) -> None:
-        """See `Bus`. Of several processes that beat at once, one per period gets through."""
+        """See `Bus`. Of several processes beating at once, a single beat per period gets through."""
         await self._guarded(lambda: self._heartbeat(epoch, revision))
 
     async def confirm_snapshot(self, epoch: str, revision: int) -> bool:
@@ -122,7 +122,7 @@ class RedisBus:
             raise BusError(why(error)) from None
 
     async def _on(self, key: str, command: Callable[[], Any]) -> Any:
-        """Run a command on a key of the gateway's; what else may lie there is taken away first."""
+        """Run a command on a key of the gateway's; foreign data in the place is removed first."""
         try:
             return await command()
         except ResponseError as error:
@@ -151,7 +151,7 @@ class RedisBus:
         )
 
     async def _is_told(self, epoch: str, revision: int) -> bool:
-        """Whether another process has sent this very beat lately; one that says something else is news."""
+        """Whether another process has sent this very beat lately; a different beat is news."""
         newest = await self._on(HEARTBEAT_KEY, lambda: self._client.xrevrange(HEARTBEAT_KEY, count=1))
         if not newest:
             return False
@@ -164,7 +164,7 @@ class RedisBus:
         return (beat.epoch, beat.revision) == (epoch, revision) and 0 <= age < _TOLD_SECONDS
 
     async def _look_at_the_end(self, epoch: str, revision: int) -> None:
-        """Find out whether the stream ends where it must; what stands above is no change, or was lost."""
+        """Check the end of the stream; entries above are forged, or prove lost commits."""
         newest = await self._on(STREAM_KEY, lambda: self._client.xrevrange(STREAM_KEY, count=1))
         if not newest or (at := _revision_of(newest[0][0])) < revision:
             return
@@ -183,7 +183,7 @@ class RedisBus:
             await self._begin_anew(revision, signed)
 
     async def _append(self, revision: int, signed: bytes) -> bool:
-        """Add the entry; False when the stream already is at its place or past it."""
+        """Add the entry; False when the stream already is at the position or past it."""
         entry: dict[Any, Any] = {EVENT_FIELD: signed}
         try:
             await self._on(
@@ -199,10 +199,10 @@ class RedisBus:
         return True
 
     async def _holds(self, revision: int, event: bytes) -> bool:
-        """Whether the stream has this event, or had it and trimmed it since.
+        """Whether the stream has this event, or had the event and trimmed the entry since.
 
         Raises:
-            BusAhead: it has another one of the same epoch there.
+            BusAhead: another event of the same epoch stands there.
         """
         place = _id_of(revision)
         here: Any = await self._client.xrange(STREAM_KEY, place, place)
@@ -226,7 +226,7 @@ class RedisBus:
             await both.execute()
 
     def _event_in(self, entry: Any) -> tuple[bytes, Event] | None:
-        """Give the change in an entry, as bytes and read; None where no control plane wrote it there."""
+        """Give the change in an entry, as bytes and read; None for a foreign entry."""
         place, fields = entry
         try:
             payload = self._keys.open(

@@ -1,4 +1,4 @@
-"""How often one address may try to sign in: a sliding minute per address, bounded in memory."""
+"""The limit on an address's attempts to sign in: a sliding minute per address, bounded in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_ADDRESSES: Final = 10_000
 
 
 class AttemptLimit:
-    """Counts attempts. `clock` gives seconds that never go back. Not thread-safe: for the event loop."""
+    """Counts attempts. `clock` gives monotonic seconds. Not thread-safe: for the event loop."""
 
     def __init__(self, clock: Callable[[], float], max_attempts: int = MAX_ATTEMPTS) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class AttemptLimit:
         return 0.0
 
     def forgive(self, address: str) -> None:
-        """Take the latest attempt off the books: it was no guess."""
+        """Take the latest attempt off the books: the attempt was no guess."""
         recent = self._attempts.get(address)
         if recent:
             recent.pop()

@@ -1,4 +1,4 @@
-"""The security headers of everything that the Portal serves: no inline code, no other host."""
+"""The security headers of everything served by the Portal: no inline code, no other host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _TWO_YEARS: Final = "max-age=63072000"
 
 
 def page_headers(*, secure: bool) -> dict[str, str]:
-    """Headers of a page or a step of a sign-in: nobody keeps a copy. `secure`: it is reached by https."""
+    """Headers of a page or a step of a sign-in: no cache keeps a copy.
+
+    `secure`: the page is reached by https.
+    """
     headers = {**_ALWAYS, "cache-control": "no-store"}
     return {**headers, "strict-transport-security": _TWO_YEARS} if secure else headers
 

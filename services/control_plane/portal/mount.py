@@ -54,7 +54,7 @@ NotFoundPage = Callable[[Request], Response | None]
 _OWN_PAGE = re.compile(r"/(?:orgs/[A-Za-z0-9._:@%-]{1,256}/(?:ai-integrations|members|history))?")
 
 _BY_THE_PERSON: Final = {"same-origin", "none"}
-"""What a browser says of a navigation that our own page or the person began (`Sec-Fetch-Site`)."""
+"""The browser's mark for a navigation begun by our own page or by the person (`Sec-Fetch-Site`)."""
 
 
 class LinkToken(BaseModel):
@@ -66,9 +66,9 @@ class LinkToken(BaseModel):
 
 
 def mount_portal(app: FastAPI, browser: BrowserSignIn, oidc: OidcSignIn | None) -> NotFoundPage:
-    """Add the Portal to the application; give what answers a browser at an address that is nowhere.
+    """Add the Portal to the application; give the handler for a browser at an unknown address.
 
-    `oidc` is None where one-time links are the only way in.
+    `oidc` is None with one-time links as the only way in.
     """
     portal = _Portal(browser, oidc, StaticFiles.read(), AttemptLimit(time.monotonic))
     router = APIRouter(include_in_schema=False)
@@ -96,19 +96,19 @@ class _Portal:
     # -- pages and files
 
     async def show(self, request: Request) -> Response:
-        """A page, or the way to the sign-in for a browser that has not signed in."""
+        """A page, or for a browser without a session the way to the sign-in."""
         if await run_in_threadpool(self.browser.visitor, request) is None:
             return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(request.url.path, safe='')}")
         return self._page(request, PAGES[request.scope["route"].path])
 
     async def lead_on(self, request: Request) -> Response:
-        """Take people on from an address that they may guess or shorten to the page that is meant."""
+        """Take people from a guessed or shortened address to the intended page."""
         pattern = LEADS_ON[request.scope["route"].path]
         org = request.path_params.get("org", "")
         return self._redirect(request, pattern.format(org=quote(org, safe="")))
 
     def not_found(self, request: Request) -> Response | None:
-        """Give the page for an address that is nowhere; None for whoever is no browser, or asks for REST."""
+        """Give the page for an unknown address; None for whoever is no browser, or asks for REST."""
         path, accepted = request.url.path, request.headers.get("accept", "")
         if request.method != "GET" or "text/html" not in accepted or path.startswith(_NOT_PAGES):
             return None
@@ -132,7 +132,7 @@ class _Portal:
     # -- signing in and out
 
     async def leave(self, request: Request, to: str = "/") -> Response:
-        """Send the browser to the issuer. A page elsewhere may only lead to the page that offers it."""
+        """Send the browser to the issuer. A foreign page may only lead to the page with the sign-in."""
         own_page = to if _OWN_PAGE.fullmatch(to) else "/"
         # Else any page could replace a sign-in that is under way. A departure is no attempt: it guesses
         # nothing, and counted ones would lock out whoever shares the visitor's address.
@@ -152,7 +152,7 @@ class _Portal:
     async def arrive(self, request: Request) -> Response:
         """Take the browser back from the issuer, and open its session.
 
-        A browser that never left has no ticket, and learns nothing by trying.
+        A browser without a departure has no ticket, and learns nothing by trying.
         """
         memory = await run_in_threadpool(self.browser.resume, request)
         if self.oidc is None or memory is None:
@@ -170,7 +170,7 @@ class _Portal:
         return response
 
     async def use_link(self, request: Request, body: LinkToken) -> Response:
-        """Open a session by a one-time link. Only our own page may ask: no one is signed in unawares."""
+        """Open a session by a one-time link. Only our own page may ask: nobody is signed in unawares."""
         # Before it counts: a page elsewhere must not use up its visitors' attempts.
         self.browser.require_same_origin(request)
         self._count_attempt(request)

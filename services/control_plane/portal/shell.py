@@ -1,6 +1,6 @@
-"""The one HTML document behind every page: it names the page and loads the modules; data comes by REST.
+"""The one HTML document behind every page: the document names the page and loads the modules.
 
-Holds nothing that depends on who asks, so nothing in it can leak.
+Data comes by REST. Holds nothing specific to the person, so nothing in the document can leak.
 """
 
 from __future__ import annotations

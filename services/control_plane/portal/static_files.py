@@ -18,7 +18,7 @@ HASH_CHARS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """One file as it is sent."""
+    """A file in its sent form."""
 
     content: bytes
     gzipped: bytes
@@ -27,7 +27,7 @@ class StaticFile:
 
 @dataclass(frozen=True, slots=True)
 class StaticFiles:
-    """All of them. One hash stands for the whole set, so modules may import each other by plain names."""
+    """All of them. The whole set shares a hash, so modules may import each other by plain names."""
 
     version: str
     by_name: dict[str, StaticFile]
@@ -47,7 +47,7 @@ class StaticFiles:
         return cls(digest.hexdigest()[:HASH_CHARS], by_name)
 
     def url(self, name: str) -> str:
-        """Tell where a file is served; raises `KeyError` for one that is not there."""
+        """Tell where a file is served; raises `KeyError` for an unknown file."""
         assert self.by_name[name] is not None
         return f"/static/{self.version}/{name}"
 

@@ -1,9 +1,9 @@
 """Tries a typed key at its provider: DNS, TLS, authentication, model list. Stores nothing, repeats no byte.
 
-The connection is made to an address that was checked, with the certificate verified for the name, so that a
-name which changes its mind between check and connect gains nothing (threat row 7); or by the operator's
-egress proxy, which looks the name up and sees no byte of an https request. What a finding is called, and
-which speaks about the key, is in `shared/trial_notes.py`.
+The connection is made to a checked address, with the certificate verified for the name, so a name with
+changing addresses between check and connect gains nothing (threat row 7); or by the operator's egress proxy,
+which looks the name up and sees no byte of an https request. The wording of a finding, and its relation to
+the key, is in `shared/trial_notes.py`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ READ_SECONDS: Final = 10.0
 MAX_ADDRESSES: Final = 3
 MAX_PROBES: Final = 8
 MAX_PROBES_PER_ORG: Final = 2
-"""So that one organization's slow endpoint leaves turns to the others."""
+"""So an organization's slow endpoint leaves turns to the others."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
 
 class ProviderProbe:
-    """Makes trials, a few at a time. With an egress `proxy` every connection goes through it."""
+    """Makes trials, a few at a time. With an egress `proxy` every connection goes through the proxy."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class ProviderProbe:
                 return
 
     async def _checked_hosts(self, notes: TrialNotes, endpoint: Endpoint) -> Sequence[str]:
-        """Give what a connection may be made to: none when any address is not allowed."""
+        """Give the allowed hosts for a connection: none when any address is not allowed."""
         if _is_address(endpoint.host):
             addresses: Sequence[str] = [endpoint.host]
         elif self._proxy is not None:
@@ -152,7 +152,7 @@ class ProviderProbe:
 
 @dataclass(slots=True)
 class _Connection:
-    """One connection and how far it got, told by httpcore's trace events."""
+    """A connection and its progress, told by httpcore's trace events."""
 
     notes: TrialNotes
     endpoint: Endpoint
@@ -176,7 +176,7 @@ class _Connection:
             self.notes.connected(tls=self.endpoint.tls)
 
     def note_failure(self, error: httpx.HTTPError) -> None:
-        """Say why the connection or the exchange on it failed, without a word of the error's own."""
+        """Explain the failure of the connection or of the exchange, without a word of the error's own."""
         if self.made:
             late = isinstance(error, httpx.TimeoutException)
             detail = "The answer came too late." if late else "The connection broke off."

@@ -11,12 +11,13 @@ from typing import Final, Protocol
 RESOLVE_TIMEOUT_SECONDS: Final = 5.0
 MAX_LOOKUPS: Final = 8
 NOT_PUBLIC: Final = "The host's name leads to no address on the public internet."
-"""Said of a name that does not exist and of one with a private address alike: a test of a key must not tell
-anybody which names there are in the operator's network."""
+"""Said of a missing name and of a name with a private address alike: a test of a key must not tell anybody
+which names there are in the operator's network.
+"""
 
 
 class ResolveError(Exception):
-    """No addresses; `str()` is a sentence for the person who typed the endpoint."""
+    """No addresses; `str()` is a sentence for the person typing the endpoint."""
 
 
 class Resolver(Protocol):
@@ -28,7 +29,7 @@ class Resolver(Protocol):
 
 
 class SystemResolver:
-    """`getaddrinfo` on threads of its own, since it cannot be interrupted."""
+    """`getaddrinfo` on threads of its own, because a call cannot be interrupted."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="resolve")

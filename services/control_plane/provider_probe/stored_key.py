@@ -1,8 +1,8 @@
 """Has a data plane try a stored key: this plane can read none back.
 
-Asks whichever process answers at the operator's address of the fleet's admin listeners, each time by a new
-connection, so that a process that has not heard of a change yet is not asked twice in a row. It learns steps
-and sentences, never a key.
+Asks any answering process at the operator's address of the fleet's admin listeners, each time by a new
+connection, so a process not yet aware of a change is not asked twice in a row. The answers hold steps and
+sentences, never a key.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from shared.secret import Secret
 
 CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = TOTAL_SECONDS + 4.0
-"""For one answer: a data plane bounds its trial itself, so this is for one that hangs."""
+"""For a single answer: a data plane bounds its trial itself, so this limit is for a hanging data plane."""
 NOT_YET_SECONDS: Final = 2.0
-"""How long a change may take to arrive there before that is said; usually it takes a quarter of a second."""
+"""The time for a change to arrive there before the answer "not yet".
+
+Usually a change takes a quarter of a second.
+"""
 RETRY_SECONDS: Final = 0.2
 MAX_REQUESTS: Final = 16
 SETTING: Final = "AIGW_DATA_PLANE_ADMIN_URL"
@@ -39,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class NotTried(Exception):  # noqa: N818  # a state of the fleet, named as it is seen
-    """No process could try the key; `str()` is a sentence that says whose fault it is and what to do."""
+    """No process could try the key; `str()` is a sentence with the party at fault and the remedy."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -79,14 +82,14 @@ class StoredKeyProbe:
         )
 
     def reach(self, admin_url: str) -> None:
-        """Ask there from now on; for a data plane whose port is known only once it listens."""
+        """Ask there from now on; Ask this address from now on;"""
         self._admin_url = admin_url.rstrip("/")
 
     async def probe(self, request: TrialRequest) -> TrialAnswer:
-        """Give what a trial found, or `not_set_up`; waits a little for a change that has not arrived.
+        """Give the result of a trial, or `not_set_up`; waits a little for a change still under way.
 
         Raises:
-            NotTried: no process could try it.
+            NotTried: no process could try the key.
         """
         if not self._admin_url:
             raise NotTried(

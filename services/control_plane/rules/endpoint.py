@@ -1,6 +1,6 @@
-"""Which base URL an org may send its key to. Text only: what its name resolves to is judged by the caller.
+"""Which base URL an org may send its key to. Text only: the caller judges the addresses of its name.
 
-Threat row 7: https, no literal addresses in any notation, nothing but what the operator's exceptions open.
+Threat row 7: https, no literal addresses in any notation, nothing beyond the operator's exceptions.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def default_endpoint(provider: ProviderName) -> Endpoint:
 
 
 def judge_endpoint(text: str, policy: EndpointPolicy) -> Endpoint:
-    """Give the canonical endpoint, or refuse it with a sentence for the person who typed it."""
+    """Give the canonical endpoint, or refuse with a sentence for the person typing the endpoint."""
     try:
         endpoint = parse_endpoint(text.strip())
     except EndpointError as error:
@@ -53,7 +53,7 @@ def judge_endpoint(text: str, policy: EndpointPolicy) -> Endpoint:
 
 
 def refuse_endpoint(detail: str) -> ProblemError:
-    """The refusal of an endpoint, for what is found out about it elsewhere."""
+    """The refusal of an endpoint, for faults found elsewhere."""
     return refused(Problem.ENDPOINT_REFUSED, ENDPOINT_POINTER, detail)
 
 

@@ -1,7 +1,6 @@
-"""Entity tags (RFC 9110 §8.8.3): how a revision is written as one, and whether a condition names it.
+"""Entity tags (RFC 9110 §8.8.3): writing a revision as a tag, and matching a condition.
 
-An integration's tag is its revision, `"0"` while it was never set up; the snapshot's is
-`"<epoch>-<revision>"`.
+An integration's tag is its revision, `"0"` before the first set-up; the snapshot's is `"<epoch>-<revision>"`.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def tag_of(revision: int) -> str:
 
 
 def require_match(condition: str | None, revision: int) -> bool:
-    """Tell whether `If-Match` names `revision`; refuse when it is missing or malformed.
+    """Tell whether `If-Match` names `revision`; refuse a missing or malformed condition.
 
     Strong comparison (RFC 9110 §13.1.1): a weak tag never matches.
     """
@@ -39,7 +38,7 @@ def require_match(condition: str | None, revision: int) -> bool:
 
 
 def none_match(condition: str | None, tag: str) -> bool:
-    """Tell whether `If-None-Match` names `tag`, so that 304 is the answer. Weak comparison (§13.1.2)."""
+    """Tell whether `If-None-Match` names `tag`, for a 304. Weak comparison (§13.1.2)."""
     if condition is None:
         return False
     if condition.strip() == "*":

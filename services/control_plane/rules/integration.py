@@ -1,7 +1,7 @@
-"""What a requested change makes of an integration: the next state and what must be written for it.
+"""The effect of a requested change on an integration: the next state and the necessary writes.
 
 Pure: values in, values out. Whether a key or an endpoint is acceptable is judged before, in `key.py` and
-`endpoint.py`; that the row has not changed meanwhile is checked by `store`.
+`endpoint.py`; `store` checks for a change of the row meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Part = Literal["api_key", "endpoint", "enabled"]
 
 
 class Keep(Enum):
-    """Says that a field of a change was left out."""
+    """Marks a field left out of a change."""
 
     KEEP = "keep"
 
@@ -30,7 +30,7 @@ KEEP: Final = Keep.KEEP
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What the rules know of an integration: its state and where its stored key may go (`""`: nowhere)."""
+    """The rules' view of an integration: its state and where its stored key may go (`""`: nowhere)."""
 
     state: State
     endpoint: str
@@ -41,7 +41,7 @@ class Requested:
     """A change as asked for.
 
     Attributes:
-        key: a new key; None keeps the stored one.
+        key: a new key; None keeps the stored key.
         endpoint: a canonical endpoint, or KEEP.
         enabled: the switch, or KEEP.
     """
@@ -53,13 +53,13 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What is to be written.
+    """The writes of a change.
 
     Attributes:
-        state: the state after it.
-        endpoint: the endpoint after it.
+        state: the state after the change.
+        endpoint: the endpoint after the change.
         secret: whether a new version of the secret is needed.
-        changed: what differs; empty means that nothing is written and no revision is taken.
+        changed: the changed fields; if empty, nothing is written and no revision is taken.
     """
 
     state: State
@@ -80,7 +80,7 @@ def put(current: Current, requested: Requested, default_endpoint: str) -> Transi
 
 
 def patch(current: Current, requested: Requested) -> Transition:
-    """Change some parts of what is set up, as PATCH does."""
+    """Change some parts of an existing integration, as PATCH does."""
     if current.state == "not_set_up":
         raise ProblemError(
             Problem.NOT_SET_UP, "There is nothing to change yet: set it up by PUT, with a key."

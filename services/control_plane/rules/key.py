@@ -1,4 +1,4 @@
-"""Which text can be an upstream API key, and how a key is spoken of once it must not be shown.
+"""The rules for the text of an upstream API key, and the labels of a hidden key.
 
 Nothing here stores a key; the judged key leaves wrapped in a `Secret`.
 """
@@ -35,7 +35,7 @@ _PLACEHOLDER = re.compile(r"run9-placeholder", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class JudgedKey:
-    """A key that can be stored, and what its owner should be told about it."""
+    """A storable key, with the warnings for its owner."""
 
     key: Secret
     warnings: tuple[str, ...]
@@ -43,18 +43,18 @@ class JudgedKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyLabel:
-    """What may be shown of a key, by which its owner recognises it."""
+    """The visible facts of a key, for its owner to recognise the key."""
 
     last4: str
     fingerprint: str
 
 
 def judge_key(provider: ProviderName, typed: Secret, endpoint: Endpoint, *, is_own: bool) -> JudgedKey:
-    """Give the cleaned key with warnings, or refuse it with the reason.
+    """Give the cleaned key with warnings, or refuse with the reason.
 
-    `endpoint` is where the key would go; `is_own` tells whether that is the provider's own endpoint. A key
-    that looks like the other provider's is only warned about: a gateway of the org's own behind a custom
-    endpoint may take any key. At most one warning speaks of the key, and one of what was pasted around it.
+    `endpoint` is where the key would go; `is_own` tells whether the endpoint is the provider's own. A key of
+    another provider's form only gets a warning: a gateway of the org's own behind a custom endpoint may take
+    any key. At most one warning concerns the key, and one the text pasted around the key.
     """
     pasted = clean_key(typed.reveal())
     text = pasted.text
@@ -81,11 +81,11 @@ def judge_key(provider: ProviderName, typed: Secret, endpoint: Endpoint, *, is_o
 
 
 def label_key(pepper: bytes, org: str, provider: ProviderName, key: Secret) -> KeyLabel:
-    """Give what may be shown of a key: its end, and 12 digits equal for equal keys of one integration.
+    """Give the visible facts of a key: its end, and 12 digits equal for equal keys of the same integration.
 
-    The fingerprint is keyed (HMAC-SHA256) by a `pepper` that no answer and no database row holds: a plain
-    hash of an 8-character key, of which four characters are shown anyway, could be tried out by any member in
-    seconds. Org and provider are part of the message: nobody can tell that two orgs have the same key.
+    The fingerprint is keyed (HMAC-SHA256) by a `pepper` outside every answer and database row: a plain hash
+    of an 8-character key, of which four characters are shown anyway, could be tried out by any member in
+    seconds. Org and provider are part of the message: equal keys of two orgs cannot be recognised.
     """
     text = key.reveal()
     message = b"\0".join((org.encode(), provider.encode(), text.encode()))
@@ -100,7 +100,7 @@ def _refused(detail: str) -> ProblemError:
 def _warning(
     provider: ProviderName, text: str, row: KeyStart | None, endpoint: Endpoint, *, is_own: bool
 ) -> str:
-    """Give the one sentence that matters most about a key that can be saved; "" for none."""
+    """Give the most important sentence about a storable key; "" for none."""
     title = PROVIDERS[provider].title
     if is_example(text):
         return "This looks like a stand-in from a document, not like a key."

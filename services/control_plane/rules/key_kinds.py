@@ -1,4 +1,4 @@
-"""Whose key a text looks like, by its public start, and what is said where such a key does not belong.
+"""The owner of a key by its public start, and the wording for a key in the wrong place.
 
 The starts come from the rows of the providers and from a table of vendors without a row. `GET providers`
 carries them to the Portal, which judges a typed key in the same way.
@@ -16,11 +16,11 @@ from shared.providers import PROVIDERS, Provider, ProviderName
 
 @dataclass(frozen=True, slots=True)
 class KeyStart:
-    """One public start of keys.
+    """A public start of keys.
 
     Attributes:
-        start: the text that such keys begin with.
-        vendor: whose keys these are, as people call that company.
+        start: the text at the beginning of such keys.
+        vendor: the owner of these keys, under the company's usual name.
         provider: the provider whose card takes them; None for a vendor without a card.
         hosts: where such a key belongs: these hosts and the hosts below them.
         administers: whether the key administers an account and can call no model.
@@ -62,7 +62,7 @@ _VENDORS_WITHOUT_A_ROW: Final[tuple[KeyStart, ...]] = (
 
 
 def key_starts(rows: Iterable[Provider]) -> tuple[KeyStart, ...]:
-    """Give the starts of all known keys, a longer one before a shorter: the first match counts."""
+    """Give the starts of all known keys, a longer start before a shorter: the first match counts."""
     found = {other.start: other for other in _VENDORS_WITHOUT_A_ROW}
     for row in rows:
         for shape in row.keys:
@@ -94,5 +94,5 @@ def is_example(text: str) -> bool:
 
 
 def belongs_to(row: KeyStart, host: str) -> bool:
-    """Tell whether a host is one of the vendor's own."""
+    """Tell whether a host is the vendor's own."""
     return any(host == own or host.endswith("." + own) for own in row.hosts)

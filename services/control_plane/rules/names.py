@@ -1,7 +1,7 @@
-"""What orgs, people and nodes may be called, and the one text that stands for each.
+"""The allowed names of orgs, people and nodes, with a single canonical text for each.
 
-Names become URL segments, folder names and claims of box tokens; the pattern of an org is therefore the one
-that `shared/box_token.py` accepts.
+Names become URL segments, folder names and claims of box tokens; the pattern of an org is therefore the
+pattern of `shared/box_token.py`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def checked_id(text: str, what: str) -> str:
 
 
 def canonical_email(text: str) -> str | None:
-    """Give the one form of an email address by which people are matched; None when it is none.
+    """Give the canonical form of an email address, for matching people; None for a text of another form.
 
-    The whole address is compared without case: no mail system in use tells two people apart by it, and two
-    spellings of one owner must not become two people.
+    The whole address is compared without case: no mail system in use tells two people apart by case, and two
+    spellings of an owner must not become two people.
     """
     if len(text) > MAX_EMAIL_CHARS or not _EMAIL.fullmatch(text):
         return None
@@ -57,7 +57,7 @@ def checked_email(text: str) -> str:
 
 
 def checked_org_name(text: str) -> str:
-    """Give the trimmed name that people see, or refuse: 1 to 200 printable characters on one line."""
+    """Give the trimmed, visible name, or refuse: 1 to 200 printable characters on one line."""
     name = text.strip()
     if not name or len(name) > MAX_ORG_NAME_CHARS or not name.isprintable():
         raise refused(

@@ -1,7 +1,8 @@
-"""What people paste around a key: quotes, `export NAME=`, `Bearer`, a comma; and the key that is left.
+"""The text pasted by people around a key: quotes, `export NAME=`, `Bearer`, a comma.
 
-Pure. The Portal's `key_rules.js` cleans in the same way before it sends; both are held to one table of cases
-(`tests/corpus/pasted_keys.json`). Whether the rest can be a key is judged by `key.py`.
+And the key that is left. Pure. The Portal's `key_rules.js` cleans in the same way before sending; a common
+table of cases holds both to the same result (`tests/corpus/pasted_keys.json`). Whether the rest can be a key
+is judged by `key.py`.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ _WRAPPINGS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class PastedKey:
-    """`text` is what is left, `left_out` names what was taken off, each once, in the order of finding."""
+    """`text` is the remaining key, `left_out` names the removed parts, each once, in the order of finding."""
 
     text: str
     left_out: tuple[str, ...]
 
 
 def clean_key(pasted: str) -> PastedKey:
-    """Take off what surrounds a pasted key. Space around it goes without a word."""
+    """Remove the text around a pasted key. Space around the key goes without a word."""
     found: list[str] = []
     text = _INVISIBLE.sub("", pasted)
     if text != pasted:
@@ -63,7 +64,7 @@ def clean_key(pasted: str) -> PastedKey:
 
 
 def _unwrapped(text: str, *, in_json: bool) -> tuple[str, str]:
-    """Take one wrapping off; give its name, "" for none, and the rest."""
+    """Take a wrapping off; give its name, "" for none, and the rest."""
     for name, pattern in _WRAPPINGS:
         if match := pattern.match(text):
             return name, text[match.end() :]

@@ -1,7 +1,7 @@
-"""The one catalogue of what the REST interface answers when it refuses: type, status, title (RFC 9457).
+"""The single catalogue of the REST interface's refusals: type, status, title (RFC 9457).
 
-Every refusal is a `ProblemError` that names an entry of `Problem`; `api/problem_response.py` turns it into a
-response, and nothing else does. Details are sentences for the caller and never repeat what the caller sent.
+Every refusal is a `ProblemError` naming an entry of `Problem`; only `api/problem_response.py` turns the error
+into a response. Details are sentences for the caller and never repeat the caller's input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class _Entry:
 
 
 class Problem(Enum):
-    """One kind of refusal. Its `type` is stable: clients may compare it."""
+    """A kind of refusal. Its `type` is stable: clients may compare the value."""
 
     BAD_REQUEST = _Entry(400, "The request is malformed")
     SIGN_IN_REQUIRED = _Entry(401, "A valid bearer token is needed")
@@ -54,7 +54,7 @@ class Problem(Enum):
 
     @property
     def title(self) -> str:
-        """The sentence that is the same for every occurrence."""
+        """The sentence common to every occurrence."""
         return self.value.title
 
     @property
@@ -65,10 +65,10 @@ class Problem(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One place in the request that is at fault.
+    """A faulty place in the request.
 
     Attributes:
-        detail: what is wrong there, in a sentence.
+        detail: the fault there, in a sentence.
         pointer: JSON Pointer into the body as a URI fragment, e.g. `#/api_key`; empty for a parameter.
         parameter: `query limit`, `header If-Match` …; empty for the body.
     """
@@ -84,7 +84,7 @@ class ProblemError(Exception):
 
     Attributes:
         problem: the catalogue entry.
-        detail: a sentence about this occurrence; holds nothing that the caller sent.
+        detail: a sentence about this occurrence; holds nothing sent by the caller.
         faults: the places at fault, if the request named any.
         extensions: further members of the problem object, JSON-ready.
         headers: further response headers.
@@ -101,5 +101,5 @@ class ProblemError(Exception):
 
 
 def refused(problem: Problem, pointer: str, detail: str) -> ProblemError:
-    """A refusal of one body field, e.g. `refused(Problem.KEY_REFUSED, "#/api_key", "…")`."""
+    """A refusal of a body field, e.g. `refused(Problem.KEY_REFUSED, "#/api_key", "…")`."""
     return ProblemError(problem, detail, (Fault(detail, pointer=pointer),))

@@ -1,7 +1,8 @@
-"""Which stored versions of a secret nobody needs any more. Pure.
+"""The stored versions of a secret that are no longer needed. Pure.
 
-A version above the pinned one was left by a write that never committed; one below it was replaced. Both are
-kept for a while: the first may belong to a write under way, the second to a process that has not heard yet.
+A version above the pinned version was left by a write without a commit; a version below was replaced. Both
+are kept for a while: the first may belong to a write under way, the second to a process not yet aware of the
+change.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_PIN_SECONDS: Final = 600.0
-"""A write that takes longer than this from its secret to its commit is given up."""
+"""A write is given up beyond this time from its secret to its commit."""
 ORPHAN_SECONDS: Final = 3_600.0
 """How old an unpinned newer version must be; well above `MAX_PIN_SECONDS`, since clocks differ."""
 SUPERSEDED_SECONDS: Final = 48 * 3_600.0
-"""How long a replaced version is kept: above the age of any configuration that is still served."""
+"""How long a replaced version is kept: above the age of any configuration still served."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What a row says of its secret.
+    """A row's statement about its secret.
 
     Attributes:
-        version: the version in use, or the last one that was; 0 when there never was one.
-        since: when it was pinned, Unix seconds; None for a cleared integration, which pins nothing.
+        version: the version in use, or the last version used; 0 without any version so far.
+        since: the time of pinning, Unix seconds; None for a cleared integration, which pins nothing.
     """
 
     version: int = 0

@@ -28,7 +28,7 @@ _PEPPER_INFO: Final = b"run9 ai gateway: key fingerprints"
 
 
 class LocalSecretWriter:
-    """A `SecretWriter` below one folder, which it makes, with its key, when they are not there yet."""
+    """A `SecretWriter` below a folder; missing folders and keys are made."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -95,7 +95,7 @@ def _versions(folder: Path) -> list[int]:
 
 
 def _made_at(root: Path, org: str, provider: ProviderName, version: int) -> float | None:
-    """When a version was written; None when another process has destroyed it meanwhile."""
+    """When a version was written; None for a version destroyed by another process meanwhile."""
     try:
         return sealed_file.file_of(root, org, provider, version).stat().st_mtime
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _make_folders(root: Path, folder: Path) -> None:
 
 
 def _create(path: Path, content: bytes) -> bool:
-    """Make a file with `content`, whole and durable or not at all; False when there is one already."""
+    """Make a file with `content`, whole and durable or not at all; False when the file exists already."""
     temporary = path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
     try:

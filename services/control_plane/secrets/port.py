@@ -1,4 +1,4 @@
-"""The write side of the secret store: what the control plane may do there. It can never read a key back."""
+"""The write side of the secret store: the control plane's operations there. No key can be read back."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.secret_document import SecretDocument
 
 
 class SecretStoreError(Exception):
-    """The store did not do what was asked; the message holds no content of a secret."""
+    """The store did not perform the operation; the message holds no content of a secret."""
 
 
 class SecretVersionTaken(SecretStoreError):  # noqa: N818  # what check-and-set found, not a failure
-    """A version at or above the wanted one is already there; `latest` is the highest."""
+    """The wanted version or a higher version exists already; `latest` is the highest."""
 
     def __init__(self, latest: int) -> None:
         super().__init__(f"version {latest} of this secret already exists")
@@ -25,11 +25,11 @@ class SecretWriter(Protocol):
     """Writes versions of secrets and destroys them. Thread-safe; calls block."""
 
     def write(self, document: SecretDocument, version: int) -> None:
-        """Store `document` as `version`, durably, if nothing at or above it exists.
+        """Store `document` as `version`, durably, unless this or a higher version exists.
 
         Raises:
             SecretVersionTaken: something does; nothing was written.
-            SecretStoreError: the store failed; whether it was written is unknown.
+            SecretStoreError: the store failed; whether the version was written is unknown.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""The Vault secret store, write side: KV v2 with check-and-set, by a role that can read nothing back.
+"""The Vault secret store, write side: KV v2 with check-and-set, by a role without the right to read.
 
-The version that an integration pins is KV v2's own. Metadata stays when versions are destroyed, as the row
+The version pinned by an integration is KV v2's own. Metadata stays when versions are destroyed, as the row
 stays in the database: so no version number is ever used twice.
 """
 
@@ -19,14 +19,14 @@ MAX_GAP_VERSIONS: Final = 1_000
 """How far Vault's versions may be behind the rows', after a restore of Vault; the gap is filled."""
 MAX_ROUNDS: Final = 5
 DEFAULT_MAX_VERSIONS: Final = 10
-"""How many versions KV v2 keeps of a secret where neither it nor its engine says another number."""
+"""The number of versions kept by KV v2 without a number of the secret's or the engine's own."""
 _RIGHTS: Final = {"data": {"create", "update"}, "destroy": {"update"}, "metadata": {"read"}}
 _TOO_MUCH: Final = {"read", "root"}
 _PLACEHOLDER: Final[dict[str, str]] = {}
 
 
 class VaultSecretWriter:
-    """A `SecretWriter`; it closes the session that it is given."""
+    """A `SecretWriter`; closing the writer closes the given session."""
 
     def __init__(self, session: VaultSession) -> None:
         self._session = session
@@ -93,7 +93,7 @@ class VaultSecretWriter:
             raise SecretStoreError(str(error)) from None
 
     def wrong_rights(self) -> list[str]:
-        """Say what is wrong with this role's rights, a sentence each; for the operator's check.
+        """List the wrong rights of this role, a sentence each; for the operator's check.
 
         Raises:
             SecretStoreError: Vault cannot be asked.
@@ -117,7 +117,7 @@ class VaultSecretWriter:
         self._session.close()
 
     def _append(self, path: str, fields: dict[str, str], version: int) -> bool:
-        """Write `version`; False, and nothing written, when the latest is not the one before it."""
+        """Write `version`; False, and nothing written, unless the latest version is the one before."""
         try:
             answer = self._session.call(
                 lambda client: self._kv(client).create_or_update_secret(
@@ -139,7 +139,7 @@ class VaultSecretWriter:
         return {data["current_version"]: True} | versions
 
     def _metadata(self, path: str) -> dict[str, Any]:
-        """Read what Vault says of the versions; {} where there never was one."""
+        """Read Vault's statement about the versions; {} without any version so far."""
         try:
             return _data_of(
                 self._session.call(

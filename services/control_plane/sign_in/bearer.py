@@ -1,6 +1,7 @@
-"""Who is asking: bearer JWTs of the configured issuers, and the two fixed tokens of machines.
+"""The caller's identity: bearer JWTs of the configured issuers, and the two fixed tokens of machines.
 
-A person is an email address that an issuer vouches for; what they may do is `rules/membership.py`'s business.
+A person is an email address vouched for by an issuer; the person's rights are the subject of
+`rules/membership.py`.
 """
 
 from __future__ import annotations
@@ -28,16 +29,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who has signed in. `email` is canonical."""
+    """A signed-in person. `email` is canonical."""
 
     email: str
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedIssuer:
-    """An issuer's tokens are taken when they are for `audience` and signed by one of its `keys`.
+    """An issuer's tokens are accepted for `audience` with a signature by any of its `keys`.
 
-    `assume_email_verified`: the operator knows that it verifies every address, though it never says so.
+    `assume_email_verified`: the operator vouches for the issuer's check of every address, though the issuer
+    never says so.
     """
 
     audience: str
@@ -99,10 +101,10 @@ class SignIn:
 
 
 def verified_email(claims: Mapping[str, Any], *, assume_verified: bool) -> str | None:
-    """Give the canonical address that these claims of an issuer vouch for; None when they do not.
+    """Give the canonical address vouched for by these claims of an issuer; None without such an address.
 
-    An issuer that lets people type any address says so by `email_verified` (OpenID Connect Core §5.1), or
-    says nothing: silence counts only where the operator vouches for the issuer (`assume_verified`).
+    An issuer with unchecked addresses says so by `email_verified` (OpenID Connect Core §5.1), or says
+    nothing: silence counts only where the operator vouches for the issuer (`assume_verified`).
     """
     email = claims.get("email")
     if not isinstance(email, str) or claims.get("email_verified", assume_verified) is not True:
@@ -126,6 +128,6 @@ def bearer_token(authorization: str | None) -> str:
 
 
 def unauthorized(detail: str) -> ProblemError:
-    """The refusal of a token that proves nothing (RFC 6750 §3.1)."""
+    """The refusal of a worthless token (RFC 6750 §3.1)."""
     challenge = 'Bearer realm="run9-ai-gateway", error="invalid_token"'
     return ProblemError(Problem.SIGN_IN_REQUIRED, detail, headers={"WWW-Authenticate": challenge})

@@ -1,4 +1,4 @@
-"""Limits on what an issuer's answers may hold and how long they may take, beneath whoever reads them."""
+"""Limits on the size and duration of an issuer's answers, beneath the readers of the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 MAX_ANSWER_BYTES: Final = 256 * 1024
 """Of a configuration, a token answer or user info; each has a few kilobytes."""
 ANSWER_SECONDS: Final = 10.0
-"""For a whole answer: httpx's own time-outs are for each piece, and one that trickles has many."""
+"""For a whole answer: httpx's own time-outs are for each piece, and a trickling answer has many pieces."""
 _OF_THE_WIRE: Final = {"content-encoding", "content-length", "transfer-encoding"}
 
 
@@ -32,7 +32,7 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         self._answer_seconds = answer_seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Give the answer; raises `AnswerTooLarge`, or `httpx.ReadTimeout` for one that takes too long."""
+        """Give the answer; raises `AnswerTooLarge`, or `httpx.ReadTimeout` for a slow answer."""
         try:
             async with asyncio.timeout(self._answer_seconds):
                 return await self._read(request)
@@ -53,5 +53,5 @@ class BoundedTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status_code, headers=kept, content=bytes(body))
 
     async def aclose(self) -> None:
-        """Close what is beneath."""
+        """Close the transport beneath."""
         await self._inner.aclose()

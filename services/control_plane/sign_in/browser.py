@@ -1,8 +1,8 @@
-"""People who have signed in by a browser: sessions by cookie, one-time tickets, and the Origin check.
+"""People signed in by a browser: sessions by cookie, one-time tickets, and the Origin check.
 
-A session or ticket is a random text that only the browser holds; the database has its hash. A cookie alone
-proves who the browser's user is, not who wrote the page that sends the request: every write that shows one
-must therefore come from a page of this very origin (threat row 24).
+A session or ticket is a random text held only by the browser; the database has its hash. A cookie alone
+proves the browser's user, not the author of the page behind the request: every write with a cookie must
+therefore come from a page of this very origin (threat row 24).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class BrowserSignIn:
         return found
 
     def visitor(self, request: HTTPConnection) -> Person | None:
-        """Give the person, or None for a browser that has not signed in."""
+        """Give the person, or None for a browser without a session."""
         token = self._cookie(request, SESSION_COOKIE)
         if not token:
             return None
@@ -71,7 +71,7 @@ class BrowserSignIn:
         return None if email is None else Person(email)
 
     def require_same_origin(self, request: HTTPConnection) -> None:
-        """Refuse what no page of this origin has sent; a browser always names the origin of a write."""
+        """Refuse a request from a page of another origin; a browser always names the origin of a write."""
         site = request.headers.get("sec-fetch-site", "same-origin")
         if request.headers.get("origin") != self.origin(request) or site != "same-origin":
             raise ProblemError(
@@ -85,7 +85,7 @@ class BrowserSignIn:
     # -- sessions
 
     def sign_in(self, request: HTTPConnection, response: Response, person: Person) -> None:
-        """Open a session and put its cookie into the response; the one that the browser had ends."""
+        """Open a session and put its cookie into the response; the browser's previous session ends."""
         token, now = _new_token(), self._clock()
         with self._database.quiet_write() as session:
             if old := self._cookie(request, SESSION_COOKIE):
@@ -105,23 +105,23 @@ class BrowserSignIn:
     # -- one-time links
 
     def new_link_token(self, email: str) -> str:
-        """Make the secret part of a link that signs a person in once, within `LINK_SECONDS`."""
+        """Make the secret part of a one-time sign-in link, valid for `LINK_SECONDS`."""
         return self._new_ticket("link", {"email": email}, LINK_SECONDS)
 
     def use_link_token(self, token: str) -> Person | None:
-        """Give the person of a link's token; None when it was used, is too old or was never made."""
+        """Give the person of a link's token; None for a used, expired or unknown token."""
         ticket = self._use_ticket("link", token)
         return None if ticket is None else Person(ticket["email"])
 
     # -- sign-ins at an issuer that are under way
 
     def begin(self, response: Response, memory: Mapping[str, str]) -> None:
-        """Remember a sign-in that has left for the issuer; this browser alone can come back to it."""
+        """Remember a departure to the issuer's sign-in; only this browser can come back with the ticket."""
         token = self._new_ticket("oidc", memory, OIDC_SECONDS)
         self._set_cookie(response, OIDC_COOKIE, token, OIDC_SECONDS)
 
     def resume(self, request: HTTPConnection) -> dict[str, Any] | None:
-        """Give what `begin` remembered for this browser, once; None when there is nothing."""
+        """Give the memory of `begin` for this browser, once; None when there is nothing."""
         token = self._cookie(request, OIDC_COOKIE)
         return self._use_ticket("oidc", token) if token else None
 

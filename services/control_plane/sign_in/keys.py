@@ -41,15 +41,15 @@ class KeysUnavailable(Exception):  # noqa: N818  # a finding about the issuer, n
 
 
 class KeySource(Protocol):
-    """The keys of one issuer."""
+    """The keys of an issuer."""
 
     def key(self, kid: str) -> PyJWK | None:
-        """Give the key of that id, None when the issuer has none; raises `KeysUnavailable`."""
+        """Give the key of the id, None without such a key at the issuer; raises `KeysUnavailable`."""
         ...
 
 
 class FileKeys:
-    """Keys in a JWK Set file, read again when it changes."""
+    """Keys in a JWK Set file, read again after a change of the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,8 +74,8 @@ class FileKeys:
 class UrlKeys:
     """Keys at a JWKS URL: cached, fetched again for an unknown id at most every 30 s, never by redirect.
 
-    Not PyJWT's own client: that reads an answer of any size, for as long as it trickles, while all who show
-    a token wait.
+    Not PyJWT's own client: PyJWT's client reads an answer of any size, for as long as the answer trickles,
+    while all bearers of tokens wait.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class UrlKeys:
         self._retry_at = 0.0
 
     def key(self, kid: str) -> PyJWK | None:
-        """See `KeySource`. One caller fetches at a time, and holds up nobody whose key is known.
+        """See `KeySource`. A single caller fetches at a time, without delaying callers with a known key.
 
         An outage is not asked about on every request.
         """
@@ -152,7 +152,7 @@ class UrlKeys:
 
 
 def _reason(error: Exception) -> str:
-    """Say why in one line: in our own words or the network's, never in those of the answer."""
+    """Give the reason in one line: in our own words or the network's, never in those of the answer."""
     if isinstance(error, json.JSONDecodeError):
         return "it is no JSON"
     return str(error).partition("\n")[0] or type(error).__name__

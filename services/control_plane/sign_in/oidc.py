@@ -2,7 +2,7 @@
 
 Authlib writes the requests, httpx sends them, PyJWT judges the ID token.
 
-Knows no session and no page: `leave` says where to send the browser, `arrive` who has come back.
+Knows no session and no page: `leave` gives the browser's destination, `arrive` the returning person.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class SignInFailed(Exception):  # noqa: N818  # a finding about one sign-in; `str()` is for its user
-    """Nobody was signed in."""
+    """The sign-in failed."""
 
 
 class IssuerUnavailable(SignInFailed):
@@ -53,7 +53,8 @@ class IssuerUnavailable(SignInFailed):
 class OidcClient:
     """How this gateway is known to the issuer. `secret` is None for a public client.
 
-    `assume_email_verified`: the operator knows that it verifies every address, though it never says so.
+    `assume_email_verified`: the operator vouches for the issuer's check of every address, though the issuer
+    never says so.
     """
 
     issuer: str
@@ -70,14 +71,14 @@ class OidcClient:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """Where to send the browser, and what to remember until it comes back (never in the browser)."""
+    """The browser's destination, and the memory for the return (never in the browser)."""
 
     url: str
     memory: dict[str, str]
 
 
 class _Configuration(BaseModel):
-    """What the issuer publishes about itself, as far as it matters here (OpenID Connect Discovery §3)."""
+    """The relevant part of the issuer's published configuration (OpenID Connect Discovery §3)."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -90,7 +91,7 @@ class _Configuration(BaseModel):
 
 
 class _Token(BaseModel):
-    """What the token endpoint gives for a code."""
+    """The token endpoint's answer for a code."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 
@@ -112,9 +113,10 @@ def _https_transport() -> httpx.AsyncBaseTransport:
 
 
 class OidcSignIn:
-    """Signs people in at one issuer. What it publishes about itself is read at the first use, then hourly.
+    """Signs people in at a single issuer.
 
-    `transport` makes the way to the issuer, `keys_at` the source of its keys at a URL; tests give their own.
+    The issuer's published configuration is read at the first use, then hourly. `transport` makes the way to
+    the issuer, `keys_at` the source of its keys at a URL; tests give their own.
     """
 
     def __init__(
@@ -163,7 +165,7 @@ class OidcSignIn:
         return Departure(str(url), memory)
 
     async def arrive(self, query: dict[str, str], memory: dict[str, Any]) -> Person:
-        """Give the person that the issuer vouches for; raises `SignInFailed`."""
+        """Give the person vouched for by the issuer; raises `SignInFailed`."""
         issuer = await self._discovered()
         if not secrets.compare_digest(query.get("state", "").encode(), memory["state"].encode()):
             raise SignInFailed("This sign-in was not begun in this browser.")
@@ -296,7 +298,7 @@ class OidcSignIn:
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line what is wrong with an answer, or with the way to it; never with the answer's text."""
+    """Describe in one line the fault of an answer, or of the way to the issuer, without the answer's text."""
     if isinstance(error, ValidationError):
         wrong = sorted({".".join(map(str, fault["loc"])) or "JSON" for fault in error.errors()})
         return f"it lacks, or has malformed, {', '.join(wrong)}"

@@ -1,7 +1,8 @@
-"""Locks that processes take in the database itself: one upgrade at a time, one active outbox relay.
+"""Locks taken by processes in the database itself: a single upgrade at a time, a single active outbox relay.
 
 PostgreSQL's transaction-level advisory locks: gone with the transaction, also when its process dies, and safe
-behind a transaction-pooling proxy. SQLite has one process on one machine, and its own lock for writers.
+behind a transaction-pooling proxy. SQLite has a single process on a single machine, and its own lock for
+writers.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ UPGRADE_LOCK: Final = 0x61696777_0001
 RELAY_LOCK: Final = 0x61696777_0002
 RELAY_TURN_WAIT_SECONDS: Final = 2.0
 RELAY_TURN_SECONDS: Final = 60.0
-"""How long a batch may take. After it another process takes its turn, should this one's host have vanished;
-two that publish at once do no harm, since the bus refuses repeats."""
+"""How long a batch may take.
+
+After this time another process takes its turn, in case this host has vanished; two relays publishing at once
+do no harm, since the bus refuses repeats.
+"""
 _LOCK_NOT_AVAILABLE: Final = "55P03"  # PostgreSQL's error code when lock_timeout has passed
 
 
@@ -32,7 +36,10 @@ def wait_for_upgrade(connection: Connection) -> None:
 
 
 class RelayTurn:
-    """The right to publish. Whoever commits relays at once, so it is taken per batch and not for life."""
+    """The right to publish.
+
+    Each process relays right after its own commit, so the turn is taken per batch and not for life.
+    """
 
     def __init__(self, database: Database, *, abandoned_seconds: float = RELAY_TURN_SECONDS) -> None:
         self._database = database
@@ -40,10 +47,10 @@ class RelayTurn:
         self._connection: Connection | None = None
 
     def take(self) -> bool:
-        """Wait for the turn; False when another process has it for longer than a batch takes.
+        """Wait for the turn; False when another process keeps the turn longer than a batch takes.
 
         Raises:
-            DatabaseUnavailable: it does not answer.
+            DatabaseUnavailable: the database does not answer.
         """
         assert self._connection is None, "a turn is taken once"
         with statements_mapped():

@@ -16,7 +16,7 @@ def audit_page(
     actor: str | None = None,
     target: str | None = None,
 ) -> list[AuditTable]:
-    """Rows of one org with an id below `before` (None: from the newest), at most `limit`.
+    """Rows of an org with an id below `before` (None: from the newest), at most `limit`.
 
     `actor` and `target`, where given, are matched exactly.
     """

@@ -1,7 +1,7 @@
-"""What every change has in common: the next revision, an audit row and an outbox row, in one transaction.
+"""The common part of every change: the next revision, an audit row and an outbox row, in one transaction.
 
-Revisions come from one row by `UPDATE … RETURNING`: the row stays locked until the commit, so revisions are
-free of gaps and in commit order, which a sequence's numbers are not.
+Revisions come from a single row by `UPDATE … RETURNING`: the row stays locked until the commit, so revisions
+are free of gaps and in commit order, which a sequence's numbers are not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Op = Literal["put_integration", "clear_integration", "put_org", "remove_org", "p
 PLATFORM: Final = "platform"
 """The actor of provisioning, in audit rows and `updated_by`."""
 _TAKEN: Final = "aigw_taken"
-"""Where a session keeps the last position that its transaction has made."""
+"""A session's place for the last position made by its transaction."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change, and when (Unix seconds)."""
+    """The author of a change, and its time (Unix seconds)."""
 
     actor: str
     at: float
@@ -48,7 +48,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class AuditNote:
-    """What the audit says of a change. `details` is JSON-ready and holds no secret."""
+    """The audit's text on a change. `details` is JSON-ready and holds no secret."""
 
     org: str | None
     action: str
@@ -58,10 +58,10 @@ class AuditNote:
 
 @contextmanager
 def changing(database: Database) -> Iterator[Session]:
-    """A write in which nobody else changes anything: what it reads is still so when it commits.
+    """A write that excludes all other changes: the values read are still true at the commit.
 
-    SQLite has one writer anyway; elsewhere every change takes the lock on the counter row first. A counter
-    that is behind what this process has seen committed belongs to a database that has lost commits: the
+    SQLite has a single writer anyway; elsewhere every change takes the lock on the counter row first. A
+    counter behind a position seen as committed by this process belongs to a database with lost commits: the
     change is then the first of a new epoch.
     """
     high_water = database.high_water
@@ -77,7 +77,7 @@ def changing(database: Database) -> Iterator[Session]:
 
 
 def require_commit(database: Database) -> None:
-    """Commit a write that changes nothing: what is done next is of use only if commits succeed.
+    """Commit an empty write: the next step is useful only if commits succeed.
 
     Raises:
         DatabaseUnavailable: the database takes no writes now.
@@ -108,7 +108,7 @@ def next_revision(session: Session) -> Counter:
 def begin_epoch(session: Session) -> Counter:
     """Begin a new life of the database, which was restored or has lost commits: readers take a snapshot.
 
-    Events that the restored rows still wanted to publish are of the life before, and in the snapshot anyway.
+    Unpublished events of the restored rows belong to the life before, and their content is in the snapshot.
     """
     session.execute(
         update(OutboxTable)
@@ -134,7 +134,7 @@ def record(
     op: Op,
     row: IntegrationRow | OrgRow | NodeRow,
 ) -> None:
-    """Add the audit row and the event of the revision that was `taken`."""
+    """Add the audit row and the event of the `taken` revision."""
     session.add(
         AuditTable(
             org=note.org,

@@ -1,4 +1,4 @@
-"""Tells an asyncio task that some thread has committed a write."""
+"""Tells an asyncio task about a write committed by any thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Lock
 
 
 class CommitSignal:
-    """Set from any thread, awaited by one task. A signal that comes before the wait is not lost."""
+    """Set from any thread, awaited by a single task. A signal before the wait is not lost."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -17,7 +17,7 @@ class CommitSignal:
         self._came_early = False
 
     def announce(self) -> None:
-        """Say that there is something new; cheap, from any thread."""
+        """Announce news; cheap, from any thread."""
         with self._lock:
             loop = self._loop
             self._came_early = loop is None

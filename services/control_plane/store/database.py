@@ -1,7 +1,7 @@
-"""The one door to the database: engines, and the two kinds of transaction (`read`, `write`).
+"""The only access to the database: engines, and the two kinds of transaction (`read`, `write`).
 
-Whoever holds a `Session` from here is inside exactly one transaction; a `write` that ends well is committed
-and announced, one that raises is rolled back. A database that is away is `outage.DatabaseUnavailable`.
+A `Session` from here is inside exactly one transaction; a successful `write` is committed and announced, a
+failed `write` is rolled back. An unreachable database raises `outage.DatabaseUnavailable`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from services.control_plane.store.postgres_engine import postgres_engine
 BUSY_TIMEOUT_SECONDS: Final = 10
 """How long a writer waits for another; longer is an outage."""
 ABANDONED_SECONDS: Final = 10
-"""How long PostgreSQL keeps the locks of a writer that says nothing: its host may have vanished."""
+"""PostgreSQL's time to keep the locks of a silent writer: its host may have vanished."""
 POOL_SIZE: Final = 8
 POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting, and the relay
 POOL_TIMEOUT_SECONDS: Final = 10
@@ -35,7 +35,7 @@ _BEGIN = "aigw_sqlite_begin"
 
 
 def checked_database_url(text: str) -> URL:
-    """Read a database's URL; raises `ValueError`, which says what to mend and shows nothing of the text."""
+    """Read a database's URL; raises `ValueError` with the remedy and without any part of the text."""
     if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
     url = _parsed(text)
@@ -79,9 +79,9 @@ def _milliseconds(seconds: float) -> str:
 
 
 class Database:
-    """One database by its URL (`sqlite:///…` or `postgresql+psycopg://…`).
+    """A database by its URL (`sqlite:///…` or `postgresql+psycopg://…`).
 
-    `reread` gives the URL as it is now: each new connection to PostgreSQL has its host and password.
+    `reread` gives the present URL: each new connection to PostgreSQL has its host and password.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent view: everything read inside is of the same moment.
+        """A consistent view: everything read inside is of the same moment.
 
         Raises:
-            DatabaseUnavailable: it does not answer.
+            DatabaseUnavailable: the database does not answer.
         """
         with (
             statements_mapped(),
@@ -120,11 +120,11 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction that commits at the end and is announced; rows stay readable afterwards.
+        """A transaction with a commit at the end and an announcement; rows stay readable afterwards.
 
         Raises:
-            DatabaseUnavailable: it does not answer, and nothing was changed.
-            CommitUnknown: it was lost while it committed.
+            DatabaseUnavailable: the database does not answer, and nothing was changed.
+            CommitUnknown: the connection was lost during the commit.
         """
         with self.quiet_write() as session:
             yield session
@@ -133,7 +133,7 @@ class Database:
 
     @contextmanager
     def quiet_write(self) -> Iterator[Session]:
-        """As `write`, for bookkeeping that nobody waits for."""
+        """As `write`, for bookkeeping without waiting readers."""
         with statements_mapped(), Session(self._writer, expire_on_commit=False) as session:
             if self.engine.dialect.name == "postgresql":
                 limit_transaction(session.connection(), self._busy_seconds, self._abandoned_seconds)
@@ -148,12 +148,12 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """One writing transaction below the ORM, for migrations; SQLAlchemy's own errors."""
+        """A writing transaction below the ORM, for migrations; SQLAlchemy's own errors."""
         with self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:
-        """Close every pooled connection, and one that a thread still uses once the thread gives it back."""
+        """Close every pooled connection, and a connection in use when its thread gives it back."""
         self._closed = True
         self.engine.dispose()
 

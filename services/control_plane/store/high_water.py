@@ -1,7 +1,7 @@
-"""The highest revision that this process has seen committed, and the epochs that it has seen end.
+"""The highest revision seen committed by this process, and the epochs seen to end.
 
-A database that is behind them has lost commits: a standby that lacked some was promoted, or a backup was
-restored. In memory only; what other parts of the gateway have seen is `lost_commits.py`'s business.
+A database behind these positions has lost commits: a standby without some commits was promoted, or a backup
+was restored. In memory only; the positions seen by other parts of the gateway belong to `lost_commits.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_ENDED_EPOCHS: Final = 64
 
 
 class HighWater:
-    """Remembers one position. Thread-safe."""
+    """Remembers a position. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -23,7 +23,7 @@ class HighWater:
         self._ended: OrderedDict[str, None] = OrderedDict()
 
     def note(self, epoch: str, revision: int) -> None:
-        """Note a position that was read from the database, or committed to it."""
+        """Note a position read from the database, or committed there."""
         with self._lock:
             if epoch in self._ended:
                 return
@@ -37,6 +37,6 @@ class HighWater:
             self._epoch, self._revision = epoch, revision
 
     def is_above(self, epoch: str, revision: int) -> bool:
-        """Tell whether a database at this position has lost what this process has seen there."""
+        """Tell whether a database at this position has lost commits seen by this process."""
         with self._lock:
             return epoch in self._ended or (epoch == self._epoch and revision < self._revision)

@@ -1,4 +1,4 @@
-"""The integration rows: reading them, and the one-transaction write of a judged change."""
+"""The integration rows: reading, and the one-transaction write of a judged change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.providers import ProviderName
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a row says of a key that was written to the secret store as `version`, at `written_at`."""
+    """A row's facts about a key written to the secret store as `version`, at `written_at`."""
 
     version: int
     label: KeyLabel
@@ -26,7 +26,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class PendingDestruction:
-    """Versions of a secret, up to `through`, that must go from the secret store."""
+    """Versions of a secret, up to `through`, to be destroyed in the secret store."""
 
     org: str
     provider: ProviderName
@@ -34,7 +34,7 @@ class PendingDestruction:
 
 
 def never_set_up(org: str, provider: ProviderName) -> IntegrationTable:
-    """The row of an integration that has none: revision 0, not stored anywhere."""
+    """The row of an integration without a stored row: revision 0, not stored anywhere."""
     return IntegrationTable(
         org=org,
         provider=provider,
@@ -53,14 +53,14 @@ def never_set_up(org: str, provider: ProviderName) -> IntegrationTable:
 
 
 def integration(session: Session, org: str, provider: ProviderName) -> IntegrationTable:
-    """Give the row; for one that was never set up a fresh one with revision 0."""
+    """Give the row; before the first set-up, a fresh row with revision 0."""
     return session.get(IntegrationTable, (org, provider)) or never_set_up(org, provider)
 
 
 def apply(
     session: Session, author: Author, row: IntegrationTable, transition: Transition, key: NewKey | None
 ) -> None:
-    """Write a change that was judged against exactly this row. `key` is set when the transition needs one."""
+    """Write a change judged against exactly this row. `key` is set for a transition with a new secret."""
     assert transition.changed, "a change that changes nothing takes no revision"
     assert transition.secret == (key is not None), "a secret is written exactly when the rules ask for one"
     taken = next_revision(session)
@@ -83,7 +83,7 @@ def apply(
 
 
 def clear(session: Session, author: Author, row: IntegrationTable) -> None:
-    """Make the row a tombstone; the versions of its secret are to be destroyed, until they are gone."""
+    """Make the row a tombstone; the versions of its secret are to be destroyed, until confirmed gone."""
     assert row.state != "not_set_up", "there is nothing to clear"
     taken = next_revision(session)
     row.state, row.endpoint = "not_set_up", ""
@@ -114,7 +114,7 @@ def pending_destructions(session: Session, limit: int) -> list[PendingDestructio
 
 
 def destroyed(session: Session, gone: PendingDestruction) -> None:
-    """Note that those versions are gone; a later clear that asked for more stays pending."""
+    """Note the end of the named versions; a later clear with more versions stays pending."""
     session.execute(
         update(IntegrationTable)
         .where(

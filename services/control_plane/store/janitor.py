@@ -1,4 +1,7 @@
-"""Where the janitor of secrets is in its round through the orgs, for all processes; what their rows pin."""
+"""Where the janitor of secrets is in its round through the orgs, for all processes.
+
+And the versions pinned by the rows.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Key = tuple[str, ProviderName]
 def claim(session: Session, *, limit: int, now: float, round_seconds: float) -> list[str]:
     """Take the next orgs of the round, removed ones too; [] while the next round is not due.
 
-    The session must be a writing one: a second process waits at the row, and gets the orgs after these.
+    The session must be a writing session: a second process waits at the row, and gets the orgs after these.
     """
     row = session.exec(select(JanitorTable).where(col(JanitorTable.id) == JANITOR_ID).with_for_update()).one()
     if row.after_org == "" and now - row.began_at < round_seconds:
@@ -30,7 +33,7 @@ def claim(session: Session, *, limit: int, now: float, round_seconds: float) -> 
 
 
 def pins(session: Session, orgs: list[str]) -> dict[Key, Pin]:
-    """Tell what each integration of these orgs pins; one without a row pins nothing."""
+    """Tell the versions pinned by each integration of these orgs; without a row, nothing is pinned."""
     found: dict[Key, Pin] = {(org, provider): Pin() for org in orgs for provider in PROVIDERS}
     for row in session.exec(select(IntegrationTable).where(col(IntegrationTable.org).in_(orgs))):
         since = None if row.state == "not_set_up" else row.key_updated_at or row.updated_at

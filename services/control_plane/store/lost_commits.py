@@ -1,8 +1,8 @@
-"""Begins a new epoch as soon as a position proves that the database has lost commits.
+"""Begins a new epoch as soon as a position proves lost commits of the database.
 
-Revisions of one epoch never go back. A data plane, a stream in Redis or this process that stands above the
-counter therefore proves a failover that lost commits, or a restored backup; the new epoch makes every data
-plane take a snapshot, so that none of them keeps what the database no longer says.
+Revisions of an epoch never go back. A position above the counter, of a data plane, a stream in Redis or this
+process, therefore proves a failover with lost commits, or a restored backup; the new epoch makes every data
+plane take a snapshot, so none keeps a state missing from the database.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class LostCommits:
-    """Judges positions that other parts of the gateway report. Thread-safe; calls block."""
+    """Judges positions reported by other parts of the gateway. Thread-safe; calls block."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,11 +36,11 @@ class LostCommits:
             return counter(session)
 
     def suspect(self, seen: Counter, seen_by: str) -> bool:
-        """Begin a new epoch if `seen` is above the counter; tell whether it did.
+        """Begin a new epoch if `seen` is above the counter; tell whether a new epoch was begun.
 
         Args:
-            seen: a position that was published as committed.
-            seen_by: where it was seen, for the log.
+            seen: a position published as committed.
+            seen_by: the observer, for the log.
 
         Raises:
             DatabaseUnavailable: the database does not answer, or takes no writes.

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema by the Alembic migrations beside it, and says whether it is there.
+"""Brings a database to the newest schema by the Alembic migrations, and reports the present schema.
 
 A new migration is a new file in `migrations/versions`; a test compares their sum with `tables.py`.
 """
@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Run every migration that is missing, in one transaction; two processes at once take turns.
+    """Run every missing migration, in a single transaction; two processes at once take turns.
 
-    A schema that is newer than this program stays as it is: migrations only add, so that a release that is
-    rolled back works on the schema of the next one.
-    `revision` is the last one to run: all, but for tests of a migration.
+    A schema newer than this program stays unchanged: migrations only add, so a release after a rollback works
+    on the schema of the next release. `revision` is the last migration to run: all, but for tests of a
+    migration.
     """
     with database.connection() as connection:
         wait_for_upgrade(connection)
@@ -39,24 +39,24 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
 
 def is_current(database: Database) -> bool:
-    """Whether the database is at the newest migration, or at one that is newer than this program."""
+    """Whether the database is at the newest migration, or at a migration newer than this program."""
     there = current(database)
     return there == newest() or not _is_known(there)
 
 
 def current(database: Database) -> str | None:
-    """Give the migration that the database is at; None for an empty one."""
+    """Give the database's present migration; None for an empty database."""
     with database.connection() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 def newest() -> str | None:
-    """Give the newest migration that this program knows."""
+    """Give the newest migration known to this program."""
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _is_known(revision: str | None) -> bool:
-    """Whether the revision is one of this program's; an empty database has none, and is known as well."""
+    """Whether this program has the revision; an empty database has none, and is known as well."""
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     return revision is None or revision in known
 

@@ -1,4 +1,4 @@
-"""The nodes that may sign box tokens, and their keys."""
+"""The nodes with the right to sign box tokens, and their keys."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def all_nodes(session: Session) -> list[NodeRow]:
 
 
 def node_of(session: Session, node: str) -> NodeRow | None:
-    """Give one node with its keys; None when it is not known."""
+    """Give a node with its keys; None for an unknown node."""
     statement = select(NodeKeyTable).where(col(NodeKeyTable.node) == node).order_by(col(NodeKeyTable.place))
     keys = [NodeKeyRow(row.kid, row.public_key) for row in session.exec(statement)]
     return node_row(node, keys) if keys else None
 
 
 def node_row(node: str, keys: Iterable[NodeKeyRow]) -> NodeRow:
-    """Put a node and its keys, at least one, together."""
+    """Join a node and its keys, at least one."""
     first, *further = keys
     return NodeRow(node, first.kid, first.public_key, tuple(further))
 
 
 def put_node(session: Session, author: Author, node: NodeRow) -> bool:
-    """Register a node or change its keys; False when it already had exactly these.
+    """Register a node or change its keys; False when the node already had exactly these keys.
 
     Raises:
-        ProblemError: another node has one of the key ids.
+        ProblemError: another node has a key of the same id.
     """
     _check_ids_are_free(session, node)
     before = node_of(session, node.node)
@@ -87,7 +87,7 @@ def _check_ids_are_free(session: Session, node: NodeRow) -> None:
 
 
 def remove_node(session: Session, author: Author, node: str) -> bool:
-    """Forget a node, so that its tokens are refused; False when it was not known."""
+    """Forget a node, so its tokens are refused; False for an unknown node."""
     before = node_of(session, node)
     if before is None:
         return False

@@ -1,4 +1,4 @@
-"""Orgs and their members: what provisioning writes and what every request asks first (a person's role)."""
+"""Orgs and their members: the writes of provisioning and every request's first question (a person's role)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.providers import ProviderName
 
 @dataclass(frozen=True, slots=True)
 class OrgView:
-    """An org as one of its people sees it."""
+    """An org as seen by a person of the org."""
 
     org: str
     name: str
@@ -26,13 +26,13 @@ class OrgView:
 
 
 def live_org(session: Session, org: str) -> OrgTable | None:
-    """Find an org that was not removed."""
+    """Find an org, unless removed."""
     row = session.get(OrgTable, org)
     return None if row is None or row.removed else row
 
 
 def role_of(session: Session, org: str, email: str) -> Role | None:
-    """Tell a person's role; None for a stranger and for an org that is not there, alike."""
+    """Tell a person's role; None for a stranger and for a missing org, alike."""
     if live_org(session, org) is None:
         return None
     member = session.get(MemberTable, (org, email))
@@ -46,7 +46,7 @@ def owners_of(session: Session, org: str) -> tuple[str, ...]:
 
 
 def enabled_in(session: Session, org: str) -> tuple[ProviderName, ...]:
-    """The providers that are switched on, sorted."""
+    """The enabled providers, sorted."""
     rows = session.exec(
         select(IntegrationTable).where(
             col(IntegrationTable.org) == org, col(IntegrationTable.state) == "enabled"
@@ -98,7 +98,7 @@ def _parts_of(
 
 
 def put_org(session: Session, author: Author, org: str, name: str) -> bool:
-    """Make or rename an org; False when it already was exactly so, and nothing was written."""
+    """Make or rename an org; False for an identical org, and nothing was written."""
     row = session.get(OrgTable, org)
     if row is not None and not row.removed and row.name == name:
         return False
@@ -124,7 +124,7 @@ def remove_org(session: Session, author: Author, org: OrgTable) -> None:
 
 
 def put_member(session: Session, author: Author, org: OrgTable, email: str, role: Role) -> bool:
-    """Give a person a role; False when they had it, and nothing was written."""
+    """Give a person a role; False for an identical role, and nothing was written."""
     member = session.get(MemberTable, (org.org, email))
     if member is not None and member.role == role:
         return False
@@ -136,7 +136,7 @@ def put_member(session: Session, author: Author, org: OrgTable, email: str, role
 
 
 def remove_member(session: Session, author: Author, org: OrgTable, email: str) -> bool:
-    """Take a person out; False when they were not in, and nothing was written."""
+    """Take a person out; False for an absent person, and nothing was written."""
     member = session.get(MemberTable, (org.org, email))
     if member is None:
         return False
@@ -146,7 +146,7 @@ def remove_member(session: Session, author: Author, org: OrgTable, email: str) -
 
 
 def _record_membership(session: Session, author: Author, org: OrgTable, note: AuditNote) -> None:
-    """Book a change of members as a new row of the org: boxes are told who its owners are."""
+    """Book a change of members as a new row of the org: boxes are told the org's owners."""
     taken = next_revision(session)
     session.flush()
     org.revision, org.updated_at = taken.revision, author.at

@@ -1,7 +1,7 @@
-"""What a failure of the database means to whoever asked: nothing was changed, or nobody knows.
+"""The meaning of a failure of the database for the caller: nothing was changed, or the result is unknown.
 
-The one place that reads the drivers' errors. A mistake of ours (a statement that makes no sense, a broken
-constraint) is none of these and stays what it is.
+The only reader of the drivers' errors. A mistake of ours (a senseless statement, a broken constraint) is
+neither and stays unmapped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.control_plane.store.postgres_engine import sql_state
 # back (40), resources are lacking (53), another state is needed (25, 55). See its manual, appendix A.
 _REFUSED_COMMITS: Final = ("25", "40", "53", "55")
 _NO_MISTAKES: Final = ("25", "42501")
-"""States of the server and not of a statement: it takes no writes, ended the transaction, gave no right."""
+"""States of the server and not of a statement: no writes taken, the transaction ended, a right missing."""
 _REFUSED_COMMITS_SQLITE: Final = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -34,12 +34,12 @@ class DatabaseUnavailable(Exception):  # noqa: N818  # a finding about the datab
 
 
 class CommitUnknown(DatabaseUnavailable):
-    """The connection was lost while it committed: everything was changed, or nothing."""
+    """The connection was lost during the commit: everything was changed, or nothing."""
 
 
 @contextmanager
 def statements_mapped() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` for a statement that was not answered, or a connection not to be had."""
+    """Raise `DatabaseUnavailable` for an unanswered statement, or a missing connection."""
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
@@ -50,7 +50,7 @@ def statements_mapped() -> Iterator[None]:
 
 @contextmanager
 def commit_mapped() -> Iterator[None]:
-    """Raise `DatabaseUnavailable` for a COMMIT that was refused, `CommitUnknown` for an unanswered one."""
+    """Raise `DatabaseUnavailable` for a refused COMMIT, `CommitUnknown` for an unanswered COMMIT."""
     try:
         yield
     except DBAPIError as error:

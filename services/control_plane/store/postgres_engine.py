@@ -1,8 +1,8 @@
-"""How PostgreSQL is connected to: a server that takes writes, also behind PgBouncer and after a failover.
+"""How PostgreSQL is connected to: a server with writes, also behind PgBouncer and after a failover.
 
-A pooled connection outlives the role of the server behind it. Each is therefore asked, when it is taken,
-whether it still takes writes, which costs what asking whether it still lives would; one that does not is
-given up with the whole pool, and the next connection goes where the host names lead by then.
+A pooled connection outlives the role of its server. When a connection is taken, the server is therefore asked
+whether writes are still allowed, at the cost of an ordinary liveness check; a read-only connection is given
+up with the whole pool, and the next connection follows the host names of the moment.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _NO_PREPARED_STATEMENTS: Final[dict[str, Any]] = {"prepare_threshold": None}
 """Behind PgBouncer in transaction mode the next transaction is on another server connection, where a
 prepared statement of the same name may be missing, or be another statement."""
 READ_ONLY_TRANSACTION: Final = "25006"
-"""PostgreSQL's error code (its manual, appendix A) for a write on a server that takes none."""
+"""PostgreSQL's error code (its manual, appendix A) for a write on a read-only server."""
 
 _log = logging.getLogger(__name__)
 
 
 def postgres_engine(url: URL, reread: Callable[[], str], pool_options: dict[str, Any]) -> Engine:
-    """Make an engine; `reread` gives the URL as it is now, for each new connection's host and password."""
+    """Make an engine; `reread` gives the present URL, for each new connection's host and password."""
     engine = create_engine(url, connect_args=_connect_options(url), **pool_options)
     event.listen(engine, "do_connect", _Address(url, reread).renew)
     event.listen(engine, "checkout", _WritableCheck(engine.dialect.loaded_dbapi.Error).ask)
@@ -66,7 +66,7 @@ class _Address:
     def renew(
         self, dialect: Dialect, _record: ConnectionPoolEntry, _arguments: list[Any], options: dict[str, Any]
     ) -> None:
-        """Put the URL's present parameters in the place of those that the engine was made with."""
+        """Replace the engine's original parameters with the URL's present parameters."""
         self._url = self._present()
         options.clear()
         options.update(dialect.create_connect_args(self._url)[1])
@@ -102,6 +102,6 @@ class _WritableCheck:
 
 
 def _drop_read_only(context: ExceptionContext) -> None:
-    """Count a server that takes no writes as a lost one: every connection to it is given up."""
+    """Count a read-only server as lost: every connection to this server is given up."""
     if sql_state(context.original_exception) == READ_ONLY_TRANSACTION:
         context.is_disconnect = True

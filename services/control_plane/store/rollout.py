@@ -1,4 +1,4 @@
-"""How far a change has got: the reports of the fleet, as rows, and what they say of one integration."""
+"""How far a change has got: the reports of the fleet, as rows, and their result for an integration."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from shared.acknowledgement import (
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Of `total` processes that take traffic, `live` enforce the integration as it is at its revision.
+    """Of `total` processes taking traffic, `live` enforce the integration at its present revision.
 
     Attributes:
-        seconds: from the commit to the last of them; None while it is not everywhere, or not known.
-        accepted_at, rejected_at: what the provider last said to the org's key; None: nothing yet.
+        seconds: from the commit to the last of them; None while the change is not everywhere, or the time is
+            unknown.
+        accepted_at, rejected_at: the provider's latest verdicts on the org's key; None: nothing yet.
     """
 
     live: int
@@ -38,7 +39,7 @@ class Rollout:
 
 
 def note_report(session: Session, report: Acknowledgement, *, now: float) -> None:
-    """Keep a report in place of the process's last one, and forget processes that are gone."""
+    """Keep a report in place of the process's last report, and forget ended processes."""
     session.execute(
         delete(DataPlaneTable).where(
             (col(DataPlaneTable.process) == report.process)
@@ -63,7 +64,7 @@ def note_report(session: Session, report: Acknowledgement, *, now: float) -> Non
 
 
 def rollout_of(session: Session, row: IntegrationTable, times: RolloutTimes, *, now: float) -> Rollout:
-    """Say how far the integration's last change has got; `times` remembers how long that took."""
+    """Say how far the integration's last change has got; `times` remembers the duration."""
     at = counter(session)
     fleet = session.exec(
         select(DataPlaneTable).where(
@@ -85,7 +86,7 @@ def rollout_of(session: Session, row: IntegrationTable, times: RolloutTimes, *, 
 
 
 def _is_known(process: DataPlaneTable, at: Counter) -> bool:
-    """Whether the process stands where this database has been: one above the counter has lost commits."""
+    """Whether the process is at a known position: a process above the counter has lost commits."""
     return process.epoch == at.epoch and process.applied_revision <= at.revision
 
 
@@ -109,7 +110,7 @@ def _note_seen(session: Session, seen: Seen, now: float) -> None:
 
 
 def _traffic_row(session: Session, seen: Seen) -> TrafficTable:
-    """Give the row, locked; of two processes that see the first answer at once, one makes it."""
+    """Give the row, locked; of two processes with the first answer at once, only one makes the row."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(
         insert(TrafficTable).values(org=seen.org, provider=seen.provider).on_conflict_do_nothing()

@@ -1,7 +1,7 @@
-"""How long roll-outs took, as far as this process has seen: a report tells it only until a later change.
+"""How long roll-outs took, as seen by this process: a report tells a time only until a later change.
 
-In memory and bounded. Another control plane, or this one after a restart, may not know a time; then none is
-told.
+In memory and bounded. Another control plane, or this process after a restart, may not know a time; then none
+is told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MAX_CHANGES: Final = 256
-"""Whose times are remembered; the one that was asked for longest ago goes first."""
+"""Whose times are remembered; the least recently requested change goes first."""
 
 ChangeKey = tuple[str, str, str, int]
 """(epoch, org, provider, revision)."""
@@ -21,7 +21,7 @@ ChangeKey = tuple[str, str, str, int]
 
 @dataclass(slots=True)
 class _Times:
-    """When each process was seen to enforce the change, until all did; then how long that took."""
+    """When each process was seen to enforce the change, until all did; afterwards the total time."""
 
     by_process: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
@@ -38,12 +38,12 @@ class RolloutTimes:
     def seconds(
         self, change: ChangeKey, saved_at: float, live: Mapping[str, float | None], *, everywhere: bool
     ) -> float | None:
-        """Tell how long the change took to be everywhere; None while it is not, or nobody saw it.
+        """Tell how long the change took to be everywhere; None while incomplete, or without an observation.
 
         Args:
             change: which.
-            saved_at: when it was committed; Unix seconds, as all times here.
-            live: the processes that enforce it, each with since when, where its report still tells that.
+            saved_at: the time of its commit; Unix seconds, as all times here.
+            live: the processes with the change, each with the time of enforcement, if still in the report.
             everywhere: whether those are all.
         """
         with self._lock:

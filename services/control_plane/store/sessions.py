@@ -1,6 +1,6 @@
-"""Sessions of browsers and single-use tickets, both found only by the hash of what the browser holds.
+"""Sessions of browsers and single-use tickets, both found only by the hash of the browser's secret.
 
-What has expired counts as gone wherever it is looked for; `forget_expired` only keeps the tables small.
+Expired rows count as gone in every look-up; `forget_expired` only keeps the tables small.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from services.control_plane.store.tables import SessionTable, TicketTable
 
 TicketKind = Literal["link", "oidc"]
 MAX_FORGOTTEN_ROWS: Final = 500
-"""Of each table in one transaction: a sign-in after a long pause must not work off all of it."""
+"""Of each table in a transaction: a sign-in after a long pause must not work off the whole backlog."""
 
 
 def add_session(session: Session, id_hash: str, email: str, *, now: float, expires_at: float) -> None:
-    """Note a new session, and forget some that have expired."""
+    """Note a new session, and forget some expired sessions."""
     forget_expired(session, now=now)
     session.add(SessionTable(id_hash=id_hash, email=email, created_at=now, expires_at=expires_at))
 
 
 def session_email(session: Session, id_hash: str, *, now: float) -> str | None:
-    """Tell whose session it is; None when there is none, or it has expired."""
+    """Tell the person of a session; None for a missing or expired session."""
     row = session.get(SessionTable, id_hash)
     return None if row is None or row.expires_at <= now else row.email
 
@@ -39,7 +39,7 @@ def end_session(session: Session, id_hash: str) -> None:
 def add_ticket(
     session: Session, id_hash: str, kind: TicketKind, payload: Mapping[str, str], *, now: float, life: float
 ) -> None:
-    """Note a ticket that lives for `life` seconds, and forget some that have expired."""
+    """Note a ticket with a life of `life` seconds, and forget some expired tickets."""
     forget_expired(session, now=now)
     session.add(
         TicketTable(id_hash=id_hash, kind=kind, payload=json.dumps(dict(payload)), expires_at=now + life)
@@ -47,12 +47,12 @@ def add_ticket(
 
 
 def has_ticket(session: Session, id_hash: str) -> bool:
-    """Whether there is such a ticket, without the lock that using it takes."""
+    """Whether the ticket exists, without the lock of its use."""
     return session.get(TicketTable, id_hash) is not None
 
 
 def use_ticket(session: Session, id_hash: str, kind: TicketKind, *, now: float) -> dict[str, Any] | None:
-    """Take a ticket out, so that nobody uses it again; None when it is not there any more."""
+    """Take a ticket out, so it cannot be used again; None for a missing ticket."""
     taken = session.execute(
         delete(TicketTable)
         .where(col(TicketTable.id_hash) == id_hash, col(TicketTable.kind) == kind)
@@ -65,7 +65,7 @@ def use_ticket(session: Session, id_hash: str, kind: TicketKind, *, now: float) 
 
 
 def forget_expired(session: Session, *, now: float) -> int:
-    """Forget sessions and tickets that have expired, at most `MAX_FORGOTTEN_ROWS` of each; give how many."""
+    """Forget expired sessions and tickets, at most `MAX_FORGOTTEN_ROWS` of each; give how many."""
     gone = 0
     for table in (SessionTable, TicketTable):
         expired = select(table.id_hash).where(col(table.expires_at) <= now).limit(MAX_FORGOTTEN_ROWS)

@@ -1,4 +1,4 @@
-"""The whole configuration as the fleet takes it, read in one transaction."""
+"""The whole configuration in the fleet's form, read in a single transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.providers import ProviderName
 
 
 def snapshot(session: Session) -> Snapshot:
-    """Read everything at the counter's revision; the session must be a `Database.read` one."""
+    """Read everything at the counter's revision; the session must be from `Database.read`."""
     at = counter(session)
     return Snapshot(
         epoch=at.epoch,

@@ -1,4 +1,4 @@
-"""The tables, as they are at the newest migration. Times are Unix seconds; no column can hold a key."""
+"""The tables at the newest migration. Times are Unix seconds; no column can hold a key."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class CounterRow(SQLModel, table=True):
-    """The one row that orders every change: the last revision taken, and the life of this database."""
+    """The single row for ordering every change: the last revision taken, and the life of this database."""
 
     __tablename__ = "counter"
 
@@ -29,7 +29,7 @@ class CounterRow(SQLModel, table=True):
 
 
 class OrgTable(SQLModel, table=True):
-    """An org. A removed one stays as a tombstone, so that the versions of its secrets are never reused."""
+    """An org. A removed org stays as a tombstone, so the versions of its secrets are never reused."""
 
     __tablename__ = "orgs"
 
@@ -52,11 +52,11 @@ class MemberTable(SQLModel, table=True):
 
 
 class IntegrationTable(SQLModel, table=True):
-    """One provider of one org, pinned to a version of its secret. A cleared one stays as a tombstone.
+    """A provider of an org, pinned to a version of its secret. A cleared integration stays as a tombstone.
 
     Attributes:
-        endpoint: canonical, as it stands in the secret; for people to see. Empty when not set up.
-        secret_version: the version in use, or the last one that was.
+        endpoint: canonical, equal to the secret's endpoint; for people to see. Empty when not set up.
+        secret_version: the version in use, or the last version used.
         destroy_through: every version up to here must still be destroyed in the secret store.
     """
 
@@ -78,7 +78,7 @@ class IntegrationTable(SQLModel, table=True):
 
 
 class NodeTable(SQLModel, table=True):
-    """A node that may sign box tokens, by the keys in `node_keys`."""
+    """A node with the right to sign box tokens, by the keys in `node_keys`."""
 
     __tablename__ = "nodes"
 
@@ -99,7 +99,7 @@ class NodeKeyTable(SQLModel, table=True):
 
 
 class AuditTable(SQLModel, table=True):
-    """One change, for people: who did what to which part, at which revision. `details` is a JSON object."""
+    """A change, for people: author, action and part, with the revision. `details` is a JSON object."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_org_id", "org", "id"),)
@@ -115,7 +115,7 @@ class AuditTable(SQLModel, table=True):
 
 
 class OutboxTable(SQLModel, table=True):
-    """One event on its way to the bus, as the bytes that go there; `published_at` is set once it arrived."""
+    """An event on its way to the bus, as the bytes to send; `published_at` is set on arrival."""
 
     __tablename__ = "outbox"
 
@@ -126,7 +126,7 @@ class OutboxTable(SQLModel, table=True):
 
 
 class SessionTable(SQLModel, table=True):
-    """A browser that has signed in. `id_hash` is the SHA-256 of what its cookie holds, in hex."""
+    """A signed-in browser. `id_hash` is the SHA-256 of its cookie's value, in hex."""
 
     __tablename__ = "sessions"
 
@@ -137,7 +137,7 @@ class SessionTable(SQLModel, table=True):
 
 
 class TicketTable(SQLModel, table=True):
-    """A sign-in under way, good for one use. `payload` is a JSON object that depends on `kind`."""
+    """A sign-in under way, good for a single use. `payload` is a JSON object depending on `kind`."""
 
     __tablename__ = "sign_in_tickets"
 
@@ -148,7 +148,7 @@ class TicketTable(SQLModel, table=True):
 
 
 class DataPlaneTable(SQLModel, table=True):
-    """The last report of one data-plane process; see `shared/acknowledgement.py`."""
+    """The last report of a data-plane process; see `shared/acknowledgement.py`."""
 
     __tablename__ = "data_planes"
 
@@ -174,7 +174,7 @@ class TrafficTable(SQLModel, table=True):
 
 
 class JanitorTable(SQLModel, table=True):
-    """The one row that says where the janitor of secrets is: after which org, in a round begun when."""
+    """The single row with the position of the janitor of secrets: after which org, in a round begun when."""
 
     __tablename__ = "janitor"
 

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `store/migrate.py` hands over, inside its transaction."""
+"""Runs migrations on the connection handed over by `store/migrate.py`, inside its transaction."""
 
 from __future__ import annotations
 
