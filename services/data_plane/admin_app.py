@@ -1,6 +1,7 @@
-"""The operator's listener: liveness, readiness, metrics, what this process knows. Boxes never reach it.
+"""The operator's listener: liveness, readiness, metrics, the process's knowledge.
 
-One route is the control plane's: it asks for the trial of a stored key, and shows the fleet's token for it.
+Boxes never reach this listener. A route belongs to the control plane: the trial of a stored key, opened by
+the fleet's token.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ MAX_SHOWN_NACKS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AdminAppParts:
-    """What the application needs. `ready` tells whether boxes should be sent here.
+    """The parts used by the application. `ready` tells whether boxes should be sent here.
 
-    Without an `internal_token` nobody can ask for a trial.
+    Without an `internal_token` all trials are refused.
     """
 
     table: ConfigTable
@@ -94,7 +95,7 @@ def _shows(authorization: str, token: Secret) -> bool:
 
 
 async def _read(request: Request) -> bytes | None:
-    """Read a body; None when it is too large for a trial's request."""
+    """Read a body; None for a body larger than a trial's request."""
     body = bytearray()
     async for piece in request.stream():
         body += piece

@@ -1,6 +1,7 @@
-"""Builds a data plane from its settings and runs it: its listeners, the config sync, the access log.
+"""Builds a data plane from its settings and runs its parts: its listeners, the config sync, the access log.
 
-The only place that knows every part. Nothing is opened before `run`, and all of it is closed when that ends.
+The only place with knowledge of every part. Nothing is opened before `run`, and everything is closed at its
+end.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ INHERITED_QUEUE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Everything that lives as long as the data plane."""
+    """Everything with the life of the data plane."""
 
     snapshots: SnapshotSource
     bus: BusReader
@@ -86,7 +87,7 @@ class _Parts:
 
 
 class DataPlane:
-    """One data-plane process.
+    """A data-plane process.
 
     `box_port` (of the first box listener on an address; else 0) and `admin_port` are known once `started` was
     called.
@@ -122,7 +123,7 @@ class DataPlane:
 
         Args:
             settings: the operator's values.
-            stream: the bus of a control plane in this process, if there is one.
+            stream: the bus of a control plane in this process, if any.
             inherited: the sockets to serve on, in place of new ones by the settings.
         """
         return cls(settings, _build_parts(settings, stream), inherited)
@@ -142,7 +143,7 @@ class DataPlane:
 
         Raises:
             ListenError: a port cannot be had.
-            UnusableRedis: the event bus is one that the gateway cannot work with.
+            UnusableRedis: the gateway cannot work with this event bus.
         """
         await self._parts.bus.require_usable()
         with contextlib.ExitStack() as sockets:
@@ -206,7 +207,7 @@ class DataPlane:
         started: Callable[[], None],
         stop: asyncio.Event,
     ) -> None:
-        """Run all listeners; drain boxes first, so that the operator can watch it."""
+        """Run all listeners; at the end drain boxes first, while the operator can still watch."""
         stop_box, stop_admin = asyncio.Event(), asyncio.Event()
         all_started = Countdown(len(self._parts.boxes) + 1, started)
         listeners = TaskSet()

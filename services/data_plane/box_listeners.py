@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 
 class BoxListeners:
-    """All listeners for boxes of one process.
+    """All listeners for boxes of a process.
 
     Args:
-        listeners: what to open, with the setting that each comes from.
+        listeners: the listeners to open, each with its setting.
         verifier: judges box tokens.
         static_org: the org of every caller in static mode.
         tls: for listeners with the transport `tls`.
@@ -57,7 +57,7 @@ class BoxListeners:
         return len(self._listeners)
 
     def __str__(self) -> str:
-        """Name every listener, with the port that it has got once it is open."""
+        """Name every listener, with its actual port once open."""
         ports = iter(self.ports)
         return ", ".join(
             str(
@@ -69,7 +69,7 @@ class BoxListeners:
         )
 
     def adopt(self, descriptors: Sequence[int], stack: contextlib.ExitStack) -> None:
-        """Take over sockets that another process has opened, to be closed by `stack`."""
+        """Take over sockets opened by another process, to be closed by `stack`."""
         for descriptor in descriptors:
             opened = adopt(descriptor)
             stack.callback(opened.close)
@@ -88,7 +88,7 @@ class BoxListeners:
 
     @property
     def ports(self) -> list[int]:
-        """The ports of those on addresses, once they are open."""
+        """The ports of the listeners on addresses, once open."""
         pairs = zip(self._listeners, self._sockets, strict=False)
         return [port_of(opened) for (listener, _), opened in pairs if listener.transport != "unix"]
 

@@ -1,4 +1,4 @@
-"""One JSON line per exchange, written in batches away from the request path.
+"""A JSON line per exchange, written in batches away from the request path.
 
 Names and numbers only: never a header, a query or a byte of a body. When the sink is slower than the traffic,
 lines are dropped and counted; requests never wait for a log.
@@ -28,14 +28,14 @@ _NO_TOKENS: Final = "".join(f'"{name}":null,' for name in Usage._fields)
 
 
 class TextSink(Protocol):
-    """What lines are written to, e.g. `sys.stderr`."""
+    """The destination of the lines, e.g. `sys.stderr`."""
 
     def write(self, text: str, /) -> object:
         """Take the text."""
         ...
 
     def flush(self) -> object:
-        """Hand it on."""
+        """Hand the written text on."""
         ...
 
 
@@ -56,14 +56,14 @@ class AccessLog:
         self.dropped_lines = 0
 
     def add(self, record: ExchangeRecord) -> None:
-        """Take a record that nobody changes any more."""
+        """Take a finished record; the record does not change any more."""
         if len(self._pending) < self._max_pending_lines:
             self._pending.append(record)
         else:
             self.dropped_lines += 1
 
     async def run(self) -> None:
-        """Write for ever; what is pending at cancellation is still written."""
+        """Write for ever; lines pending at cancellation are still written."""
         try:
             while True:
                 await asyncio.sleep(self._flush_seconds)
@@ -87,7 +87,7 @@ class AccessLog:
 
 
 def format_line(record: ExchangeRecord) -> str:
-    """Write one record as a JSON line. By hand, because it is half the price of `json.dumps`."""
+    """Write a record as a JSON line. Written by hand, at half the price of `json.dumps`."""
     return (
         f'{{"time":"{_time(record.started_at)}","event":"exchange","org":{quoted(record.org)},'
         f'"box":{quoted(record.box)},"provider":{quoted(record.provider)},"method":{quoted(record.method)},'

@@ -1,8 +1,8 @@
-"""Answers that a provider makes in the background: which of them are counted already.
+"""A provider's answers made in the background: which of them are counted already.
 
-A box asks for such an answer by POST and polls it by GET. Only the poll that finds the answer finished states
-its tokens, and a box may ask again, so each answer is remembered for a while after it was counted. Another
-process of the fleet that is polled for the same answer later does not know that.
+A box asks for such an answer by POST and polls by GET. Only the poll with the finished answer states its
+tokens, and a box may ask again, so each counted answer is remembered for a while. Another process of the
+fleet, polled for the same answer later, does not know about the count.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ AnswerKey = tuple[str, str, str]
 
 
 class BackgroundAnswers:
-    """Remembers the answers that were counted; the one that was asked for longest ago goes first."""
+    """Remembers the counted answers; the least recently requested answer goes first."""
 
     def __init__(self, max_answers: int = MAX_REMEMBERED_ANSWERS) -> None:
         self._max_answers = max_answers
         self._counted: OrderedDict[AnswerKey, None] = OrderedDict()
 
     def count(self, key: AnswerKey) -> bool:
-        """Whether a finished answer is to be counted now: the first time that its tokens are seen."""
+        """Whether a finished answer is to be counted now: only the first time that its tokens are seen."""
         is_new = key not in self._counted
         self._counted[key] = None
         self._counted.move_to_end(key)

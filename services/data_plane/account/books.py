@@ -1,4 +1,4 @@
-"""The relay's `Account`: one call per exchange feeds metrics, access log, last errors and key verdicts."""
+"""The relay's `Account`: a call per exchange feeds metrics, access log, last errors and key verdicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OK: Final = 200
 
 
 class Books:
-    """Books finished exchanges. `access_log` is None where nobody wants the lines."""
+    """Books finished exchanges. `access_log` is None without a log."""
 
     def __init__(
         self,
@@ -49,10 +49,10 @@ class Books:
         self._unread: list[tuple[ExchangeRecord, Tapped]] = []
 
     def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
-        """Count one finished exchange and log its line. Does not block or raise.
+        """Count a finished exchange and log its line. Does not block or raise.
 
-        Where what was tapped needs more than a glance, that is after this turn of the event loop: the answer
-        has been written by then.
+        If the tapped text needs more than a glance, the reading happens after this turn of the event loop:
+        the answer has been written by then.
         """
         if isinstance(tapped, bytes) and record.method != "GET":
             record.stated_usage = stated_by(tapped)

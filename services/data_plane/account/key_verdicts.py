@@ -1,6 +1,6 @@
-"""What providers say to each org's key in real traffic, for the people who set it: accepted or rejected.
+"""The providers' verdicts on each org's key in real traffic: accepted or rejected.
 
-Remembers one verdict per (org, provider), bounded, and gives out what is new. Names and times only.
+Remembers a verdict per (org, provider), bounded, and gives out the new verdicts. Names and times only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_REMEMBERED_VERDICTS: Final = 10_000
 REPEAT_SECONDS: Final = 30.0
-"""A verdict that stays the same is news again after this long."""
+"""An unchanged verdict is news again after this long."""
 KEY_REJECTED: Final = "upstream_key_rejected"
 _FIRST_REDIRECT_STATUS: Final = 300
 
@@ -34,7 +34,7 @@ class _Verdict:
 
 
 class KeyVerdicts:
-    """One verdict per (org, provider); the one that was touched longest ago goes first."""
+    """A verdict per (org, provider); the least recently touched verdict goes first."""
 
     def __init__(self, max_verdicts: int = MAX_REMEMBERED_VERDICTS) -> None:
         self._max_verdicts = max_verdicts
@@ -42,7 +42,7 @@ class KeyVerdicts:
         self._news: dict[tuple[str, str], None] = {}
 
     def note(self, record: ExchangeRecord) -> None:
-        """Remember what the exchange says about the key; most failures say nothing."""
+        """Remember the exchange's verdict on the key; most failures say nothing."""
         is_accepted = _verdict_of(record)
         if is_accepted is None:
             return
@@ -59,7 +59,7 @@ class KeyVerdicts:
         verdict.is_accepted, verdict.at = is_accepted, at
 
     def news(self) -> tuple[Seen, ...]:
-        """Give what has not been told yet, the oldest first, at most `MAX_SEEN`."""
+        """Give the untold verdicts, the oldest first, at most `MAX_SEEN`."""
         return tuple(self._seen(*key) for key in islice(self._news, MAX_SEEN))
 
     def _seen(self, org: str, provider: str) -> Seen:
@@ -68,12 +68,12 @@ class KeyVerdicts:
         return Seen(org, cast("ProviderName", provider), said, verdict.at)
 
     def is_rejected(self, org: str, provider: str) -> bool:
-        """Tell whether the last word on an org's key was that it is refused."""
+        """Tell whether the last verdict on an org's key was a refusal."""
         verdict = self._verdicts.get((org, provider))
         return verdict is not None and not verdict.is_accepted
 
     def told(self, seen: Sequence[Seen]) -> None:
-        """Note that this has arrived. What has changed meanwhile stays news."""
+        """Note the arrival of these verdicts. Verdicts changed meanwhile stay news."""
         for one in seen:
             key = (one.org, one.provider)
             verdict = self._verdicts.get(key)

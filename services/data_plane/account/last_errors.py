@@ -1,4 +1,4 @@
-"""The last provider error that each org met, for the status page. Names and numbers only, bounded."""
+"""Each org's last provider error, for the status page. Names and numbers only, bounded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FIRST_ERROR_STATUS: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class LastError:
-    """One failed exchange, as the org may see it.
+    """A failed exchange, in the form open to the org.
 
-    `at` is in Unix seconds; `code` is empty for an answer that passed as the provider gave it.
+    `at` is in Unix seconds; `code` is empty for a provider's answer passed unchanged.
     """
 
     at: float
@@ -27,7 +27,7 @@ class LastError:
 
 
 class LastErrors:
-    """Remembers one error per (org, provider); the one that was touched longest ago goes first."""
+    """Remembers an error per (org, provider); the least recently touched error goes first."""
 
     def __init__(self, max_errors: int = MAX_REMEMBERED_ERRORS) -> None:
         self._max_errors = max_errors
@@ -46,7 +46,7 @@ class LastErrors:
             self._errors.popitem(last=False)
 
     def of(self, org: str, provider: str) -> LastError | None:
-        """Give the last one, if there was any."""
+        """Give the last error, if any."""
         return self._errors.get((org, provider))
 
 

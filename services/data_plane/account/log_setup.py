@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class JsonFormatter(logging.Formatter):
-    """One record, one line; exceptions stay on it, escaped."""
+    """A line per record; exceptions stay on the line, escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record as JSON."""
@@ -29,7 +29,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to(sink: TextSink, level: int = logging.INFO) -> None:
-    """Send every log record of this process to `sink` as JSON lines, in place of what was set before."""
+    """Send every log record of this process to `sink` as JSON lines, in place of the former handlers."""
     handler: logging.StreamHandler[TextSink] = logging.StreamHandler(sink)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)

@@ -1,8 +1,8 @@
-"""What the operator's monitoring reads: counts and distributions, kept as plain dicts and written on scrape.
+"""The data plane's metrics: counts and distributions, kept as plain dicts and written on scrape.
 
 The request path adds to dicts by tuple key; `labels().inc()` of the client library would cost ten times as
-much. One registry per object, so that two data planes in one process do not meet. No label holds an org, a
-box or anything else that callers choose freely.
+much. Each object has its own registry, so that two data planes in the same process do not meet. No label
+holds an org, a box or any other value freely chosen by callers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Ending = tuple[str, int, str, str]
 """Provider, status, code, outcome."""
 
 SEND_BUCKETS: Final[_Bounds] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
-"""Seconds: what the gateway itself adds, up to its connect deadline."""
+"""Seconds: the gateway's own share, up to its connect deadline."""
 HEAD_BUCKETS: Final[_Bounds] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds: how long providers think, up to the first-byte deadline."""
 
@@ -38,7 +38,7 @@ MAX_STATED: Final = 64
 
 
 class _Distribution:
-    """Counts by bucket for one label value; the last bucket is +Inf."""
+    """Counts by bucket for a label value; the last bucket is +Inf."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -62,7 +62,7 @@ class _Distribution:
 
 
 class _ByProvider:
-    """What is counted per provider; the empty name stands for requests that named none."""
+    """The counts of a provider; the empty name stands for requests without a provider."""
 
     __slots__ = (
         *("bytes_down", "bytes_up", "leaked", "reused", "stated", "to_head", "to_send", "tokens"),
@@ -85,13 +85,13 @@ class _ByProvider:
                 tokens[kind] += count
 
     def add_stated(self) -> None:
-        """Add what `stated` has collected."""
+        """Add the counts collected in `stated`."""
         stated, self.stated = self.stated, []
         self.add_usage(sum_of(stated), len(stated))
 
 
 class _Tally:
-    """How many exchanges of one provider ended in one way."""
+    """The number of a provider's exchanges with the same outcome."""
 
     __slots__ = ("count", "sums")
 
@@ -101,7 +101,7 @@ class _Tally:
 
 
 class Metrics:
-    """The books of one data plane. Also a collector of its own registry."""
+    """The books of a data plane. Also a collector of its own registry."""
 
     def __init__(self) -> None:
         self._tallies: dict[_Ending, _Tally] = {}
@@ -116,7 +116,7 @@ class Metrics:
         self._registry.register(self)
 
     def count(self, record: ExchangeRecord) -> None:
-        """Count one finished exchange. No I/O; a few dict operations."""
+        """Count a finished exchange. No I/O; a few dict operations."""
         ending = (record.provider, record.status, record.code, record.outcome)
         tally = self._tallies.get(ending) or self._new_tally(ending)
         tally.count += 1
@@ -154,17 +154,17 @@ class Metrics:
         return tally
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Have a gauge read at every scrape, e.g. the streams that are open now."""
+        """Have a gauge read at every scrape, e.g. the number of open streams."""
         self._gauges.append((name, help_text, read))
 
     def watch_count(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Have a counter that somebody else keeps read at every scrape."""
+        """Have a counter kept elsewhere read at every scrape."""
         self._counters.append((name, help_text, read))
 
     def watch_counts(
         self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
     ) -> None:
-        """Have counters that somebody else keeps read at every scrape, by the values of one label."""
+        """Have counters kept elsewhere read at every scrape, by the values of a label."""
         self._labelled.append((name, help_text, label, read))
 
     def exposition(self) -> bytes:

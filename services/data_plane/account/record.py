@@ -1,4 +1,4 @@
-"""One exchange as it is booked: what metrics count and the log line says. No byte of any body or header."""
+"""A booked exchange: the source of the metrics and of the log line. No byte of any body or header."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ Outcome = Literal[
 
 
 class ExchangeRecord:
-    """One request and what became of it. Most of it keeps its default, which so costs nothing.
+    """A request and its outcome. Most attributes keep their defaults, at no cost.
 
     Attributes:
-        org, box: who called; empty when identity was missing.
+        org, box: the caller; empty when identity was missing.
         provider: `openai`, `anthropic`, or empty when the path named none.
         method: of the request, e.g. `POST`.
         route: the first two path segments after the version, ids left out of metrics by the reader.
-        status: what the box saw; 0 when it saw none.
+        status: the status seen by the box; 0 without a response.
         code: the gateway's error code, or empty.
-        upstream_status: the provider's status where the box got another one; 0 otherwise.
-        outcome: how it ended.
+        upstream_status: the provider's status where the box got a different status; 0 otherwise.
+        outcome: the way of ending.
         started_at: Unix seconds of the head's arrival.
-        seconds_to_send: from there to the request's head leaving; None when it never left.
+        seconds_to_send: from there to the request's head leaving; None without a departure.
         seconds_to_head: from there to the answer's head arriving; None when none came.
         seconds: the whole exchange.
         bytes_up, bytes_down: body and framing bytes relayed.
-        reused: whether a pooled connection carried it.
+        reused: whether a pooled connection was used.
         request_id: the provider's request id, or the gateway's own for its own answers.
         leaked_key: whether the placeholder looked like a real provider key.
-        usage: the tokens that the provider says it cost, or why that is unknown; None where nobody looked.
-        stated_usage: the same in the digits of the answer, where that was cheaper; `usage` is None then.
+        usage: the tokens stated by the provider, or why the tokens are unknown; None for an untapped answer.
+        stated_usage: the same in the digits of the answer, where this was cheaper; `usage` is None then.
         usage_gap: why a part of a WebSocket's tokens is missing from `usage`; None when no part is.
         model, service_tier: as the answer names them, or empty. Labels, because an endpoint chooses them.
-        web_searches, web_fetches: requests of the provider's own tools that the answer states.
+        web_searches, web_fetches: the stated requests of the provider's own tools.
     """
 
     org: str = ""
@@ -77,6 +77,6 @@ class ExchangeRecord:
         self.usage = None  # here, because the compiler gives no default to a union of three
 
     def rejected(self, rejection: Rejection, own_request_id: str) -> None:
-        """Take note that the gateway answers by itself; its own id stands in where the provider gave none."""
+        """Note an answer by the gateway itself; its own id stands in where the provider gave none."""
         self.status, self.code = rejection.status, rejection.code
         self.request_id = self.request_id or own_request_id

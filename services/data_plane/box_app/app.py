@@ -1,4 +1,4 @@
-"""What the box listener answers itself: the status page, the set-up script, and 404 for everything else.
+"""The box listener's own answers: the status page, the set-up script, and 404 for everything else.
 
 The relay has already judged `Host` and `Origin` when a request comes here.
 """
@@ -44,7 +44,7 @@ class Identity(Protocol):
 
 
 class Table(Protocol):
-    """The configuration, as far as a box may know it."""
+    """The configuration, as far as open to a box."""
 
     def look_up(self, org: str, provider: ProviderName) -> CompiledIntegration | NotReady:
         """Give the integration, or why there is none."""
@@ -57,11 +57,11 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BoxAppParts:
-    """What the application needs.
+    """The parts used by the application.
 
-    `authorities` are the `Host` values under which boxes may know the gateway; `providers` are those that are
-    offered; `last_error` gives what an org last met at a provider, `is_key_rejected` whether the last word on
-    its key was no; `portal` is the Portal's origin, "" where the operator has set none.
+    `authorities` are the `Host` values under which boxes may know the gateway; `providers` are the offered
+    providers; `last_error` gives an org's last provider error, `is_key_rejected` whether the last verdict on
+    its key was a refusal; `portal` is the Portal's origin, "" where the operator has set none.
     """
 
     table: Table
@@ -113,7 +113,7 @@ def _status_answer(parts: BoxAppParts, request: Request) -> Response:
 
 
 def _identity(request: Request) -> Identity:
-    """Give the identity of the request's connection, which the relay hands over with it."""
+    """Give the identity of the request's connection, handed over by the relay."""
     identity: Identity = request.state.identity
     return identity
 
@@ -142,13 +142,13 @@ def _status_of(parts: BoxAppParts, box: Box, origin: str) -> Status:
 
 
 def _origin(parts: BoxAppParts, request: Request) -> str:
-    """Under which origin the box reached us, if it is one that we answer to."""
+    """The origin used by the box, if among our authorities."""
     host = request.headers.get("host", "").lower()
     return f"http://{host}" if host.encode("latin-1") in parts.authorities else LOCAL_ORIGIN
 
 
 def _rejected(refused: Refused, *, wants_json: bool) -> Response:
-    """Answer as the relay would: the one table of rejections, the one way of writing them."""
+    """Answer as the relay would: a single table of rejections, a single way of writing."""
     request_id = f"req_{secrets.token_hex(12)}"
     written = write_rejection(refused, None, Place(), request_id, bodiless=False, close=False)
     head, _, body = written.partition(b"\r\n\r\n")

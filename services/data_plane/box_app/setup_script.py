@@ -1,4 +1,4 @@
-"""The script that sets a box up: for the providers that are offered, with the origin that the box used."""
+"""The script for setting up a box: for the offered providers, with the origin used by the box."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TELL: Final = """\
 
 
 def read_script(providers: Sequence[Provider]) -> str:
-    """Read the script for `providers`, written for the origin that boxes see by default."""
+    """Read the script for `providers`, written for the default origin of boxes."""
     script = (files(__package__) / SCRIPT_NAME).read_text("utf-8")
     with_files = [row for row in providers if row.set_up_shell]
     functions = [f"run9_set_up_{row.name}" for row in with_files]
@@ -41,7 +41,7 @@ def read_script(providers: Sequence[Provider]) -> str:
 
 
 def _environment(providers: Sequence[Provider]) -> str:
-    """Write the lines that set each variable that is not set, and export all of them."""
+    """Write the lines for setting each unset variable, and for exporting all of them."""
     lines = [
         f': "\\${{{name}:={with_addresses(value, "${run9_origin}" + row.local_path)}}}"'
         for row in providers

@@ -1,4 +1,4 @@
-"""What a box is told about itself: who it is, what its org has switched on, and what to do next. Pure.
+"""A box's information about itself: its identity, the enabled providers of its org, and the next steps. Pure.
 
 Written for people at a terminal and for agents; names, addresses and times only, no secret and nothing of
 another org.
@@ -27,7 +27,7 @@ _WAY: Final = "Org Settings > AI Integrations"
 
 @dataclass(frozen=True, slots=True)
 class ProviderStatus:
-    """One provider as this box sees it."""
+    """A provider as seen by this box."""
 
     provider: Provider
     state: State
@@ -39,12 +39,12 @@ class ProviderStatus:
 
     @property
     def word(self) -> str:
-        """The state in a word or two: a key that was just refused is never called on."""
+        """The state in a word or two: a just refused key is never called on."""
         return "KEY REJECTED" if self.is_key_rejected else self.state.upper()
 
     @property
     def environment(self) -> str:
-        """The line that points a shell at the gateway."""
+        """The line for pointing a shell at the gateway."""
         pairs = self.provider.environment[:2]
         return "export " + " ".join(f"{name}={with_addresses(value, self.base_url)}" for name, value in pairs)
 
@@ -65,7 +65,7 @@ class Status:
 
     @property
     def setup_line(self) -> str:
-        """The one line that sets a box up, this shell and later ones."""
+        """The line for setting up a box, this shell and later shells."""
         return f'eval "$(curl -fsS {self.origin}/run9/ai/setup.sh)"'
 
 
@@ -78,7 +78,7 @@ def provider_status(
     portal: str = "",
     is_key_rejected: bool = False,
 ) -> ProviderStatus:
-    """Judge one provider by what a look-up gave, by the last error and by the last word on the key."""
+    """Judge a provider by the result of a look-up, by the last error and by the last verdict on the key."""
     where = f"in the run9 Portal{portal and ', ' + portal}: {_WAY}"
     state, why, next_step = _judge(provider, found, where)
     if state == "on" and last_error is not None:
@@ -137,7 +137,7 @@ _AFTER_STATUSES: Final[dict[int, str]] = {
 
 
 def _after_error(provider: Provider, error: LastError, where: str) -> str:
-    """Say what to check after the last error, if it happens again."""
+    """Name the checks after the last error, in case of a repetition."""
     where = f"{where} > {provider.title}"
     said = _AFTER_REFUSALS.get(error.code) or ("" if error.code else _AFTER_STATUSES.get(error.status, ""))
     if said:
@@ -223,5 +223,5 @@ def error_text(error: LastError) -> str:
 
 
 def _printable(text: str) -> str:
-    """An id that came from outside, fit for a terminal."""
+    """An id from outside, fit for a terminal."""
     return _UNPRINTABLE.sub("?", text)[:128]

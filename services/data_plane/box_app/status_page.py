@@ -1,4 +1,4 @@
-"""The status page as a browser shows it: the same as the text, with buttons that copy. Loads nothing."""
+"""The status page in its HTML form: the same as the text, with buttons for copying. Loads nothing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ POLICY: Final = (
 
 
 def as_html(status: Status) -> str:
-    """Write the page. Every text that comes from a configuration is escaped."""
+    """Write the page. Every text from a configuration is escaped."""
     owners = ", ".join(status.owners) or "not known to this gateway"
     portal = f'<a href="{escape(status.portal)}">{escape(status.portal)}</a>' if status.portal else ""
     return f"""<!doctype html>

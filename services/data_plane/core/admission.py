@@ -1,4 +1,4 @@
-"""May this request pass at all, whoever's it is: its method, its Host, and that no web page made it."""
+"""May this request pass at all, whatever its org: its method, its Host, and no web page as its author."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def check_admission(head: RequestHead, authorities: frozenset[bytes], max_body_b
 
 
 def check_length(content_length: int, max_body_bytes: int) -> None:
-    """Raise `Refused` for a body that is announced too large."""
+    """Raise `Refused` for a body announced as too large."""
     if content_length > max_body_bytes:
         raise Refused(Rejection.BODY_TOO_LARGE, f"more than {max_body_bytes} bytes")
 
 
 def _check_page(head: RequestHead, authorities: frozenset[bytes]) -> None:
-    """Refuse what a page can send blindly: pages cannot add a credential header without a preflight.
+    """Refuse a page's blind requests: pages cannot add a credential header without a preflight.
 
     WebSocket handshakes are judged too: no browser preflights them, and their answers can be read.
     """

@@ -1,6 +1,6 @@
-"""How the gateway's own answers are written: in the shape that the provider's clients show to people.
+"""How the gateway's own answers are written: in the error shape shown to people by the provider's clients.
 
-The one place that turns a `Rejection` into bytes on the box side.
+The only place for turning a `Rejection` into bytes on the box side.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def write_rejection(
     """Write the whole answer.
 
     Args:
-        refused: what went wrong.
+        refused: the refusal.
         provider: whose error shape and title to use; OpenAI's shape when the request named none.
         request_id: the gateway's own id for this answer.
         bodiless: the request was a HEAD: the head alone is sent (RFC 9110 §9.3.2).
-        close: whether the connection ends after it.
-        place: the endpoint that took part and the Portal's address, for the sentence to name.
+        close: whether the connection ends after the answer.
+        place: the endpoint involved and the Portal's address, for use in the sentence.
     """
     rejection = refused.rejection
     message = rejection.render(provider.title if provider else "The provider", refused.detail, place)
@@ -62,7 +62,7 @@ def write_rejection(
 
 
 def write_warm_up(*, close: bool) -> bytes:
-    """Answer a client's `HEAD` on a base URL: yes, somebody is here. It is never sent on."""
+    """Answer a client's `HEAD` on a base URL: yes, somebody is here. The request is never sent on."""
     return (
         b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n" + (b"connection: close\r\n" if close else b"") + b"\r\n"
     )

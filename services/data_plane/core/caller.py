@@ -1,4 +1,4 @@
-"""Findings about who is calling, raised by `identity` and answered by the relay and the status page."""
+"""Findings about the caller, raised by `identity` and answered by the relay and the status page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Unidentified(Exception):  # noqa: N818  # a finding about the caller, not 
 
     @property
     def rejection(self) -> tuple[Rejection, str]:
-        """How it is answered."""
+        """The rejection for the answer."""
         return Rejection.BOX_IDENTITY_REQUIRED, str(self)
 
 

@@ -1,7 +1,7 @@
-"""Cuts the header lines of a head, once: what is kept, and what is noted because something depends on it.
+"""Parses the header lines of a head, once: the passed lines, and the noted values with consequences.
 
-This is the hot half of both directions, so it is written for few operations per line: one scan of the whole
-head says that it holds no stray byte, and one look-up by name says what becomes of a line.
+This is the hot half of both directions, written for few operations per line: a single scan of the whole head
+excludes stray bytes, and a single look-up by name decides about a line.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}" % MAX_NAME_BYTE
 _CONTROLS: Final = bytes([byte for byte in range(0x20) if byte != 0x09]) + b"\x7f"  # noqa: PLR2004  # a tab
 
 _Name = tuple[int, bytes]
-"""What a name means: its flags, and the name in lower case where it is noted."""
+"""The meaning of a name: its flags, and the name in lower case if noted."""
 
 
 class BadFields(ValueError):  # noqa: N818  # a finding about the peer's bytes
-    """Header lines that two parsers might read differently; the message says which rule they break."""
+    """Two parsers might read the header lines differently; the message names the broken rule."""
 
 
 class FieldRules:
-    """What becomes of a line, by its name. Remembers the names that it has read, so many at most.
+    """Decides about a line, by its name. Remembers a bounded number of names.
 
     Args:
         judge: gives the flags of a name in lower case.
@@ -42,7 +42,7 @@ class FieldRules:
         self._judge = judge
 
     def read(self, line: bytes) -> _Name:
-        """Read the name of a line that is not remembered; raises `BadFields`."""
+        """Read the name of an unremembered line; raises `BadFields`."""
         name, colon, _ = line.partition(b":")
         if not colon or not _NAME.fullmatch(name):
             folded = line[:1] in {b" ", b"\t"}
@@ -67,7 +67,7 @@ def parse_fields(
 
     Raises:
         BadFields: a stray CR, LF or control byte anywhere in `head`, a folded line (RFC 9112 §5.2), a space
-            before the colon (§5.1), or a name that is no token.
+            before the colon (§5.1), or a name other than a token.
     """
     lines = head[start:-4].split(b"\r\n") if start + 2 < len(head) else []
     # The line ends are those of the first line, of each field, and of the empty line: any more are stray.

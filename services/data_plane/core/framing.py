@@ -1,6 +1,6 @@
-"""Where a body ends. The bytes are passed as they came; this only counts them.
+"""Where a body ends. The bytes pass unchanged; a framing only counts. this only counts them.
 
-A framing takes each piece of the stream once and says at which index the body ended. It keeps no body byte.
+A framing takes each piece of the stream once and says at which index the body ended. No body byte is kept.
 RFC 9112 §6 and §7.1.
 """
 
@@ -44,7 +44,7 @@ class BadFraming(ValueError):  # noqa: N818  # a finding about the peer's bytes
 
 
 class Framing(Protocol):
-    """What finds the end of one body."""
+    """Finds the end of a body."""
 
     def feed(self, data: bytes, start: int = 0) -> int:
         """Take `data[start:]`; give the index after the body's last byte, or `NOT_ENDED`."""
@@ -71,12 +71,12 @@ class LengthFraming:
 
 
 def discardable(framing: Framing) -> bool:
-    """Whether what is left of a body is small enough to be read only to keep the connection."""
+    """Whether the rest of a body is small enough to be read only to keep the connection."""
     return isinstance(framing, LengthFraming) and framing.left <= MAX_DISCARDED_BODY_BYTES
 
 
 class UntilCloseFraming:
-    """A body that ends with the connection."""
+    """A body ended by the connection."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ class UntilCloseFraming:
 
 
 def is_whole_chunk(data: bytes) -> bool:
-    """Whether this is one chunk of a common kind, neither more nor less, if a chunk begins here."""
+    """Whether this is exactly a whole chunk of a common kind, if a chunk begins here."""
     line_end = data.find(b"\r\n", 0, _SMALL_LINE_BYTES)
     return (
         line_end > 0
@@ -116,11 +116,11 @@ class ChunkedFraming:
 
     Args:
         padded: whether blanks after a chunk's size are taken.
-        forbids: tells which trailers may not come, because they would have been dropped from the head.
+        forbids: names the trailers to refuse, because such headers would have been dropped from the head.
 
     Attributes:
-        spans: set it to a list to have it filled with the (start, end) of what is payload or trailer in the
-            data of the latest `feed`; for those who must read what the chunks carry.
+        spans: if set to a list, the list receives the (start, end) of payload and trailers in the data of the
+            latest `feed`; for readers of the chunks' content.
     """
 
     __slots__ = ("_carry", "_extended_line", "_forbids", "_left", "_part", "_trailer_bytes", "spans")
@@ -136,7 +136,7 @@ class ChunkedFraming:
 
     @property
     def at_border(self) -> bool:
-        """Whether the next byte begins a chunk, so that a whole one leaves everything here as it is."""
+        """Whether the next byte begins a chunk, so a whole chunk leaves the state unchanged."""
         return self._part is _LINE and not self._carry
 
     def feed(self, data: bytes, start: int = 0) -> int:
@@ -174,7 +174,7 @@ class ChunkedFraming:
         return NOT_ENDED
 
     def _feed_joined(self, data: bytes, start: int) -> int:
-        """Walk from what was carried: a line, or the CR of a data end, at most MAX_CHUNK_LINE_BYTES."""
+        """Walk from the carried beginning: a line, or the CR of a data end, at most MAX_CHUNK_LINE_BYTES."""
         shift = start - len(self._carry)
         joined = self._carry + data[start:]
         self._carry = b""
@@ -184,7 +184,7 @@ class ChunkedFraming:
         return end if end == NOT_ENDED else end + shift
 
     def _go_on(self, data: bytes, at: int) -> int:
-        """Go on within a chunk or the trailers; give how far that went."""
+        """Go on within a chunk or the trailers; give the index reached."""
         part = self._part
         if part is _DATA:
             end = min(at + self._left, len(data))
@@ -213,7 +213,7 @@ class ChunkedFraming:
         return len(data)
 
     def _hold(self, data: bytes, at: int, beginning: re.Pattern[bytes], limit: int) -> None:
-        """Keep the beginning of a line for the next piece, unless it can never become one."""
+        """Keep the beginning of a line for the next piece, unless no valid line can begin so."""
         rest = data[at:]
         if len(rest) >= limit or not beginning.fullmatch(rest):
             raise BadFraming("a chunk's size line or a trailer is malformed")
@@ -238,5 +238,5 @@ class TrailerJudge(Protocol):
     """Tells whether a trailer of this raw name may not pass."""
 
     def __call__(self, name: bytes, /) -> bool:
-        """True to refuse it."""
+        """True for a trailer to refuse."""
         ...

@@ -1,4 +1,4 @@
-"""Collects bytes until a head is whole. Nearly every head comes in one piece: then nothing is kept."""
+"""Collects bytes until a head is whole. Nearly every head comes in a single piece: then nothing is kept."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class HeadTooLarge(Exception):  # noqa: N818  # a finding about the peer's bytes
 
 
 class HeadBuffer:
-    """Holds the beginning of one head.
+    """Holds the beginning of a head.
 
     Args:
         limit_bytes: a head must end within these.
-        check: called with (what is here, how much of it was checked before) while the end is missing; raises
-            what it likes.
+        check: called with (the bytes so far, the number of checked bytes) while the end is missing; any
+            exception passes through.
     """
 
     __slots__ = ("_check", "_limit_bytes", "_partial")
@@ -34,7 +34,7 @@ class HeadBuffer:
         return not self._partial
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
-        """Give (the head with its empty line, what follows it) once it is whole; raises `HeadTooLarge`."""
+        """Give (the head with its empty line, the rest) once whole; raises `HeadTooLarge`."""
         if not self._partial:
             end = data.find(HEAD_END, 0, self._limit_bytes) + len(HEAD_END)
             if end >= len(HEAD_END):
@@ -54,7 +54,7 @@ class HeadBuffer:
         return None
 
     def take(self) -> bytes:
-        """Give up what is held."""
+        """Give up the held bytes."""
         held = bytes(self._partial)
         self._partial.clear()
         return held

@@ -1,7 +1,7 @@
-"""Families of request headers that never reach a provider, each by the pattern of its names.
+"""Families of request headers kept away from providers, each by the pattern of its names.
 
-A list of names is late whenever a gateway, a load balancer or a client invents the next one; the patterns
-hold the parts of names that all of a family share. Names are in lower case.
+A list of names is late whenever a gateway, a load balancer or a client invents another name; the patterns
+hold the parts common to all names of a family. Names are in lower case.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def is_credential(lower: bytes) -> bool:
 
 
 def is_account_selector(lower: bytes) -> bool:
-    """Whether the name chooses the account, organization or project that a request is billed to."""
+    """Whether the name chooses the account, organization or project to be billed for a request."""
     return _ACCOUNT_SELECTORS.fullmatch(lower) is not None
 
 

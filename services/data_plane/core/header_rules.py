@@ -1,7 +1,7 @@
-"""What becomes of each header, by its name alone: kept, dropped, or noted because something depends on it.
+"""The treatment of each header, by its name alone: kept, dropped, or noted because of a consequence.
 
-Two tables, one per direction, and the families of request headers whose names follow a pattern
-(`header_families.py`). Everything else passes unchanged, whatever it is called tomorrow.
+Two tables, one per direction, and the families of request headers with a pattern (`header_families.py`).
+Every other header passes unchanged, whatever its future name.
 """
 
 from __future__ import annotations

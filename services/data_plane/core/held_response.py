@@ -1,8 +1,8 @@
-"""A response that is held back and judged whole: one that may refuse the key, or the refusal of a WebSocket.
+"""A response held back and judged as a whole: one that may refuse the key, or the refusal of a WebSocket.
 
-The body of a 401 may show parts of the key, so the body never passes. What the gateway answers in its place
-names who refused and, where the provider gives another reason than the key, that reason. A response of
-another status passes as it came, unless its body refuses the key or shows the key.
+The body of a 401 may show parts of the key, so the body never passes. The gateway's answer names the refusing
+party and, where the provider gives another reason than the key, the reason. A response of another status
+passes as it came, unless its body refuses the key or shows the key.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from services.data_plane.core.response_head import ResponseHead
 
 MAX_HELD_BYTES: Final = 64 * 1024
-"""Of the body; what comes behind is not waited for."""
+"""Of the body; later bytes are not awaited."""
 MAX_TEXT_BYTES: Final = 256 * 1024
 MAX_RETRY_AFTER_SECONDS: Final = 60
-"""Some clients sleep exactly as long as they are told."""
+"""Some clients sleep for exactly the stated time."""
 FIRST_KEY_BYTES, LAST_KEY_BYTES = 6, 4
-"""Providers repeat the ends of a key; a reason that holds so many bytes of either is withheld."""
+"""Providers repeat the ends of a key; a reason with this many bytes of either end is withheld."""
 TELLING_BYTES: Final = 8
 
 UNAUTHORIZED: Final = 401
@@ -42,7 +42,7 @@ _RETRY_AFTER: Final = re.compile(rb"(?i)\A[ \t]*retry-after[ \t]*:[ \t]*(\d{1,9}
 
 
 class HeldResponse:
-    """The response so far. The relay gives it every piece of the body.
+    """The response so far. The relay passes every piece of the body here.
 
     Attributes:
         head: of the response.
@@ -63,7 +63,7 @@ class HeldResponse:
 
     @property
     def wire(self) -> bytes:
-        """Give what has come behind the head, as it came."""
+        """Give what has come behind the head, the bytes as received."""
         return b"".join(self._wire)
 
     def take(self, data: bytes, spans: Sequence[tuple[int, int]] | None) -> bool:
@@ -71,7 +71,7 @@ class HeldResponse:
 
         Args:
             data: as it came.
-            spans: which (start, end) of it are payload; None when all of it is.
+            spans: the (start, end) of payload in the data; None for payload alone.
         """
         if spans is not None:
             shifted = [(start + self._size, end + self._size) for start, end in spans]
@@ -108,7 +108,7 @@ class HeldResponse:
 
 
 def _tellable(reason: str, integration: CompiledIntegration) -> str:
-    """Give the provider's sentence unless it shows the key, or a part of the key's end."""
+    """Give the provider's sentence unless the key, or a part of the key's end, is shown."""
     raw = reason.encode()
     key = integration.key_bytes
     ends = (key[:FIRST_KEY_BYTES], key[-LAST_KEY_BYTES:])
@@ -117,7 +117,7 @@ def _tellable(reason: str, integration: CompiledIntegration) -> str:
 
 
 def _uncompressed(body: bytes) -> bytes:
-    """Inflate a compressed body; one that cannot be read says nothing."""
+    """Inflate a compressed body; an unreadable body says nothing."""
     if body.lstrip()[:1] in {b"{", b"<", b""}:
         return body
     pieces, size = [], 0

@@ -1,7 +1,7 @@
-"""One integration, compiled: everything that a request needs to know about its org's provider.
+"""A compiled integration: a request's whole knowledge about its org's provider.
 
-Built once per change by `table`, looked up once per request, never changed. What is not here is not needed
-on the hot path.
+Built once per change by `table`, looked up once per request, never changed. Facts not needed on the hot path
+are not here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class NotReady(Enum):
 
 
 def refused_because(why: NotReady) -> Refused:
-    """Say why there is no integration. A new exception each time: one that is raised again keeps its past."""
+    """Explain a missing integration. Gives a new exception each time: a repeated exception keeps its past."""
     match why:
         case NotReady.MISSING:
             return Refused(Rejection.INTEGRATION_MISSING)
@@ -40,20 +40,20 @@ def refused_because(why: NotReady) -> Refused:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledIntegration:
-    r"""A ready integration. Compared by identity: a change makes a new one.
+    r"""A ready integration. Compared by identity: a change makes a new object.
 
     Attributes:
         provider: the row of the provider table.
-        org: whose it is.
-        endpoint: where it goes; connections are pooled per (org, endpoint).
-        base_path: `/v1`, `` …: what is put before the box's path, version segment included.
+        org: the owner.
+        endpoint: the destination; connections are pooled per (org, endpoint).
+        base_path: `/v1`, `` …: the part before the box's path, version segment included.
         host_line: `Host: api.openai.com\r\n`.
-        credential_lines: the header lines that carry the key, each ended by CRLF. Secret.
+        credential_lines: the header lines with the key, each ended by CRLF. Secret.
         key_bytes: the key itself, for the search of every head. Secret.
         key_search: finds the key in other spellings too. Secret.
-        beta_token: a token that must stand in `anthropic-beta` (setup tokens), or empty.
+        beta_token: a token required in `anthropic-beta` (setup tokens), or empty.
         secret_version: which version of the secret this was compiled from.
-        pool_key: connections are shared within this, and never beyond it.
+        pool_key: connections are shared within this key, and never beyond.
     """
 
     provider: Provider

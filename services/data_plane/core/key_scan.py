@@ -1,13 +1,13 @@
 """Searches a provider's response for the org's key, which an endpoint may echo.
 
-A head is searched whole, before anything of it is kept, logged or passed. A body is searched on its way to
-the box: the payload, so that a key cut over two chunks is found, and the wire too, so that a chunk extension
-hides none. A body is held back only where its last bytes may be the beginning of the key. A compressed body
-is not read: nothing here decompresses.
+A head is searched whole, before any part of the head is kept, logged or passed. A body is searched on its way
+to the box: the payload, so a key split over two chunks is found, and the wire too, so a chunk extension hides
+no key. A body is held back only where its last bytes may be the beginning of the key. A compressed body is
+not read: nothing here decompresses.
 
-The key is searched for in the spellings that a server produces without meaning to: as it is, and as it stands
-in a URL, in JSON, in HTML, in base64 (an echoed `Basic` credential) and in hexadecimal digits. A server that
-means to tell the key can spell it in a thousand other ways. No search stops that.
+The key is searched for in the spellings of an innocent server: the plain key, and the key as spelled in a
+URL, in JSON, in HTML, in base64 (an echoed `Basic` credential) and in hexadecimal digits. A malicious server
+can spell the key in a thousand other ways. No search stops such a server.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class KeyFound(Exception):  # noqa: N818  # a finding about the provider's bytes
 
 
 class KeySearch:
-    """Finds one key in whole pieces of a response. The other spellings are written when first needed."""
+    """Finds a key in whole pieces of a response. The other spellings are written when first needed."""
 
     __slots__ = ("_key", "_spellings")
 
@@ -39,13 +39,13 @@ class KeySearch:
 
     @property
     def spellings(self) -> tuple[bytes, ...]:
-        """Every spelling that is searched for, the key itself first. None is shorter than the key."""
+        """Every searched spelling, the key itself first. None is shorter than the key."""
         if not self._spellings:
             self._spellings = _spellings_of(self._key)
         return self._spellings
 
     def finds(self, data: bytes) -> bool:
-        """Whether `data` holds the key in one of its spellings, or percent-encoded in any way."""
+        """Whether `data` holds the key in a known spelling, or percent-encoded in any way."""
         for spelling in self.spellings:
             if data.find(spelling) >= 0:
                 return True
@@ -71,7 +71,7 @@ def _spellings_of(key: bytes) -> tuple[bytes, ...]:
 
 
 def _base64_core(key: bytes, shift: int) -> bytes:
-    """Give the base64 digits that depend on the key alone, where `shift` other bytes precede it."""
+    """Give the base64 digits determined by the key alone, after `shift` other bytes."""
     encoded = b64encode(b"\0" * shift + key)
     first = -(-shift * 8 // 6)  # the first digit without a bit of what precedes the key
     return encoded[first : (shift + len(key)) * 8 // 6]
@@ -92,7 +92,7 @@ class KeyScan:
         self._held_spans: list[Span] = []
 
     def feed(self, data: bytes, spans: Sequence[Span] | None = None) -> bytes:
-        """Give the bytes that may leave now.
+        """Give the bytes free to leave now.
 
         Args:
             data: the next bytes of the wire.
@@ -120,7 +120,7 @@ class KeyScan:
         return data[:cut]
 
     def finish(self) -> bytes:
-        """Give what was held back: the stream ended, so it was no key."""
+        """Give the held bytes: the stream ended, so the bytes were no key."""
         held, self._held, self._held_spans = self._held, b"", []
         return held
 
@@ -140,7 +140,7 @@ def _overlap(data: bytes, spelling: bytes) -> int:
 
 
 def _position(offset: int, spans: Sequence[Span], size: int) -> int:
-    """Where on the wire the payload's byte `offset` stands; `size` when it is still to come."""
+    """Where on the wire the payload's byte `offset` stands; `size` for a byte still to come."""
     for start, end in spans:
         if offset < end - start:
             return start + offset

@@ -1,7 +1,7 @@
 """Every limit and deadline of the relay, as one value with the unit in each name.
 
 The defaults are the documented ones (`docs`, threat model rows 17 to 19); `settings.py` offers each under the
-same name. Seconds may be fractions, so that tests need not wait.
+same name. Seconds may be fractions, so tests need not wait.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ GIB: Final = 1024 * MIB
 
 @dataclass(frozen=True, slots=True)
 class RelayLimits:
-    """What one exchange, one box, one org and the pool may use.
+    """The allowance of an exchange, a box, an org and the pool.
 
     Attributes:
         preface_seconds: from a connection's beginning to the end of its preface, on proxy-tlv listeners.
         head_seconds: from a request's first byte to the end of its head.
         body_progress_seconds: longest pause between two pieces of a request body.
-        write_stall_seconds: longest time that either side may refuse to take bytes.
+        write_stall_seconds: longest time for either side to refuse bytes.
         connect_seconds: resolve, TCP and TLS together.
         first_byte_seconds: from the request's end to the first byte of the answer.
         idle_seconds: longest pause between two pieces of an answer.
@@ -31,12 +31,13 @@ class RelayLimits:
         max_head_bytes, max_head_fields: of a request's or an answer's head.
         max_body_bytes: of a request body; above every provider's own limit.
         write_buffer_bytes: per direction, above which the other side is paused.
-        stalled_bytes_per_box: in full write buffers, above which each of its streams keeps one piece at most.
-        max_unidentified_connections: that have not named their box yet; above, the oldest make room.
+        stalled_bytes_per_box: in full write buffers, above which each of its streams keeps at most a single
+            piece.
+        max_unidentified_connections: connections without a known box; above, the oldest make room.
         max_connections_per_box, max_requests_per_box, max_requests_per_org: open at once in this process.
         max_idle_upstreams_per_endpoint, max_idle_upstreams: pooled per (org, endpoint), and in all.
         upstream_idle_seconds: how long an unused upstream connection is kept; below common servers' 60 s.
-        upstream_life_seconds: after which a connection is not used again, so that DNS changes are followed.
+        upstream_life_seconds: after which a connection is not used again, so DNS changes are followed.
         warm_upstreams_per_endpoint: opened ahead of a request where the last idle ones were lost; 0 is off.
         warm_upstream_seconds: how long after its last request an (org, endpoint) is kept warm.
     """

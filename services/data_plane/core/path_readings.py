@@ -1,8 +1,8 @@
-"""The readings of a raw path: the segments that any server down the road may find in the same bytes.
+"""The readings of a raw path: the segments any later server may find in the same bytes.
 
-A proxy may decode a path and send the decoded form on, a framework may decode again, and each has its own
-idea of where a path ends, of blanks, and of letters that look alike. A rule about routes is asked once per
-reading. This file owns the readings and knows no route.
+A proxy may decode a path and send the decoded form on, a framework may decode again. Each has its own idea of
+a path's end, of blanks, and of similar letters. A rule about routes is asked once per reading. This file owns
+the readings and knows no route.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from services.data_plane.core.refused import bad_request
 
 MAX_DECODES: Final = 4
-"""Layers of percent-encoding that a path may have. Two are seen in the wild; more are an attempt to hide."""
+"""Allowed layers of percent-encoding in a path. Two are seen in the wild; more are an attempt to hide."""
 
 _NEEDS_CARE: Final = re.compile(r"[%;\\]|/\.|//|\A\.")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
@@ -31,10 +31,10 @@ _BLANKS: Final = " \t\u2028\u2029"
 def path_readings(rest: bytes) -> list[list[str]]:
     """Give the segments of `rest` in each reading: lower case, without empty segments and path parameters.
 
-    The first reading is the path as it came; each further one is decoded once more.
+    The first reading is the path as received; each further reading is decoded once more.
 
     Raises:
-        Refused: some reading holds a dot segment, a control byte, a `%u` escape or bytes that are not UTF-8.
+        Refused: some reading holds a dot segment, a control byte, a `%u` escape or bytes other than UTF-8.
     """
     text = rest.decode("latin-1")
     if not _NEEDS_CARE.search(text):
@@ -50,7 +50,7 @@ def path_readings(rest: bytes) -> list[list[str]]:
 
 
 def _decoded(text: str) -> str:
-    """Percent-decode once, and write letters and signs that a server may fold as their plain forms."""
+    """Percent-decode once, and replace letters and signs by their plain forms, as some servers do."""
     if _UNICODE_ESCAPE.search(text):
         raise bad_request("the path holds a %u escape")
     raw = unquote_to_bytes(text)
@@ -87,7 +87,7 @@ _LOOK_ALIKES: Final = str.maketrans(
 
 
 def _segment_lists(text: str) -> list[list[str]]:
-    """Give the segments of one text, and of the part before a query or a fragment that begins in the text."""
+    """Give the segments of a text, and of the part before a query or a fragment inside the text."""
     found = _with_and_without_blanks(text)
     if end := _PATH_END.search(text):
         found += _with_and_without_blanks(text[: end.start()])

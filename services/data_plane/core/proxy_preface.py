@@ -1,8 +1,9 @@
 """Reads the preface of a box connection: a PROXY protocol v2 header whose TLV 0xE7 holds the box's token.
 
-Strict on purpose, because a preface decides whose key is used: one version, known families, exactly one TLV,
-exact lengths, a bounded size. A listener expects it or does not; nothing is ever detected. Source: the PROXY
-protocol specification of haproxy, section 2.2; constants and the encoder are `shared/proxy_preface.py`.
+Strict on purpose, because a preface decides whose key is used: a single version, known families, exactly one
+TLV, exact lengths, a bounded size. A listener expects a preface or does not; nothing is ever detected.
+Source: the PROXY protocol specification of haproxy, section 2.2; constants and the encoder are
+`shared/proxy_preface.py`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Preface:
     """A whole preface.
 
     Attributes:
-        token: what its TLV holds, not verified; None for the command LOCAL, a sender's own connection, which
+        token: the TLV's value, not verified; None for the command LOCAL, a sender's own connection, which
             never carries a box's requests.
-        size: its bytes; what follows them is the box's.
+        size: its bytes; the bytes behind are the box's.
     """
 
     token: bytes | None
@@ -42,20 +43,20 @@ class Preface:
 
 
 class NoPreface(ValueError):  # noqa: N818  # a finding about the sender
-    """The bytes are not the beginning of a preface: perhaps a request by somebody who sends none."""
+    """The bytes are not the beginning of a preface: perhaps a request of a sender without prefaces."""
 
 
 class BadPreface(ValueError):  # noqa: N818  # same
-    """The bytes begin like a preface and are none. What follows has no known beginning."""
+    """The bytes begin like a preface and are none. The rest has no known beginning."""
 
 
 def read_preface(data: bytes) -> Preface | None:
-    """Give the preface that `data` begins with; None while more bytes are needed.
+    """Give the preface at the beginning of `data`; None while more bytes are needed.
 
-    Judges as early as it can, so that never more than `MAX_PREFACE_BYTES` have to be kept.
+    Judges as early as possible, so never more than `MAX_PREFACE_BYTES` have to be kept.
 
     Raises:
-        NoPreface, BadPreface: whatever follows will not make it one.
+        NoPreface, BadPreface: no further bytes can complete a preface.
     """
     if not SIGNATURE.startswith(data[: len(SIGNATURE)]):
         raise NoPreface("no PROXY protocol v2 header came first")
@@ -77,7 +78,7 @@ def read_preface(data: bytes) -> Preface | None:
 
 
 def _check_begun(data: bytes) -> int:
-    """Judge version, command and family as far as they have come; gives the command, or -1."""
+    """Judge version, command and family as far as received; gives the command, or -1."""
     after = data[len(SIGNATURE) : len(SIGNATURE) + 2]
     command = -1
     if after:
@@ -92,7 +93,7 @@ def _check_begun(data: bytes) -> int:
 
 
 def _only_token(tlvs: bytes) -> bytes:
-    """Give the value of the one TLV, which is a token's and fills the preface exactly."""
+    """Give the value of the only TLV, a token filling the preface exactly."""
     if len(tlvs) <= TLV_HEAD_BYTES:
         raise BadPreface("the preface holds no token")
     if tlvs[0] != TLV_BOX_TOKEN:

@@ -1,4 +1,4 @@
-"""A request that the gateway answers itself: raised anywhere in the core, answered in one place."""
+"""A request to be answered by the gateway itself: raised anywhere in the core, answered in a single place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _UNREADABLE: Final = frozenset({Rejection.BAD_REQUEST, Rejection.HEAD_TOO_LARGE,
 
 
 class Refused(Exception):  # noqa: N818  # an answer, not a failure of ours
-    """Carries the rejection and a detail for its sentence; never a byte that the client chose.
+    """Carries the rejection and a detail for its sentence; never a byte chosen by the client.
 
-    `retry_after_seconds` is what the provider asks for, where the rejection itself asks for nothing.
+    `retry_after_seconds` is the provider's wish, where the rejection itself has none.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Refused(Exception):  # noqa: N818  # an answer, not a failure of ours
 
     @property
     def unreadable(self) -> bool:
-        """Whether nothing that comes after the request can be told apart any more."""
+        """Whether the bytes behind the request cannot be told apart any more."""
         return self.rejection in _UNREADABLE
 
 

@@ -1,7 +1,7 @@
-"""The refused routes of a provider: a list of paths, names that speak for themselves, an operator's rules.
+"""The refused routes of a provider: a list of paths, telling names, an operator's rules.
 
-Refused is whatever mints or reveals a credential that is usable without the gateway, and whatever administers
-the provider account. A list alone is always late, so a segment's name counts as well.
+Refused is every route for minting or revealing a credential usable without the gateway, and every route for
+administering the provider account. A list alone is always late, so a segment's name counts as well.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.providers import PROVIDERS, Provider, RoutePattern
 from shared.rejections import Rejection
 
 ANY: Final = "*"
-"""Stands in a pattern for any one segment."""
+"""Stands in a pattern for any segment."""
 
 _VERSION: Final = re.compile(r"v[0-9]+(?:(?:alpha|beta|p)[0-9]*)*")
 # Segments that gateways at a custom endpoint put in front of a provider's own path.
@@ -28,7 +28,7 @@ _KEY: Final = r"(?:api|access|secret|signing|private|auth|ephemeral)key"
 _CREDENTIAL: Final = rf"(?:secret|token|credential|password|key|{_KEY})"
 # Matched against a name without `_` and `-`. `count_tokens` and `input_tokens` count; an `…_token` is one.
 _HINT: Final = re.compile(r"secret|token|credential|password|key|reveal|unmask|url|link")
-"""What every speaking name holds; most names are let go by this alone."""
+"""The common part of every telling name; most names are let go by this alone."""
 _SPEAKING_NAME: Final = re.compile(
     rf"""
       .*(?:secret|secrets|token|credential|credentials|password|passwords)
@@ -45,7 +45,7 @@ _SPEAKING_NAME: Final = re.compile(
 
 
 class BadRouteRule(ValueError):  # noqa: N818  # a finding about an operator's text
-    """A rule of `AIGW_REFUSED_ROUTES` that cannot be read or changes nothing; the message says why."""
+    """The rule of `AIGW_REFUSED_ROUTES` cannot be read or changes nothing; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class RouteRule:
     """An operator's rule.
 
     Attributes:
-        refuse: whether the rule adds a refused route (`+`) or takes one away (`-`).
+        refuse: whether the rule adds a refused route (`+`) or removes a refused route (`-`).
         provider: the name of the provider's row.
-        pattern: the segments after the version; `*` stands for any one.
+        pattern: the segments after the version; `*` stands for any segment.
     """
 
     refuse: bool
@@ -64,9 +64,9 @@ class RouteRule:
 
 
 class RefusedRoutes:
-    """What is refused for one provider. A path below a refused one is refused too.
+    """The refused routes of a provider. A path below a refused path is refused too.
 
-    Of the rules that fit a path, the one with the most segments decides; `-` wins a tie.
+    Of several matching rules, the rule with the most segments decides; `-` wins a tie.
     """
 
     def __init__(self, provider: Provider, rules: Iterable[RouteRule] = ()) -> None:
@@ -81,7 +81,7 @@ class RefusedRoutes:
                 raise Refused(Rejection.ROUTE_NOT_ALLOWED)
 
     def refuses(self, segments: Sequence[str]) -> bool:
-        """Judge the segments of one reading, in lower case."""
+        """Judge the segments of a reading, in lower case."""
         words = [_first_word(segment) for segment in segments]
         skipped = 0
         while skipped < len(words) and (

@@ -1,4 +1,4 @@
-r"""The one definition of an acceptable request head: cut once into what passes and what is noted.
+r"""The only definition of an acceptable request head: parsed once into passed lines and noted values.
 
 RFC 9112 read strictly: whatever two parsers might read differently is refused. No leading empty line, no
 obsolete line folding (§5.2), no bare CR or LF (§2.2), no space before the colon (§5.1), no second
@@ -41,22 +41,22 @@ class RequestHead:
     """A request head, cut.
 
     Attributes:
-        method: as it came, e.g. `POST`.
+        method: as received, e.g. `POST`.
         target: the raw request target, visible ASCII.
         minor: 1 for HTTP/1.1, 0 for HTTP/1.0.
-        kept: the header lines that pass, raw, in their order, without the last line end.
+        kept: the passed header lines, raw, in their order, without the last line end.
         host: the `Host` value; None when an HTTP/1.0 request has none.
-        content_length: bytes of the body when it is sent with a length; None otherwise.
+        content_length: bytes of a body sent with a length; None otherwise.
         chunked: whether the body is sent in chunks.
         keep_alive: whether the client will send another request on this connection.
         websocket: whether this is a well-formed WebSocket handshake's request line and Upgrade.
-        expects_continue: whether the client waits for a 100 before it sends the body.
-        box_token: the `X-Run9-Box-Token` value, if there was one.
+        expects_continue: whether the client waits for a 100 before sending the body.
+        box_token: the `X-Run9-Box-Token` value, if any.
         origin, fetch_site: the values of `Origin` and `Sec-Fetch-Site`, if any.
-        has_credential: whether a credential header came with it, which no page can send unasked.
+        has_credential: whether the request has a credential header, which no page can send unasked.
         leaked_key: whether a credential in any form looks like a real provider key.
-        ws_protocols: the WebSocket protocols offered that are no credential; None when none were offered.
-        beta: the `anthropic-beta` lines, if any (they are in `kept` too).
+        ws_protocols: the offered WebSocket protocols without a credential; None when none were offered.
+        beta: the `anthropic-beta` lines, if any (also in `kept`).
     """
 
     method: bytes
@@ -89,12 +89,12 @@ class RequestHead:
 
 
 def _not_a_trailer(name: bytes) -> bool:
-    """What would not have passed in the head may not come after the body either."""
+    """Whether a header is refused in the head, and so after the body."""
     return request_rule(name.lower()) != KEEP
 
 
 def check_incomplete(data: bytearray, seen: int) -> None:
-    """Refuse early what can never become an acceptable head. The first `seen` bytes were checked before."""
+    """Refuse early when no acceptable head can begin so. The first `seen` bytes were checked before."""
     if not _BEGINNING.match(data):
         raise bad_request("the request line is malformed")
     if _LOOSE_LINE_END.search(data, seen):
@@ -102,7 +102,7 @@ def check_incomplete(data: bytearray, seen: int) -> None:
 
 
 def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
-    """Cut a head that ends with its empty line; raises `Refused` for anything but an acceptable one."""
+    """Parse a head with its empty line; raises `Refused` for an unacceptable head."""
     match = _REQUEST_LINE.match(raw)
     if match is None:
         raise bad_request("the request line is malformed")
@@ -139,7 +139,7 @@ def _read_host(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
 
 
 def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
-    """RFC 9112 §6: one length or `chunked`, never both, never a list."""
+    """RFC 9112 §6: a length or `chunked`, never both, never a list."""
     lengths = noted.get(b"content-length")
     codings = noted.get(b"transfer-encoding")
     if lengths is not None:
@@ -159,9 +159,9 @@ def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
 
 
 def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[bytes]:
-    """RFC 9110 §7.6.1: what Connection names is for this connection only. Gives the names to take away.
+    """RFC 9110 §7.6.1: the names in Connection are for this connection only. Gives the names to take away.
 
-    An HTTP/1.0 client that wants to keep its connection must be told that it is kept (RFC 9112 §9.3), or it
+    An HTTP/1.0 client with keep-alive must be told about the kept connection (RFC 9112 §9.3), or the client
     waits for the end. Ours is ended.
     """
     head.keep_alive = head.minor == 1
@@ -181,7 +181,7 @@ def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[
 
 
 def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
-    """RFC 6455 §4.1. Any other upgrade (h2c …) is not passed on, as if it had not been asked for."""
+    """RFC 6455 §4.1. Any other upgrade (h2c …) is not passed on, as if never requested."""
     upgrades = noted.get(b"upgrade", [])
     if len(upgrades) != 1 or upgrades[0].lower() != b"websocket" or not head.minor:
         return False

@@ -1,4 +1,4 @@
-"""Prepare a request for the provider: strip first, inject last. Gives the exact bytes that are sent."""
+"""Prepare a request for the provider: strip first, inject last. Gives the exact bytes to send."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
 
 def prepare_head(head: RequestHead, route: Route, query: bytes, integration: CompiledIntegration) -> bytes:
-    """Write the head to send: the kept lines as they came, `Host` and exactly one credential.
+    """Write the head to send: the kept lines unchanged, `Host` and exactly one credential.
 
-    An HTTP/1.0 request stays one, so that the provider answers it without chunks, and ends its connection.
+    An HTTP/1.0 request keeps its version, so the provider answers without chunks, and ends its connection.
     """
     target = forwarded_target(integration.base_path, route, query)
     lines = [head.kept] if head.kept else []
@@ -55,7 +55,7 @@ def is_repeatable(head: RequestHead, length: bytes) -> bool:
 
 
 def _with_beta(head: RequestHead, token: bytes) -> list[bytes]:
-    """Put a token into the `anthropic-beta` list, once, next to what the client asked for."""
+    """Put a token into the `anthropic-beta` list, once, next to the client's own entries."""
     lines = head.kept.split(b"\r\n") if head.kept else []
     if head.beta is None:
         return [*lines, b"anthropic-beta: " + token]

@@ -1,8 +1,8 @@
-"""The last request head of a connection, parsed and prepared: most clients send the same one again and again.
+"""The last request head of a connection, parsed and prepared: most clients repeat the same head.
 
 An SDK's heads differ in the value of `Content-Length` alone. Such a head is recognised byte for byte instead
-of being parsed again, and the provider is sent the same bytes with the new length. Whose request it is and
-whether it may pass is judged anew every time; only the parsing is remembered.
+of being parsed again, and the provider is sent the same bytes with the new length. Identity and admission are
+judged anew every time; only the parsing is remembered.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*
 
 
 class RequestTemplate:
-    """One head that was admitted, and how to recognise and prepare its like.
+    """An admitted head, and the means to recognise and prepare similar heads.
 
     Attributes:
-        head: parsed from the first such head; its `content_length` is that one's.
+        head: parsed from the first such head; its `content_length` is of the first head.
         method: of the request, as text.
         route, query: where it goes; the query without parameters that carry a credential at the provider.
         leaked_key: whether a credential in the head or the query looks like a real provider key.
 
     Args:
-        raw: the head as it came.
+        raw: the head as received.
         max_bytes: a head must end within these.
     """
 
@@ -62,8 +62,8 @@ class RequestTemplate:
     def recognise(self, data: bytes) -> tuple[bytes, bytes, bytes] | None:
         """If `data` begins with this head, but for the digits of its length: the head, the rest, the digits.
 
-        None for any other head, and for one that is too large now. The digits are empty for a head without
-        that line.
+        None for any other head, and for a head now too large. The digits are empty for a head without a
+        length.
         """
         if self._raw:
             self._before, self._after = _around_length(self._raw)
@@ -87,7 +87,7 @@ class RequestTemplate:
         return data[:end], data[end:], digits
 
     def prepare(self, integration: CompiledIntegration, length: bytes, body: Sequence[bytes] = ()) -> bytes:
-        """Give the head to send, with these digits as its length, and what is here of its body."""
+        """Give the head to send, with these digits as its length, and the received part of its body."""
         if self._integration is not integration:
             prepared = prepare_head(self.head, self.route, self.query, integration)
             self._sent_before, self._sent_after = _around_length(prepared)
@@ -96,6 +96,6 @@ class RequestTemplate:
 
 
 def _around_length(head: bytes) -> tuple[bytes, bytes]:
-    """Split a head around the value of its only `Content-Length`; all of it comes first if it has none."""
+    """Split a head around the value of its only `Content-Length`; without a length, all comes first."""
     match = _LENGTH_LINE.search(head)
     return (head[: match.start(1)], head[match.end(1) :]) if match else (head, b"")

@@ -1,4 +1,4 @@
-"""A provider's response head, cut once: what passes, how its body ends, and what must not reach the box."""
+"""A provider's response head, parsed once: the passed lines, the end of the body, the withheld parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SWITCHING, _NO_CONTENT, _NOT_MODIFIED, _FIRST_FINAL = 101, 204, 304, 200
 
 
 class BadResponse(ValueError):  # noqa: N818  # a finding about the provider's bytes
-    """A head that is not acceptable HTTP; the message is a detail for `upstream_invalid`."""
+    """The head is no acceptable HTTP; the message is a detail for `upstream_invalid`."""
 
 
 @dataclass(slots=True, init=False)
@@ -34,10 +34,10 @@ class ResponseHead:
     Attributes:
         status: 100 to 999.
         reason: with its leading space, or empty.
-        kept: the lines that pass, raw, in their order; each a line or several, without the last line end.
+        kept: the passed lines, raw, in their order; each a line or several, without the last line end.
         framing: how the body ends; None when there is none.
         keep_alive: whether the provider keeps the connection.
-        location: the `Location` value, if any; it is not in `kept`.
+        location: the `Location` value, if any; not in `kept`.
         request_id: the provider's own id of the request, or empty.
         addresses: lower-case names and values of headers that hold an absolute URL; not in `kept`.
         upgrades, ws_protocols: the `Upgrade` and `Sec-WebSocket-Protocol` values of a 101, else empty.
@@ -81,11 +81,11 @@ class ResponseHead:
 
     @property
     def redirect(self) -> bool:
-        """Whether it tells the client to ask elsewhere."""
+        """Whether the response tells the client to ask elsewhere."""
         return self.status in _REDIRECTS and self.location is not None
 
     def payload_spans(self) -> list[tuple[int, int]] | None:
-        """Have the framing tell where the payload stands in the latest piece; None when all of it is."""
+        """Have the framing tell where the payload stands in the latest piece; None for payload alone."""
         if not isinstance(self.framing, ChunkedFraming):
             return None
         spans: list[tuple[int, int]] = []
@@ -94,7 +94,7 @@ class ResponseHead:
 
 
 def check_incomplete_response(data: bytearray, seen: int) -> None:
-    """Raise `BadResponse` for what can never become a head. The first `seen` bytes were checked before."""
+    """Raise `BadResponse` when no head can begin so. The first `seen` bytes were checked before."""
     if not _BEGINNING.startswith(bytes(data[: len(_BEGINNING)])):
         raise BadResponse("not HTTP/1.1")
     if _LOOSE_LINE_END.search(data, seen):
@@ -102,11 +102,11 @@ def check_incomplete_response(data: bytearray, seen: int) -> None:
 
 
 def parse_response_head(raw: bytes, request_method: bytes, max_fields: int) -> ResponseHead:
-    """Parse a head that ends with its empty line; raises `BadResponse`.
+    """Parse a head with its empty line; raises `BadResponse`.
 
     Args:
         raw: the head.
-        request_method: of the request that the response belongs to.
+        request_method: of the response's request.
         max_fields: a head may have so many lines.
     """
     match = _STATUS_LINE.match(raw)
@@ -187,7 +187,7 @@ def _framing_of(status: int, noted: dict[bytes, list[bytes]], request_method: by
 
 
 def _announces_wrongly(status: int, noted: dict[bytes, list[bytes]]) -> bool:
-    """Whether a 204, or an answer in HTTP/1.0, is framed as it may not be: who knows what follows it.
+    """Whether a 204, or an answer in HTTP/1.0, has a forbidden framing, so its end is unknown.
 
     RFC 9112 §6.1, RFC 9110 §8.6.
     """
@@ -197,5 +197,5 @@ def _announces_wrongly(status: int, noted: dict[bytes, list[bytes]]) -> bool:
 
 
 def request_id_text(value: bytes) -> str:
-    """Give a provider's request id as text, cut to what is worth keeping."""
+    """Give a provider's request id as text, shortened to the part worth keeping."""
     return value.strip(b" \t")[:MAX_REQUEST_ID_BYTES].decode("latin-1")

@@ -1,4 +1,4 @@
-"""Prepare a provider's answer for the box: its head, or what the box gets instead of it."""
+"""Prepare a provider's answer for the box: its head, or the gateway's answer in its place."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _ENDS: Final = frozenset({b"", b"/", b"?", b"#"})
 def tells_key(head: ResponseHead, raw: bytes, integration: CompiledIntegration) -> bool:
     """Whether a head holds the org's key; to be asked before anything of the head is kept or logged.
 
-    Every head is searched for the key itself. The other spellings of the key are searched for where a server
-    repeats what was sent (interim heads, redirects, errors, a `Location`) and where the id of the request is
-    long enough to be one; an ordinary response does not pay for that.
+    Every head is searched for the key itself. The other spellings of the key are searched for in the likely
+    places of an echo (interim heads, redirects, errors, a `Location`) and in a request id of sufficient
+    length; an ordinary response is spared this search.
     """
     if raw.find(integration.key_bytes) >= 0:
         return True
@@ -52,7 +52,7 @@ def tells_key(head: ResponseHead, raw: bytes, integration: CompiledIntegration) 
 
 
 def is_held(head: ResponseHead, request: RequestHead, provider: Provider) -> bool:
-    """Whether a response is judged whole (`held_response.py`) instead of being passed as it comes."""
+    """Whether a response is judged whole (`held_response.py`) instead of being passed at once."""
     if head.status >= FIRST_ERROR and head.status in provider.key_statuses:
         return True
     return request.websocket and head.status != SWITCHING
@@ -61,7 +61,7 @@ def is_held(head: ResponseHead, request: RequestHead, provider: Provider) -> boo
 def check_response(
     head: ResponseHead, integration: CompiledIntegration, request: RequestHead, *, key_told: bool
 ) -> None:
-    """Raise `Refused` for a response that must not reach the box as it is. `key_told`: see `tells_key`."""
+    """Raise `Refused` for a response unfit for the box. `key_told`: see `tells_key`."""
     if key_told:
         raise Refused(Rejection.UPSTREAM_INVALID, "its headers repeat the organization's key")
     if head.status == SWITCHING:
@@ -76,7 +76,7 @@ def check_response(
 
 
 def _check_switch(head: ResponseHead, request: RequestHead) -> None:
-    """RFC 6455 §4.1: the answer may only choose among what was asked for."""
+    """RFC 6455 §4.1: the answer may only choose among the requested protocols."""
     if not request.websocket:
         raise Refused(Rejection.UPSTREAM_INVALID, "it switched protocols unasked")
     if [upgrade.lower() for upgrade in head.upgrades] != [b"websocket"]:
@@ -143,8 +143,8 @@ def local_address(address: bytes, integration: CompiledIntegration, host: bytes 
 def local_location(location: bytes, integration: CompiledIntegration) -> bytes | None:
     """Give the gateway's path for a `Location` at the endpoint's own origin; None for any other place.
 
-    A reference without an authority is relative to the request and so at the same origin (RFC 3986 §4.2).
-    One with dot segments could lead to the gateway's other paths, and a client would follow it there.
+    A reference without an authority is relative to the request and so at the same origin (RFC 3986 §4.2). A
+    reference with dot segments could lead to the gateway's other paths, and a client would follow.
     """
     if _NOT_PLAIN.search(location.partition(b"?")[0]):
         return None
@@ -175,7 +175,7 @@ def _local_version(integration: CompiledIntegration, rest: bytes) -> bytes:
 
 @lru_cache(MAX_REMEMBERED_ORIGINS)
 def _origin_pattern(endpoint: Endpoint) -> re.Pattern[bytes]:
-    """What begins an absolute URL at the endpoint's origin: its port may be named or left to the scheme."""
+    """The beginning of an absolute URL at the endpoint's origin; the port may be left to the scheme."""
     host, port = endpoint.authority, ""
     if not host.endswith(f":{endpoint.port}"):
         port = f"(?::{endpoint.port})?"

@@ -1,8 +1,8 @@
-"""Templates of a provider's response heads: status line and field names in their order, as one expression.
+"""Templates of a provider's response heads: status line and field names in order, as one expression.
 
 A provider sends the same names in the same order in response after response; only values differ. An ordinary
-response of a known template is then read by one match instead of line by line, with the same strictness and
-the same result. A response that is not ordinary, or has another template, is read line by line.
+response of a known template is then read by a single match instead of line by line, with the same strictness
+and the same result. A special response, or a response of another template, is read line by line.
 
 A template holds names, never values, and changes how fast a response is read, never how.
 """
@@ -46,14 +46,14 @@ _READ: Final = frozenset({b"content-length", b"x-request-id", b"request-id"})
 _FRAMED_BY: Final = (b"content-length", b"transfer-encoding")
 
 TemplateKey = tuple[bytes, ...]
-"""The status line, and the names as they are spelled."""
+"""The status line, and the names in their spelling."""
 
 
 class ResponseTemplate:
-    """One template.
+    """A template.
 
     Args:
-        key: what `template_key` gave for a head of this template.
+        key: the result of `template_key` for a head of this template.
         status, reason: of all its answers, as `ResponseHead` has them.
     """
 
@@ -89,9 +89,9 @@ class ResponseTemplate:
         self._reason = reason
 
     def read(self, data: bytes, request_method: bytes, limit_bytes: int) -> tuple[ResponseHead, int] | None:
-        """Read the head that `data` begins with, and say where it ends.
+        """Read the head at the beginning of `data`, and give its end.
 
-        None if it is not of this template, not whole, or does not end within `limit_bytes`.
+        None for a head of another template, a partial head, or a head beyond `limit_bytes`.
         """
         match = self._pattern.match(data, 0, limit_bytes)
         if match is None:
@@ -111,7 +111,7 @@ class ResponseTemplate:
 
 
 def template_key(status_line: bytes, lines: Sequence[bytes]) -> TemplateKey | None:
-    """Give what identifies the template of an answer; None if it is not an ordinary one."""
+    """Give the identity of an answer's template; None for a special answer."""
     names = [line[: line.find(b":")] for line in lines]
     lower = [name.lower() for name in names]
     noted = [name for name in lower if response_rule(name) & NOTE]
@@ -123,7 +123,7 @@ def template_key(status_line: bytes, lines: Sequence[bytes]) -> TemplateKey | No
 
 
 class TemplateStore:
-    """Compiled templates, shared by all, and what is known of each endpoint; the unused for longest goes."""
+    """Compiled templates, shared by all, and the knowledge about each endpoint; the oldest unused go."""
 
     def __init__(self) -> None:
         self._templates: OrderedDict[TemplateKey, ResponseTemplate] = OrderedDict()
@@ -133,7 +133,7 @@ class TemplateStore:
         return len(self._templates)
 
     def get(self, key: TemplateKey, status: int, reason: bytes) -> ResponseTemplate:
-        """Give the template of this key, compiled when it is new."""
+        """Give the template of this key, compiled when new."""
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = ResponseTemplate(key, status, reason)
@@ -144,7 +144,10 @@ class TemplateStore:
         return template
 
     def endpoint(self, owner: Hashable) -> EndpointTemplates:
-        """Give what is known of the answers of one org's endpoint. A new connection so begins with it."""
+        """Give the knowledge about the answers of an org's endpoint.
+
+        A new connection begins with this knowledge.
+        """
         known = self._endpoints.get(owner)
         if known is None:
             known = self._endpoints[owner] = EndpointTemplates(self)
@@ -156,13 +159,14 @@ class TemplateStore:
 
 
 class EndpointTemplates:
-    """What the connections of one org to one endpoint have learned of its heads.
+    """The learned heads of an org's connections to an endpoint.
 
-    Compiling costs as much as reading some hundred heads, so it waits for a template to repeat. A provider
-    whose templates keep changing has a few compiled at once, then one for some hundred heads read by line.
+    Compiling costs as much as reading some hundred heads, so a template must repeat first. A provider with
+    ever changing templates has a few compiled at once, then a single template per some hundred heads read by
+    line.
 
     Attributes:
-        template: the one that fitted last.
+        template: the last matching template.
     """
 
     __slots__ = ("_budget", "_counts", "_others", "_store", "_unlearned", "template")
@@ -176,7 +180,7 @@ class EndpointTemplates:
         self._unlearned = 0
 
     def read(self, data: bytes, request_method: bytes, limit_bytes: int) -> tuple[ResponseHead, int] | None:
-        """Read the head that `data` begins with by a known template, as `ResponseTemplate.read` does."""
+        """Read the head at the beginning of `data` by a known template, as `ResponseTemplate.read` does."""
         if self.template is None:
             return None
         found = self.template.read(data, request_method, limit_bytes)
@@ -193,7 +197,7 @@ class EndpointTemplates:
         return None
 
     def learn(self, raw: bytes, head: ResponseHead) -> None:
-        """Take a final head that was read line by line, and may be kept."""
+        """Take a final head read line by line, perhaps to be kept."""
         if head.framing is None or not head.keep_alive:
             return
         if not self._budget:

@@ -1,7 +1,7 @@
 """From a raw request target to a provider and the raw rest, or to nothing of ours.
 
-What is judged and what is forwarded are the same raw bytes: nothing is decoded on the way, so nothing can be
-decoded differently. Whatever would leave the endpoint's base path in some reading (`path_readings.py`) is
+The judged bytes and the forwarded bytes are the same raw bytes: nothing is decoded on the way, so nothing can
+be decoded differently. Whatever would leave the endpoint's base path in some reading (`path_readings.py`) is
 refused, and so are the refused routes (`refused_routes.py`).
 """
 
@@ -41,9 +41,9 @@ class Route:
 
 
 class Routes:
-    """The routes of a deployment: of the providers that are offered, with an operator's rules.
+    """The routes of a deployment: of the offered providers, with an operator's rules.
 
-    Built once per process. Remembers the routes of the paths that were asked last.
+    Built once per process. Remembers the routes of recent paths.
     """
 
     def __init__(self, providers: Sequence[Provider], rules: Iterable[RouteRule] = ()) -> None:
@@ -57,15 +57,15 @@ class Routes:
         self._remembered = lru_cache(ROUTE_CACHE_ENTRIES)(self._find)
 
     def find(self, path: bytes) -> Route | None:
-        """Give the route of a raw path, or None for a path that is not the relay's.
+        """Give the route of a raw path, or None for a path outside the relay.
 
         Raises:
-            Refused: the path leaves the base path in some reading, or is one of the refused routes.
+            Refused: the path leaves the base path in some reading, or is a refused route.
         """
         return self._remembered(path) if len(path) <= MAX_CACHED_PATH_BYTES else self._find(path)
 
     def hint(self, raw_head: bytes) -> Provider | None:
-        """Tell in whose shape to answer a head that may be unreadable; None where no provider is named."""
+        """Tell the provider shape for answering a possibly unreadable head; None without a provider."""
         match = self._hint.match(raw_head)
         return self._providers[match[1]] if match else None
 
@@ -81,10 +81,10 @@ class Routes:
 
 
 def _rest_pattern(provider: Provider) -> re.Pattern[bytes]:
-    """Match a path after the provider's name: the group is the rest without the versions that fall out.
+    """Match a path after the provider's name: the group is the rest without the versions removed.
 
-    Leading version segments fall out (0, 1 or 2 of them): some clients leave `/v1` out, some put it in twice.
-    Leading empty segments fall out too: `$OPENAI_BASE_URL/models` with a base URL that ends in a slash.
+    Leading version segments fall out (0, 1 or 2 of them): some clients leave `/v1` out, some send the segment
+    twice. Leading empty segments fall out too: `$OPENAI_BASE_URL/models` with a base URL ending in a slash.
     """
     version = re.escape(provider.stripped_version.encode())
     versions = rb"(?:/+" + version + rb"(?=/|\Z)){0,2}" if version else b""
@@ -98,7 +98,7 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def forwarded_target(base_path: bytes, route: Route, query: bytes) -> bytes:
-    """Give the target that is sent: base path, raw rest, raw query. Never outside the base path.
+    """Give the target to send: base path, raw rest, raw query. Never outside the base path.
 
     Parameters that carry a credential at this provider fall out of the query.
     """
@@ -110,7 +110,7 @@ def forwarded_target(base_path: bytes, route: Route, query: bytes) -> bytes:
 
 
 def _label(rest: bytes) -> str:
-    """Name the operation without any id: segments of letters, digits and underscores that start with one."""
+    """Name the operation without any id: segments of letters, digits and underscores with a letter first."""
     segments = rest.split(b"/")[1:3]
     plain = [segment.decode() for segment in segments if _PLAIN_SEGMENT.fullmatch(segment)]
     return "/".join(plain)

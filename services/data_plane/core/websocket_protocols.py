@@ -1,4 +1,4 @@
-"""The entries of `Sec-WebSocket-Protocol` that are a credential or select an account, and the others.
+"""The entries of `Sec-WebSocket-Protocol` with a credential or an account, and the other entries.
 
 Browsers cannot set headers on a WebSocket handshake, so clients hide credentials in this list: as
 `openai-insecure-api-key.KEY`, `base64url.bearer.authorization.k8s.io.KEY`, or two entries, `bearer, KEY`.
@@ -15,7 +15,7 @@ _INSECURE = b"insecure-"  # OpenAI's own word: `openai-insecure-api-key`
 
 
 def split_protocols(offered: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Split the offered entries into the harmless ones, as they came, and the values of the others."""
+    """Split the offered entries into the harmless entries, unchanged, and the values of the others."""
     harmless: list[bytes] = []
     credentials: list[bytes] = []
     value_follows = False

@@ -1,8 +1,8 @@
-"""How Anthropic states tokens, and endpoints like it.
+"""The token statements of Anthropic and similar endpoints.
 
-Its input count stands beside what the cache gave and took. A stream states the prompt in `message_start` and
-the sums in `message_delta`, where a name may be missing that the start has stated. `iterations` lists every
-sampling that was billed, those of a compaction or an adviser too, which the counts beside it leave out.
+The input count stands beside the tokens read from and written to the cache. A stream states the prompt in
+`message_start` and the sums in `message_delta`, where names stated at the start may be missing. `iterations`
+lists every billed sampling, including a compaction's or an adviser's, left out of the counts beside the list.
 Sources: the types of the official Python library 2.14, November 2026.
 """
 
@@ -49,7 +49,7 @@ _STATED_AT_START: Final = frozenset(
         *("service_tier", "server_tool_use"),
     }
 )
-"""Counts of the prompt. Those of the output are only begun at the start, so they never stand for the last."""
+"""Counts of the prompt. Output counts are only begun at the start, so never final there."""
 
 
 def _reading(message: JsonObject, usage: Usage | NoUsage, said: JsonObject) -> Reading:
@@ -65,7 +65,7 @@ def _reading(message: JsonObject, usage: Usage | NoUsage, said: JsonObject) -> R
 
 
 def usage_of(said: JsonObject) -> Usage | NoUsage:
-    """Read the usage object. An endpoint that counts in OpenAI's names alone means what OpenAI means."""
+    """Read the usage object. An endpoint with OpenAI's names alone counts like OpenAI."""
     if said.get("input_tokens") is None and said.get("prompt_tokens") is not None:
         return openai_counts.usage_of(said)
     try:
@@ -88,7 +88,7 @@ def _counted(said: JsonObject) -> Usage:
 
 
 def _sampled(said: JsonObject) -> Usage:
-    """Read the counts of one sampling, or of all together."""
+    """Read the counts of a sampling, or of all together."""
     lifetimes = inner(said, "cache_creation")
     for_1h = largest(count_of(lifetimes, "ephemeral_1h_input_tokens"))
     by_lifetime = for_1h + largest(count_of(lifetimes, "ephemeral_5m_input_tokens"))

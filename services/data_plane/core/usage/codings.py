@@ -1,7 +1,7 @@
 """Inflating a compressed answer slice by slice: gzip, zlib, Zstandard and Brotli, bounded in every direction.
 
-The two libraries that Python 3.11 lacks are imported when the first such answer is read. An answer that
-inflates far beyond what text does is given up: only its tokens are wanted.
+The two libraries missing from Python 3.11 are imported for the first such answer. An answer inflating far
+beyond ordinary text is given up: only its tokens are wanted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FREE_INFLATED_BYTES: Final = 256 * KIB
 """So much may come out however little went in."""
 MAX_INFLATED_BYTES: Final = 64 * KIB * KIB
 MAX_WINDOW_LOG: Final = 23
-"""RFC 9659 §3: a Zstandard window of 8 MiB is the most that a client must provide."""
+"""RFC 9659 §3: a client must support at most a Zstandard window of 8 MiB."""
 MAX_MEMBERS: Final = 64
 
 _GZIP: Final = b"\x1f\x8b"  # RFC 1952 §2.3.1
@@ -28,7 +28,7 @@ _GZIP_OR_ZLIB: Final = 47  # what zlib calls its automatic choice, with the larg
 
 
 class BadCoding(ValueError):  # noqa: N818  # a finding about the provider's bytes
-    """The bytes are not what their beginning promised, or no coding that is known here."""
+    """The bytes do not match their beginning, or their coding is unknown here."""
 
 
 class Bomb(ValueError):  # noqa: N818  # a finding about the provider's bytes
@@ -36,10 +36,10 @@ class Bomb(ValueError):  # noqa: N818  # a finding about the provider's bytes
 
 
 class Inflater(Protocol):
-    """One decompressor, fed in order."""
+    """A decompressor, fed in order."""
 
     def inflate(self, data: bytes) -> Iterator[bytes]:
-        """Give what comes out of the next bytes, in slices of `OUT_BYTES` at most; raises `BadCoding`."""
+        """Give the inflated bytes, in slices of `OUT_BYTES` at most; raises `BadCoding`."""
         ...
 
 
@@ -58,7 +58,7 @@ def _is_zlib(beginning: bytes) -> bool:
 
 
 class BoundedInflater:
-    """An inflater that stops at a bomb, and counts."""
+    """An inflater with a counter and a limit for bombs."""
 
     __slots__ = ("_inflater", "_read_bytes", "_written_bytes")
 
@@ -67,7 +67,7 @@ class BoundedInflater:
         self._read_bytes = self._written_bytes = 0
 
     def inflate(self, data: bytes) -> Iterator[bytes]:
-        """Give what comes out; raises `BadCoding` or `Bomb`."""
+        """Give the inflated bytes; raises `BadCoding` or `Bomb`."""
         self._read_bytes += len(data)
         limit = min(MAX_INFLATED_BYTES, FREE_INFLATED_BYTES + MAX_RATIO * self._read_bytes)
         for out in self._inflater.inflate(data):

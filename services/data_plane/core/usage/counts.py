@@ -1,4 +1,4 @@
-"""Single counts of a usage object: a number, nothing, or something that is neither."""
+"""Single counts of a usage object: a number, nothing, or a value that is neither."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ MAX_NAME_CHARS: Final = 128
 
 
 class BadCount(ValueError):  # noqa: N818  # a finding about the provider's answer
-    """A count that must be there is missing, or a count is no number."""
+    """A required count is missing, or a count is no number."""
 
 
 def count_of(said: dict[str, Any], name: str) -> int | None:
-    """Give a count; None when it is absent or null; raises `BadCount` when it is anything but a count."""
+    """Give a count; None for an absent or null count; raises `BadCount` for any other value."""
     value = said.get(name)
     if value is None:
         return None
@@ -24,7 +24,7 @@ def count_of(said: dict[str, Any], name: str) -> int | None:
 
 
 def needed(said: dict[str, Any], name: str) -> int:
-    """Give a count that must be there; raises `BadCount`."""
+    """Give a required count; raises `BadCount`."""
     value = count_of(said, name)
     if value is None:
         raise BadCount(name)
@@ -32,12 +32,12 @@ def needed(said: dict[str, Any], name: str) -> int:
 
 
 def largest(*counts: int | None) -> int:
-    """Join the spellings of one fact: a spelling that is absent or zero says nothing against another."""
+    """Join the spellings of a fact: an absent or zero spelling says nothing against another spelling."""
     return max((count for count in counts if count is not None), default=0)
 
 
 def inner(said: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Give the first of these members that is an object; an empty one when there is none."""
+    """Give the first of these members with an object; an empty object without such a member."""
     return next((value for name in names if isinstance(value := said.get(name), dict)), {})
 
 

@@ -1,7 +1,8 @@
-"""A WebSocket's server side: its text messages, as far as they state a usage (RFC 6455 §5).
+"""A WebSocket's server side: its text messages, as far as needed for usages (RFC 6455 §5).
 
-Every answer of a conversation states its own usage, so the usages of all messages are added up. Messages that
-permessage-deflate has compressed are inflated (RFC 7692 §7.2.2), because each one builds on those before.
+Every answer of a conversation states its own usage, so the usages of all messages are added up. Messages
+compressed by permessage-deflate are inflated (RFC 7692 §7.2.2), because each message builds on the previous
+messages.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _DEFLATE_END: Final = b"\x00\x00\xff\xff"
 
 
 class Deflate:
-    """permessage-deflate from the server, as the handshake agreed on it.
+    """permessage-deflate from the server, as agreed in the handshake.
 
     Args:
         keeps_window: whether a message builds on those before (`server_no_context_takeover` is absent).
@@ -40,7 +41,7 @@ class Deflate:
         self._object: Any = zlib.decompressobj(-zlib.MAX_WBITS)
 
     def inflate(self, message: bytes) -> Text:
-        """Inflate one message; raises `zlib.error`, also for one that inflates beyond the limit."""
+        """Inflate a message; raises `zlib.error`, also beyond the size limit."""
         text, size, data = Text(), 0, message + _DEFLATE_END
         while data:
             out = self._object.decompress(data, OUT_BYTES)
@@ -55,12 +56,12 @@ class Deflate:
 
 
 class Frames:
-    """Reads the frames of one WebSocket.
+    """Reads the frames of a WebSocket.
 
     Args:
         shape: how the provider states tokens in a message.
         deflate: set when the handshake agreed on permessage-deflate.
-        is_readable: False when it agreed on another extension: nothing is read then.
+        is_readable: False after agreement on another extension: nothing is read then.
     """
 
     __slots__ = (
@@ -111,7 +112,7 @@ class Frames:
                 self._end_message()
 
     def _begin_frame(self, data: bytes, at: int) -> int:
-        """Read a frame's head (RFC 6455 §5.2). Gives the index behind it; -1 when it is not whole yet."""
+        """Read a frame's head (RFC 6455 §5.2). Gives the index behind the head; -1 for a partial head."""
         if len(data) < at + 2:
             return -1
         first, length, end = data[at], data[at + 1], at + 2

@@ -1,8 +1,8 @@
 """JSON objects of an answer: whole ones, and those of which only the beginning and the end were kept.
 
-Nothing is guessed: a member counts only where the depth at which it stands is certain. In valid JSON a quote
-inside a string is escaped, so `"usage"` behind a comma or a brace is always a member's name, and the brackets
-between there and the end of the text tell its depth.
+Nothing is guessed: a member counts only at a depth known for certain. In valid JSON a quote inside a string
+is escaped, so `"usage"` behind a comma or a brace is always a member's name, and the brackets between there
+and the end of the text tell its depth.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 JsonObject = dict[str, Any]
 
 MAX_LOOKS: Final = 16
-"""So many members of that name are looked at, from the end of a text."""
+"""The number of members of this name to examine, from the end of a text."""
 MAX_DEPTH: Final = 2
 MAX_TOKENS_READ: Final = 1_000
-"""So many tokens of a beginning are read: the members that are wanted stand before the long ones."""
+"""So many tokens of a beginning are read: the wanted members stand before the long members."""
 
 OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage(?:Metadata)?"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
@@ -29,7 +29,7 @@ _LAST_MODEL: Final = re.compile(rb'(?<=[{,\s])"modelVersion"[ \t\r\n]{0,8}:[ \t\
 
 
 def whole_object(text: bytes) -> JsonObject | None:
-    """Parse the JSON object that a text begins with, whatever follows it; None where it begins with none."""
+    """Parse the JSON object at the beginning of a text, whatever follows; None without an object."""
     return _parsed(text.decode("utf-8", "replace").lstrip())
 
 
@@ -46,7 +46,7 @@ class Beginning(NamedTuple):
 
     Attributes:
         members: the single values of the first two levels.
-        opened: the first level's member that is an object and was not closed; empty when there is none.
+        opened: the first level's member with an unclosed object; empty when there is none.
     """
 
     members: JsonObject
@@ -54,9 +54,9 @@ class Beginning(NamedTuple):
 
 
 def object_of_ends(beginning: Beginning, tail: bytes) -> JsonObject | None:
-    """Give an object with those members that its two ends tell for sure; None when no usage is among them.
+    """Give an object with the members certain from its two ends; None when no usage is among them.
 
-    The usage is the last one on the first or second level of a text that ends with `tail`.
+    The usage is the last usage on the first or second level of a text ending with `tail`.
     """
     usage, depth = last_usage(tail)
     if usage is None:
@@ -90,7 +90,7 @@ def last_model(tail: bytes, depth: int) -> JsonObject:
 
 
 def last_usage(tail: bytes) -> tuple[JsonObject | None, int]:
-    """Give the last usage on the first two levels of a text that ends with `tail`, and its level."""
+    """Give the last usage on the first two levels of a text ending with `tail`, and its level."""
     tail = tail[: tail.rfind(b"}") + 1]
     for begin, value_at in _from_the_end(tail):
         depth = depth_at(tail, begin)
@@ -110,7 +110,7 @@ def _from_the_end(text: bytes) -> Iterator[tuple[int, int]]:
 
 
 def depth_at(text: bytes, at: int) -> int:
-    """Tell how many brackets that are open before `at` are closed behind it: the level of a member."""
+    """Count the brackets open before `at` and closed behind: the level of a member."""
     depth = 0
     for token in _BRACKETS.finditer(text, at):
         first = token[0][:1]
@@ -140,7 +140,7 @@ def beginning_of(head: bytes) -> Beginning:
 
 
 class _BeginningReader:
-    """Follows tokens and remembers where in the object they stand."""
+    """Follows tokens and remembers their place in the object."""
 
     def __init__(self) -> None:
         self.members: JsonObject = {}

@@ -1,6 +1,6 @@
-"""What is kept of an answer while it passes: of a document its ends, of a stream the events with a usage.
+"""The kept parts of a passing answer: of a document its ends, of a stream the events with a usage.
 
-Takes what the answer carries, without transfer or content coding. Memory is bounded by the limits here.
+Takes the answer's content, without transfer or content coding. Memory is bounded by the limits here.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ WHOLE_BYTES: Final = 32 * KIB
 """Up to here a document or an event is kept whole."""
 TAIL_BYTES: Final = 16 * KIB
 MAX_CANDIDATES: Final = 16
-"""So many usages of one piece are looked at, from its end."""
+"""The number of usages of a piece to examine, from its end."""
 MAX_KEPT_BYTES: Final = 4 * WHOLE_BYTES
-"""Never is more kept: an event under way, and the first and the last that state a usage."""
+"""Never is more kept: an event under way, and the first and the last event with a usage."""
 
 _EVENTS: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:data|event|id|retry)?:")
 _DOCUMENT: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\{")
@@ -40,12 +40,12 @@ MAX_BORDER_BYTES: Final = 3
 
 
 class Evidence(NamedTuple):
-    """What an answer said, as far as it was kept.
+    """The kept statements of an answer.
 
     Attributes:
-        unknown: why nothing can be read from it; None when something can.
-        document: the answer, when it is one JSON object; maybe without its middle.
-        first, last: the first and the last event of a stream that state a usage; None where none does.
+        unknown: why the answer is unreadable; None when something can.
+        document: the answer, if a JSON object; maybe without its middle.
+        first, last: the first and the last event of a stream with a usage; None where none does.
         is_whole: whether the answer reached its end.
         is_array: whether `document` is the last object of an array.
     """
@@ -59,7 +59,7 @@ class Evidence(NamedTuple):
 
 
 class Text:
-    """The text of one JSON object: whole while it is short, then its single values and its end."""
+    """The text of a JSON object: whole while short, then its single values and its end."""
 
     __slots__ = ("_beginning", "_pieces", "_size")
 
@@ -70,7 +70,7 @@ class Text:
 
     @property
     def held_bytes(self) -> int:
-        """How much is kept now, without what was parsed."""
+        """The number of bytes kept now, without parsed values."""
         return self._size
 
     @property
@@ -91,9 +91,9 @@ class Text:
             self._size = len(self._pieces[0])
 
     def object(self) -> JsonObject | None:
-        """Read the object of a text that is over, maybe without its middle; None when there is none.
+        """Read the object of a finished text, maybe without its middle; None when there is none.
 
-        What stands before the first brace falls out: the fields of an event.
+        The text before the first brace falls out: the fields of an event.
         """
         text = b"".join(self._pieces)
         if self._beginning is not None:
@@ -101,11 +101,11 @@ class Text:
         return whole_object(text[max(text.find(b"{"), 0) :])
 
     def members(self) -> JsonObject:
-        """Give what is certain of the object, without its usage."""
+        """Give the certain members of the object, without its usage."""
         return self._beginning.members if self._beginning is not None else self.object() or {}
 
     def mentions_usage(self) -> bool:
-        """Whether a usage may be among what is kept."""
+        """Whether a usage may be among the kept bytes."""
         return self._beginning is not None or b"".join(self._pieces).find(USAGE_NAME) >= 0
 
 
@@ -127,7 +127,7 @@ class Document:
         self._text.add(data)
 
     def evidence(self, *, is_whole: bool) -> Evidence:
-        """Give the document. One that was cut off is complete only if its last brace had come."""
+        """Give the document. A truncated document is complete only with its last brace."""
         found = self._text.object() if is_whole or self._text.is_complete else None
         if found is not None:
             return Evidence(None, document=found, is_whole=is_whole)
@@ -190,7 +190,7 @@ class Events:
         return len(self._rest) + last + (self._long.held_bytes if self._long else 0)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes: let go of the events that are over and state no usage."""
+        """Take the next bytes: drop finished events without a usage."""
         data = self._rest + data
         if self._long is not None:
             end = _first_border(data, 0)
@@ -234,7 +234,7 @@ class Events:
             self._first = found
 
     def evidence(self, *, is_whole: bool) -> Evidence:
-        """Give the first and the last event that state a usage."""
+        """Give the first and the last event with a usage."""
         if is_whole:  # some servers leave the last empty line out
             self.feed(b"\n\n")
         last = event_object(self._last) if isinstance(self._last, bytes) else self._last
@@ -249,7 +249,7 @@ Keeper = Document | Events | Objects
 
 
 def keeper_of(beginning: bytes) -> Keeper | None:
-    """Choose what keeps an answer by its first bytes; None when they are no text of a provider."""
+    """Choose the keeper of an answer by its first bytes; None for bytes unlike any provider's text."""
     if _DOCUMENT.match(beginning):
         return Document()
     if _ARRAY.match(beginning):
@@ -258,7 +258,7 @@ def keeper_of(beginning: bytes) -> Keeper | None:
 
 
 def event_object(event: bytes) -> JsonObject | None:
-    """Parse the data of one event, whose lines are joined; None when it is no JSON object."""
+    """Parse the data of an event, with its lines joined; None for data other than a JSON object."""
     lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(event) if line.startswith(b"data:")]
     return whole_object(b"\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""How OpenAI states tokens: chat completions, responses, embeddings, images, audio; and endpoints like it.
+"""How OpenAI states tokens: chat completions, responses, embeddings, images, audio; and similar endpoints.
 
 Its usage object is read by `openai_counts.py`. Endpoints that serve Anthropic's routes under the same address
 answer there in Anthropic's shape. Sources: the types of the official Python library 3.57, November 2026.
@@ -45,7 +45,7 @@ def read(evidence: Evidence) -> Reading:
 
 
 def read_message(message: JsonObject) -> Reading | None:
-    """Read one message of a WebSocket; None when it ends nothing that costs tokens."""
+    """Read a message of a WebSocket; None for a message at the end of nothing billed."""
     if message.get("type") not in _FINAL_EVENTS:
         return None
     return _reading(inner(message, "response") or message)

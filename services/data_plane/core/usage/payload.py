@@ -1,4 +1,4 @@
-"""From the wire to what it carries: an answer's body without its chunks and its compression."""
+"""From the wire to the content: an answer's body without its chunks and its compression."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.data_plane.core.usage.kept import Evidence, Keeper, keeper_of
 from services.data_plane.core.usage.tokens import NoUsage
 
 TELLING_BYTES: Final = 64
-"""So many bytes of a body tell how it is coded."""
+"""The number of bytes of a body for telling its coding."""
 SLICE_BYTES: Final = 16 * 1024
-"""Compressed bytes are inflated so many at a time, and those of a short answer after it was written."""
+"""The size of a step in inflating; a short answer is inflated after being written."""
 
 _CHUNK_LINE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*+(?:;[^\r\n]*+)?\r\n")
 
@@ -22,7 +22,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class Payload:
-    """Takes a body as it passes, in any pieces, and keeps what tells its usage."""
+    """Takes a passing body, in any pieces, and keeps the parts with its usage."""
 
     __slots__ = (
         "_chunks",
@@ -130,7 +130,7 @@ class Payload:
         self._packed, self._packed_bytes = [], 0
 
     def evidence(self, *, is_whole: bool) -> Evidence:
-        """Give what was kept of an answer that is over."""
+        """Give the kept parts of a finished answer."""
         if self._unsniffed is not None:
             beginning = self._unsniffed
             self._begin(beginning)
@@ -145,7 +145,7 @@ class Payload:
 
 
 def _whole_chunks(raw: bytes) -> bytes | None:
-    """Give what whole chunks carry, when they hold no line end of their own; None for anything else.
+    """Give the content of whole chunks without line ends of their own; None for anything else.
 
     A stream of events is nearly always such chunks. A few calls for all of them cost a fifth of a walk from
     chunk to chunk.

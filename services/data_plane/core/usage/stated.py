@@ -1,7 +1,7 @@
-"""The commonest answer, read by one pattern: a whole chat completion of OpenAI, written without spaces.
+"""The commonest answer, read by a single pattern: a whole chat completion of OpenAI, written without spaces.
 
 The pattern costs a fraction of a JSON parser, so such an answer is read at once. Every other answer is read
-by `tap.py` after it was written.
+by `tap.py` after being written.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Final
 from services.data_plane.core.usage.tokens import NOTHING, Usage
 
 StatedUsage = tuple[bytes, ...]
-"""Input, output, cached input, cache write and reasoning tokens of one answer, in its own digits: numbers are
-made of many at a time. The length is not in the type, because the compiler would take such a tuple apart."""
+"""Input, output, cached input, cache write and reasoning tokens of an answer, in its own digits: numbers are
+made of many at a time. The length is not in the type, because the compiler would take such a tuple apart.
+"""
 
 MAX_KNOWN_ENDS: Final = 256
 MAX_END_BYTES: Final = 512
@@ -37,7 +38,7 @@ _MODEL: Final = re.compile(
 
 
 def stated_by(answer: bytes) -> StatedUsage | None:
-    """Give the usage that a whole, uncompressed answer states in the commonest way; None otherwise."""
+    """Give the usage stated by a whole, uncompressed answer in the commonest form; None otherwise."""
     at = answer.rfind(_BEGINNING)
     match = _USAGE.match(answer, at) if at > 0 and answer[:1] == b"{" else None
     if match is None:
@@ -51,13 +52,13 @@ def stated_by(answer: bytes) -> StatedUsage | None:
 
 
 def stated_model(answer: bytes) -> str:
-    """Give the model that such an answer names among its first members, or an empty string."""
+    """Give the model named among such an answer's first members, or an empty string."""
     match = _MODEL.match(answer)
     return match[1].decode("latin-1") if match else ""
 
 
 class _KnownEnds:
-    """Ends of documents that were judged before; bounded, because providers choose them."""
+    """Already judged ends of documents; bounded, because providers choose them."""
 
     def __init__(self, pattern: re.Pattern[bytes]) -> None:
         self.ends: set[bytes] = set()
@@ -82,7 +83,7 @@ _KNOWN_BARE: Final = _KnownEnds(_END)
 
 
 def sum_of(stated: Sequence[StatedUsage]) -> Usage:
-    """Add up the usages that any number of answers stated."""
+    """Add up the usages stated by any number of answers."""
     if not stated:
         return NOTHING
     read, output, cached, written, reasoning = map(_sum_of_digits, zip(*stated, strict=True))
@@ -90,5 +91,5 @@ def sum_of(stated: Sequence[StatedUsage]) -> Usage:
 
 
 def _sum_of_digits(column: tuple[bytes, ...]) -> int:
-    """Add up one kind of tokens. Most answers state zero for most kinds."""
+    """Add up a single kind of tokens. Most answers state zero for most kinds."""
     return 0 if column.count(b"0") == len(column) else sum(map(int, column))

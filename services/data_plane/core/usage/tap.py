@@ -1,6 +1,6 @@
-"""The tap beside an answer: takes every piece as it passes, and reads the usage when the answer is over.
+"""The tap beside an answer: takes every passing piece, and reads the usage at the end of the answer.
 
-Nothing here changes or delays what is forwarded, and no text of an answer leaves this package: only counts
+Nothing here changes or delays the forwarded bytes, and no text of an answer leaves this package: only counts
 and the provider's own short names do.
 """
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from shared.providers import Provider
 
 BATCH_BYTES: Final = 2048
-"""Pieces are looked at so many bytes at a time: most cost one append and one comparison."""
+"""Pieces are looked at so many bytes at a time: most pieces cost a single append and a single comparison."""
 
 OPENAI: Final = SHAPES["openai"]
 
 
 class UsageTap:
-    """What is kept of one answer.
+    """The kept parts of an answer.
 
     Args:
-        first: the first piece, if it is there already.
-        frames: what reads a WebSocket; None for a body.
+        first: the first piece, if already received.
+        frames: the reader of a WebSocket's frames; None for a body.
     """
 
     __slots__ = ("_frames", "_payload", "_pieces", "_waiting_bytes")
@@ -57,7 +57,7 @@ class UsageTap:
             self._look()
 
     def _look(self) -> None:
-        """Let go of everything that tells no usage."""
+        """Drop everything without a usage."""
         data = b"".join(self._pieces)
         self._pieces, self._waiting_bytes = [], 0
         if self._frames is not None:
@@ -68,7 +68,7 @@ class UsageTap:
         self._payload.feed(data)
 
     def read(self, shape: Shape = OPENAI, *, is_whole: bool = True) -> Reading:
-        """Read what was kept; to be called once, when the answer is over. Does not raise, whatever came.
+        """Read the kept parts; to be called once, when the answer is over. Does not raise, whatever came.
 
         Args:
             shape: how the provider states tokens.
@@ -82,7 +82,7 @@ class UsageTap:
 
 
 Tapped = UsageTap | bytes
-"""What is kept of one answer: of a short one that came in one piece, nothing but that piece."""
+"""The kept parts of an answer: for a short answer in a single piece, nothing but the piece."""
 
 _SWITCHING, _OK = 101, 200
 _POLLED: Final = "responses"
@@ -91,14 +91,14 @@ _POLLED: Final = "responses"
 def tap_for(
     status: int, method: bytes, label: str, kept: Sequence[bytes], provider: Provider
 ) -> tuple[bool, UsageTap | None]:
-    """Tell whether an answer to anything but a POST is to be tapped, with the tap where it is no plain one.
+    """Tell whether an answer to any method but POST is to be tapped, with the tap if special.
 
     Args:
         status: of the answer.
         method: of the request.
-        label: of the request's route. Answers that were made in the background are polled by GET.
-        kept: the lines of the answer's head that pass.
-        provider: whose answer it is.
+        label: of the request's route. Background answers are polled by GET.
+        kept: the passed lines of the answer's head.
+        provider: the provider of the answer.
     """
     if status == _OK:
         return method == b"GET" and label.startswith(_POLLED), None

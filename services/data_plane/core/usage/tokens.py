@@ -1,4 +1,4 @@
-"""The tokens of one answer, as the gateway counts them for every provider, and why a count may be unknown."""
+"""The tokens of an answer, in the gateway's count for every provider, and why a count may be unknown."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ MAX_TOKENS: Final = 10**12
 
 
 class Usage(NamedTuple):
-    """Tokens of one answer, counted alike for all providers. A tuple, because a tuple is cheap to make.
+    """Tokens of an answer, counted alike for all providers. A tuple, because a tuple is cheap to make.
 
     Attributes:
-        input_tokens: all tokens that the model read, cached or not.
-        cached_input_tokens: the part of the input that came from the provider's cache.
-        cache_write_tokens: the part of the input that was written to the cache.
-        output_tokens: all tokens that the model wrote, reasoning included.
-        reasoning_tokens: the part of the output that was spent on reasoning.
-        cache_write_1h_tokens: the part of the cache writes that is kept for one hour; the rest is kept for
-            five minutes.
+        input_tokens: all tokens read by the model, cached or not.
+        cached_input_tokens: the part of the input read from the provider's cache.
+        cache_write_tokens: the part of the input written to the cache.
+        output_tokens: all tokens written by the model, reasoning included.
+        reasoning_tokens: the part of the output spent on reasoning.
+        cache_write_1h_tokens: the part of the cache writes kept for an hour; the rest is kept for five
+            minutes.
     """
 
     input_tokens: int
@@ -57,14 +57,14 @@ class NoUsage(Enum):
 
 
 class Reading(NamedTuple):
-    """Everything that is read from one answer.
+    """Everything read from an answer.
 
     Attributes:
-        usage: the tokens, or the reason why they are unknown.
-        model: the model that the answer names, or empty.
-        service_tier: the tier that the answer names, or empty.
+        usage: the tokens, or why the tokens are unknown.
+        model: the model named by the answer, or empty.
+        service_tier: the tier named by the answer, or empty.
         web_searches, web_fetches: requests of the provider's own tools, billed beside the tokens.
-        background_id: the provider's id of an answer that was made in the background, or empty.
+        background_id: the provider's id of a background answer, or empty.
         partly: why a part of a WebSocket could not be read; its tokens are missing from `usage`.
     """
 
