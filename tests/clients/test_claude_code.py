@@ -14,6 +14,8 @@ from tests.support.answers import json_answer
 from tests.support.scripted_upstream import ScriptedUpstream
 
 pytestmark = pytest.mark.xdist_group("real clients")
+MOST_REQUESTS_OF_A_REFUSAL = 6
+"""Version 2.1.332 asks six times within a second after any 400, whatever its wording (docs/adr/0003)."""
 
 
 async def seen_by_the_gateway(org: Org) -> list[tuple[str, int, str]]:
@@ -22,8 +24,9 @@ async def seen_by_the_gateway(org: Org) -> list[tuple[str, int, str]]:
 
 async def test_it_prints_the_answer(box: Box, org: Org, anthropic_provider: ScriptedUpstream) -> None:
     await box.set_up()
-    # Behind a proxy for TLS, which boxes of these tests have, it leaves its warm-up out.
-    done = await box.run(node_client("claude"), "-p", "say ping", HTTPS_PROXY="")
+    # It leaves its warm-up out behind a proxy for TLS and without its own calls, as boxes of these tests are set.
+    warm = {"HTTPS_PROXY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
+    done = await box.run(node_client("claude"), "-p", "say ping", **warm)
     assert (done.code, done.out) == (0, f"{TEXT}\n"), done.err
     assert await seen_by_the_gateway(org) == [("HEAD", 200, ""), ("POST", 200, "")]
     (request,) = anthropic_provider.requests
@@ -40,7 +43,7 @@ async def test_the_two_lines_of_every_box_are_enough(box: Box, anthropic_provide
     assert len(anthropic_provider.requests) == 1
 
 
-async def test_it_stops_with_our_sentence_after_one_request(
+async def test_it_stops_with_our_sentence_after_a_few_requests(
     box: Box, org: Org, anthropic_provider: ScriptedUpstream
 ) -> None:
     await box.set_up()
@@ -48,11 +51,13 @@ async def test_it_stops_with_our_sentence_after_one_request(
     anthropic_provider.requests.clear()
     done = await box.run(node_client("claude"), "-p", "say ping")
     assert (done.code, done.out) == (1, f"API Error: 400 {org.switched_off('anthropic')}\n"), done.err
-    assert await seen_by_the_gateway(org) == [("POST", 400, "integration_disabled")]
+    calls = await seen_by_the_gateway(org)
+    assert set(calls) == {("POST", 400, "integration_disabled")}
+    assert len(calls) <= MOST_REQUESTS_OF_A_REFUSAL
     assert anthropic_provider.requests == []
 
 
-async def test_it_names_a_rejected_key_after_one_request(
+async def test_it_names_a_rejected_key_after_a_few_requests(
     box: Box, org: Org, anthropic_provider: ScriptedUpstream
 ) -> None:
     await box.set_up()
@@ -61,8 +66,9 @@ async def test_it_names_a_rejected_key_after_one_request(
     done = await box.run(node_client("claude"), "-p", "say ping")
     assert done.code == 1
     assert "did not accept the organization's API key. An organization owner should replace it" in done.out
-    assert len(anthropic_provider.requests) == 1
-    assert await seen_by_the_gateway(org) == [("POST", 400, "upstream_key_rejected")]
+    calls = await seen_by_the_gateway(org)
+    assert set(calls) == {("POST", 400, "upstream_key_rejected")}
+    assert len(calls) == len(anthropic_provider.requests) <= MOST_REQUESTS_OF_A_REFUSAL
 
 
 async def test_its_own_report_counts_what_the_provider_counted(
