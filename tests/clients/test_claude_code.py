@@ -24,7 +24,7 @@ async def seen_by_the_gateway(org: Org) -> list[tuple[str, int, str]]:
 
 async def test_it_prints_the_answer(box: Box, org: Org, anthropic_provider: ScriptedUpstream) -> None:
     await box.set_up()
-    # It leaves its warm-up out behind a proxy for TLS and without its own calls, as boxes of these tests are set.
+    # Behind a proxy for TLS, and without calls of its own, it leaves its warm-up out.
     warm = {"HTTPS_PROXY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
     done = await box.run(node_client("claude"), "-p", "say ping", **warm)
     assert (done.code, done.out) == (0, f"{TEXT}\n"), done.err
