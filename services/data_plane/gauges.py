@@ -1,4 +1,4 @@
-"""What the operator's monitoring reads of parts that keep numbers themselves: named here."""
+"""The monitoring of the parts with numbers of their own: named here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def watched_metrics(
     table: ConfigTable, access_log: AccessLog | None, refusals: IdentityRefusals, forgeries: Forgeries
 ) -> Metrics:
-    """Make the metrics of one data plane, with what configuration, identity and log tell."""
+    """Make the metrics of a data plane, with the numbers of configuration, identity and log."""
     metrics = Metrics()
     metrics.watch_counts(
         "aigw_identity_refusals",

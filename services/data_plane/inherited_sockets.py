@@ -1,4 +1,4 @@
-"""The listening sockets that a worker gets from the main process, by their descriptors."""
+"""The listening sockets received by a worker from the main process, by their descriptors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InheritedSockets:
     """Descriptors of listening sockets.
 
     Attributes:
-        boxes: one for each box listener, in the order of the settings.
+        boxes: a descriptor for each box listener, in the order of the settings.
         admin: of the admin listener.
     """
 
@@ -21,7 +21,10 @@ class InheritedSockets:
 
     @classmethod
     def parse(cls, boxes: str, admin: int) -> Self:
-        """Read the worker's options: descriptors separated by commas, and one; raises `ValueError`."""
+        """Read the worker's options: descriptors separated by commas, and a single descriptor.
+
+        Raises `ValueError`.
+        """
         return cls(tuple(map(int, boxes.split(","))), admin)
 
 

@@ -1,6 +1,6 @@
-"""The data plane's settings: names, defaults, what may not be combined. The only reader of its environment.
+"""The data plane's settings: names, defaults, forbidden combinations. The only reader of its environment.
 
-`bootstrap` takes the few values each part needs from here; nothing else knows that settings exist.
+`bootstrap` takes the few values each part needs from here; no other object knows about settings.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _LIMITS: Final = RelayLimits()
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
-"""How a box addresses the gateway, whatever port it listens on behind the node agent."""
+"""A box's name for the gateway, whatever the port behind the node agent."""
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 PositiveCount = Annotated[int, Field(gt=0)]
 
 
 class DataPlaneSettings(BackendSettings, EgressSettings):
-    """What an operator may set, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
+    """The operator's settings, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
         "production", description="What may be relaxed: nothing in production."
@@ -222,7 +222,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         return RelayLimits(**{field.name: getattr(self, field.name) for field in fields(RelayLimits)})
 
     def routes(self) -> Routes:
-        """Give the routes of the providers that are offered, with the operator's rules."""
+        """Give the routes of the offered providers, with the operator's rules."""
         return Routes(self.offered_providers(), _route_rules(self.refused_routes))
 
     def address_policy(self) -> AddressPolicy:
@@ -230,7 +230,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         return AddressPolicy.of(self.endpoint_address_exceptions)
 
     def authorities(self, box_ports: Iterable[int]) -> frozenset[bytes]:
-        """Give the `Host` values that the box listeners on `box_ports` answer to, lower case."""
+        """Give the `Host` values of the box listeners on `box_ports`, lower case."""
         loopback = [f"{name}:{port}" for port in box_ports for name in ("127.0.0.1", "localhost")]
         names = self.box_authorities or (GUEST_AUTHORITY, *loopback)
         return frozenset(name.lower().encode("ascii") for name in names)

@@ -1,4 +1,4 @@
-"""Where boxes' connections are accepted, and the one mode by which each listener tells which box is calling.
+"""The addresses of boxes' connections, and each listener's single mode of identity.
 
 Written as a URL: `proxy-tlv+tls://0.0.0.0:1001`, `header+tcp://127.0.0.1:1000`,
 `proxy-tlv+unix:///run/aigw/boxes.sock?mode=0660`. Parsing only; sockets are opened elsewhere.
@@ -17,19 +17,19 @@ MODES: Final = get_args(IdentityMode)
 TRANSPORTS: Final = get_args(Transport)
 SOCKET_PERMISSIONS: Final = 0o660
 MAX_SOCKET_PATH_BYTES: Final = 107
-"""What Linux takes (unix(7)): 108 with the NUL at the end."""
+"""Linux's limit (unix(7)): 108 with the NUL at the end."""
 
 _PERMISSIONS: Final = re.compile(r"0?[0-7]{3}")
 
 
 @dataclass(frozen=True, slots=True)
 class BoxListener:
-    """One listener.
+    """A listener.
 
     Attributes:
         mode: how a box is told.
         transport: `tls` and `tcp` have `host` and `port`, `unix` has `path`.
-        host, port: where it listens; port 0 picks a free one.
+        host, port: the address; port 0 picks a free port.
         path: of its socket; absolute.
         permissions: of the socket's file.
     """
@@ -49,7 +49,7 @@ class BoxListener:
 
 
 def parse_box_listener(text: str) -> BoxListener:
-    """Read a listener's URL; raises `ValueError` with what is wrong."""
+    """Read a listener's URL; raises `ValueError` with the mistake."""
     url = urlsplit(text)
     mode, plus, transport = url.scheme.partition("+")
     if not plus or mode not in MODES or transport not in TRANSPORTS:

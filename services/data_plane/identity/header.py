@@ -1,6 +1,6 @@
-"""Who is calling, by the signed token in `X-Run9-Box-Token`: behind a trusted proxy, and for tests.
+"""The caller's identity, by the signed token in `X-Run9-Box-Token`: behind a trusted proxy, and for tests.
 
-Verified offline against the node keys that came with the configuration. Never a default org.
+Verified offline against the node keys of the configuration. Never a default org.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_VERIFIED_TOKENS: Final = 16_384
 class HeaderIdentity:
     """Implements the relay's `Identity`.
 
-    A verified token is remembered: the next request that brings the same bytes costs a look-up, after its
-    expiry and its node's key have been checked again. So a removed node is refused with the next request.
+    A verified token is remembered: the next request with the same bytes costs a look-up, after its expiry and
+    its node's key have been checked again. So a removed node is refused with the next request.
 
     Args:
-        verifier: judges tokens that are not remembered.
+        verifier: judges tokens not remembered.
         max_tokens: how many verified tokens are remembered; the least recently used goes first.
     """
 
@@ -37,7 +37,7 @@ class HeaderIdentity:
         self._verified: OrderedDict[bytes, tuple[Box, Ed25519PublicKey]] = OrderedDict()
 
     def identify(self, token: bytes | None) -> Box:
-        """Give the box that the token proves; raises `Unidentified`."""
+        """Give the box proved by the token; raises `Unidentified`."""
         verifier = self._verifier
         if not token:
             raise verifier.refusals.note(Unidentified("no box token"))

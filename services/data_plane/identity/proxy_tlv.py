@@ -1,4 +1,4 @@
-"""Who is calling, by the preface of the connection: proved once, for every request that it carries.
+"""The caller's identity, by the preface of the connection: proved once, for every request on the connection.
 
 A header of the box counts for nothing here, `X-Run9-Box-Token` included.
 """
@@ -47,7 +47,7 @@ class ConnectionIdentity:
 
 
 class UnprovenIdentity:
-    """Implements the relay's `Identity` for a connection that has proved nothing, and will not."""
+    """Implements the relay's `Identity` for a connection without proof, now and later."""
 
     __slots__ = ("_why",)
 
@@ -77,5 +77,5 @@ class PrefaceIdentity:
         return UnprovenIdentity(why)
 
     def refuse(self, detail: str, fault: IdentityFault) -> Unidentified:
-        """Count a connection that brought no token."""
+        """Count a connection without a token."""
         return self._verifier.refusals.note(Unidentified(detail, fault, of_connection=True))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class IdentityRefusals:
-    """The counts of one process, over all its listeners."""
+    """The counts of a process, over all its listeners."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -23,6 +23,6 @@ class IdentityRefusals:
         return self._counts
 
     def note(self, unidentified: Unidentified) -> Unidentified:
-        """Count a refusal, and give it back to be raised."""
+        """Count a refusal, and give the refusal back to be raised."""
         self._counts[unidentified.fault] += 1
         return unidentified

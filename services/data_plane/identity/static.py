@@ -1,4 +1,4 @@
-"""One org for every caller: embedded use and development. The settings refuse it in production."""
+"""The same org for every caller: embedded use and development. The settings refuse production."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ STATIC_BOX: Final = "static"
 
 
 class StaticIdentity:
-    """Implements the relay's `Identity` with one fixed box."""
+    """Implements the relay's `Identity` with a fixed box."""
 
     def __init__(self, org: str) -> None:
         self._box = Box(org=org, box=STATIC_BOX, lifecycle=STATIC_BOX, expires_at=math.inf)
 
     def identify(self, token: bytes | None) -> Box:  # noqa: ARG002  # a token proves nothing here
-        """Give the one box, whatever was sent."""
+        """Give the fixed box, whatever was sent."""
         return self._box

@@ -1,4 +1,4 @@
-"""Turns a box's signed token into the box that it proves, offline: one verifier for every listener."""
+"""Turns a box's signed token into the proved box, offline: a single verifier for every listener."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class TokenVerifier:
-    """Verifies tokens by the node keys that came with the configuration.
+    """Verifies tokens by the node keys of the configuration.
 
     Args:
-        keys: gives the node keys by key id, as they are now.
+        keys: gives the present node keys by key id.
         configured: whether there is any configuration yet.
         clock: Unix seconds.
-        refusals: counts what is refused.
+        refusals: counts the refusals.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TokenVerifier:
         self._configured = configured
 
     def verify(self, token: bytes) -> tuple[Box, Ed25519PublicKey]:
-        """Give the box that `token` proves, and the key that proved it; raises `Unidentified`, counted."""
+        """Give the box proved by `token`, and the key behind the proof; raises `Unidentified`, counted."""
         keys = self.keys()
         try:
             box = verify(token, keys, self.clock())

@@ -1,4 +1,4 @@
-"""What an exchange calls on the connection of the box that it serves."""
+"""The calls of an exchange on the connection of its box."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class BoxSide(CountedConnection):
     """The box's side of an exchange; implemented by `box.connection`.
 
-    A plain base class: a call on it costs what any call costs, interpreted or compiled (docs/adr/0014).
+    A plain base class: a call costs the same as any call, interpreted or compiled (docs/adr/0014).
 
     Attributes:
         write: sends bytes to the box at the end of this turn of the event loop.
@@ -37,7 +37,7 @@ class BoxSide(CountedConnection):
         """The provider takes no more of the body for now."""
 
     def responding(self, head: ResponseHead) -> bool:  # noqa: ARG002  # for the user to read
-        """The response begins. Tells whether the connection ends after it."""
+        """The response begins. Tells whether the connection ends after the response."""
         raise AssertionError("the user of this part answers it")
 
     def response_complete(self) -> None:

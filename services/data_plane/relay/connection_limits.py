@@ -1,6 +1,6 @@
-"""Connection limits: what is open by box and by org, and whether one more may be.
+"""Connection limits: the open connections and requests by box and by org, and the admission of another.
 
-Admission by numbers, so that no box can starve its org and no org another.
+Admission by numbers, so no box can starve its org and no org another org.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class CountedConnection(Displaceable):
-    """A box's connection, as the limits and the relay's deadlines see one.
+    """A box's connection, as seen by the limits and the relay's deadlines.
 
     Attributes:
         box: by which the latest request was admitted, or the connection itself; None before.
-        load: of that box; None until the connection is booked on it.
+        load: of the box; None until the connection is booked on a load.
         transport: towards the box.
     """
 
@@ -33,23 +33,23 @@ class CountedConnection(Displaceable):
     transport: BoxTransport
 
     def abort_exchange(self, refused: Refused, provider: str = "") -> None:
-        """Abort the exchange that is open: with `provider`, or with any where that is empty."""
+        """Abort the open exchange: with `provider`, or with any provider if empty."""
 
     def revoke(self, refused: Refused) -> None:
         """End for good: the box's node or life has ended, or its token did too long ago."""
 
     def check_deadlines(self, now: float, unix_seconds: float) -> None:
-        """End what has taken too long. Called for every connection about twice a second."""
+        """End everything past its deadline. Called for every connection about twice a second."""
 
     def break_off(self) -> None:
         """End visibly, whatever is under way."""
 
 
 class OrgLoad:
-    """What one org has open in this process.
+    """The open requests of an org in this process.
 
     Attributes:
-        busy: the connections that have an open exchange.
+        busy: the connections with an open exchange.
     """
 
     __slots__ = ("boxes", "busy", "name")
@@ -61,12 +61,12 @@ class OrgLoad:
 
 
 class BoxLoad:
-    """What one box has open in this process. Kept while it has a connection.
+    """The open connections and requests of a box in this process. Kept as long as the box has a connection.
 
     Attributes:
         connections: its connections.
-        stalled: those of them that take nothing of what waits for them.
-        narrow: whether so many are stalled that none may keep more than one piece of an answer.
+        stalled: the connections whose box takes no waiting bytes.
+        narrow: whether too many are stalled for any connection to keep more than a single piece of an answer.
     """
 
     __slots__ = ("connections", "exchanges", "name", "narrow", "org", "stalled")
@@ -81,7 +81,7 @@ class BoxLoad:
 
 
 class ConnectionLimits:
-    """The books of what is open, and the limits on it.
+    """The books of open connections and requests, and their limits.
 
     Attributes:
         connections: every open connection of a box.
@@ -107,7 +107,7 @@ class ConnectionLimits:
         self.unidentified.add(connection, now)
 
     def discard(self, connection: CountedConnection) -> None:
-        """Forget a connection that is gone."""
+        """Forget an ended connection."""
         self.connections.discard(connection)
         self.unidentified.discard(connection)
         if connection.load is not None:
@@ -115,9 +115,9 @@ class ConnectionLimits:
             connection.load = None
 
     def book(self, box: Box, connection: CountedConnection) -> BoxLoad:
-        """Book a connection on its box, and take it off another's; raises `Refused`.
+        """Book a connection on its box, and take the connection off another box; raises `Refused`.
 
-        Behind a trusted proxy one connection may carry one box after another.
+        Behind a trusted proxy the same connection may carry box after box.
         """
         current = connection.load
         if current is not None and current.name == box.box and current.org.name == box.org:
@@ -156,9 +156,9 @@ class ConnectionLimits:
     def stalled(self, connection: CountedConnection) -> None:
         """A connection's box takes no more of an answer for now.
 
-        One that keeps a full buffer is no harm; hundreds of them are. When their buffers come to
+        A single connection with a full buffer is no harm; hundreds of them are. When their buffers come to
         `stalled_bytes_per_box`, every connection of the box pauses its provider as soon as anything waits,
-        until half of them have drained. A piece that was already read still has to be kept.
+        until half of them have drained. A piece already read must still be kept.
         """
         load = connection.load
         if load is None:
@@ -181,7 +181,7 @@ class ConnectionLimits:
                 each.transport.hold_at_most(self._limits.write_buffer_bytes)
 
     def begin_exchange(self, load: BoxLoad, connection: CountedConnection) -> None:
-        """Book an exchange that begins; raises `Refused` when its box or org has too many open."""
+        """Book a beginning exchange; raises `Refused` when its box or org has too many open."""
         limits, busy = self._limits, load.org.busy
         if load.exchanges >= limits.max_requests_per_box:
             raise _full(limits.max_requests_per_box, "requests of one box")
@@ -191,18 +191,18 @@ class ConnectionLimits:
         busy.add(connection)
 
     def end_exchange(self, load: BoxLoad, connection: CountedConnection) -> None:
-        """Book that the connection's exchange is over."""
+        """Book the end of the connection's exchange."""
         load.exchanges -= 1
         load.org.busy.discard(connection)
         if not load.exchanges:
             self._forget_if_empty(load)
 
     def busy(self) -> list[CountedConnection]:
-        """Give every connection that has an open exchange."""
+        """Give every connection with an open exchange."""
         return [connection for org in self._orgs.values() for connection in org.busy]
 
     def busy_of(self, org: str) -> list[CountedConnection]:
-        """Give the connections of an org that have an open exchange."""
+        """Give the connections of an org with an open exchange."""
         load = self._orgs.get(org)
         return list(load.busy) if load else []
 

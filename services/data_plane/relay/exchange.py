@@ -1,6 +1,6 @@
-"""One request and its response: a box connection paired with an upstream connection, from admit to account.
+"""A request and its response: a box connection paired with an upstream connection, from admit to account.
 
-The exchange holds what was asked, where it went and how it ends; the two connections only know their own
+The exchange holds the request, its destination and its outcome; the two connections only know their own
 bytes. Its stages are the life of a request: prepare → send → relay → account.
 """
 
@@ -52,7 +52,7 @@ _ENDED: Final = Stage.ENDED
 
 
 class Exchange(ResponseUser):
-    """One request of one box. Made by the box connection once the request is admitted."""
+    """A request of a box. Made by the box connection once the request is admitted."""
 
     __slots__ = (
         *("_box_side", "_held", "_length", "_parts", "_quiet_since", "_scan", "_seen_bytes", "_spans"),
@@ -90,7 +90,7 @@ class Exchange(ResponseUser):
     # Prepare and send.
 
     def start(self, body: bytes) -> None:
-        """Send the request, with what has arrived of its body; at once when everything is at hand."""
+        """Send the request, with the received part of its body; at once when everything is at hand."""
         if body:
             self.send_body(body)
             if self.stage is _ENDED:
@@ -110,7 +110,7 @@ class Exchange(ResponseUser):
         return self._parts.table.look_up(self.record.org, self.template.route.provider.name)
 
     async def _prepare(self, found: CompiledIntegration | NotReady, *, fresh: bool = False) -> None:
-        """Bring the secret and a connection, a `fresh` one where a pooled one has just failed."""
+        """Bring the secret and a connection, a `fresh` connection after a pooled connection has failed."""
         try:
             integration, upstream = await self._parts.bring_connection(
                 self.record.org, self.template.route.provider.name, found, fresh=fresh
@@ -159,11 +159,11 @@ class Exchange(ResponseUser):
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of the body waits for a connection: all that has come, until there is one."""
+        """How much of the body waits for a connection: everything received, until there is a connection."""
         return self.record.bytes_up if self.stage is _PREPARING else 0
 
     def check_deadline(self, now: float, *, body_awaited: bool, stalled: bool) -> None:
-        """Abort what has taken too long.
+        """Abort the exchange when past a deadline.
 
         Args:
             now: of the event loop's clock.
@@ -231,7 +231,7 @@ class Exchange(ResponseUser):
         return prepare_response(head, integration, self.head.host, close=close)
 
     def relay(self, data: bytes, head: bytes = b"") -> None:
-        """Pass a piece of the answer's body or of a splice as it came; `head` goes out in the same write."""
+        """Pass a piece of the answer's body or of a splice unchanged; `head` goes out in the same write."""
         if self._held is not None:
             if not self._held.take(data, self._spans):
                 self._settle_held(self._held)
@@ -258,7 +258,7 @@ class Exchange(ResponseUser):
         return self.tapped
 
     def passthrough_target(self) -> tuple[BoxTransport | None, UsageTap | None]:
-        """Give what takes whole chunks that need not be looked into, and the tap beside it.
+        """Give the destination of whole chunks without inspection, and the tap beside.
 
         To be asked once the response's head has left, because a chunk does not wait for the turn's end.
         """
@@ -285,7 +285,7 @@ class Exchange(ResponseUser):
         box_side.response_complete()
 
     def upstream_lost(self, *, response_begun: bool) -> None:
-        """The provider's connection ended where it should not."""
+        """The provider's connection ended in the wrong place."""
         reused = self._release() is not None and self.record.reused
         if self._held is not None and not self._settle_held(self._held):
             return
@@ -324,7 +324,7 @@ class Exchange(ResponseUser):
             self._upstream.resume()
 
     def box_gone(self) -> None:
-        """The box left: nobody pays for an answer that nobody reads. A splice passes on what it had sent."""
+        """The box left: an unread answer would only cost money. A splice passes on the box's last bytes."""
         spliced = self.stage is _SPLICED
         if spliced and (upstream := self._release()) is not None:
             upstream.finish()
@@ -384,7 +384,7 @@ class Exchange(ResponseUser):
             upstream.abort()
 
     def _release(self) -> UpstreamConnection | None:
-        """Let go of the upstream connection, which has counted what it passed."""
+        """Let go of the upstream connection, after reading its byte counts."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             self.record.bytes_down = upstream.passed_bytes

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Stage(Enum):
-    """Where an exchange is. A stage is only left forward, but for one repetition of a request."""
+    """Where an exchange is. A stage is only left forward, but for a single repetition of a request."""
 
     PREPARING = auto()  # waiting for the secret or for a connection
     SENT = auto()  # the head has left; the response's head is not here yet
@@ -24,7 +24,7 @@ class Stage(Enum):
 def silence_limit(
     stage: Stage, limits: RelayLimits, *, body_awaited: bool, stalled: bool
 ) -> tuple[float, Rejection]:
-    """Give the seconds that a stage after `PREPARING` may pass no byte, and how its request ends then.
+    """Give the seconds of silence allowed to a stage after `PREPARING`, and the ending of its request.
 
     Args:
         stage: of the exchange.

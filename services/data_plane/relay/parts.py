@@ -1,4 +1,4 @@
-"""The parts that all connections of a relay share: what is configured, the pool, limits, books and clock.
+"""The parts shared by all connections of a relay: configuration, pool, limits, books and clock.
 
 Made once by the relay. Each connection and exchange is given this value and nothing of the relay itself.
 """
@@ -33,9 +33,9 @@ class RelayParts:
 
     Attributes:
         authorities: under which boxes may ask, in lower case.
-        now: the event loop's time, without the call around it.
+        now: the event loop's time, without the call around.
         portal: the address of the Portal; empty where the operator has set none.
-        usage_tap: whether responses are looked through for the tokens that they cost.
+        usage_tap: whether responses are searched for their tokens.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class RelayParts:
         self.connection_limits = ConnectionLimits(limits)
 
     def place_of(self, org: str, provider: Provider, integration: CompiledIntegration | None) -> Place:
-        """Give what the sentence of a rejection may name: the Portal, and the endpoint that is set.
+        """Give the names for the sentence of a rejection: the Portal, and the present endpoint.
 
-        `integration` is the exchange's, where it has one.
+        `integration` is the exchange's, if any.
         """
         found = integration or self.table.look_up(org, provider.name)
         if not isinstance(found, CompiledIntegration):
@@ -82,13 +82,15 @@ class RelayParts:
     async def bring_connection(
         self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool
     ) -> tuple[CompiledIntegration, UpstreamConnection]:
-        """Bring the secret and a connection, by what is set once the connection is there; nothing is sent.
+        """Bring the secret and a connection, by the configuration at the time of the connection.
+
+        Nothing is sent.
 
         Args:
             org: whose integration.
             provider: to which.
-            found: what the table has just said.
-            fresh: a pooled connection has failed, so a new one is wanted.
+            found: the table's latest answer.
+            fresh: a pooled connection has failed, so a new connection is wanted.
 
         Raises:
             Refused: the integration is missing, disabled or cannot be loaded, or its provider not reached.

@@ -1,4 +1,4 @@
-"""What the relay asks of the rest of the data plane: a few small interfaces, given to it at start."""
+"""The relay's needs from the rest of the data plane: a few small interfaces, given to it at start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Identity(Protocol):
     """Which box is calling."""
 
     def identify(self, token: bytes | None) -> Box:
-        """Give the box of a request, from its `X-Run9-Box-Token` value if there was one.
+        """Give the box of a request, from its `X-Run9-Box-Token` value if any.
 
         Pure and quick; raises `Unidentified`.
         """
@@ -29,7 +29,7 @@ class Identity(Protocol):
 
 
 class ProvenIdentity(Identity, Protocol):
-    """The identity of a connection that has proved its box."""
+    """The identity of a connection with a proved box."""
 
     @property
     def box(self) -> Box:
@@ -38,7 +38,7 @@ class ProvenIdentity(Identity, Protocol):
 
 
 class PrefaceDoor(Protocol):
-    """What judges the prefaces of connections, on a listener that expects them."""
+    """Judges the prefaces of connections, on a listener with prefaces."""
 
     def prove(self, token: bytes) -> ProvenIdentity:
         """Verify a preface's token, once for all requests of its connection; raises `Unidentified`."""
@@ -49,7 +49,7 @@ class PrefaceDoor(Protocol):
         ...
 
     def refuse(self, detail: str, fault: IdentityFault) -> Unidentified:
-        """Count a connection that brought no token, and say why it is refused."""
+        """Count a connection without a token, and explain the refusal."""
         ...
 
 
@@ -61,9 +61,9 @@ class Table(Protocol):
         ...
 
     async def load(self, org: str, provider: ProviderName) -> None:
-        """Bring the secret of an integration that was `LOADING` into memory, single-flight.
+        """Bring the secret of a `LOADING` integration into memory, single-flight.
 
-        Returns when it is there or will not come; look up again afterwards.
+        Returns on arrival or failure; look up again afterwards.
         """
         ...
 
@@ -72,7 +72,7 @@ class Account(Protocol):
     """The books."""
 
     def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
-        """Count one finished exchange and log its line, with the usage that `tap` holds, if there is one.
+        """Count a finished exchange and log its line, with the usage held by `tap`, if any.
 
         Must not block or raise. The last bytes of the answer may still be waiting for the turn's end.
         """

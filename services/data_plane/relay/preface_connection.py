@@ -1,7 +1,7 @@
 """The first moments of a connection on a `proxy-tlv` listener: until its preface is whole, and proved or not.
 
-Then the transport goes to a box connection, with the identity that the preface has proved and whatever came
-behind it. Nothing that a box can send is read as a preface: the node agent writes it before the first byte.
+Then the transport goes to a box connection, with the identity proved by the preface and the bytes behind. No
+byte of a box can be read as a preface: the node agent writes the preface before the first byte.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 def preface_protocol_factory(relay: Relay, door: PrefaceDoor, ready: Callable[[], bool]) -> ProtocolFactory:
-    """Give what uvicorn's `http=` takes, for a listener on which every connection begins with a preface.
+    """Give the argument for uvicorn's `http=`, for a listener with a preface on every connection.
 
-    `ready` answers the health checks that come with a LOCAL preface.
+    `ready` answers the health checks under a LOCAL preface.
     """
 
     def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
@@ -45,7 +45,7 @@ def preface_protocol_factory(relay: Relay, door: PrefaceDoor, ready: Callable[[]
 
 
 class PrefaceConnection(Displaceable):
-    """A connection that has not proved its box yet."""
+    """A connection without a proved box so far."""
 
     transport: asyncio.Transport
 
@@ -88,7 +88,7 @@ class PrefaceConnection(Displaceable):
         self._forget()
 
     def shutdown(self) -> None:
-        """Uvicorn's word that the process drains."""
+        """Uvicorn's call for draining."""
         self.transport.close()
 
     def displace(self) -> None:
@@ -107,7 +107,7 @@ class PrefaceConnection(Displaceable):
             self._hand_on(identity, identity.box, preface.size)
 
     def _go_on_unproven(self, why: Unidentified, size: int) -> None:
-        """Let whoever speaks HTTP behind it be told why, in the shape of the provider that they call."""
+        """Explain the refusal to an HTTP client behind the preface, in the shape of the called provider."""
         self._hand_on(self._door.unproven(why), None, size)
 
     def _hand_on(self, identity: Identity, box: Box | None, size: int) -> None:

@@ -41,7 +41,7 @@ SWEEP_SECONDS: Final = 0.5
 
 
 class Relay:
-    """Made once per process, in its event loop; `protocol_factory` is what a box listener serves with."""
+    """Made once per process, in its event loop; `protocol_factory` is the protocol of the box listeners."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Relay:
         return self.connection_limits.open_exchanges
 
     def protocol_factory(self, identity: Identity) -> ProtocolFactory:
-        """Give what uvicorn's `http=` takes, for a listener whose requests are told by `identity`."""
+        """Give the argument for uvicorn's `http=`, for a listener with the identity mode `identity`."""
 
         def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
             return self.connection(UvicornParts(**parts), identity)
@@ -92,7 +92,7 @@ class Relay:
         return make
 
     def connection(self, parts: UvicornParts, identity: Identity, box: Box | None = None) -> asyncio.Protocol:
-        """Make the protocol of one box connection; `box` where the connection itself has proved one."""
+        """Make the protocol of a box connection; `box` where the connection itself has proved a box."""
         if self._sweeper is None:
             self._sweep()
         # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
@@ -101,7 +101,7 @@ class Relay:
     # Configuration changes.
 
     def config_changed(self, org: str, provider: ProviderName) -> None:
-        """Abort what is no longer allowed, and close connections to an endpoint that is no longer set."""
+        """Abort forbidden exchanges, and close connections to a former endpoint."""
         found = self.parts.table.look_up(org, provider)
         if found is NotReady.DISABLED or found is NotReady.MISSING:
             missing = found is NotReady.MISSING
@@ -111,7 +111,7 @@ class Relay:
         self.parts.pool.drain(org, keep=frozenset(one.pool_key for one in self._integrations_of(org)))
 
     def revoke(self, is_revoked: Callable[[Box], bool], why: str) -> None:
-        """End the connections of boxes that may not call any more: exchanges, WebSockets and idle ones."""
+        """End the connections of revoked boxes: exchanges, WebSockets and idle ones."""
         refused = Refused(Rejection.BOX_IDENTITY_REQUIRED, why)
         for connection in list(self.connection_limits.connections):
             if connection.box is not None and is_revoked(connection.box):
@@ -129,7 +129,7 @@ class Relay:
         return next((one for one in self._integrations_of(key[0]) if one.pool_key == key), None)
 
     def _abort(self, connection: CountedConnection, refused: Refused, provider: str = "") -> None:
-        """Abort one exchange. A failure must not keep the others, nor whoever brought the change."""
+        """Abort an exchange. A failure must not keep the others, nor whoever brought the change."""
         try:
             connection.abort_exchange(refused, provider)
         except Exception:
@@ -138,7 +138,7 @@ class Relay:
     # Time.
 
     def _sweep(self) -> None:
-        """Look at every deadline. One timer for all: a timer for each would cost each request."""
+        """Look at every deadline. A common timer for all: a timer for each would cost each request."""
         now, unix_seconds = self.parts.now(), self.parts.clock()
         for connection in list(self.connection_limits.connections):
             try:
@@ -151,7 +151,7 @@ class Relay:
         self._sweeper = self.parts.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     async def aclose(self) -> None:
-        """End everything that is still open. The listener has drained before."""
+        """End everything still open. The listener has drained before."""
         if self._sweeper is not None:
             self._sweeper.cancel()
         stopping = Refused(Rejection.CONFIG_UNAVAILABLE, "this gateway process is stopping")

@@ -1,12 +1,12 @@
-"""Unidentified connections: they have sent no head, or none that says which box they are of.
+"""Unidentified connections: connections without a head, or without a head naming their box.
 
 A connection of a known box is counted with its box. These cannot be: behind a node agent or a proxy their
 address says nothing. So there are only so many of them in all, and the oldest make room for the newest.
 
-The oldest, as nginx does when it runs out of connections, and not the newest: an honest client sends its head
-as soon as it is connected, so the old ones are those that hold their place for nothing, and refusing the new
-ones would let whoever holds all places shut everybody out for as long as a head may take. No connection is
-closed within its first second, however many come at once: their heads may be here and only not be read yet.
+The oldest, as in nginx without free connections, and not the newest: an honest client sends its head at once,
+so the old connections hold their place for nothing. Refusing new connections would let the holder of all
+places shut everybody out for as long as a head may take. No connection is closed within its first second,
+however many come at once: their heads may be here and only not be read yet.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ GRACE_SECONDS: Final = 1.0
 
 
 class Displaceable:
-    """What is called on a connection whose place is needed."""
+    """The call on a connection whose place is needed."""
 
     __slots__ = ()
 
     def displace(self) -> None:
-        """End at once for a newer connection: no box has been named on this one."""
+        """End at once for a newer connection: no box has been named on this connection."""
 
 
 class UnidentifiedConnections:
@@ -42,11 +42,11 @@ class UnidentifiedConnections:
         self.displace_oldest(now)
 
     def discard(self, connection: Displaceable) -> None:
-        """Forget a connection that is a known box's now, or gone."""
+        """Forget a connection now of a known box, or ended."""
         self._waiting.pop(connection, None)
 
     def displace_oldest(self, now: float) -> None:
-        """Close the oldest of those that are too many."""
+        """Close the oldest excess connections."""
         while len(self._waiting) > self._max_connections:
             connection, came_at = next(iter(self._waiting.items()))
             if now - came_at < GRACE_SECONDS:

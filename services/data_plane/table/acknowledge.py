@@ -1,6 +1,6 @@
 """Reports to the control plane how far this process is: soon after a change, and every few seconds otherwise.
 
-Nobody waits for it: a report that fails is only made again. Requests are served the same without it.
+Nothing waits for a report: a failed report is only made again. Requests are served the same without reports.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ if TYPE_CHECKING:
 
 PATH: Final = "/internal/v1/acknowledgements"
 SPACING_SECONDS: Final = 0.05
-"""What changes within it after a report is one more report."""
+"""Changes within this time after a report share the next report."""
 REQUEST_SECONDS: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
 
 class Verdicts(Protocol):
-    """What real traffic shows of keys; `account/key_verdicts.py` remembers it."""
+    """The findings of real traffic about keys; remembered by `account/key_verdicts.py`."""
 
     def news(self) -> tuple[Seen, ...]:
-        """Give what has not been told yet."""
+        """Give the untold verdicts."""
         ...
 
     def told(self, seen: Sequence[Seen]) -> None:
-        """Note that this has arrived."""
+        """Note the arrival of these verdicts."""
         ...
 
 
 class Acknowledger:
     """Runs until cancelled. `ready` tells whether boxes are sent here, `clock` gives Unix seconds.
 
-    It hears of the table's changes by itself; of a change of `ready`, by a call of `look`. Where nothing
-    changes, it reports every `report_seconds`.
+    The table's changes arrive by themselves; of a change of `ready`, by a call of `look`. Without changes, a
+    report goes out every `report_seconds`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Acknowledger:
         )
 
     def look(self) -> None:
-        """See whether something has changed, and note since when it is so."""
+        """Look for changes, and note their time."""
         table = self._table
         state = (table.position, table.wanted_count, len(table.nacks), self._ready())
         if state != self._state:
@@ -110,7 +110,7 @@ class Acknowledger:
             await self._client.aclose()
 
     async def report(self) -> bool:
-        """Make one report; False when it did not arrive."""
+        """Make a report; False for a report without arrival."""
         report = fitted(self._now(self._verdicts.news()))
         try:
             answer = await self._client.post(self._url, content=encode_acknowledgement(report))

@@ -1,7 +1,7 @@
-"""Compiles one integration: what the feed says and what the secret store holds become what the relay needs.
+"""Compiles an integration: the feed's row and the secret store's document become the relay's integration.
 
-Pure. Every byte that will stand on the wire is checked here once, so that nothing is checked per request.
-The destination comes from the secret document alone; the feed's row cannot aim a key.
+Pure. Every byte for the wire is checked here once, so nothing is checked per request. The destination comes
+from the secret document alone; the feed's row cannot aim a key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 class CompileError(ValueError):
-    """A secret that cannot be used; the message says why and shows none of it."""
+    """The secret cannot be used; the message gives the reason and shows nothing of the secret."""
 
 
 def compile_integration(
@@ -61,7 +61,7 @@ def compile_integration(
 
 @lru_cache(_MAX_REMEMBERED_DESTINATIONS)
 def _destination(provider: ProviderName, text: str) -> tuple[Endpoint, bytes, bytes]:
-    """Parse an endpoint once, however many orgs share it: (endpoint, base path, Host line)."""
+    """Parse an endpoint once, however many orgs share the text: (endpoint, base path, Host line)."""
     try:
         endpoint = parse_endpoint(text)
     except EndpointError as error:
@@ -84,7 +84,7 @@ def _key_bytes(key: str) -> bytes:
 
 
 def _credential(provider: Provider, key: bytes) -> tuple[bytes, bytes]:
-    """Give the header line that carries the key, and the beta token that has to come with the key."""
+    """Give the header line with the key, and the beta token required beside the key."""
     credential = provider.credential_for(key.decode("ascii"))
     line = f"{credential.header}: {credential.scheme}".encode() + key + b"\r\n"
     return line, credential.beta.encode()

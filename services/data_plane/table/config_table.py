@@ -1,7 +1,7 @@
-"""The compiled configuration of one process: what the feed said, with the secrets that have arrived.
+"""The compiled configuration of a process: the feed's rows, with the secrets received.
 
 Changed by `sync`, looked up once per request, never does I/O but for `load`. Disable and clear apply at once;
-everything that needs a secret keeps the last good version until the new one is in.
+changes in need of a secret keep the last good version until the new version is in.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ logger = logging.getLogger(__name__)
 
 NEVER: Final = float("-inf")
 STALE_SECONDS: Final = 60.0
-"""After which silence of the control plane is worth an alarm; it is served from for much longer."""
+"""After which silence of the control plane is worth an alarm.
+
+Requests are served from the table for much longer.
+"""
 
 
 class ConfigTable:
     """Implements the relay's `Table`.
 
-    `clock` gives seconds that never go back; after `max_age_seconds` without word from the control plane
-    every look-up is `UNKNOWN`. What is enabled of the first `prefetch_max_orgs` orgs counts as wanted; of the
-    others, only what is in use in an older version.
+    `clock` gives monotonic seconds; after `max_age_seconds` without word from the control plane every look-up
+    is `UNKNOWN`. Enabled integrations of the first `prefetch_max_orgs` orgs count as wanted; of the others,
+    only integrations in use in an older version.
     """
 
     def __init__(
@@ -81,7 +84,8 @@ class ConfigTable:
     async def load(self, org: str, provider: ProviderName) -> None:
         """Bring the pinned secret of an enabled integration into memory; a failure becomes its nack.
 
-        Where another version is pinned meanwhile, that one: who waits here has no use for the one before.
+        If another version is pinned meanwhile, the new version is loaded: the waiting callers have no use for
+        the previous version.
         """
         tried = None
         while (slot := self._slots[provider].get(org)) and slot.wants_secret:
@@ -118,7 +122,7 @@ class ConfigTable:
 
     @property
     def node_keys(self) -> Mapping[str, Ed25519PublicKey]:
-        """The keys that may sign box tokens, by key id."""
+        """The keys for signing box tokens, by key id."""
         return self._nodes.keys
 
     @property
@@ -127,7 +131,7 @@ class ConfigTable:
         return self._nacks
 
     def row(self, org: str, provider: ProviderName) -> IntegrationRow | None:
-        """Give what the feed says of an integration, on or off."""
+        """Give the feed's row of an integration, on or off."""
         slot = self._slots[provider].get(org)
         return None if slot is None else slot.row
 
@@ -136,7 +140,7 @@ class ConfigTable:
         return self._orgs.get(org)
 
     def counts(self) -> dict[str, int]:
-        """Count what is held, for the operator."""
+        """Count the contents, for the operator."""
         slots = [slot for by_org in self._slots.values() for slot in by_org.values()]
         return {
             "integrations": len(slots),
@@ -151,13 +155,13 @@ class ConfigTable:
     def subscribe(self, cut: Callable[[str, ProviderName], None]) -> None:
         """Have `cut(org, provider)` called when running streams must not go on.
 
-        That is: the integration was disabled or cleared, or its endpoint changed. A new key alone lets them
+        The cases: the integration was disabled or cleared, or its endpoint changed. A new key alone lets them
         finish.
         """
         self._subscribers.append(cut)
 
     def subscribe_to_lost_keys(self, revoke: Callable[[frozenset[str]], None]) -> None:
-        """Have `revoke(kids)` called with the ids of node keys that prove nothing any more."""
+        """Have `revoke(kids)` called with the ids of node keys that no longer prove anything."""
         self._key_subscribers.append(revoke)
 
     def watch(self, changed: Callable[[], None]) -> None:
@@ -178,12 +182,12 @@ class ConfigTable:
         return key in self._wanted
 
     def confirm(self) -> None:
-        """Note that the control plane just said that nothing has changed."""
+        """Note the control plane's word that nothing has changed."""
         self._is_doubted = False
         self._hear()
 
     def doubt(self) -> None:
-        """Note that the control plane is behind this table: until it says otherwise, this may not be so."""
+        """Note that the control plane is behind this table: until its next word, the table may be wrong."""
         self._is_doubted = True
 
     def _hear(self) -> None:
@@ -199,7 +203,7 @@ class ConfigTable:
     def apply_in_slices(self, snapshot: Snapshot, rows_per_slice: int = SLICE_ROWS) -> Iterator[None]:
         """Do as `apply_snapshot`, with pauses in which others may run; of two at a time, the last counts.
 
-        Look-ups see the table as it was until it changes in one step; events and secrets may come meanwhile.
+        Look-ups see the old table until the change in a single step; events and secrets may come meanwhile.
         """
         here = Position(snapshot.epoch, snapshot.revision)
         if judge_snapshot(self._position, here) is not Verdict.ACCEPT:
@@ -220,7 +224,7 @@ class ConfigTable:
             yield
 
     def apply_event(self, event: Event) -> Verdict:
-        """Apply the event if it is the next one; else say what it means."""
+        """Apply the event if next in order; otherwise give the required action."""
         here = Position(event.epoch, event.revision)
         verdict = judge_event(self._position, here)
         if verdict is Verdict.ACCEPT:
@@ -311,7 +315,7 @@ class ConfigTable:
             self._wanted.pop(slot.key, None)
 
     def _touch(self, key: Key) -> None:
-        """Tell whoever builds another table that this one has changed here."""
+        """Tell the builder of another table about a change here."""
         if self._becoming is not None:
             self._becoming.touch(key)
 

@@ -1,6 +1,6 @@
 """Where configuration comes from, read side: snapshots over HTTP, and the bus with its in-process adapter.
 
-Fetches and decodes; what is done with it is decided in `sync`.
+Fetches and decodes; the decisions about the results are in `sync`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class BusUnavailable(Exception):  # noqa: N818  # a state of the bus, named as i
 
 
 class SnapshotSource(Protocol):
-    """The control plane, as a reader sees it."""
+    """The control plane, as seen by a reader."""
 
     async def fetch(self, known: Position | None) -> Snapshot | None:
         """Give the snapshot, or None when the truth is still at `known`; raises `SnapshotUnavailable`."""
@@ -48,12 +48,12 @@ class SnapshotSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one read of the bus gave.
+    """The result of a read of the bus.
 
     Attributes:
         entries: (revision, event) of each entry, in order.
-        beat: where the stream ends, as its writer says; None when that was not heard, or is older than
-            the entries.
+        beat: where the stream ends, as its writer says; None for an unheard beat, or a beat older than the
+            entries.
     """
 
     entries: tuple[tuple[int, bytes], ...] = ()
@@ -64,16 +64,16 @@ class BusReader(Protocol):
     """The event bus, read side: Redis `XREAD` semantics."""
 
     async def require_usable(self) -> None:
-        """Refuse a server that answers and that this reader cannot work with; called at start.
+        """Refuse an answering server unfit for this reader; called at start.
 
         Raises `UnusableRedis`.
         """
         ...
 
     async def read(self, here: Position, block_seconds: float) -> Heard:
-        """Give what is above `here`, or a beat; nothing of both after `block_seconds` at most without either.
+        """Give the entries above `here`, or a beat.
 
-        Raises `BusUnavailable`.
+        Nothing of both after `block_seconds` at most without either. Raises `BusUnavailable`.
         """
         ...
 
@@ -171,7 +171,7 @@ class NoBusReader:
         """Nothing is used."""
 
     async def read(self, here: Position, block_seconds: float) -> Heard:  # noqa: ARG002  # the port's
-        """Refuse, as a bus that is down."""
+        """Refuse, as a bus out of order."""
         raise BusUnavailable("memory:// reaches only the process that writes it")
 
     async def aclose(self) -> None:

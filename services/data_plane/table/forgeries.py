@@ -1,4 +1,4 @@
-"""Counts what stands in Redis in the gateway's place and is not the control plane's: worth an alarm."""
+"""Counts entries in Redis in the gateway's place without the control plane's signature: worth an alarm."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LOG_EVERY_SECONDS: Final = 60.0
-"""Somebody who can write to Redis must not be able to fill the log."""
+"""A writer to Redis must not be able to fill the log."""
 
 logger = logging.getLogger(__name__)
 
 
 class Forgeries:
-    """`monotonic` gives seconds that never go back."""
+    """`monotonic` gives monotonic seconds."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -23,7 +23,7 @@ class Forgeries:
         self.count = 0
 
     def note(self, what: str) -> None:
-        """Count one; `what` says which, without its content."""
+        """Count a forgery; `what` says which, without its content."""
         self.count += 1
         now = self._monotonic()
         if now - self._logged_at >= LOG_EVERY_SECONDS:

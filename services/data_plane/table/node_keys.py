@@ -1,4 +1,4 @@
-"""The keys that may sign box tokens, by key id, as the config feed names them for each node."""
+"""The keys for signing box tokens, by key id, as named by the config feed for each node."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class NodeKeys:
                 self._nodes[row.node][key_row] = key
 
     def publish(self) -> None:
-        """Have `keys` show what was added."""
+        """Have `keys` show the additions."""
         self._keys = {row.kid: key for keys in self._nodes.values() for row, key in keys.items()}
 
     def put(self, row: NodeRow) -> frozenset[str]:
-        """Add a node or give it other keys; gives the ids of keys that prove nothing any more."""
+        """Add a node or change its keys; gives the ids of keys without validity from now on."""
         before = self._keys
         self.add(row, self)
         self.publish()
@@ -57,7 +57,7 @@ class NodeKeys:
         return self.lost_since(before)
 
     def lost_since(self, before: Mapping[str, Ed25519PublicKey]) -> frozenset[str]:
-        """Give the ids under which another key or none stands now; tokens proved by the old one are void."""
+        """Give the ids under which another key or none stands now; tokens proved by the old key are void."""
         return frozenset(kid for kid, key in before.items() if self._keys.get(kid) is not key)
 
 

@@ -1,4 +1,4 @@
-"""Where a reader stands in the config feed, and what it does with the next thing it hears. Pure."""
+"""A reader's position in the config feed, and its reaction to the next message. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_ENDED_EPOCHS: Final = 64
 
 
 class Verdict(Enum):
-    """What to do with an event or a snapshot."""
+    """The decision about an event or a snapshot."""
 
     ACCEPT = "accept"
     IGNORE = "ignore"  # already known: a repeat
@@ -19,7 +19,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A revision, and the life of the database that counted it."""
+    """A revision, and the life of its database."""
 
     epoch: str
     revision: int
@@ -33,9 +33,9 @@ def judge_event(here: Position | None, event: Position) -> Verdict:
 
 
 def judge_beat(here: Position | None, beat: Position) -> Verdict:
-    """Accept a beat that says that nothing is above us; one beyond us or of another epoch needs a snapshot.
+    """Accept a beat with nothing above our position; a beat beyond us or of another epoch needs a snapshot.
 
-    One behind us was sent before what we know already.
+    A beat behind us was sent before our present knowledge.
     """
     if here is None or beat.epoch != here.epoch or beat.revision > here.revision:
         return Verdict.RESYNC
@@ -43,10 +43,10 @@ def judge_beat(here: Position | None, beat: Position) -> Verdict:
 
 
 def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
-    """Accept every snapshot but one that is older than what events have already told.
+    """Accept every snapshot not older than the events.
 
-    One of the same revision is accepted too: it is the truth, whatever the events claimed. Another epoch
-    means a restored database, whose revisions do not compare with ours.
+    A snapshot of the same revision is accepted too: the snapshot is the truth, whatever the events claimed.
+    Another epoch means a restored database, whose revisions do not compare with ours.
     """
     if here is not None and snapshot.epoch == here.epoch and snapshot.revision < here.revision:
         return Verdict.IGNORE
@@ -54,7 +54,7 @@ def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
 
 
 class EndedEpochs:
-    """The latest epochs that a snapshot has shown to be over: their events are old ones, played again."""
+    """The latest epochs ended by a snapshot: their events are old ones, played again."""
 
     def __init__(self) -> None:
         self._epochs: dict[str, None] = {}  # ordered, so that the oldest is forgotten first
@@ -63,7 +63,7 @@ class EndedEpochs:
         return epoch in self._epochs
 
     def note(self, epoch: str) -> None:
-        """Note that an epoch is over."""
+        """Note the end of an epoch."""
         self._epochs[epoch] = None
         if len(self._epochs) > MAX_ENDED_EPOCHS:
             del self._epochs[next(iter(self._epochs))]

@@ -11,26 +11,26 @@ PREFETCH_MAX_ORGS: Final = 5_000
 
 
 class Prefetch:
-    """The first `max_orgs` orgs that have something switched on have a place here."""
+    """The first `max_orgs` orgs with an enabled integration have a place here."""
 
     def __init__(self, max_orgs: int) -> None:
         self._max_orgs = max_orgs
         self._orgs: set[str] = set()
 
     def emptied(self) -> Prefetch:
-        """Give another one with the same bound, and nobody in it."""
+        """Give an empty instance with the same bound."""
         return Prefetch(self._max_orgs)
 
     def wishes(self, slot: Slot) -> bool:
-        """Whether the secret of `slot` should be read now, giving its org a place if one is free.
+        """Whether the secret of `slot` should be read now, giving its org a free place if any.
 
-        A version that is in use and was replaced is read whoever has a place.
+        A replacement for a version in use is read whatever the places.
         """
         has_place = slot.row.enabled and self._has_place(slot.row.org)
         return slot.wants_secret and (has_place or slot.compiled is not None)
 
     def leave(self, org: str) -> None:
-        """Free the place of an org that is gone."""
+        """Free the place of a removed org."""
         self._orgs.discard(org)
 
     def _has_place(self, org: str) -> bool:

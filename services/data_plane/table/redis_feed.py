@@ -1,6 +1,6 @@
-"""The Redis bus, read side: the stream with its heartbeat, and the copy of the snapshot that lies beside it.
+"""The Redis bus, read side: the stream with its heartbeat, and the copy of the snapshot beside the stream.
 
-Verifies and decodes; what is done with it is decided in `sync`. The user that it runs as can only read.
+Verifies and decodes; the decisions about the results are in `sync`. Its Redis user can only read.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BLOCK_SECONDS: Final = 3.0
-"""Longer than the pause between two heartbeats, so that a healthy bus answers before."""
+"""Longer than the pause between two heartbeats, so a healthy bus answers before."""
 LATE_SECONDS: Final = 2.0
 COMMAND_SECONDS_OF_A_READER: Final = MAX_BLOCK_SECONDS + LATE_SECONDS
-"""A blocked `XREAD` is silent for as long as it blocks; the client's time-out must be longer."""
+"""A blocked `XREAD` is silent for its whole block; the client's time-out must be longer."""
 SILENCE_SECONDS: Final = 3 * HEARTBEAT_SECONDS
-"""How long a Redis that answers may tell nothing new before it is not to be relied on."""
+"""The longest silence of an answering Redis before the bus counts as unreliable."""
 MAX_ENTRIES_PER_READ: Final = 1_000
 MAX_BEAT_AGE_SECONDS: Final = 30.0
-"""How far the clocks of two machines may be apart; a beat that is older was kept and is played again."""
+"""How far the clocks of two machines may be apart; an older beat was kept and is being replayed."""
 PAUSE_AFTER_FORGERIES_SECONDS: Final = 0.05
 
 _BEGINNING: Final = "0"
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
-"""What redis-py makes of one stream in an answer: (id, fields) of each entry."""
+"""redis-py's form of a stream in an answer: (id, fields) of each entry."""
 
 
 class RedisBusReader:
     """A `BusReader`. `client` must wait `COMMAND_SECONDS_OF_A_READER` for an answer.
 
-    Silence of the writer for `silence_seconds` (by `monotonic`) means that the bus is not to be relied on.
-    What no control plane has signed is noted in `forgeries` and passed over, as if it were not there.
+    Silence of the writer for `silence_seconds` (by `monotonic`) makes the bus unreliable. Entries without a
+    control plane's signature are noted in `forgeries` and passed over as absent.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class RedisBusReader:
         await close(self._client)
 
     def _place(self, here: Position) -> str:
-        """Give the id to read after: what was read once at this position is not read again."""
+        """Give the id to read after: entries read at this position are not read again."""
         if self._passed is not None and self._passed[0] == here:
             return self._passed[1]
         return f"{here.revision}-0"
@@ -161,7 +161,7 @@ class RedisBusReader:
             return None
 
     def _beat_in(self, fields: dict[bytes, bytes]) -> Position | None:
-        """Read a beat; None for one that tells nothing of now, because it is no newer than another."""
+        """Read a beat; None for a beat without news, no newer than another beat."""
         try:
             signed = fields.get(HEARTBEAT_FIELD.encode(), b"")
             beat = decode_heartbeat(self._keys.open("heartbeat", signed))
@@ -179,9 +179,9 @@ class RedisBusReader:
 
 
 class RedisSnapshotCopy:
-    """A `SnapshotSource`: the copy of the snapshot that the control plane keeps in Redis.
+    """A `SnapshotSource`: the control plane's copy of the snapshot in Redis.
 
-    One that was last known to be of now longer than `max_age_seconds` ago is not served from.
+    A copy last known as current longer than `max_age_seconds` ago is not used.
     """
 
     def __init__(
@@ -238,10 +238,10 @@ class RedisSnapshotCopy:
 
 
 class SnapshotOrCopy:
-    """A `SnapshotSource`: the control plane, or while that does not answer the copy, where it tells more.
+    """A `SnapshotSource`: the control plane, or during its outage the copy, if more recent.
 
-    A copy proves nothing about now: only a newer one of the same epoch is used, or any by a process that has
-    none yet; else it would count as word from the control plane.
+    A copy proves nothing about now: only a newer copy of the same epoch is used, or any copy by an empty
+    process; otherwise a copy would count as word from the control plane.
     """
 
     def __init__(self, control_plane: SnapshotSource, copy: SnapshotSource) -> None:

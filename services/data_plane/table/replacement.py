@@ -1,7 +1,7 @@
-"""What the table becomes by a snapshot, built beside it in slices while it goes on serving and changing.
+"""The table's next state: a snapshot is applied in slices beside the table while the table keeps serving.
 
-A snapshot of 100,000 orgs takes half a second to take in. Nothing here is looked up by a request: once all is
-built, the table takes it over in one step.
+A snapshot of 100,000 orgs takes half a second to take in. Nothing here is looked up by a request: once
+everything is built, the table takes the replacement over in a single step.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ _Item = TypeVar("_Item")
 
 
 class Replacement:
-    """`slices` builds it; then `reconsider` what has changed in the table meanwhile, and take it over.
+    """`slices` builds the replacement.
+
+    Then `reconsider` what has changed in the table meanwhile, and take it over.
 
     Attributes:
-        slots, orgs, nodes, prefetch: what the table will hold.
-        wishes: the secrets to be read that the table did not wish for.
+        slots, orgs, nodes, prefetch: the table's next contents.
+        wishes: the secrets to be read, not yet wished for by the table.
         settled: the integrations whose old wish and nack mean nothing any more.
         cuts: the integrations whose running streams must not go on.
     """
@@ -63,11 +65,11 @@ class Replacement:
         self.cuts: dict[Key, None] = {}
 
     def touch(self, key: Key) -> None:
-        """Note that the table has changed here since this was begun."""
+        """Note a change of the table since the beginning of this replacement."""
         self._touched[key] = None
 
     def slices(self, rows_per_slice: int) -> Iterator[None]:
-        """Build it, with a pause after every so many rows."""
+        """Build the replacement, with a pause after every so many rows."""
         for rows in sliced(self._snapshot.integrations, rows_per_slice):
             for row in rows:
                 self._take((row.org, row.provider), row)
@@ -88,7 +90,7 @@ class Replacement:
         self.nodes.publish()
 
     def reconsider(self) -> None:
-        """Judge again what has changed in the table since: a few events, and secrets that came."""
+        """Judge again the table's changes since: a few events, and received secrets."""
         for key in self._touched:
             org, provider = key
             for notes in (self.wishes, self.cuts):
@@ -98,12 +100,12 @@ class Replacement:
             self._take(key, None if built is None else built.row)
 
     def _known_or(self, new: OrgRow) -> OrgRow:
-        """Keep what is known and the same, so that no 100,000 of them are let go of at once."""
+        """Keep an unchanged known row, so that 100,000 objects are not freed at once."""
         known = self._old_orgs.get(new.org)
         return known if known is not None and known == new else new
 
     def _take(self, key: Key, row: IntegrationRow | None) -> None:
-        """Decide what becomes of one integration; `row` is what the snapshot says of it."""
+        """Decide about an integration; `row` is the snapshot's row."""
         org, provider = key
         old = self._old_slots[provider].get(org)
         if row is None:

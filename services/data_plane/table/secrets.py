@@ -1,4 +1,4 @@
-"""Secrets, read side: the port, the local store's adapter, and the loader that keeps reads few and shared.
+"""Secrets, read side: the port, the local store's adapter, and the loader for few and shared reads.
 
 Read-only by construction. A document lives in memory only, on its way into a compiled integration.
 """
@@ -31,18 +31,18 @@ NEGATIVE_SECONDS: Final = 3.0
 MAX_REMEMBERED_FAILURES: Final = 10_000
 
 Wanted = tuple[str, "ProviderName", int]
-"""(org, provider, version): one immutable document."""
+"""(org, provider, version): an immutable document."""
 
 
 class SecretUnavailable(Exception):  # noqa: N818  # a state of the store, named as it is seen
-    """The document cannot be had now; `str()` says why and shows nothing of it."""
+    """The document cannot be had now; `str()` gives the reason and shows nothing of the document."""
 
 
 class SecretReader(Protocol):
-    """One secret store, read side."""
+    """A secret store, read side."""
 
     async def read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
-        """Give the document of exactly this version; raises `SecretUnavailable` for whatever prevents it."""
+        """Give the document of exactly this version; raises `SecretUnavailable` for any obstacle."""
         ...
 
     async def aclose(self) -> None:
@@ -80,10 +80,10 @@ class LocalSecretReader:
 
 
 class SecretLoader:
-    """Reads each document once for all who wait for it, a bounded number at a time.
+    """Reads each document once for all waiting callers, a bounded number at a time.
 
-    A failure is remembered for `negative_seconds`, so that a burst of requests for a broken integration
-    costs the store one read.
+    A failure is remembered for `negative_seconds`, so a burst of requests for a broken integration costs the
+    store a single read.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class SecretLoader:
         self._tasks = TaskSet()
 
     async def get(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
-        """Give the document; raises `SecretUnavailable`. A caller that leaves does not stop the others."""
+        """Give the document; raises `SecretUnavailable`. A leaving caller does not stop the others."""
         wanted = (org, provider, version)
         if (failure := self._remembered_failure(wanted)) is not None:
             raise SecretUnavailable(str(failure))
@@ -128,7 +128,7 @@ class SecretLoader:
         return result
 
     def forget_failure(self, org: str, provider: ProviderName, version: int) -> None:
-        """Let the next `get` of this document ask the store again: something about it has changed."""
+        """Let the next `get` of this document ask the store again: a fact about the document has changed."""
         self._failures.pop((org, provider, version), None)
 
     async def aclose(self) -> None:

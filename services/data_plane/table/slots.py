@@ -1,4 +1,4 @@
-"""One integration in the table: its row, what was compiled for it, and what a look-up answers. Pure."""
+"""An integration in the table: its row, its compiled form, and the answer to a look-up. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Key = tuple[str, ProviderName]
 
 
 class Slot:
-    """Another row makes another slot, so that whoever builds a new table may keep the slots of this one."""
+    """Another row makes another slot, so the builder of a new table may keep the slots of this table."""
 
     __slots__ = ("answer", "compiled", "row")
 
@@ -58,5 +58,5 @@ class Slot:
 
     @property
     def wants_another_than_it_has(self) -> bool:
-        """Whether what is compiled is of another version than the pinned one."""
+        """Whether the compiled version differs from the pinned version."""
         return self.compiled is not None and self.compiled.secret_version != self.row.secret_version

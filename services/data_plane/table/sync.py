@@ -1,7 +1,7 @@
 """Keeps the table true: a snapshot at start, then the stream, and a snapshot again whenever in doubt.
 
-Three loops: the stream (low latency), the poll (heals whatever the stream lost), the secrets. They meet only
-in the table, whose own rules say what is accepted, so any interleaving of them is safe.
+Three loops: the stream (low latency), the poll (heals whatever the stream lost), the secrets. The loops meet
+only in the table, whose own rules decide about acceptance, so any interleaving is safe.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ JITTER: Final = 0.2
 FULL_EVERY_POLLS: Final = 60
 """Every so many polls the snapshot is taken even if its revision is known: heals forged events."""
 PREFETCH_WORKERS: Final = 8
-"""Below the loader's bound, so that a request's own read never waits behind a whole prefetch."""
+"""Below the loader's bound, so a request's own read never waits behind a whole prefetch."""
 MAX_URGENT_READS: Final = 256
-"""Reads started by events and still running; above it, changes wait for their turn in the prefetch."""
+"""Reads started by events and still running; above this number, changes wait for their turn in the prefetch.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncTimes:
     """How long the loops wait, in seconds.
 
-    `spread_seconds`: the bus fails for a whole fleet at once; each process polls at some moment within it.
+    `spread_seconds`: the bus fails for a whole fleet at once; each process polls at some moment within this
+    time.
     """
 
     poll_seconds: float = 60
@@ -89,9 +91,10 @@ class ConfigSync:
             await self._tasks.aclose()
 
     async def _supervise(self, loop: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Run a loop for ever, or until it is done.
+        """Run a loop for ever, or until done.
 
-        A fault in one must not freeze the configuration of a serving process, nor leave one without any.
+        A fault in a loop must not freeze the configuration of a serving process, nor leave a process without
+        any.
         """
         while True:
             try:
@@ -134,7 +137,7 @@ class ConfigSync:
                 fruitless += 1
 
     async def _take(self, heard: Heard) -> bool:
-        """Apply what was heard; False when even a snapshot did not bring the table past a gap."""
+        """Apply the result of a read; False when even a snapshot did not bring the table past a gap."""
         before = self._here
         foreign = self._apply_all(heard)
         if foreign is None:
@@ -148,7 +151,7 @@ class ConfigSync:
         return self._here != before
 
     def _apply_all(self, heard: Heard) -> str | None:
-        """Apply everything up to what needs a snapshot; give as `_apply` what that speaks of."""
+        """Apply everything up to the need for a snapshot; give the result of `_apply` there."""
         for revision, data in heard.entries:
             if (epoch := self._apply(revision, data)) is not None:
                 return epoch
@@ -157,7 +160,7 @@ class ConfigSync:
         return heard.beat.epoch
 
     def _apply(self, revision: int, data: bytes) -> str | None:
-        """Apply one entry; the epoch that it speaks of when a snapshot is needed, "" if none, else None."""
+        """Apply an entry; give its epoch when a snapshot is needed, "" without an epoch, else None."""
         try:
             event = decode_event(data)
         except FeedError as error:
@@ -191,10 +194,10 @@ class ConfigSync:
                 logger.warning("no snapshot at the poll: %s", error)
 
     async def _poll_wait(self) -> None:
-        """Wait for the next poll: long while the bus works, short once it does not.
+        """Wait for the next poll: long with a working bus, short without.
 
-        A bus that fails is a poll soon, but never sooner after the last one than while it is down: one that
-        comes and goes must not make a storm of polls.
+        A failing bus causes a poll soon, but never sooner after the last poll than during an outage: an
+        intermittent bus must not make a storm of polls.
         """
         shortest = self._jittered(self._times.poll_without_bus_seconds)
         longest = self._jittered(self._times.poll_seconds)
@@ -253,7 +256,7 @@ class ConfigSync:
                 continue
 
     def _load_soon(self, key: Key) -> None:
-        """Read the secret of a change at once, past a prefetch that may be running."""
+        """Read the secret of a change at once, past a running prefetch."""
         if not self._table.wants(key):
             return
         if len(self._tasks) < MAX_URGENT_READS:

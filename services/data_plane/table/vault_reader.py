@@ -1,6 +1,6 @@
-"""The Vault secret store, read side: exactly the pinned version, by a role that can do nothing else.
+"""The Vault secret store, read side: exactly the pinned version, by a role without any other right.
 
-hvac blocks, so every call is in one of a few threads, and never on the event loop.
+hvac blocks, so every call is in a small pool of threads, and never on the event loop.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class VaultSecretReader:
         )
 
     def wrong_rights(self) -> list[str]:
-        """Say what is wrong with this role's rights, a sentence each; for the operator's check. Blocks.
+        """List the wrong rights of this role, a sentence each; for the operator's check. Blocks.
 
         Raises:
             SecretUnavailable: Vault cannot be asked.

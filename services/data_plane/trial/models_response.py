@@ -1,7 +1,7 @@
-"""The response to the one request of a key test: a bounded read of a list of models.
+"""The response to the single request of a key test: a bounded read of a list of models.
 
 An upstream connection of the relay's own kind finds heads and the body's end, and has this response as its
-user. The outside is given a status, a body of limited size, or a sentence on why there is none; that sentence
+user. The outside is given a status, a body of limited size, or a sentence on why there is none; this sentence
 holds no byte of the provider's.
 """
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from services.data_plane.relay.wire.transport import BoxTransport
 
 MAX_BODY_BYTES: Final = 512 * 1024
-"""Of a list of models; parsing one of this size holds the process up for a few milliseconds."""
+"""Of a list of models; parsing a list of this size holds the process up for a few milliseconds."""
 _FIRST_SUCCESS, _FIRST_REDIRECT = 200, 300
 REFUSALS: Final = frozenset({401, 403})
-"""Their bodies tell what was refused."""
+"""Their bodies name the reason of the refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ NOT_HTTP: Final = Broken("What answers there does not speak proper HTTP.")
 
 
 class ModelsResponse(ResponseUser):
-    """The response. `status` and `body` are done when they are there, or never will be.
+    """The response. `status` and `body` are done on arrival, or on failure.
 
     Args:
         connection: sends the request, and is left when the response is over, whole or not.
@@ -55,7 +55,7 @@ class ModelsResponse(ResponseUser):
         self._received = bytearray()
 
     def ask(self, request: bytes) -> None:
-        """Send a GET request: its head is all of it."""
+        """Send a GET request: the whole request is its head."""
         self._connection.begin(self, b"GET", request)
 
     def abort(self) -> None:
@@ -95,11 +95,11 @@ class ModelsResponse(ResponseUser):
         self._end(bytes(self._received))
 
     def upstream_lost(self, *, response_begun: bool) -> None:  # noqa: ARG002  # lost is lost
-        """The connection ended where it should not."""
+        """The connection ended in the wrong place."""
         self._fail(LOST)
 
     def refuse(self, refused: Refused, upstream_status: int = 0) -> None:  # noqa: ARG002  # one sentence does
-        """What came is no response."""
+        """The received bytes are no response."""
         self._fail(NOT_HTTP)
 
     def _end(self, body: bytes) -> None:

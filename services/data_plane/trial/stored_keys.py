@@ -1,8 +1,9 @@
-"""Tries the key that is stored for an integration the way a box's request would use it.
+"""Tries an integration's stored key in the way of a box's request.
 
-The key comes from the table, or from the secret store by the version that the table pins, and goes only to
-the endpoint stored beside it: by the production resolver, address policy, way out, TLS and header rules, over
-a connection of its own. Nothing of it is booked as a box's request, and no byte of the provider's is told.
+The key comes from the table, or from the secret store by the table's pinned version, and goes only to the
+endpoint stored beside the key: by the production resolver, address policy, way out, TLS and header rules,
+over a connection of its own. The trial is not booked as a box's request, and no byte of the provider's is
+told.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_TRIALS: Final = 8
-"""At once in this process; one more is told that it is busy."""
+"""At once in this process; a further trial is answered as busy."""
 MAX_TRIALS_PER_ORG: Final = 2
 ANSWER_SECONDS: Final = 10.0
 """For the answer's head, and again for its body."""
@@ -108,7 +109,7 @@ class StoredKeyTrials:
         )
 
     async def _integration(self, row: IntegrationRow) -> CompiledIntegration:
-        """Give what requests use if it is of the pinned version; else read that version, on or off."""
+        """Give the requests' integration if of the pinned version, else read that version, on or off."""
         found = self._table.look_up(row.org, row.provider)
         if isinstance(found, CompiledIntegration) and found.secret_version == row.secret_version:
             return found
@@ -182,7 +183,7 @@ class StoredKeyTrials:
 
 
 def models_request(integration: CompiledIntegration) -> bytes:
-    """Write the request for the model list: what a box would send, prepared as the relay prepares it.
+    """Write the request for the model list: a box's request, prepared in the relay's way.
 
     **Holds the key in clear.**
     """

@@ -1,4 +1,4 @@
-"""The admin listener of a data plane with several workers: one answer that speaks for all of them."""
+"""The admin listener of a data plane with several workers: a single answer on behalf of all workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KEPT: Final = ("content-type", "cache-control", "www-authenticate")
 
 @dataclass(frozen=True, slots=True)
 class WorkersAdminParts:
-    """What the application needs: the supervisor, its workers by identity, and the sum of their metrics."""
+    """The parts used by the application: the supervisor, its workers by identity, the summed metrics."""
 
     supervisor: Supervisor
     workers: Callable[[], dict[int, LocalWorker]]
@@ -91,7 +91,7 @@ async def _forward(parts: WorkersAdminParts, body: bytes, headers: dict[str, str
 
 
 async def _read(request: Request) -> bytes | None:
-    """Read a body; None when it is larger than a key test's request."""
+    """Read a body; None for a body larger than a key test's request."""
     body = bytearray()
     async for piece in request.stream():
         body += piece

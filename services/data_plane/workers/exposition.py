@@ -1,7 +1,7 @@
-"""The metrics of all workers as one exposition: counts are added up, gauges combined by their meaning.
+"""The metrics of all workers as a single exposition: counts are added up, gauges combined by their meaning.
 
-Pure: texts in, text out. A counter of the sum never goes back, because the last known counts of a worker that
-has ended stay in the sum; Prometheus would take a drop for a restart and count everything again.
+Pure: texts in, text out. A counter of the sum never goes back, because the last known counts of an ended
+worker stay in the sum; Prometheus would take a drop for a restart and count everything again.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class _Family:
 
 
 class WorkersExposition:
-    """The sums over the workers of one data plane."""
+    """The sums over the workers of a data plane."""
 
     def __init__(self) -> None:
         self._counted: dict[int, dict[_Key, float]] = {}
         self._ended: dict[_Key, float] = {}
 
     def forget(self, worker: int) -> None:
-        """Keep the last known counts of a worker that has ended; the worker's id is never used again."""
+        """Keep the last known counts of an ended worker; the worker's id is never used again."""
         for key, value in self._counted.pop(worker, {}).items():
             self._ended[key] = self._ended.get(key, 0.0) + value
 
     def merge(self, texts: Mapping[int, str]) -> bytes:
-        """Give one exposition for the texts of the living workers, by worker id.
+        """Give a single exposition for the texts of the living workers, by worker id.
 
         Raises:
             ValueError: a text is not in the Prometheus text format.
@@ -66,7 +66,7 @@ class WorkersExposition:
         return generate_latest(_Families(families))
 
     def _add_others(self, families: dict[str, _Family], texts: Mapping[int, str]) -> None:
-        """Add the counts of workers that have ended, and of those that did not answer this time."""
+        """Add the counts of ended workers, and of workers without an answer this time."""
         silent = [counted for worker, counted in self._counted.items() if worker not in texts]
         for counted in (self._ended, *silent):
             for key, value in counted.items():
@@ -99,7 +99,7 @@ def _take(family: _Family, metric: Metric, counted: dict[_Key, float]) -> None:
 
 
 class _Families:
-    """What `generate_latest` asks of a registry."""
+    """The registry interface used by `generate_latest`."""
 
     def __init__(self, families: Mapping[str, _Family]) -> None:
         self._families = families

@@ -1,7 +1,8 @@
 """The main process of a data plane with workers: opens the sockets, supervises, answers for all of them.
 
 No byte of a box passes through this process. Each worker has a listening socket of its own on the same port
-(SO_REUSEPORT), so the kernel spreads connections; a unix socket is shared, because one path has one socket.
+(SO_REUSEPORT), so the kernel spreads connections; a unix socket is shared, because a path has a single
+socket.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ class MainProcess:
     """A data plane of `count` workers. `box_port` and `admin_port` are known once `started` was called.
 
     Args:
-        command: the words that start one worker, without its options.
+        command: the words for starting a worker, without its options.
         count: how many workers run.
         listeners: where boxes are served.
         option: the setting by which an operator moves those listeners.
-        admin: host and port of the admin listener that speaks for all workers.
+        admin: host and port of the admin listener for all workers.
         drain_seconds: how long a worker may take to end by itself.
     """
 

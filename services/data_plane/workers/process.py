@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ADMIN_SECONDS: Final = 2.0
 FORWARD_SECONDS: Final = 60.0
-"""A key test asks a provider, so the answer may take that long."""
+"""A key test asks a provider, so the answer may take this long."""
 
 
 class LocalWorker:
@@ -69,7 +69,7 @@ class LocalWorker:
 
 
 async def start_worker(command: Sequence[str], descriptors: Sequence[int], admin_path: Path) -> LocalWorker:
-    """Start `command` with the listening sockets `descriptors`, which it finds under the same numbers."""
+    """Start `command` with the listening sockets `descriptors`, found there under the same numbers."""
     process = await asyncio.create_subprocess_exec(
         *command,
         pass_fds=tuple(descriptors),

@@ -1,7 +1,7 @@
-"""Keeps a number of worker processes running: starts them, replaces those that end, drains them at the stop.
+"""Keeps a number of worker processes running: starts, replaces, and at the stop drains them.
 
-The supervisor holds every listening socket open, so connections that come while a worker is started anew wait
-in that worker's queue and are not refused. What a worker does is no concern of this file.
+The supervisor holds every listening socket open, so connections arriving during a worker's restart wait in
+the worker's queue and are not refused. The work of a worker is no concern of this file.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ FIRST_PAUSE_SECONDS: Final = 0.5
 MAX_PAUSE_SECONDS: Final = 30.0
 READY_POLL_SECONDS: Final = 0.1
 STOP_MARGIN_SECONDS: Final = 5.0
-"""Beyond the drain: after it a worker that still runs is killed."""
+"""Beyond the drain: a worker still running afterwards is killed."""
 EXIT_UNUSABLE: Final = 2
-"""How a worker ends that cannot start at all, for example because of its settings."""
+"""The exit code of a worker unable to start at all, for example because of its settings."""
 
 
 class WorkerProcess(Protocol):
-    """One worker: a process, and what it answers about itself."""
+    """A worker: a process, and its answers about itself."""
 
     @property
     def pid(self) -> int:
@@ -51,7 +51,7 @@ class WorkerProcess(Protocol):
 
 
 class WorkerUnusableError(Exception):
-    """A worker that ended before any worker was ready: a restart would end the same way."""
+    """A worker ended before any worker was ready: a restart would end the same way."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"a worker could not start (exit code {exit_code}); its reason stands above")
@@ -64,7 +64,7 @@ class Worker:
 
     Attributes:
         number: which worker of the count, from 0; its successor has the same.
-        identity: unlike that of every other worker before and after.
+        identity: different from every other worker's before and after.
         process: the process.
         was_ready: whether the worker has served boxes.
     """
@@ -82,7 +82,7 @@ class Supervisor:
         launch: starts the worker of a number.
         count: how many run at once.
         drain_seconds: how long a worker may take to end by itself.
-        on_end: is told the identity of each worker that has ended.
+        on_end: is told the identity of each ended worker.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Supervisor:
 
     @property
     def workers(self) -> list[Worker]:
-        """The workers that run now."""
+        """The running workers."""
         return list(self._workers.values())
 
     async def is_ready(self) -> bool:
-        """Tell whether boxes should be sent here: at first every worker is ready, later at least one."""
+        """Tell whether boxes should be sent here: first with every worker ready, later with at least one."""
         if self._stopping.is_set():
             return False
         answers = await asyncio.gather(*(worker.process.is_ready() for worker in self.workers))
@@ -120,8 +120,8 @@ class Supervisor:
     async def run(self, *, stop: asyncio.Event, stopping: Callable[[], None]) -> None:
         """Run every worker until `stop` is set, then drain them.
 
-        `stopping` is called before the workers are told to drain: it closes the listening sockets that the
-        supervisor holds, or connections would wait in queues that no worker reads.
+        `stopping` is called before the workers are told to drain: this call closes the listening sockets held
+        by the supervisor, or connections would wait in queues without a reader.
 
         Raises:
             WorkerUnusableError: no worker can start.
@@ -143,9 +143,9 @@ class Supervisor:
             await tasks.aclose()
 
     async def _keep(self, number: int) -> int:
-        """Run one worker after the other, with a growing pause after one that never became ready.
+        """Run worker after worker, with a growing pause after a worker that never became ready.
 
-        Ends with the exit code of a worker that cannot start, or with 0 at the stop.
+        Ends with the exit code of a worker unable to start, or with 0 at the stop.
         """
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
@@ -178,7 +178,7 @@ class Supervisor:
         return worker
 
     async def _drain(self) -> None:
-        """Have every worker end by itself; what runs after the deadline is killed and said."""
+        """Have every worker end by itself; workers running after the deadline are killed and logged."""
         waits = []
         for worker in self.workers:
             worker.process.terminate()

@@ -1,8 +1,8 @@
-"""One connection from a box: finds where each request begins and ends, and starts an exchange for it.
+"""A connection from a box: finds where requests begin and end, and starts an exchange for each.
 
-It is what uvicorn makes for every connection of the box listener (`http=`). It answers what the gateway must
-answer itself, hands requests that are not the relay's to uvicorn's own protocol, and moves bytes otherwise.
-The phases are those of the *request* side; what becomes of the answer is the exchange's business.
+uvicorn makes this protocol for every connection of the box listener (`http=`). The connection sends the
+gateway's own answers, hands foreign requests to uvicorn's own protocol, and moves bytes otherwise. The phases
+are those of the *request* side; the fate of the answer is the exchange's business.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class BoxConnection(BoxEndings):
                 self._enter(_HEAD)
 
     def _admit(self, raw: bytes, rest: bytes, length: bytes | None = None) -> None:
-        """Judge a whole head, the template's if a `length` is given. It gets an exchange or an answer."""
+        """Judge a whole head, the template's if a `length` is given: start an exchange or answer."""
         record, template = ExchangeRecord(self._parts.clock()), self._template
         try:
             if template is not None and length is not None:
@@ -202,7 +202,7 @@ class BoxConnection(BoxEndings):
             exchange.start(body)
 
     def _body_part(self, data: bytes) -> bytes:
-        """Give what of `data` belongs to the body; what follows it is the next request's."""
+        """Give the part of `data` inside the body; the rest is the next request's."""
         assert self._framing is not None
         try:
             end = self._framing.feed(data)
@@ -240,10 +240,10 @@ class BoxConnection(BoxEndings):
             self._linger()
 
     def _hold_next(self, data: bytes) -> None:
-        """Keep the beginning of the next request until this one is answered (RFC 9112 §9.3.2).
+        """Keep the beginning of the next request until this request is answered (RFC 9112 §9.3.2).
 
-        A box whose request is whole is always read, to see it leave. So more than a head that comes ahead is
-        not kept: the connection ends with the response, for which a client that pipelines must be ready.
+        A box with a whole request is always read, to notice its leaving. So no more than a head is kept
+        ahead: the connection ends with the response, and a pipelining client must be ready for this.
         """
         self._next += data
         if len(self._next) <= self._parts.limits.max_head_bytes:
@@ -263,7 +263,7 @@ class BoxConnection(BoxEndings):
         self._refuse(refused, self._head_buffer.take(), ExchangeRecord(self._parts.clock()), b"")
 
     def _refuse(self, refused: Refused, raw: bytes, record: ExchangeRecord, rest: bytes) -> None:
-        """Answer a request that never became an exchange."""
+        """Answer a request refused before becoming an exchange."""
         provider = self._parts.routes.hint(raw)
         record.method = record.method or ("HEAD" if raw.startswith(b"HEAD ") else "")
         record.provider = provider.name if provider else ""
@@ -273,7 +273,7 @@ class BoxConnection(BoxEndings):
         self._answer_rejection(refused, provider, record, rest, Place(self._parts.portal))
 
     def reject(self, refused: Refused) -> None:
-        """Answer for the exchange, which has ended. What came behind a refused handshake is no request."""
+        """Answer for the exchange, which has ended. The bytes behind a refused handshake are no request."""
         exchange, self._exchange = self._exchange, None
         assert exchange is not None
         self._close_after_answer |= refused.unreadable or (exchange.head.websocket and bool(self._next))
@@ -309,12 +309,12 @@ class BoxConnection(BoxEndings):
             self.transport.pause_reading()  # what it asks next may again be for the gateway to answer
 
     def _read_on(self) -> None:
-        """The box takes bytes again: go on with what it has asked meanwhile."""
+        """The box takes bytes again: go on with the requests received meanwhile."""
         super()._read_on()
         self._begin_next()
 
     def displace(self) -> None:
-        """End at once for a newer connection: no box has been named on this one."""
+        """End at once for a newer connection: no box has been named on this connection."""
         if self._phase is _HEAD:
             self._close_after_answer = True
             limit = self._parts.limits.max_unidentified_connections
@@ -333,12 +333,12 @@ class BoxConnection(BoxEndings):
             self.transport.resume_reading()
 
     def provider_stalled(self) -> None:
-        """The provider takes no more for now. A whole request has nothing that could be read too soon."""
+        """The provider takes no more for now. A whole request has no more bytes to be read too soon."""
         if self._framing is not None or self._phase is _SPLICED:
             self.transport.pause_reading()
 
     def responding(self, head: ResponseHead) -> bool:
-        """The response begins. Tells whether the connection ends after it."""
+        """The response begins. Tells whether the connection ends after the response."""
         if head.status == _SWITCHING:
             self._splice()
             return False
@@ -383,7 +383,7 @@ class BoxConnection(BoxEndings):
                 self.transport.resume_reading()
 
     def check_deadlines(self, now: float, unix_seconds: float) -> None:
-        """End what has taken too long. Called for every connection about twice a second."""
+        """End everything past its deadline. Called for every connection about twice a second."""
         self._check_token(unix_seconds)
         limits, phase = self._parts.limits, self._phase
         if self.transport.stalled_seconds(now) > limits.write_stall_seconds:

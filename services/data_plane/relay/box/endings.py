@@ -1,6 +1,6 @@
-"""What becomes of a box connection when one side stalls, leaves or breaks, and the ways in which it ends.
+"""The end of a box connection: the reactions to a stalled, leaving or broken side, and the ways of ending.
 
-What it reads is `BoxConnection`'s business; this knows only that there may be an exchange, which hears of it.
+The reading is `BoxConnection`'s business; this class knows only an optional exchange, to be notified.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GONE: Final = Phase.GONE
 
 
 class BoxEndings(BoxSide):
-    """The half of a box connection that reads nothing."""
+    """The half of a box connection without reading."""
 
     __slots__ = ("_close_after_answer", "_exchange", "_parts", "_phase", "_since")
 
@@ -44,9 +44,9 @@ class BoxEndings(BoxSide):
         self._since = self._parts.now()
 
     def _book_proven(self) -> None:
-        """Book the connection on the box that it was admitted by, if it was.
+        """Book the connection on its proved box, if any.
 
-        Above the box's limit it stays a stranger's: its first request is told so.
+        Above the box's limit the connection stays unidentified: its first request is told so.
         """
         if self.box is not None:
             with contextlib.suppress(Refused):
@@ -78,12 +78,12 @@ class BoxEndings(BoxSide):
     # The box's ending.
 
     def eof_received(self) -> bool:
-        """The box sends no more: it has left (docs/adr/0005). The transport closes itself."""
+        """The box sends no more: the box has left (docs/adr/0005). The transport closes itself."""
         self._box_left()
         return False
 
     def left_unread(self) -> None:
-        """The box has left while it was not read. What it sent last is for nobody."""
+        """The box has left while not being read. Its last bytes have no reader."""
         self._box_left()
         self.transport.raw.abort()
 
@@ -96,7 +96,7 @@ class BoxEndings(BoxSide):
     # The gateway's endings.
 
     def shutdown(self) -> None:
-        """Uvicorn's word that the process drains: end after the answer that is under way."""
+        """Uvicorn's call for draining: end after the running answer."""
         self._close_after_answer = True
         if self._phase is _IDLE:
             self.transport.close()
@@ -108,14 +108,14 @@ class BoxEndings(BoxSide):
         self.transport.close()
 
     def break_off(self) -> None:
-        """End visibly: a clean end would let clients take half an answer for a whole one."""
+        """End visibly: a clean end would let clients take half an answer for a whole answer."""
         self._exchange = None
         if self._phase is not _GONE:
             self._enter(_ENDING)
             self.transport.reset_once_drained(self._since)
 
     def abort_exchange(self, refused: Refused, provider: str = "") -> None:
-        """Abort the exchange that is open: with `provider`, or with any where that is empty."""
+        """Abort the open exchange: with `provider`, or with any provider if empty."""
         exchange = self._exchange
         if exchange is not None and provider in {"", exchange.record.provider}:
             exchange.abort(refused)
@@ -129,7 +129,7 @@ class BoxEndings(BoxSide):
             self.close()
 
     def _check_token(self, unix_seconds: float) -> None:
-        """Abort an exchange that has outlived its box's token by more than the limit."""
+        """Abort an exchange running beyond its box's token by more than the limit."""
         limit = self._parts.limits.exchange_past_token_seconds
         if self._exchange is None or self.box is None or unix_seconds <= self.box.expires_at + limit:
             return

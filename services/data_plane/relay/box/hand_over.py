@@ -1,7 +1,7 @@
-"""Hands a box connection to uvicorn's own protocol for one request: the status page, the set-up script, 404.
+"""Hands a box connection to uvicorn's own protocol for a single request: status page, set-up script, 404.
 
-That protocol serves the FastAPI application. It gets exactly this request and closes afterwards, so that the
-next request on a new connection is judged by the relay again.
+Uvicorn's protocol serves the FastAPI application. The protocol gets exactly this request and closes
+afterwards, so the next request on a new connection is judged by the relay again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ IDENTITY_STATE: Final = "identity"
 
 @dataclass(frozen=True, slots=True)
 class UvicornParts:
-    """The four arguments that uvicorn gives to a protocol class."""
+    """The four arguments of uvicorn for a protocol class."""
 
     config: Config
     server_state: ServerState
@@ -43,17 +43,20 @@ class UvicornParts:
 
 
 class _LastRequest(HttpToolsProtocol):
-    """Uvicorn's protocol for one request. What comes after it is thrown away, or it would be answered too."""
+    """Uvicorn's protocol for a single request.
+
+    Later bytes are thrown away, because uvicorn would answer them too.
+    """
 
     framing: Framing | None = None
 
     def begin(self, head: bytes, framing: Framing | None) -> None:
-        """Take the head; `framing` counts the body that follows, if any."""
+        """Take the head; `framing` counts the following body, if any."""
         self.framing = framing
         super().data_received(head)
 
     def data_received(self, data: bytes) -> None:
-        """Take what belongs to the request's body."""
+        """Take the bytes of the request's body."""
         if self.framing is None:
             return
         try:
@@ -74,12 +77,12 @@ def hand_over(
     framing: Framing | None,
     rest: bytes,
 ) -> None:
-    """Let uvicorn's protocol take over `transport`, beginning with a head that was already read.
+    """Let uvicorn's protocol take over `transport`, beginning with an already read head.
 
     The application finds the connection's identity as `request.state.identity`.
 
     Raises:
-        Refused: the method is none that uvicorn's parser knows, so it would not see a request at all.
+        Refused: the method is unknown to uvicorn's parser, which would not see a request at all.
     """
     if raw_head.partition(b" ")[0] not in _METHODS:
         raise Refused(Rejection.METHOD_NOT_ALLOWED, "it is unknown here")
@@ -93,7 +96,7 @@ def hand_over(
 
 
 def _last_request(raw_head: bytes) -> bytes:
-    """Write the head again as the connection's last one (RFC 9112 §9.6)."""
+    """Write the head again as the connection's last head (RFC 9112 §9.6)."""
     lines = raw_head[:-4].split(b"\r\n")
     kept = [line for line in lines if line.partition(b":")[0].lower() not in _THIS_CONNECTION_ONLY]
     return b"\r\n".join((*kept, b"Connection: close", b"", b""))

@@ -1,4 +1,4 @@
-"""The phases of a box connection's *request* side, and how long it may stay in each without an exchange."""
+"""The phases of a box connection's *request* side, and the longest stay in each without an exchange."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINGER_SECONDS: Final = 2.0
 
 
 class Phase(Enum):
-    """What the next bytes from the box are."""
+    """The meaning of the next bytes from the box."""
 
     IDLE = auto()  # a new request
     HEAD = auto()  # more of a head

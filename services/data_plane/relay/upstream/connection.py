@@ -1,8 +1,8 @@
-"""One connection to a provider: finds where each response begins and ends, and hands its bytes to the user.
+"""A connection to a provider: finds where each response begins and ends, and hands its bytes to the user.
 
-The connection knows HTTP message boundaries and nothing of orgs or boxes. Between two users it is idle with
-its keeper, the pool, and a byte that arrives then ends it: an unasked response must never reach the next
-request. What the connection calls on user and keeper stands here, in a plain base class for each.
+The connection knows HTTP message boundaries and nothing of orgs or boxes. Between two users the connection is
+idle with its keeper, the pool, and a byte arriving then ends the connection: an unasked response must never
+reach the next request. The connection's calls on user and keeper stand here, in a plain base class for each.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ _CLOSED: Final = _Phase.CLOSED
 
 
 PoolKey = tuple[str, str]
-"""An org and an endpoint: connections are shared within one, and never beyond it."""
+"""An org and an endpoint: connections are shared within a key, and never beyond."""
 
 
 class ResponseUser:
-    """Who has sent the request, and is told of its response."""
+    """The sender of the request and receiver of the response."""
 
     __slots__ = ()
 
@@ -78,14 +78,14 @@ class ResponseUser:
         """Pass a piece of the response's body or of a splice; `head` goes out in the same write."""
 
     def passthrough_target(self) -> tuple[BoxTransport | None, UsageTap | None]:
-        """Give what takes whole chunks that need not be looked into, and the tap beside it."""
+        """Give the destination of whole chunks without inspection, and the tap beside."""
         raise AssertionError("the user of this part answers it")
 
     def response_ended(self, *, reusable: bool) -> None:
         """The response is whole."""
 
     def upstream_lost(self, *, response_begun: bool) -> None:
-        """The provider's connection ended where it should not."""
+        """The provider's connection ended in the wrong place."""
 
     def upstream_stalled(self) -> None:
         """The provider takes no more of the body for now."""
@@ -94,27 +94,27 @@ class ResponseUser:
         """The provider takes bytes again."""
 
     def refuse(self, refused: Refused, upstream_status: int = 0) -> None:
-        """Answer in place of a response that is none; the connection is gone."""
+        """Answer in place of an invalid response; the connection is gone."""
 
 
 class ConnectionKeeper:
-    """Who keeps idle connections."""
+    """The keeper of idle connections."""
 
     __slots__ = ()
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """Take note of a connection that has ended. Called once for each."""
+        """Take note of an ended connection. Called once for each."""
 
     def discard(self, connection: UpstreamConnection) -> None:
-        """Forget a connection that is of no more use."""
+        """Forget a useless connection."""
 
 
 class UpstreamConnection:
-    """A pooled connection, used for one exchange at a time.
+    """A pooled connection, used for a single exchange at a time.
 
     Attributes:
-        used: whether it has been idle in the pool, and so may have been closed unseen.
-        idle_since: when its last exchange was over, or when it was pooled unused; 0 before.
+        used: whether the connection has been idle in the pool, and so may have been closed unseen.
+        idle_since: the end of its last exchange, or the time of being pooled unused; 0 before.
         passed_bytes: of the current response's body or splice.
     """
 
@@ -176,7 +176,7 @@ class UpstreamConnection:
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent on it."""
+        """Whether a request may be sent on this connection."""
         return self._phase is _IDLE and not self._transport.is_closing()
 
     # The user's side.
@@ -209,7 +209,7 @@ class UpstreamConnection:
         self._transport.abort()
 
     def finish(self) -> None:
-        """Leave once what was written has left, or has stalled; the user hears no more."""
+        """Leave once the written bytes have left, or have stalled; the user hears no more."""
         self._leave()
         self._batch.flush()
         self._transport.close()
@@ -231,7 +231,7 @@ class UpstreamConnection:
     # The event loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport. Both are bound here, because one call per piece is what a relay is made of."""
+        """Take the transport. Both are bound here, because a relay consists of a call per piece."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
         self.write = partial(self._batch.put, self._transport)
@@ -239,8 +239,8 @@ class UpstreamConnection:
     def data_received(self, data: bytes) -> None:
         """Pass a piece of an answer.
 
-        The pieces of a thousand streams come in turn, and each finds the caches full of the others. What one
-        costs is how many objects it touches: a whole chunk needs neither the exchange nor the framing.
+        The pieces of a thousand streams come in turn, and each finds the caches full of the others. The cost
+        is the number of touched objects: a whole chunk needs neither the exchange nor the framing.
         """
         box = self._chunks_to
         if box is None or not is_whole_chunk(data):
@@ -256,7 +256,7 @@ class UpstreamConnection:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what was going on: cleanly only where the end of the connection is the end of the answer."""
+        """End the running response: cleanly only where the end of the connection is the end of the answer."""
         if exc is not None and self._user is not None and (unread := read_unread(self._transport)):
             self._take(unread)
         user, phase = self._user, self._phase
@@ -300,7 +300,7 @@ class UpstreamConnection:
             self._gather(user, data)
 
     def _gather(self, user: ResponseUser, data: bytes) -> None:
-        """Collect heads until the final one is whole (RFC 9110 §15.2: interim ones come before it)."""
+        """Collect heads until the final head is whole (RFC 9110 §15.2: interim heads come before)."""
         limits, method = self._limits, self._method
         while data:
             try:
@@ -378,9 +378,10 @@ class UpstreamConnection:
         user.relay(data, head)
 
     def _end(self, user: ResponseUser, *, extra: bool) -> None:
-        """The answer is whole. Bytes after it belong to nobody, so the connection is not used again.
+        """The answer is whole.
 
-        Nor is one whose provider has not even taken the request: nobody would be told that it is stalled.
+        Bytes behind the answer belong to no request, so the connection is not used again. A connection whose
+        provider has not even taken the request is dropped too: no user would learn about the stall.
         """
         if self._user is not user:
             return  # relaying the last piece ended the exchange another way

@@ -1,7 +1,7 @@
-"""Opens one connection to an endpoint: by the way out, and TLS on the name.
+"""Opens a connection to an endpoint: by the way out, and TLS on the name.
 
-It leads to an address that was checked (`egress.py`), and the certificate is verified against the
-name, so that nothing between the check and the connect can change where the key goes.
+The connection leads to a checked address (`egress.py`), and the certificate is verified against the name, so
+nothing between the check and the connect can change the key's destination.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class DialConfig:
 
 
 class Dialer:
-    """Opens connections under one address policy, one TLS configuration and one deadline."""
+    """Opens connections under an address policy, a TLS configuration and a deadline."""
 
     def __init__(
         self, egress: Egress, tls: ssl.SSLContext, connect_seconds: float, *, allow_plain_http: bool
@@ -62,10 +62,10 @@ class Dialer:
         self._allow_plain_http = allow_plain_http
 
     async def dial(self, endpoint: Endpoint, factory: Callable[[], UpstreamConnection]) -> UpstreamConnection:
-        """Connect what `factory` makes to `endpoint`.
+        """Connect the protocol made by `factory` to `endpoint`.
 
         Raises:
-            Refused: `upstream_unreachable` or `upstream_timeout`, with a detail that names no address.
+            Refused: `upstream_unreachable` or `upstream_timeout`, with a detail free of addresses.
         """
         if not endpoint.tls and not self._allow_plain_http:
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, "plain http is not allowed here")
@@ -108,7 +108,7 @@ def provider_tls(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def explain(error: OSError) -> str:
-    """Say what failed without an address or a library's own words."""
+    """Describe the failure without an address or a library's own words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not valid: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -1,10 +1,10 @@
 """How a connection to an endpoint comes about: directly to a checked address, or by the operator's proxy.
 
-The event loop connects to a lone checked address by itself, which costs half of what a socket of Python's
-costs that is made, connected and handed over. Sockets are for what the loop cannot do: races and tunnels.
+The event loop connects to a lone checked address by itself, at half the cost of a Python socket being made,
+connected and handed over. Sockets are for the cases beyond the loop: races and tunnels.
 
-The proxy is set by the operator, never by the environment's proxy variables, and only ever asked for a tunnel
-(CONNECT), so that it sees the endpoint's name and no byte of a request.
+The proxy is set by the operator, never by the environment's proxy variables, and is only ever asked for a
+tunnel (CONNECT), so the proxy sees the endpoint's name and no byte of a request.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Egress(Protocol):
     """The way out."""
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
-        """Connect a protocol to `endpoint` and give it; raises `Refused` or `OSError`.
+        """Connect a protocol to `endpoint` and give the protocol; raises `Refused` or `OSError`.
 
         Args:
             endpoint: where to.
@@ -50,7 +50,7 @@ class Egress(Protocol):
 
 
 class DirectEgress:
-    """Connects to the addresses that the resolver has checked, racing them."""
+    """Connects to the addresses checked by the resolver, racing them."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -66,8 +66,8 @@ class DirectEgress:
 class ProxyEgress:
     """Asks the operator's proxy for a tunnel (RFC 9110 §9.3.6).
 
-    The proxy resolves the endpoint's name, so which addresses it may lead to is the proxy's policy; a literal
-    address in an endpoint is still judged here. TLS is verified on the name, through the tunnel.
+    The proxy resolves the endpoint's name, so the allowed addresses are the proxy's policy; a literal address
+    in an endpoint is still judged here. TLS is verified on the name, through the tunnel.
 
     Args:
         host, port: of the proxy.
@@ -82,11 +82,11 @@ class ProxyEgress:
         self._policy = policy
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
-        """Have a tunnel and connect a protocol to it."""
+        """Get a tunnel and connect a protocol to the tunnel."""
         return await _hand_over(await self._open(endpoint), make)
 
     async def _open(self, endpoint: Endpoint) -> socket.socket:
-        """Connect to the proxy and have it connect to the endpoint."""
+        """Connect to the proxy and ask for a tunnel to the endpoint."""
         self._check_literal(endpoint.host)
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -114,9 +114,10 @@ class ProxyEgress:
 
 
 async def _reach(info: AddressInfo, make: Callable[[], Made]) -> Made:
-    """Connect to one address. The event loop takes it as a number, so that no name is looked up any more.
+    """Connect to an address.
 
-    It also sets TCP_NODELAY by itself.
+    The event loop receives the address as a number, so no name is looked up any more. The loop also sets
+    TCP_NODELAY by itself.
     """
     family, _, _, _, address = info
     # An IPv6 scope, for which the event loop has no argument: it would choose an interface by itself.
@@ -140,7 +141,7 @@ async def _open_one_of(infos: Sequence[AddressInfo]) -> socket.socket:
 
 
 async def _hand_over(connected: socket.socket, make: Callable[[], Made]) -> Made:
-    """Connect a protocol to a socket that is connected."""
+    """Connect a protocol to a connected socket."""
     try:
         _, protocol = await asyncio.get_running_loop().create_connection(make, sock=connected)
     except BaseException:
@@ -150,7 +151,7 @@ async def _hand_over(connected: socket.socket, make: Callable[[], Made]) -> Made
 
 
 async def _read_head(connected: socket.socket) -> tuple[bytes, bytes]:
-    """Read the proxy's answer; give its head, and what came behind it."""
+    """Read the proxy's answer; give its head, and the bytes behind."""
     loop, data, end = asyncio.get_running_loop(), b"", -1
     while end < 0:
         piece = await loop.sock_recv(connected, 4096)
@@ -162,7 +163,7 @@ async def _read_head(connected: socket.socket) -> tuple[bytes, bytes]:
 
 
 def _check_answer(head: bytes, behind: bytes) -> None:
-    """A refusal may carry a page. Behind a tunnel nothing comes: the endpoint speaks when it is spoken to."""
+    """A refusal may carry a page. Behind a tunnel nothing comes: the endpoint never speaks first."""
     if not _ESTABLISHED.match(head):
         status = head[9:12].decode("latin-1") if head.startswith(b"HTTP/1.") else "none"
         detail = f"the operator's egress proxy refused the tunnel, status {status}"

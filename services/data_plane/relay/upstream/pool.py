@@ -1,6 +1,6 @@
-"""Idle upstream connections, shared within one (org, endpoint) and never beyond it.
+"""Idle upstream connections, shared within an (org, endpoint) and never beyond.
 
-Decides which connection is used, kept or closed; opening one is the dialer's work, and what goes over it the
+Decides which connection is used, kept or closed; opening is the dialer's work, and the bytes are the
 exchange's.
 """
 
@@ -27,7 +27,7 @@ class Pool(ConnectionKeeper):
     """Keeps idle connections, the most recently used on top, within the limits.
 
     Attributes:
-        on_lost: is told of every connection that has ended, idle or not.
+        on_lost: is told of every ended connection, idle or not.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Pool(ConnectionKeeper):
         return len(self._idle.get(key, ()))
 
     def take(self, integration: CompiledIntegration) -> UpstreamConnection | None:
-        """Give an idle connection that may still be used, or None."""
+        """Give a usable idle connection, or None."""
         stack = self._idle.get(integration.pool_key)
         while stack:
             connection = stack.pop()
@@ -60,7 +60,7 @@ class Pool(ConnectionKeeper):
         return None
 
     async def connect(self, integration: CompiledIntegration) -> UpstreamConnection:
-        """Open a new connection that a request may be sent on; raises `Refused`."""
+        """Open a new usable connection; raises `Refused`."""
         expires_at = asyncio.get_running_loop().time() + self._limits.upstream_life_seconds
         key = integration.pool_key
         templates = self._templates.endpoint(key)
@@ -74,7 +74,7 @@ class Pool(ConnectionKeeper):
         return connection
 
     def put_back(self, connection: UpstreamConnection, now: float) -> None:
-        """Keep a connection whose exchange is over, or close it when it is past its life or one too many."""
+        """Keep the connection of a finished exchange, or close an old or excess connection."""
         if not connection.usable or now >= connection.expires_at:
             connection.close()
             return
@@ -92,13 +92,13 @@ class Pool(ConnectionKeeper):
             self._close_idle(next(iter(self._by_age)))
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """Take note of a connection that has ended. Called once for each."""
+        """Take note of an ended connection. Called once for each."""
         self.discard(connection)
         if self.on_lost is not None:
             self.on_lost(connection)
 
     def discard(self, connection: UpstreamConnection) -> None:
-        """Forget a connection that is of no more use; harmless for one that was not idle."""
+        """Forget a useless connection; harmless for a connection that was not idle."""
         stack = self._idle.get(connection.pool_key)
         if stack is None:
             return
@@ -110,7 +110,7 @@ class Pool(ConnectionKeeper):
             del self._idle[connection.pool_key]
 
     def close_unused(self, now: float) -> None:
-        """Close every connection that has been idle for too long. Called every second or so."""
+        """Close every connection idle for too long. Called every second or so."""
         while self._by_age:
             oldest = next(iter(self._by_age))
             if now - oldest.idle_since < self._limits.upstream_idle_seconds:

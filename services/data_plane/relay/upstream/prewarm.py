@@ -1,8 +1,8 @@
 """Opens upstream connections ahead of the next request, where the last ones of a busy endpoint were lost.
 
-Learns of use and loss from the connections that end, so that a request pays nothing for it: a connection
-carries the time of its last use to its end, and what is missing is opened from the relay's timer. Which
-connection a request gets stays the pool's decision, and how one is opened the dialer's.
+Learns of use and loss from ending connections, so a request pays nothing: a connection carries the time of
+its last use to its end, and missing connections are opened from the relay's timer. The choice of a request's
+connection stays with the pool, and opening with the dialer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from services.data_plane.relay.upstream.pool import Pool
 
 MAX_WARM_DIALS: Final = 8
-"""Under way at once, of all organizations: a provider that comes back must not be stormed."""
+"""Under way at once, of all organizations: a returning provider must not be stormed."""
 MAX_WANTED_KEYS: Final = 4096
 FIRST_WAIT_SECONDS: Final = 1.0
 MAX_WAIT_SECONDS: Final = 60.0
@@ -30,11 +30,11 @@ MAX_WAIT_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Want:
-    """A connection that is missing, or was opened to be at hand.
+    """A missing connection, or a connection opened ahead.
 
     Attributes:
         last_use: when the endpoint's last request was over.
-        waited_seconds: what the attempt before had waited; 0 for the first.
+        waited_seconds: the wait of the previous attempt; 0 for the first.
         due: not to be dialled before.
     """
 
@@ -43,7 +43,7 @@ class _Want:
     due: float
 
     def again(self, now: float) -> _Want:
-        """Wait twice as long as before: nobody used the last one, or it could not be had."""
+        """Wait twice as long as before: the last connection was unused or unavailable."""
         wait = min(max(2 * self.waited_seconds, FIRST_WAIT_SECONDS), MAX_WAIT_SECONDS)
         return replace(self, waited_seconds=wait, due=now + wait)
 
@@ -52,13 +52,13 @@ class Prewarmer:
     """Keeps up to `warm_upstreams_per_endpoint` idle connections per recently used (org, endpoint).
 
     Args:
-        pool: keeps what is opened here.
-        integration_of: gives what is configured for a pool key now; None when nothing may be sent there.
+        pool: keeps the opened connections.
+        integration_of: gives the present integration of a pool key; None when nothing may be sent there.
         limits: of the relay.
 
     Attributes:
-        opened, used, failed: connections opened ahead, those of them that have ended after carrying requests,
-            and attempts that failed; ever.
+        opened, used, failed: connections opened ahead, used connections among them (counted at their end),
+            and failed attempts; ever.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Prewarmer:
         self._closed = not limits.warm_upstreams_per_endpoint
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """Take note of a connection that has ended, for whatever reason."""
+        """Take note of a connection ended for any reason."""
         if self._closed:
             return
         now, last_use = _now(), connection.idle_since
@@ -93,7 +93,7 @@ class Prewarmer:
             self._want(connection.pool_key, _Want(last_use, 0.0, now), now)
 
     def open_due(self, now: float) -> None:
-        """Dial what is missing and due. Called every second or so."""
+        """Dial the missing connections that are due. Called every second or so."""
         for key, want in list(self._wanted.items()):
             if len(self._tasks) >= MAX_WARM_DIALS:
                 return

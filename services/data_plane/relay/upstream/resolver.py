@@ -1,7 +1,7 @@
-"""From a host name to addresses that may be dialled: cached for a short time, judged every time.
+"""From a host name to allowed addresses: cached for a short time, judged every time.
 
-Every answer must be allowed by the operator's address policy, so that a name with one inside and one outside
-address is refused as a whole (DNS rebinding).
+Every answer must be allowed by the operator's address policy, so a name with an inside and an outside address
+is refused as a whole (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ LOOK_UP_THREADS: Final = 64
 """An org has an endpoint for each provider, and a name is asked once at a time: room for dozens of them."""
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
-"""As `socket.getaddrinfo` gives it: family, type, protocol, canonical name, socket address."""
+"""The tuple of `socket.getaddrinfo`: family, type, protocol, canonical name, socket address."""
 LookUp = Callable[[str, int], Awaitable[list[AddressInfo]]]
 """Asks the system for the addresses of (host, port); raises `OSError`."""
 
 
 class SystemLookUp:
-    """Asks the system, on threads of its own: a name that does not answer must keep no other org's waiting.
+    """Asks the system, on threads of its own: an unanswered name must keep no other org's waiting.
 
-    Uvloop's look-ups share half of libuv's four threads, so that two names of servers that say nothing would
-    hold up every other for as long as the system waits for them.
+    Uvloop's look-ups share half of libuv's four threads, so two names with silent servers would hold up every
+    other name for as long as the system waits.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""TLS to a provider, inside our own protocol: bytes in, bytes out, one write per wake-up.
+"""TLS to a provider, inside our own protocol: bytes in, bytes out, a single write per wake-up.
 
-The event loop's own TLS layer reads every record in a call of its own and asks once more to learn that there
-is none; for a stream of small events that costs more than the relaying. Here a wake-up's records are read
-together. A connection that ends without TLS's own goodbye counts as broken, so that a cut answer is never
-taken for a whole one (RFC 8446 §6.1, RFC 9112 §9.8).
+The event loop's own TLS layer reads every record in a call of its own and needs another call to find no more;
+for a stream of small events this costs more than the relaying. Here a wake-up's records are read together. A
+connection without TLS's own goodbye counts as broken, so a truncated answer is never taken for a whole answer
+(RFC 8446 §6.1, RFC 9112 §9.8).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SessionKey = tuple[str, str]
 
 
 class SessionCache:
-    """The latest TLS session for each (org, endpoint), so that a new connection skips half the handshake."""
+    """The latest TLS session for each (org, endpoint), to save a new connection half the handshake."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[SessionKey, ssl.SSLSession] = OrderedDict()
@@ -35,7 +35,7 @@ class SessionCache:
         return self._sessions.get(key)
 
     def put(self, key: SessionKey, session: ssl.SSLSession) -> None:
-        """Remember a session; the one that was not renewed for longest goes first."""
+        """Remember a session; the session not renewed for longest goes first."""
         self._sessions[key] = session
         self._sessions.move_to_end(key)
         if len(self._sessions) > MAX_REMEMBERED_SESSIONS:
@@ -43,11 +43,10 @@ class SessionCache:
 
 
 class TlsConnection:
-    """Carries one upstream connection over TLS. `ready` is done when the handshake is.
+    """Carries an upstream connection over TLS. `ready` is done when the handshake is.
 
-    Raises through `ready`:
-        ssl.SSLError: the handshake failed, the certificate included.
-        ConnectionError: the connection ended before it was done.
+    Raises through `ready`: ssl.SSLError: the handshake failed, the certificate included. ConnectionError: the
+    connection ended before the handshake.
     """
 
     def __init__(
@@ -167,7 +166,7 @@ class TlsConnection:
 
     @property
     def raw(self) -> asyncio.Transport:
-        """The transport that carries the encrypted bytes."""
+        """The transport of the encrypted bytes."""
         return self._raw
 
     def write(self, data: bytes) -> None:
@@ -190,7 +189,7 @@ class TlsConnection:
 
 
 class TlsTransport(asyncio.Transport):
-    """What a connection over TLS sees of its transport."""
+    """A connection's transport over TLS."""
 
     def __init__(self, connection: TlsConnection) -> None:
         super().__init__()

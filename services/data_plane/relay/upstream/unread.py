@@ -1,9 +1,9 @@
-"""What a peer had sent before its connection broke under a write, and the event loop had not read yet.
+"""The bytes of a peer not yet read by the event loop when its connection broke under a write.
 
-A server that refuses an upload answers and closes, and because it has not read the rest, its kernel resets
-the connection. Whether the answer or the failing write is noticed first is chance, and after the write the
-event loop reads no more. Until the socket is closed, which is after `connection_lost`, the kernel still has
-the answer (RFC 9112 §9.6 tells of just this loss).
+A server refusing an upload answers and closes, and because of the unread rest, its kernel resets the
+connection. Whether the answer or the failing write is noticed first is chance, and after the write the event
+loop reads no more. Until the socket is closed, which is after `connection_lost`, the kernel still has the
+answer (RFC 9112 §9.6 tells of just this loss).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MAX_UNREAD_BYTES: Final = 256 * 1024
 
 
 def read_unread(transport: asyncio.BaseTransport) -> bytes:
-    """Give what still waits at the socket of a connection that was lost; call from `connection_lost` only.
+    """Give the bytes still waiting at the socket of a lost connection; call from `connection_lost` only.
 
-    Empty for a transport that has no socket of its own. Never another connection's bytes: event loops close
-    the socket after `connection_lost`, and its number is -1 from then on.
+    Empty for a transport without a socket of its own. Never another connection's bytes: event loops close the
+    socket after `connection_lost`, and its number is -1 from then on.
     """
     peer_socket = transport.get_extra_info("socket")
     data = b""

@@ -1,10 +1,10 @@
-"""Notices that a box leaves while its connection is not read, because the provider takes no more.
+"""Notices a leaving box whose connection is not read, because the provider takes no more.
 
-Who does not read sees no FIN, and an event loop that has nothing to wait for on a socket sees no RST either.
+Without reading, no FIN is seen, and an event loop with nothing to wait for on a socket sees no RST either.
 The kernel knows of both: an epoll of our own, which the loop waits for like for any other file, asks for
-nothing else. It costs two system calls per pause. Linux only; elsewhere the deadlines have to do.
+nothing else. A pause costs two system calls. Linux only; elsewhere the deadlines have to do.
 
-What the kernel has not got it cannot tell: a FIN behind more bytes than its receive buffer takes stays at the
+Bytes outside the kernel stay unknown: a FIN behind more bytes than its receive buffer takes stays at the
 sender, and is seen when the provider takes bytes again or by `write_stall_seconds`.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class HangUpWatch:
-    """The sockets that are not read now; one for all connections of a relay."""
+    """The sockets not being read now; a single watch for all connections of a relay."""
 
     def __init__(self) -> None:
         self._left: dict[int, Callable[[], None]] = {}
@@ -32,7 +32,7 @@ class HangUpWatch:
         return len(self._left)
 
     def add(self, fd: int, left: Callable[[], None]) -> None:
-        """Call `left` once when the peer of this socket has closed its side or reset it."""
+        """Call `left` once when the peer of this socket has closed its side or reset the connection."""
         if sys.platform != "linux":
             return
         if self._poll is None:
@@ -44,7 +44,7 @@ class HangUpWatch:
             self._poll.register(fd, select.EPOLLRDHUP)
 
     def discard(self, fd: int) -> None:
-        """It is read again, or about to be closed."""
+        """The socket is read again, or about to be closed."""
         if self._left.pop(fd, None) is not None and self._poll is not None:
             with contextlib.suppress(OSError):
                 self._poll.unregister(fd)

@@ -1,8 +1,8 @@
 """How bytes leave towards a box, and the ways in which its connection can end.
 
-Owns the asyncio transport of one box connection: back-pressure in both directions, and three endings that
-mean different things to a client: closed (the answer is whole), lingering (it may still be sending) and reset
-(the answer is not whole).
+Owns the asyncio transport of a box connection: back-pressure in both directions, and three endings with
+different meanings for a client: closed (the answer is whole), lingering (the box may still be sending) and
+reset (the answer is not whole).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: the kerne
 
 
 class BoxTransport:
-    """The transport of one box connection.
+    """The transport of a box connection.
 
     Args:
         transport: asyncio's.
         write_buffer_bytes: more waiting bytes than these are a stall.
-        batch: where writes of one turn come together.
-        watch: sees the box leave while it is not read.
+        batch: collects the writes of a turn.
+        watch: notices the box leaving while not being read.
         left: called then.
 
     Attributes:
@@ -78,7 +78,7 @@ class BoxTransport:
     def write_now(self, data: bytes) -> None:
         """Write without waiting for the turn's end: a stream's next piece, which nothing follows soon.
 
-        A turn with one event would otherwise cost another round of the loop.
+        A turn with a single event would otherwise cost another round of the loop.
         """
         if self._batch.writes:
             self._batch.flush()
@@ -86,13 +86,13 @@ class BoxTransport:
             self.put(data)
 
     def _put_in_slices(self, data: bytes) -> None:
-        """Write so that what has left is freed: the loop keeps the whole of a piece of which a byte waits."""
+        """Write so that sent bytes are freed: the loop keeps the whole of a piece of which a byte waits."""
         for start in range(0, len(data), SLICE_BYTES):
             self._transport.write(data[start : start + SLICE_BYTES])
 
     @property
     def raw(self) -> asyncio.Transport:
-        """The transport itself, for handing it over, with everything written."""
+        """The transport itself, for handing over, with everything written."""
         self._batch.flush()
         return self._transport
 
@@ -117,31 +117,31 @@ class BoxTransport:
             self._transport.resume_reading()
 
     def unwatch(self) -> None:
-        """Say that the socket is read again or gone: its number may be another's next."""
+        """Note that the socket is read again or gone: its number may be another's next."""
         if self._fd >= 0:
             self._watch.discard(self._fd)
             self._fd = -1
 
     def hold_at_most(self, write_buffer_bytes: int) -> None:
-        """Call the box stalled once more than this waits for it. It is said at once if it is so already."""
+        """Count the box as stalled when more bytes wait than these, at once if so already."""
         self.put = self._transport.write if write_buffer_bytes else self._put_in_slices
         if not self._reset_when_drained and not self._transport.is_closing():
             self._transport.set_write_buffer_limits(high=write_buffer_bytes)
 
     def stalled(self, now: float) -> None:
-        """The event loop's word that the box takes no more for now."""
+        """The event loop's call: the box takes no more for now."""
         self.write_paused = True
         self._stalled_at = now
         self._stalled_bytes = self._transport.get_write_buffer_size()
 
     def drained(self) -> None:
-        """The event loop's word that the box takes bytes again."""
+        """The event loop's call: the box takes bytes again."""
         self.write_paused = False
         if self._reset_when_drained:
             self.reset()
 
     def stalled_seconds(self, now: float) -> float:
-        """How long the box has taken nothing of what waits for it; 0 when nothing waits."""
+        """How long the box has taken none of the waiting bytes; 0 when nothing waits."""
         waiting = self._transport.get_write_buffer_size()
         if waiting == 0 or waiting != self._stalled_bytes:
             self._stalled_bytes = waiting
@@ -154,17 +154,17 @@ class BoxTransport:
         self._transport.close()
 
     def close_writing(self) -> None:
-        """Say that nothing more will be written, and go on reading (RFC 9112 §9.6).
+        """End writing, and go on reading (RFC 9112 §9.6).
 
-        Closing while the box still sends would reset the connection and take the answer away from it. A TLS
-        connection cannot be half closed: its peer learns the answer's end by its length.
+        Closing while the box still sends would reset the connection and destroy the answer. A TLS connection
+        cannot be half closed: its peer learns the answer's end by its length.
         """
         self._batch.flush()
         if not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 
     def reset_once_drained(self, now: float) -> None:
-        """End as a visible break: what was relayed still arrives, then the connection is reset."""
+        """End as a visible break: relayed bytes still arrive, then the connection is reset."""
         self._batch.flush()
         if self._transport.is_closing():
             return

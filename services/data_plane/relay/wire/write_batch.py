@@ -1,9 +1,9 @@
-"""The writes of one turn of the event loop, done together at its end; or each at once, while turns hold one.
+"""The writes of a turn of the event loop, done together at its end.
 
-A peer on the same host (a node agent, a test) sleeps between two writes that are some microseconds apart, and
-waking it costs the writer more than the write. Together they wake it once. But a write that waits for the end
-of its turn costs one more round of the loop, and where nothing else is written then, that is for nothing.
-Nothing waits longer than the turn that it was written in (docs/adr/0009).
+Or each at once, while turns hold a single write. A peer on the same host (a node agent, a test) sleeps
+between two writes some microseconds apart, and waking the peer costs the writer more than the write.
+Together, the writes wake the peer once. But a write deferred to the end of its turn costs another round of
+the loop, in vain if alone. Nothing waits longer than the turn of its write (docs/adr/0009).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 MAX_BATCH_BYTES: Final = 1024 * 1024
 LONE_WRITES: Final = 2
-"""A turn with no more of them is calm: a request and an answer of one connection, or two connections'."""
+"""A turn with no more of them is calm: a request and an answer of a connection, or of two connections."""
 CALM_TURNS: Final = 16
 """So many calm turns in a row are needed before anything is written at once."""
 WRITES_PER_LOOK: Final = 16
-"""Of those that are written at once, every so many-th waits, to see what else comes in its turn."""
+"""Of the immediate writes, every so many-th waits, to reveal other writes of its turn."""
 
 
 class WriteBatch:
-    """Collects writes and does them in their order; one for all connections of a relay.
+    """Collects writes and does them in their order; a single batch for all connections of a relay.
 
     Attributes:
-        writes: what has not been written yet.
+        writes: the pending writes.
     """
 
     __slots__ = ("_bytes", "_calm_turns", "_loop", "_unlooked", "writes")
