@@ -289,10 +289,7 @@ class VaultSession:
                 self._token = renewed
 
     def _renewed(self, token: _Token) -> _Token | None:
-        """Give the token with its new life.
-
-        None when the new life is shorter than before: its maximal life is near.
-        """
+        """Give the token with its new life, or None near its maximal life: the new life is then shorter."""
         asked_at = self._monotonic()
         try:
             given = self._attempt(lambda client: client.auth.token.renew_self(), token.text)["auth"]
