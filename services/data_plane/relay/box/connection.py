@@ -1,7 +1,7 @@
 """One connection from a box: whole requests become exchanges, or are answered by the gateway itself.
 
-Uvicorn makes this protocol for every connection of the box listener (`http=`). `RequestReader` finds where a request
-begins and ends, and the exchange decides what becomes of a provider's response.
+Uvicorn makes this protocol for every connection of the box listener (`http=`). `RequestReader` finds where a
+request begins and ends, and the exchange decides what becomes of a provider's response.
 """
 
 from __future__ import annotations
