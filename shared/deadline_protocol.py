@@ -1,13 +1,16 @@
 """The HTTP/1.1 protocol of the control plane's and the admin listeners: uvicorn's, with deadlines and a cap.
 
 Uvicorn waits for a request's head and body for ever, and takes as many connections as there are descriptors:
-a silent client, or a client sending a byte a minute, would hold both. The meaning of a request does not
-belong here.
+a client that says nothing, or one byte a minute, would hold both. Where a listener has as many connections as
+it may have, the one that has been without a whole request longest makes room for the next: otherwise silent
+clients would keep an orchestrator's probe out. What a request means does not belong here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,33 +23,51 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 20.0
 """From the head until the body is whole."""
 MAX_CONNECTIONS: Final = 1024
-"""Of a single listener; a further connection is reset at once."""
+"""Of one listener at a time."""
+GIVES_WAY: Final = "run9.gives-way"
+"""The ASGI extension that an application calls for a request whose answer it holds back on purpose."""
+DESCRIPTOR_SHARE: Final = 4
+"""One listener takes a quarter of the process's descriptors at most: two listeners leave half of them."""
+
+
+@cache
+def connection_cap() -> int:
+    """Give how many connections one listener may have under the process's limit on descriptors."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, soft // DESCRIPTOR_SHARE)
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """A connection, reset when a request's head or body takes too long to arrive."""
+    """One connection, reset when a request's head or body takes longer to arrive than it may.
+
+    Attributes:
+        waits_since: since when there is no whole request, or one that gives way; None while one is answered.
+    """
 
     def __init__(
         self,
         *arguments: Any,
         head_seconds: float = HEAD_SECONDS,
         body_seconds: float = BODY_SECONDS,
-        max_connections: int = MAX_CONNECTIONS,
+        max_connections: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._head_seconds = head_seconds
         self._body_seconds = body_seconds
-        self._max_connections = max_connections
+        self._max_connections = max_connections or connection_cap()
+        self.waits_since: float | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._is_arriving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a connection, or reset the connection when there are too many."""
+        """Take a connection, and reset the one that waits longest where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self._max_connections:
-            transport.abort()
-            return
+            (self._longest_waiting() or self).transport.abort()
+        self.waits_since = self.loop.time()
         self._expect(self._head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -63,14 +84,38 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin the deadline of the body."""
         self._is_arriving = True
+        extensions: dict[str, Any] = {GIVES_WAY: self._give_way}
+        self.scope["extensions"] = extensions
         self._expect(self._body_seconds)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """End the deadline: the request is whole."""
         self._is_arriving = False
+        self.waits_since = None
         self._expect(None)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for a further request, unless one is there already."""
+        super().on_response_complete()
+        if self._is_idle():
+            self.waits_since = self.loop.time()
+
+    def _give_way(self) -> None:
+        """Count as a connection that waits, though its answer is still to come."""
+        self.waits_since = self.loop.time()
+
+    def _longest_waiting(self) -> DeadlineProtocol | None:
+        """Find the connection that has been without a whole request longest; None where all are busy."""
+        waiting = [
+            (other.waits_since, number, other)
+            for number, other in enumerate(self.connections)
+            if isinstance(other, DeadlineProtocol)
+            and other.waits_since is not None
+            and not other.transport.is_closing()
+        ]
+        return min(waiting)[2] if waiting else None
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # uvicorn says: never None

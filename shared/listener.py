@@ -11,7 +11,7 @@ import contextlib
 import errno
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,11 +150,14 @@ async def serve(
     grace_seconds: int = 10,
     keep_alive_seconds: int = 75,
     tls: ssl.SSLContext | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
 
-    `http` is uvicorn's protocol class, or a factory with the same four keyword arguments. `started` is called
-    once, when connections are accepted. With `tls`, connections are TLS by the given context.
+    `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
+    `started` is called once, when connections are accepted. With `tls`, connections are TLS by that context.
+    `trusted_proxies`: addresses and networks whose `X-Forwarded-For`, read from its end, and
+    `X-Forwarded-Proto` say who asks and by which scheme; by default nobody's do.
 
     Raises:
         ListenError: the application's lifespan failed; uvicorn has logged how.
@@ -171,6 +174,8 @@ async def serve(
         backlog=LISTEN_BACKLOG,
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=grace_seconds,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         **options,
     )
     config.load()

@@ -96,7 +96,11 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
     (r"^networkPolicy\.[a-z]+\.ports$", _PORTS),
     (r"^networkPolicy\.flavor$", {"enum": ["kubernetes", "cilium"]}),
     (r"\.port$|\.ports\.[a-z]+$", _PORT),
-    (r"(trustedProxies|authorities|hostnames|disabled|targets)$", _TEXTS),
+    (r"trustedProxies$", {
+        "type": "array",
+        "items": {"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/[1-9][0-9]{0,2})?$"},
+    }),
+    (r"(authorities|hostnames|disabled|targets)$", _TEXTS),
     (r"^redis\.database$", {"type": "integer", "minimum": 0}),
     (r"interval$", {"type": "string", "pattern": "^[0-9]+(ms|s|m)$"}),
 )  # fmt: skip

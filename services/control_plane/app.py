@@ -67,6 +67,7 @@ def openapi() -> dict[str, Any]:
             _require_if_match(operation)
             _forget_fastapi_errors(operation)
             _add_outages(method, operation)
+            _add_turns(operation)
     return document
 
 
@@ -135,5 +136,15 @@ def _add_outages(method: str, operation: dict[str, Any]) -> None:
         problems.append(Problem.CHANGE_UNCERTAIN)
     (answer,) = problem_responses(*problems).values()
     known = operation["responses"].setdefault("503", answer)
+    if known is not answer:
+        known["description"] = f"{answer['description']}; {known['description']}"
+
+
+def _add_turns(operation: dict[str, Any]) -> None:
+    """Say that a person who asks too much at a time is told to wait."""
+    if not any("person" in scheme for scheme in operation.get("security", ())):
+        return
+    (answer,) = problem_responses(Problem.TOO_MANY_REQUESTS).values()
+    known = operation["responses"].setdefault("429", answer)
     if known is not answer:
         known["description"] = f"{answer['description']}; {known['description']}"

@@ -7,23 +7,26 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 from random import SystemRandom
 from typing import Final, Self
 
 import httpx
+from anyio import to_thread
 
 from services.control_plane.api.context import Context
+from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
+from services.control_plane.fair_share.shares import Shares
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
@@ -33,13 +36,13 @@ from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
 from services.control_plane.sign_in.browser import BrowserSignIn
-from services.control_plane.sign_in.issuer_route import IssuerRoute
 from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
 from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.commit_signal import CommitSignal
-from services.control_plane.store.database import Database
+from services.control_plane.store.database import FLEET_THREADS, REQUEST_THREADS, Database
 from services.control_plane.store.lost_commits import LostCommits
+from services.control_plane.worker_threads import WorkerThreads
 from shared.clock import Clock, unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
@@ -110,19 +113,21 @@ class ControlPlane:
         bus = _bus(settings, stream)
         policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
         resolver = SystemResolver()
-        snapshots = KeptSnapshot(database)
+        fleet_threads = WorkerThreads("fleet", FLEET_THREADS)
+        snapshots = KeptSnapshot(database, fleet_threads)
+        shares = Shares(settings.share_sizes)
+        proxy = _egress_proxy(settings)
         context = Context(
             database=database,
             lost_commits=LostCommits(database),
             snapshots=snapshots,
-            sign_in=_sign_in(settings, issuer_route(settings)),
-            writes=IntegrationWrites(database, secrets, pepper, policy, resolver, clock),
-            probe=ProviderProbe(
-                resolver,
-                policy.addresses,
-                _authorities("AIGW_UPSTREAM_CA_FILE", settings.upstream_ca_file),
-                proxy=_egress_proxy(settings),
-            ),
+            readiness=Readiness(database),
+            fleet_threads=fleet_threads,
+            shares=shares,
+            sign_in=_sign_in(settings),
+            writes=IntegrationWrites(database, secrets, pepper, policy, clock),
+            addresses=EndpointAddresses(resolver, policy.addresses, shares, by_proxy=proxy is not None),
+            probe=ProviderProbe(resolver, policy.addresses, _tls(settings), proxy=proxy),
             stored_keys=StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token),
             endpoint_policy=policy,
             clock=clock,
@@ -130,7 +135,7 @@ class ControlPlane:
             providers=settings.offered_providers(),
             internal_token=settings.internal_token,
             browser=BrowserSignIn(database, clock, settings.portal_origin),
-            oidc=oidc_sign_in(settings, issuer_route(settings)),
+            oidc=oidc_sign_in(settings),
             demo_origins=settings.demo_origins,
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
@@ -147,6 +152,7 @@ class ControlPlane:
         """
         await self._bus.require_usable()
         settings = self._settings
+        to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
         tasks = TaskSet()
         public = bind(
             settings.control_plane_host, settings.control_plane_port, option="AIGW_CONTROL_PLANE_PORT"
@@ -170,10 +176,11 @@ class ControlPlane:
                         stop=stop,
                         started=both_started.step,
                         grace_seconds=settings.drain_seconds,
+                        trusted_proxies=proxies,
                     )
-                    for app, listener in (
-                        (public_app(self.context), public),
-                        (internal_app(self.context), internal),
+                    for app, listener, proxies in (
+                        (public_app(self.context), public, settings.trusted_proxies),
+                        (internal_app(self.context), internal, ()),
                     )
                 )
             )
@@ -185,8 +192,10 @@ class ControlPlane:
             self.close()
 
     def close(self) -> None:
-        """Give up the database, the secret store and the resolver's threads; `run` does so by itself."""
+        """Give up the database, the secret store and every thread; `run` does so by itself."""
         self._resolver.close()
+        self.context.readiness.close()
+        self.context.fleet_threads.close()
         self._secrets.close()
         self.context.database.close()
 
@@ -254,25 +263,15 @@ def _signal_of(database: Database) -> CommitSignal:
     return signal
 
 
-def issuer_route(settings: ControlPlaneSettings) -> IssuerRoute:
-    """Build the way to every issuer.
-
-    Raises:
-        SettingFileError: the file of AIGW_ISSUER_CA_FILE cannot be used.
-    """
-    tls = _authorities("AIGW_ISSUER_CA_FILE", settings.issuer_ca_file)
-    return IssuerRoute(tls, settings.issuer_proxy_for)
-
-
-def _sign_in(settings: ControlPlaneSettings, route: IssuerRoute) -> SignIn:
+def _sign_in(settings: ControlPlaneSettings) -> SignIn:
     trusted = {
-        entry.issuer: TrustedIssuer(entry.audience, issuer_keys(entry, route), entry.assume_email_verified)
+        entry.issuer: TrustedIssuer(entry.audience, _keys(entry), entry.assume_email_verified)
         for entry in settings.issuers
     }
     return SignIn(trusted, settings.platform_token)
 
 
-def oidc_sign_in(settings: ControlPlaneSettings, route: IssuerRoute) -> OidcSignIn | None:
+def oidc_sign_in(settings: ControlPlaneSettings) -> OidcSignIn | None:
     """Build how people sign in to the Portal at an issuer; None without an issuer."""
     if not settings.oidc_issuer:
         return None
@@ -283,20 +282,15 @@ def oidc_sign_in(settings: ControlPlaneSettings, route: IssuerRoute) -> OidcSign
             secret=settings.oidc_client_secret,
             portal_origin=settings.portal_origin,
             assume_email_verified=settings.oidc_assume_email_verified,
-            auth_method=settings.oidc_client_auth or None,
-            signs_out_there=settings.oidc_sign_out,
-        ),
-        transport=route.transport,
-        keys_at=lambda url: UrlKeys(url, route),
+        )
     )
 
 
-def issuer_keys(issuer: Issuer, route: IssuerRoute) -> KeySource:
-    """Build the source of an issuer's keys."""
+def _keys(issuer: Issuer) -> KeySource:
     if issuer.jwks_file is not None:
         return FileKeys(issuer.jwks_file)
     assert issuer.jwks_url is not None, "settings check that there is one of the two"
-    return UrlKeys(issuer.jwks_url, route)
+    return UrlKeys(issuer.jwks_url)
 
 
 def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
@@ -308,9 +302,9 @@ def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
     return httpx.Proxy(f"http://{host}:{address[1]}", auth=(user, password) if credentials else None)
 
 
-def _authorities(setting: str, file: Path | None) -> ssl.SSLContext:
+def _tls(settings: ControlPlaneSettings) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=file)
+        return ssl.create_default_context(cafile=settings.upstream_ca_file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SettingFileError(f"{setting}: it cannot be used ({reason})") from None
+        raise SettingFileError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({reason})") from None

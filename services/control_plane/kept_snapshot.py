@@ -16,6 +16,7 @@ from typing import Final
 from services.control_plane.store.changes import Counter
 from services.control_plane.store.database import Database
 from services.control_plane.store.snapshot import snapshot
+from services.control_plane.worker_threads import WorkerThreads
 from shared.config_feed import encode_snapshot, snapshot_etag
 
 GZIP_LEVEL: Final = 1
@@ -39,10 +40,11 @@ class SnapshotBytes:
 
 
 class KeptSnapshot:
-    """Keeps the newest requested snapshot. Used on a single event loop; building is in a thread."""
+    """Keeps the newest requested snapshot. Used on a single event loop; `threads` build."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, threads: WorkerThreads) -> None:
         self._database = database
+        self._threads = threads
         self._lock = asyncio.Lock()
         self._kept: SnapshotBytes | None = None
 
@@ -56,7 +58,7 @@ class KeptSnapshot:
             if self._kept is None or not _has(self._kept.at, wanted):
                 # The old one goes first: two of this size are not needed at a time.
                 self._kept = None
-                self._kept = await asyncio.to_thread(self._build)
+                self._kept = await self._threads.run(self._build)
             return self._kept
 
     def _build(self) -> SnapshotBytes:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from services.control_plane.provider_probe.probe import ProviderProbe
+from services.control_plane.provider_probe.resolve import Requester
 from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
@@ -70,7 +71,7 @@ async def test_a_typed_and_a_stored_key_are_found_the_same(bench: Bench, name: s
         bench.store(str(endpoint), enabled=enabled)
         stored = await ask(bench)
         trial = ProviderProbe(FakeResolver(), LOOPBACK, bench.tls)
-        typed = await trial.probe("acme", "openai", endpoint, Secret(KEY))
+        typed = await trial.probe(Requester("acme", "owner"), "openai", endpoint, Secret(KEY))
     assert isinstance(stored, TrialAnswer)
     assert stored.endpoint == str(endpoint)
     assert [(step.step, step.status, step.detail) for step in stored.steps] == [

@@ -21,12 +21,12 @@ from services.control_plane.api.integration_writes import Asked, IntegrationWrit
 from services.control_plane.bus.port import Bus
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
-from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.secrets.port import SecretWriter
 from services.control_plane.settings import ControlPlaneSettings
 from services.control_plane.store.database import Database
+from services.control_plane.worker_threads import WorkerThreads
 from shared.clock import unix_now
 from shared.providers import ProviderName
 from shared.secret import Secret
@@ -113,16 +113,16 @@ def write(settings: ControlPlaneSettings, database: Database, point: str, org: s
     real, pepper = bootstrap._secret_store(settings)
     policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
     writer = DyingSecretWriter(real, point)
-    writes = IntegrationWrites(database, writer, pepper, policy, SystemResolver(), unix_now)
-    writes.patch(Target(org, "openai", OWNER, "*"), Asked(key, KEEP, KEEP))
+    writes = IntegrationWrites(database, writer, pepper, policy, unix_now)
+    writes.patch(Target(org, "openai", OWNER, "*"), Asked(key, KEEP, KEEP), {})
 
 
 async def relay(settings: ControlPlaneSettings, database: Database) -> None:
     """Publish what is committed, and die of it."""
     bus = DyingBus(bootstrap._bus(settings, None))
-    await OutboxRelay(
-        database, bus, bootstrap._signal_of(database), unix_now, KeptSnapshot(database)
-    ).relay_batch()
+    snapshots = KeptSnapshot(database, WorkerThreads("fleet", 1))
+    signal_ = bootstrap._signal_of(database)
+    await OutboxRelay(database, bus, signal_, unix_now, snapshots).relay_batch()
 
 
 def main() -> None:

@@ -32,6 +32,9 @@ class Form:
     token_ttl_seconds: int
     restored_changes: int
     cold_orgs: int
+    lost_commits: int
+    pooled_changes: int
+    starved_seconds: float
 
 
 SHORT: Final = Form(
@@ -46,6 +49,9 @@ SHORT: Final = Form(
     token_ttl_seconds=4,
     restored_changes=10,
     cold_orgs=200,
+    lost_commits=3,
+    pooled_changes=10,
+    starved_seconds=4,
 )
 FULL: Final = Form(
     "full",
@@ -59,4 +65,7 @@ FULL: Final = Form(
     token_ttl_seconds=60,
     restored_changes=100,
     cold_orgs=5_000,
+    lost_commits=20,
+    pooled_changes=100,
+    starved_seconds=10,
 )

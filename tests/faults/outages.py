@@ -10,6 +10,7 @@ from typing import Final
 from shared.tasks import TaskSet
 from tests.faults.site import Site
 from tests.support.fault_proxy import Weather
+from tests.support.servers.process import free_port
 
 PAUSE_MILLISECONDS: Final = 600_000
 DELAY_SECONDS: Final = 0.1
@@ -62,6 +63,17 @@ async def redis_without_writes(site: Site) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def redis_as_replica(site: Site) -> AsyncIterator[None]:
+    """Redis becomes a replica of a server that is not there: connections stay, and it takes no writes."""
+    with site.backends.valkey.client() as redis:
+        redis.replicaof("127.0.0.1", str(free_port()))
+        try:
+            yield
+        finally:
+            redis.replicaof("NO", "ONE")
+
+
+@asynccontextmanager
 async def redis_slow(site: Site) -> AsyncIterator[None]:
     """All that Redis says and hears comes late, and a few bytes at a time."""
     with site.backends.redis_proxy.under(Weather(delay_seconds=DELAY_SECONDS, slice_bytes=SLICE_BYTES)):
@@ -93,6 +105,22 @@ async def postgres_stopped(site: Site) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(site.backends.postgres.start)
+
+
+@asynccontextmanager
+async def postgres_read_only(site: Site) -> AsyncIterator[None]:
+    """PostgreSQL takes no writes any more, as a demoted primary, and every connection stays."""
+    postgres = site.backends.postgres
+    await asyncio.to_thread(postgres.run_sql, f"ALTER SYSTEM SET {_READ_ONLY} = on", _RELOAD)
+    try:
+        yield
+    finally:
+        writable = (f"SET {_READ_ONLY} = off", f"ALTER SYSTEM RESET {_READ_ONLY}", _RELOAD)
+        await asyncio.to_thread(postgres.run_sql, *writable)
+
+
+_READ_ONLY: Final = "default_transaction_read_only"
+_RELOAD: Final = "SELECT pg_reload_conf()"
 
 
 @asynccontextmanager

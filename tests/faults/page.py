@@ -22,7 +22,9 @@ audited), while 20 orgs send a steady load of JSON requests and event streams to
 request must end well with its org's own key. A change counts as enforced when a box's request shows it; time
 runs from the time stamp that the change's row got in its transaction. "Twice" counts every process, stream or
 audit that went back or repeated a revision. A test fails when a request of a loaded org fails, or a change is
-lost or applied twice, or an integration is wrongly called missing; times are only measured.
+lost or applied twice, or an integration is wrongly called missing, or a change is called live on every
+process while one does not enforce it; times are only measured. A change that a failover or a restored backup
+lost is no lost change: the gateway must forget it everywhere.
 
 """
 _COLUMNS: Final = (
@@ -34,6 +36,7 @@ _COLUMNS: Final = (
     "lost",
     "twice",
     "wrong missing",
+    "false live",
     "enforced p50 / p99 / max",
     "note",
 )
@@ -48,7 +51,7 @@ def page(rows: Sequence[Row], form: str) -> str:
 def _bars(rows: Sequence[Row]) -> str:
     total = {
         name: sum(getattr(row, name) for row in rows)
-        for name in ("requests", "failed", "changes", "lost", "twice", "missing")
+        for name in ("requests", "failed", "changes", "lost", "twice", "missing", "false_live", "live_checks")
     }
     toggles = next((row.seconds for row in rows if row.fault.startswith("none")), [])
     down = [second for row in rows if row.fault.startswith("Redis") for second in row.seconds]
@@ -63,6 +66,7 @@ def _bars(rows: Sequence[Row]) -> str:
         _count(f"changes lost, of {total['changes']}", total["lost"]),
         _count("changes applied twice", total["twice"]),
         _count('wrong "missing"', total["missing"]),
+        _count(f'false "live", of {total["live_checks"]}', total["false_live"]),
     ]
     return "\n".join(lines)
 

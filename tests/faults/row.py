@@ -18,6 +18,8 @@ class Row:
         lost: of these, how many were not enforced by every process at the end.
         twice: how often a process, the stream or the audit went back or repeated a revision.
         missing: how many callers were told "missing" of an integration that is there.
+        false_live: how often a change was called live on every process while one did not enforce it.
+        live_checks: how many times that was looked at.
         seconds: from commit to enforced, of each change on each process.
         note: what the numbers do not say.
     """
@@ -30,6 +32,8 @@ class Row:
     lost: int = 0
     twice: int = 0
     missing: int = 0
+    false_live: int = 0
+    live_checks: int = 0
     seconds: list[float] = field(default_factory=list)
     note: str = ""
 
@@ -54,6 +58,7 @@ def as_line(row: Row) -> str:
         row.lost,
         row.twice,
         row.missing,
+        f"{row.false_live} of {row.live_checks}" if row.live_checks else "",
         times,
         row.note,
     )

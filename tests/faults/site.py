@@ -167,6 +167,13 @@ class Site:
         finally:
             opened.close()
 
+    async def move_control_planes(self, database_url: str) -> None:
+        """Start the control planes again, one by one, with another way to the database."""
+        for plane in self.control_planes:
+            await asyncio.to_thread(plane.process.stop)
+            plane.environment["AIGW_DATABASE_URL"] = database_url
+            await asyncio.to_thread(plane.start)
+
     async def position(self, plane: Plane) -> tuple[str, int]:
         """Where a data plane is: (epoch, revision); raises `httpx.HTTPError`."""
         url = f"http://127.0.0.1:{plane.inner_port}/debug/config"

@@ -14,6 +14,7 @@ from tests.faults.outages import (
     RESET_EVERY_SECONDS,
     SLICE_BYTES,
     Outage,
+    redis_as_replica,
     redis_half_open,
     redis_reset,
     redis_silent,
@@ -29,6 +30,7 @@ OUTAGES: dict[str, tuple[Outage, str]] = {
     "silent": (redis_silent, "connections stay, no answer"),
     "half open": (redis_half_open, "connections stay, answers get lost"),
     "without writes": (redis_without_writes, "it answers readers, and takes no event and no heartbeat"),
+    "demoted": (redis_as_replica, "a replica while its connections stay: READONLY for every write"),
     "slow": (redis_slow, f"{DELAY_SECONDS * 1000:g} ms late each way, {SLICE_BYTES} bytes at a time"),
     "reset": (redis_reset, f"every connection reset every {RESET_EVERY_SECONDS:g} s"),
 }

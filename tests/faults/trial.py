@@ -44,6 +44,7 @@ class Trial:
     Attributes:
         planes: the data planes that must enforce a change.
         look_seconds: the pause between two looks at one of them.
+        checks_live: whether each change is also waited for in the words of the REST interface.
     """
 
     site: Site
@@ -51,6 +52,7 @@ class Trial:
     load: Load
     planes: list[Plane]
     look_seconds: float = LOOK_SECONDS
+    checks_live: bool = False
     _tasks: TaskSet = field(default_factory=TaskSet)
 
     @property
@@ -120,6 +122,8 @@ class Trial:
         ]
         try:
             change = await self._commit(org, becomes, body, via)
+            if self.checks_live:
+                await self.called_live(change, via)
             self._book(change, await asyncio.gather(*looks))
         finally:
             for look in looks:
@@ -130,6 +134,18 @@ class Trial:
         """Wait until processes enforce a change of `commit_toggle`."""
         looks = (self._enforced_at(plane, change.org, change.expected) for plane in planes or self.planes)
         self._book(change, await asyncio.gather(*looks))
+
+    async def called_live(self, change: Change, via: int = 0) -> None:
+        """Wait until the REST interface calls a change live on every process, and see whether that is so."""
+        async with asyncio.timeout(ENFORCED_SECONDS), self.site.rest(via) as client:
+            while True:
+                found = await client.rollout(change.org, "openai")
+                if found["live"] == found["total"] >= len(self.planes):
+                    break
+                await asyncio.sleep(self.look_seconds)
+        self.row.live_checks += 1
+        said = await asyncio.gather(*(self.ask(plane, change.org) for plane in self.planes))
+        self.row.false_live += any(outcome != change.expected for outcome in said)
 
     def _book(self, change: Change, seen: Sequence[float | None]) -> None:
         self.row.lost += None in seen
@@ -193,4 +209,4 @@ async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True)
         row.missing += load.wrong_missing
         site.rows.append(row)
     assert not load.failures, f"requests of loaded orgs failed: {dict(load.failures)}"
-    assert (row.lost, row.twice, row.missing) == (0, 0, 0), row
+    assert (row.lost, row.twice, row.missing, row.false_live) == (0, 0, 0, 0), row

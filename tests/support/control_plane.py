@@ -60,6 +60,12 @@ class ControlPlane:
         answer = await self.change("PUT", org, provider, api_key=key, endpoint=endpoint, enabled=True)
         assert answer.is_success, answer.text
 
+    async def rollout(self, org: str, provider: str) -> dict[str, Any]:
+        """Read how far an integration's last change has got."""
+        answer = await self.client.get(f"{self._path(org, provider)}/rollout", headers=self._head)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
     async def test(self, org: str, provider: str, **body: str) -> httpx.Response:
         """Test a typed key, else the saved one; give the answer, whatever it is."""
         return await self.client.post(f"{self._path(org, provider)}/test", json=body, headers=self._head)

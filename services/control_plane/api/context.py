@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
+from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
+from services.control_plane.fair_share.shares import Shares
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.sign_in.bearer import Person, SignIn
 from services.control_plane.sign_in.browser import BrowserSignIn
@@ -20,6 +24,7 @@ from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.rollout_times import RolloutTimes
+from services.control_plane.worker_threads import WorkerThreads
 from shared.clock import Clock
 from shared.providers import Provider
 from shared.secret import Secret
@@ -35,13 +40,18 @@ class Context:
         internal_token: the fleet's token at `/internal/v1`.
         demo_origins: the origins of the demo provider, if present.
         oidc: how people sign in to the Portal; None: by one-time links only.
+        fleet_threads: what serves the fleet, apart from the threads that serve people.
     """
 
     database: Database
     lost_commits: LostCommits
     snapshots: KeptSnapshot
+    readiness: Readiness
+    fleet_threads: WorkerThreads
+    shares: Shares
     sign_in: SignIn
     writes: IntegrationWrites
+    addresses: EndpointAddresses
     probe: ProviderProbe
     stored_keys: StoredKeyProbe
     endpoint_policy: EndpointPolicy
@@ -60,8 +70,11 @@ _person_scheme = HTTPBearer(scheme_name="person", bearerFormat="JWT", auto_error
 _platform_scheme = HTTPBearer(scheme_name="platform", auto_error=False)
 
 
-def context_of(request: Request) -> Context:
-    """Give the container of the application serving `request`."""
+async def context_of(request: Request) -> Context:
+    """Give the container of the application that serves `request`.
+
+    A coroutine, because FastAPI calls a plain function in one of the request threads.
+    """
     context: Context = request.app.state.context
     return context
 
@@ -86,8 +99,27 @@ def _platform(
     return Author(PLATFORM, context.clock())
 
 
-SignedIn = Annotated[Person, Depends(_signed_in)]
-"""The signed-in person behind the request; anybody else has been refused with 401."""
+async def _in_turn(
+    person: Annotated[Person, Depends(_signed_in)], context: InContext
+) -> AsyncIterator[Person]:
+    async with context.shares.turn(person.email):
+        yield person
+
+
+SignedIn = Annotated[Person, Depends(_in_turn)]
+"""The person who asks, in one of that person's turns; anybody else has been refused with 401."""
+
+
+async def _charged(person: SignedIn, context: InContext) -> Person:
+    context.shares.charge_change(person.email)
+    return person
+
+
+Changing = Annotated[Person, Depends(_charged)]
+"""The person who asks for a change, which has been counted."""
+
+Testing = Annotated[Person, Depends(_signed_in)]
+"""The person who asks for a key test; it waits long, so it takes none of the person's turns."""
 
 AsPlatform = Annotated[Author, Depends(_platform)]
 """The platform as the author of a change; anybody else has been refused with 401."""

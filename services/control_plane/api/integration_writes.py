@@ -6,18 +6,13 @@ unused file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
-from services.control_plane.provider_probe.resolve import ResolveError, Resolver
 from services.control_plane.rules import etag, integration
-from services.control_plane.rules.endpoint import (
-    EndpointPolicy,
-    default_endpoint,
-    judge_endpoint,
-    refuse_endpoint,
-)
+from services.control_plane.rules.endpoint import EndpointPolicy, default_endpoint, judge_endpoint
 from services.control_plane.rules.integration import KEEP, Current, Keep, Requested, Transition
 from services.control_plane.rules.key import judge_key, label_key
 from services.control_plane.rules.membership import require_owner
@@ -31,7 +26,7 @@ from services.control_plane.store.integrations import NewKey
 from services.control_plane.store.orgs import owners_of, role_of
 from services.control_plane.store.tables import IntegrationTable
 from shared.clock import Clock
-from shared.endpoint import parse_endpoint
+from shared.endpoint import Endpoint, parse_endpoint
 from shared.providers import ProviderName
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
@@ -46,6 +41,14 @@ class StateChanged(Exception):  # noqa: N818  # a finding about the precondition
     def __init__(self, row: IntegrationTable) -> None:
         super().__init__("the integration has changed")
         self.row = row
+
+
+class AddressesUnknown(Exception):  # noqa: N818  # what a change needs first, not a failure
+    """The change goes to a new endpoint, and nobody has judged the addresses of its host yet."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__("the addresses of an endpoint have to be judged first")
+        self.endpoint = endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class Written:
 
 
 Judge = Callable[[Current, Requested], Transition]
+JudgedAddresses = Mapping[Endpoint, tuple[str, ...]]
+"""Of endpoints whose addresses may be used: what their owner should know of the look-up."""
+NONE_JUDGED: Final[JudgedAddresses] = MappingProxyType({})
 
 
 class IntegrationWrites:
@@ -87,24 +93,29 @@ class IntegrationWrites:
         secrets: SecretWriter,
         pepper: bytes,
         policy: EndpointPolicy,
-        resolver: Resolver,
         clock: Clock,
     ) -> None:
         self._database = database
         self._secrets = secrets
         self._pepper = pepper
         self._policy = policy
-        self._resolver = resolver
         self._clock = clock
 
-    def put(self, target: Target, asked: Asked) -> Written:
-        """Set up or change; raises `ProblemError` or `StateChanged`."""
-        own = str(default_endpoint(target.provider))
-        return self._change(target, asked, lambda current, wanted: integration.put(current, wanted, own))
+    def require_owner(self, target: Target) -> None:
+        """Refuse whoever is no owner of the org; raises `ProblemError`."""
+        with self._database.read() as session:
+            require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
 
-    def patch(self, target: Target, asked: Asked) -> Written:
-        """Change parts; raises `ProblemError` or `StateChanged`."""
-        return self._change(target, asked, integration.patch)
+    def put(self, target: Target, asked: Asked, judged: JudgedAddresses = NONE_JUDGED) -> Written:
+        """Set up or change; raises `ProblemError`, `StateChanged` or `AddressesUnknown`."""
+        own = str(default_endpoint(target.provider))
+        return self._change(
+            target, asked, judged, lambda current, wanted: integration.put(current, wanted, own)
+        )
+
+    def patch(self, target: Target, asked: Asked, judged: JudgedAddresses = NONE_JUDGED) -> Written:
+        """Change parts; raises `ProblemError`, `StateChanged` or `AddressesUnknown`."""
+        return self._change(target, asked, judged, integration.patch)
 
     def clear(self, target: Target) -> Written:
         """Forget key and endpoint; a provider without a set-up stays so.
@@ -122,11 +133,11 @@ class IntegrationWrites:
             raise StateChanged(row)
         return Written(row)
 
-    def _change(self, target: Target, asked: Asked, judge: Judge) -> Written:
+    def _change(self, target: Target, asked: Asked, judged: JudgedAddresses, judge: Judge) -> Written:
         overwrites = target.if_match is not None and target.if_match.strip() == "*"
         for attempts_left in reversed(range(MAX_ATTEMPTS if overwrites else 1)):
             seen = self._read(target)
-            wanted, warnings = self._judge_parts(target.provider, seen, asked)
+            wanted, warnings = self._judge_parts(target.provider, seen, asked, judged)
             transition = judge(Current(seen.state, seen.endpoint), wanted)
             if not transition.changed:
                 return Written(seen, warnings)
@@ -148,7 +159,7 @@ class IntegrationWrites:
         return row
 
     def _judge_parts(
-        self, provider: ProviderName, seen: IntegrationTable, asked: Asked
+        self, provider: ProviderName, seen: IntegrationTable, asked: Asked, judged: JudgedAddresses
     ) -> tuple[Requested, tuple[str, ...]]:
         own = str(default_endpoint(provider))
         warnings: tuple[str, ...] = ()
@@ -157,23 +168,15 @@ class IntegrationWrites:
             parsed = judge_endpoint(endpoint, self._policy)
             endpoint = str(parsed)
             if endpoint not in {own, seen.endpoint}:
-                warnings += self._judge_addresses(parsed.host, parsed.port)
+                if parsed not in judged:
+                    raise AddressesUnknown(parsed)
+                warnings += judged[parsed]
         key = None
         if asked.key is not None:
             goes_to = (seen.endpoint or own) if endpoint is KEEP else endpoint
-            judged = judge_key(provider, asked.key, parse_endpoint(goes_to), is_own=goes_to == own)
-            key, warnings = judged.key, warnings + judged.warnings
+            fit = judge_key(provider, asked.key, parse_endpoint(goes_to), is_own=goes_to == own)
+            key, warnings = fit.key, warnings + fit.warnings
         return Requested(key, endpoint, asked.enabled), warnings
-
-    def _judge_addresses(self, host: str, port: int) -> tuple[str, ...]:
-        """Refuse a name of which any address is not allowed (threat row 7); every connect checks again."""
-        try:
-            addresses = self._resolver.resolve(host, port)
-        except ResolveError as error:
-            return (f"{error} Requests will fail until it can be looked up.",)
-        if not all(map(self._policy.addresses.allows, addresses)):
-            raise refuse_endpoint("The endpoint's host has an address that is not on the public internet.")
-        return ()
 
     def _write_secret(
         self, target: Target, seen: IntegrationTable, transition: Transition, key: Secret | None

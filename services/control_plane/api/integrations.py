@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Response
+from starlette.concurrency import run_in_threadpool
 
-from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.context import Changing, Context, InContext, SignedIn
 from services.control_plane.api.integration_schemas import (
     Integration,
     IntegrationList,
@@ -15,10 +17,18 @@ from services.control_plane.api.integration_schemas import (
     WrittenIntegration,
     integration_answer,
 )
-from services.control_plane.api.integration_writes import Asked, StateChanged, Target, Written
-from services.control_plane.api.named_provider import KnownProvider, OfferedProvider
+from services.control_plane.api.integration_writes import (
+    AddressesUnknown,
+    Asked,
+    JudgedAddresses,
+    StateChanged,
+    Target,
+    Written,
+)
+from services.control_plane.api.named_provider import OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.provider_probe.resolve import Requester
 from services.control_plane.rules.etag import tag_of
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.membership import require_reader
@@ -27,6 +37,7 @@ from services.control_plane.sign_in.bearer import Person
 from services.control_plane.store.integrations import integration
 from services.control_plane.store.orgs import role_of
 from services.control_plane.store.tables import IntegrationTable
+from shared.endpoint import Endpoint
 from shared.providers import ProviderName
 
 router = APIRouter(tags=["ai-integrations"])
@@ -45,6 +56,8 @@ WRITE_PROBLEMS: Final = (
     Problem.KEY_REQUIRED,
     Problem.ENDPOINT_REFUSED,
     Problem.PRECONDITION_REQUIRED,
+    Problem.TOO_MANY_CHANGES,
+    Problem.TOO_MANY_LOOK_UPS,
     Problem.SECRET_STORE_UNAVAILABLE,
 )
 
@@ -85,11 +98,11 @@ def get_integration(
 
 
 @router.put(ITEM, operation_id="putIntegration", responses=_with_etag(*WRITE_PROBLEMS))
-def put_integration(
+async def put_integration(
     org: OrgId,
     provider: OfferedProvider,
     body: PutIntegration,
-    person: SignedIn,
+    person: Changing,
     context: InContext,
     response: Response,
     if_match: IfMatch = None,
@@ -97,21 +110,19 @@ def put_integration(
     """Set a provider up, or change its integration. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
     asked = Asked(body.api_key, endpoint, body.enabled)
-    try:
-        written = context.writes.put(_target(org, provider, person, if_match), asked)
-    except StateChanged as error:
-        raise _state_changed(context, error.row) from None
+    target = _target(org, provider, person, if_match)
+    written = await _made(context, target, lambda judged: context.writes.put(target, asked, judged))
     return _written(context, written, response)
 
 
 @router.patch(
     ITEM, operation_id="patchIntegration", responses=_with_etag(*WRITE_PROBLEMS, Problem.NOT_SET_UP)
 )
-def patch_integration(
+async def patch_integration(
     org: OrgId,
     provider: OfferedProvider,
     body: PatchIntegration,
-    person: SignedIn,
+    person: Changing,
     context: InContext,
     response: Response,
     if_match: IfMatch = None,
@@ -119,27 +130,23 @@ def patch_integration(
     """Change parts of an existing integration; absent fields stay. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
     asked = Asked(body.api_key, endpoint, KEEP if body.enabled is None else body.enabled)
-    try:
-        written = context.writes.patch(_target(org, provider, person, if_match), asked)
-    except StateChanged as error:
-        raise _state_changed(context, error.row) from None
+    target = _target(org, provider, person, if_match)
+    written = await _made(context, target, lambda judged: context.writes.patch(target, asked, judged))
     return _written(context, written, response)
 
 
 @router.delete(ITEM, operation_id="clearIntegration", responses=_with_etag(*WRITE_PROBLEMS))
-def clear_integration(
+async def clear_integration(
     org: OrgId,
-    provider: KnownProvider,
-    person: SignedIn,
+    provider: ProviderName,
+    person: Changing,
     context: InContext,
     response: Response,
     if_match: IfMatch = None,
 ) -> WrittenIntegration:
-    """Forget a provider's key and endpoint, also of a provider that is no longer offered. Owners only."""
-    try:
-        written = context.writes.clear(_target(org, provider, person, if_match))
-    except StateChanged as error:
-        raise _state_changed(context, error.row) from None
+    """Forget a provider's key and endpoint. Owners only."""
+    target = _target(org, provider, person, if_match)
+    written = await _made(context, target, lambda _: context.writes.clear(target))
     return _written(context, written, response)
 
 
@@ -149,6 +156,24 @@ def _shown(context: Context, row: IntegrationTable) -> Integration:
 
 def _target(org: str, provider: ProviderName, person: Person, if_match: str | None) -> Target:
     return Target(org, provider, person.email, if_match)
+
+
+async def _made(context: Context, target: Target, change: Callable[[JudgedAddresses], Written]) -> Written:
+    """Make a change that has not been counted for its org yet, with each new endpoint's host looked up.
+
+    Threads are held by the database alone: a name server may take seconds to answer, or never do.
+    """
+    await run_in_threadpool(context.writes.require_owner, target)
+    context.shares.charge_change_of_org(target.org, target.actor)
+    judged: dict[Endpoint, tuple[str, ...]] = {}
+    while True:
+        try:
+            return await run_in_threadpool(change, judged)
+        except StateChanged as error:
+            raise _state_changed(context, error.row) from None
+        except AddressesUnknown as error:
+            requester = Requester(target.org, target.actor)
+            judged[error.endpoint] = await context.addresses.judge(requester, error.endpoint)
 
 
 def _written(context: Context, written: Written, response: Response) -> WrittenIntegration:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from services.control_plane.api.context import Context, InContext
 from services.control_plane.kept_snapshot import pieces_of
@@ -32,7 +31,7 @@ async def get_snapshot(
 ) -> Response:
     """Give the whole configuration, or 304 when the caller has this revision already."""
     _require_fleet(request, context)
-    at = await run_in_threadpool(_where_it_stands, context, if_none_match)
+    at = await context.fleet_threads.run(_where_it_stands, context, if_none_match)
     tag = snapshot_etag(at.epoch, at.revision)
     if none_match(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})
@@ -67,7 +66,7 @@ async def post_acknowledgement(request: Request, context: InContext) -> None:
         report = decode_acknowledgement(await request.body())
     except AcknowledgementError as error:
         raise ProblemError(Problem.BAD_REQUEST, f"This is {error}.") from None
-    await run_in_threadpool(_note, context, report)
+    await context.fleet_threads.run(_note, context, report)
 
 
 def _note(context: Context, report: Acknowledgement) -> None:

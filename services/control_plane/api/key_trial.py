@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.context import Context, InContext, Testing
 from services.control_plane.api.integration_schemas import TrialResult, TrialStep, TryKey
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
 from services.control_plane.api.named_provider import OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
+from services.control_plane.provider_probe.resolve import Requester, TooManyLookUps
 from services.control_plane.provider_probe.stored_key import NotTried
 from services.control_plane.rules.endpoint import ENDPOINT_POINTER, default_endpoint, judge_endpoint
 from services.control_plane.rules.key import KEY_POINTER, judge_key
@@ -42,19 +43,22 @@ router = APIRouter(tags=["ai-integrations"])
         Problem.KEY_REFUSED,
         Problem.KEY_REQUIRED,
         Problem.ENDPOINT_REFUSED,
+        Problem.TOO_MANY_KEY_TESTS,
+        Problem.TOO_MANY_LOOK_UPS,
         Problem.STORED_KEY_TEST_UNAVAILABLE,
     ),
 )
 async def try_key(
-    org: OrgId, provider: OfferedProvider, body: TryKey, person: SignedIn, context: InContext
+    org: OrgId, provider: OfferedProvider, body: TryKey, person: Testing, context: InContext
 ) -> TrialResult:
     """Try a typed key, else the stored key, at its provider, step by step. Owners only; nothing is stored."""
     row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
-    if body.api_key is None:
-        _require_stored(row, _judged(context, provider, body.endpoint))
-        return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
-    endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
-    return await _try_typed(context, org, provider, endpoint, body.api_key)
+    with context.shares.key_test(org, person.email):
+        if body.api_key is None:
+            _require_stored(row, _judged(context, provider, body.endpoint))
+            return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
+        endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
+        return await _try_typed(context, Requester(org, person.email), provider, endpoint, body.api_key)
 
 
 def _stored(
@@ -75,10 +79,13 @@ def _judged(context: Context, provider: ProviderName, text: str | None) -> Endpo
 
 
 async def _try_typed(
-    context: Context, org: str, provider: ProviderName, endpoint: Endpoint, key: Secret
+    context: Context, requester: Requester, provider: ProviderName, endpoint: Endpoint, key: Secret
 ) -> TrialResult:
     judged = judge_key(provider, key, endpoint, is_own=endpoint == default_endpoint(provider))
-    steps = await context.probe.probe(org, provider, endpoint, judged.key)
+    try:
+        steps = await context.probe.probe(requester, provider, endpoint, judged.key)
+    except TooManyLookUps:
+        raise context.shares.too_many_look_ups(requester.person) from None
     return TrialResult(
         provider=provider,
         endpoint=str(endpoint),

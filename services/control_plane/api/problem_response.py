@@ -18,9 +18,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from services.control_plane.fair_share.over_limit import OverLimit
 from services.control_plane.rules.problems import Fault, Problem, ProblemError
 from services.control_plane.store.database import RETRY_SECONDS
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
+from shared.deadline_protocol import GIVES_WAY
 
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_FAULTS: Final = 20
@@ -117,6 +119,7 @@ def answer_problems(app: FastAPI, not_found_page: Callable[[Request], Response |
         return page or await _on_http_exception(request, error)
 
     app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(OverLimit, _on_over_limit)
     app.add_exception_handler(DatabaseUnavailable, _on_outage)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, on_http_exception)
@@ -124,6 +127,16 @@ def answer_problems(app: FastAPI, not_found_page: Callable[[Request], Response |
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError), "registered for this class only"
+    return problem_response(error)
+
+
+async def _on_over_limit(request: Request, error: Exception) -> Response:
+    """Answer at the pace of refusals; until then the connection gives way to others."""
+    assert isinstance(error, OverLimit), "registered for this class only"
+    give_way = request.scope.get("extensions", {}).get(GIVES_WAY)
+    if give_way is not None:
+        give_way()
+    await request.app.state.context.shares.pace.wait(error.key)
     return problem_response(error)
 
 

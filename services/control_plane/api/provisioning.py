@@ -34,9 +34,12 @@ _PUT_PROBLEMS = (
     Problem.INVALID,
     Problem.NOT_FOUND,
     Problem.BODY_TOO_LARGE,
+    Problem.TOO_MANY_CHANGES,
 )
 _PUT = problem_responses(*_PUT_PROBLEMS)
-_DELETE = problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID)
+_DELETE = problem_responses(
+    Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID, Problem.TOO_MANY_CHANGES
+)
 
 Email = Annotated[
     str, Path(description="The member's address, matched without case.", max_length=MAX_EMAIL_CHARS)
@@ -77,6 +80,7 @@ class ProvisionedMember(BaseModel):
 def put_org(org: OrgId, body: PutOrg, author: AsPlatform, context: InContext) -> ProvisionedOrg:
     """Make or rename an organization."""
     checked_id(org, "an organization")
+    context.shares.charge_change_by_platform(org)
     name = checked_org_name(body.name)
     with changing(context.database) as session:
         orgs.put_org(session, author, org, name)
@@ -86,6 +90,7 @@ def put_org(org: OrgId, body: PutOrg, author: AsPlatform, context: InContext) ->
 @router.delete("/orgs/{org}", operation_id="removeOrg", status_code=204, responses=_DELETE)
 def remove_org(org: OrgId, author: AsPlatform, context: InContext) -> None:
     """Remove an organization with its members; its keys are destroyed."""
+    context.shares.charge_change_by_platform(org)
     with changing(context.database) as session:
         row = _live_org(session, org)
         integrations.clear_all(session, author, org)
@@ -97,6 +102,7 @@ def put_member(
     org: OrgId, email: Email, body: PutMember, author: AsPlatform, context: InContext
 ) -> ProvisionedMember:
     """Give a person a role in an organization."""
+    context.shares.charge_change_by_platform(org)
     email = checked_email(email)
     with changing(context.database) as session:
         orgs.put_member(session, author, _live_org(session, org), email, body.role)
@@ -106,6 +112,7 @@ def put_member(
 @router.delete("/orgs/{org}/members/{email}", operation_id="removeMember", status_code=204, responses=_DELETE)
 def remove_member(org: OrgId, email: Email, author: AsPlatform, context: InContext) -> None:
     """Take a person out of an organization."""
+    context.shares.charge_change_by_platform(org)
     email = checked_email(email)
     with changing(context.database) as session:
         if not orgs.remove_member(session, author, _live_org(session, org), email):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -19,7 +18,7 @@ from typing import Any, Final
 import httpx
 
 from services.control_plane.provider_probe.credential import credential_headers
-from services.control_plane.provider_probe.resolve import NOT_PUBLIC, ResolveError, Resolver
+from services.control_plane.provider_probe.resolve import NOT_PUBLIC, Requester, ResolveError, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
 from shared.key_trial import TOTAL_SECONDS, TrialStep
@@ -31,8 +30,6 @@ CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 MAX_ADDRESSES: Final = 3
 MAX_PROBES: Final = 8
-MAX_PROBES_PER_ORG: Final = 2
-"""So an organization's slow endpoint leaves turns to the others."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
@@ -57,41 +54,37 @@ class ProviderProbe:
         self._timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=read_seconds)
         self._total_seconds = total_seconds
         self._slots = asyncio.Semaphore(MAX_PROBES)
-        self._of_org: Counter[str] = Counter()
 
     async def probe(
-        self, org: str, provider: ProviderName, endpoint: Endpoint, key: Secret
+        self, requester: Requester, provider: ProviderName, endpoint: Endpoint, key: Secret
     ) -> tuple[TrialStep, ...]:
-        """Try `key` at `endpoint`, for `org`. Takes at most about `total_seconds`, waiting included."""
-        notes = TrialNotes(provider, asyncio.get_running_loop().time)
-        if self._of_org[org] >= MAX_PROBES_PER_ORG:
-            notes.note("dns", "unknown", _TOO_MANY)
-            return notes.steps()
-        self._of_org[org] += 1
-        try:
-            await self._probe(notes, provider, endpoint, key)
-        finally:
-            self._of_org[org] -= 1
-            if not self._of_org[org]:
-                del self._of_org[org]
-        return notes.steps()
+        """Try `key` at `endpoint`. Takes at most about `total_seconds`, waiting included.
 
-    async def _probe(
-        self, notes: TrialNotes, provider: ProviderName, endpoint: Endpoint, key: Secret
-    ) -> None:
+        Raises:
+            TooManyLookUps: the requester has too many names looked up at this moment.
+        """
+        notes = TrialNotes(provider, asyncio.get_running_loop().time)
         begun = False
         try:
             async with asyncio.timeout(self._total_seconds), self._slots:
                 begun = True
-                await self._run(notes, provider, endpoint, key)
+                hosts = await self._checked_hosts(notes, requester, endpoint)
+                await self._run(notes, provider, endpoint, hosts, key)
         except TimeoutError:
             if begun:
                 notes.too_late()
             else:
                 notes.note("dns", "unknown", _TOO_MANY)
+        return notes.steps()
 
-    async def _run(self, notes: TrialNotes, provider: ProviderName, endpoint: Endpoint, key: Secret) -> None:
-        hosts = await self._checked_hosts(notes, endpoint)
+    async def _run(
+        self,
+        notes: TrialNotes,
+        provider: ProviderName,
+        endpoint: Endpoint,
+        hosts: Sequence[str],
+        key: Secret,
+    ) -> None:
         for last, host in _with_last(hosts[:MAX_ADDRESSES]):
             connection = _Connection(notes, endpoint, by_proxy=self._proxy is not None)
             try:
@@ -103,7 +96,9 @@ class ProviderProbe:
             else:
                 return
 
-    async def _checked_hosts(self, notes: TrialNotes, endpoint: Endpoint) -> Sequence[str]:
+    async def _checked_hosts(
+        self, notes: TrialNotes, requester: Requester, endpoint: Endpoint
+    ) -> Sequence[str]:
         """Give the allowed hosts for a connection: none when any address is not allowed."""
         if _is_address(endpoint.host):
             addresses: Sequence[str] = [endpoint.host]
@@ -112,7 +107,7 @@ class ProviderProbe:
             return [endpoint.host]
         else:
             try:
-                addresses = await asyncio.to_thread(self._resolver.resolve, endpoint.host, endpoint.port)
+                addresses = await self._resolver.resolve(requester, endpoint.host, endpoint.port)
             except ResolveError as error:
                 notes.note("dns", "failed", str(error))
                 return []

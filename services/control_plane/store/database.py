@@ -24,8 +24,11 @@ BUSY_TIMEOUT_SECONDS: Final = 10
 """How long a writer waits for another; longer is an outage."""
 ABANDONED_SECONDS: Final = 10
 """PostgreSQL's time to keep the locks of a silent writer: its host may have vanished."""
+REQUEST_THREADS: Final = 24
+"""Serve people and the platform; the fleet and readiness have threads of their own, hence connections too."""
+FLEET_THREADS: Final = 6
 POOL_SIZE: Final = 8
-POOL_OVERFLOW: Final = 32  # as many as Starlette's thread pool can have waiting, and the relay
+POOL_OVERFLOW: Final = REQUEST_THREADS + FLEET_THREADS  # with the 8: readiness and the background tasks
 POOL_TIMEOUT_SECONDS: Final = 10
 RETRY_SECONDS: Final = 5
 """How soon to ask again while the database is away."""

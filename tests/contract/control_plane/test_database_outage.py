@@ -17,6 +17,7 @@ import pytest
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
+from services.control_plane.readiness import Readiness
 from services.control_plane.rules.problems import TYPE_PREFIX
 from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
@@ -29,6 +30,7 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
 from services.control_plane.store.tables import TicketTable
+from services.control_plane.worker_threads import WorkerThreads
 from shared.memory_stream import MemoryStream
 from shared.tasks import TaskSet
 from tests.support.commit_cutter import CommitCutter
@@ -67,7 +69,8 @@ def with_database(world: World, database: Database) -> World:
         world.context,
         database=database,
         lost_commits=LostCommits(database),
-        snapshots=KeptSnapshot(database),
+        snapshots=KeptSnapshot(database, world.fleet_threads),
+        readiness=Readiness(database),
         browser=BrowserSignIn(database, world.clock, ""),
     )
     return world
@@ -325,7 +328,7 @@ async def test_a_background_task_says_so_in_one_line_and_goes_on(
 ) -> None:
     (tmp_path / "folder").mkdir()
     database, clock = Database(f"sqlite:///{tmp_path / 'folder'}"), FakeClock()
-    bus, snapshots = MemoryBus(MemoryStream()), KeptSnapshot(database)
+    bus, snapshots = MemoryBus(MemoryStream()), KeptSnapshot(database, WorkerThreads("fleet", 1))
     work = {
         "outbox relay": OutboxRelay(database, bus, CommitSignal(), clock, snapshots).run,
         "secret sweep": SecretSweep(database, MemorySecretWriter(), CommitSignal()).run,

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ from aigw.node_key import NodeKey
 from shared.box_token import MAX_LIFE_SECONDS
 from shared.clock import unix_now
 from tests.support.control_plane import ControlPlane
-from tests.support.gateway import clean_environment
+from tests.support.gateway import UNLIMITED, clean_environment
 from tests.support.polling import eventually
 from tests.support.servers.process import ServerProcess, short_folder
 from tests.support.servers.vault_store import VaultStore
@@ -46,11 +46,12 @@ class Plane:
     process: ServerProcess
     outer_port: int = 0
     inner_port: int = 0
+    prefix: Sequence[str] = ()
 
     def start(self) -> None:
         """Start it and learn its ports; again after `process.stop` or `process.kill`."""
         (self.process.folder / "log").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "aigw", self.kind]
+        command = [*self.prefix, sys.executable, "-m", "aigw", self.kind]
         self.process.start(command, lambda: bool(_PORTS.search(self.process.log)), self.environment)
         found = _PORTS.search(self.process.log)
         assert found is not None
@@ -80,8 +81,8 @@ class Fleet:
             for plane in reversed(self.planes):
                 plane.process.close()
 
-    def control_plane(self) -> Plane:
-        """Start one more control plane."""
+    def control_plane(self, *, prefix: Sequence[str] = (), **environment: str) -> Plane:
+        """Start one more control plane, with further settings; `prefix` runs the command."""
         issuers = [{"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(self._issuer.jwks_file)}]
         return self._start(
             "control-plane",
@@ -91,6 +92,8 @@ class Fleet:
             AIGW_ISSUERS=json.dumps(issuers),
             AIGW_CONTROL_PLANE_PORT="0",
             AIGW_INTERNAL_PORT="0",
+            prefix=prefix,
+            **UNLIMITED | environment,
         )
 
     def data_plane(self, control_plane: Plane, **environment: str) -> Plane:
@@ -104,7 +107,7 @@ class Fleet:
             **environment,
         )
 
-    def _start(self, kind: PlaneKind, **environment: str) -> Plane:
+    def _start(self, kind: PlaneKind, *, prefix: Sequence[str] = (), **environment: str) -> Plane:
         role = f"aigw-{kind}"
         values = {
             "AIGW_ENVIRONMENT": "development",  # the scripted provider speaks plain http
@@ -117,7 +120,7 @@ class Fleet:
             "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS": "true",
         }
         process = ServerProcess(short_folder(kind))
-        plane = Plane(kind, clean_environment(**values, **environment), process)
+        plane = Plane(kind, clean_environment(**values, **environment), process, prefix=prefix)
         self.planes.append(plane)
         plane.start()
         return plane

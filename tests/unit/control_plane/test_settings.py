@@ -44,6 +44,11 @@ def test_everything_can_come_from_the_environment_and_secrets_from_files(
     "values",
     [
         {"internal_token": "short"},
+        {"trusted_proxies": "proxy.internal"},
+        {"trusted_proxies": "10.20.0.1/16"},
+        {"trusted_proxies": "0.0.0.0/0"},
+        {"trusted_proxies": "*"},
+        {"org_changes_per_minute": 0},
         {"platform_token": "short"},
         {"database_url": "mysql://x"},
         {"database_url": "sqlite:///"},

@@ -18,12 +18,15 @@ from jwt.algorithms import ECAlgorithm
 from sqlmodel import col, select
 
 from services.control_plane.api.context import Context
+from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
+from services.control_plane.fair_share.shares import Shares, ShareSizes
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.resolve import NOT_PUBLIC, ResolveError
+from services.control_plane.provider_probe.resolve import NOT_PUBLIC, NoAddressError, Requester, Resolver
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.secrets.port import SecretWriter
@@ -31,11 +34,12 @@ from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
 from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.store import migrate
 from services.control_plane.store.changes import PLATFORM, Author, changing, counter
-from services.control_plane.store.database import Database
+from services.control_plane.store.database import FLEET_THREADS, Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.orgs import live_org, put_member, put_org
 from services.control_plane.store.snapshot import snapshot
 from services.control_plane.store.tables import OutboxTable
+from services.control_plane.worker_threads import WorkerThreads
 from shared.config_feed import Event, Snapshot, decode_event
 from shared.providers import DEFAULT_OFFER, offered
 from shared.secret import Secret
@@ -49,6 +53,8 @@ MEMBER: Final = "member@acme.test"
 STRANGER: Final = "stranger@elsewhere.test"
 KEY: Final = "sk-test-0123456789abcdefWXYZ"
 OPENAI: Final = "/api/v1/orgs/acme/ai-integrations/openai"
+MANY: Final = 1_000_000
+UNLIMITED: Final = ShareSizes(MANY, MANY, MANY, MANY, MANY)
 ANTHROPIC: Final = "/api/v1/orgs/acme/ai-integrations/anthropic"
 
 
@@ -83,11 +89,12 @@ class FakeResolver:
     names: dict[str, Sequence[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    def resolve(self, host: str, port: int) -> Sequence[str]:
+    async def resolve(self, requester: Requester, host: str, port: int) -> Sequence[str]:
+        assert requester.org
         assert port > 0
         self.asked.append(host)
         if host not in self.names:
-            raise ResolveError(NOT_PUBLIC)
+            raise NoAddressError(NOT_PUBLIC)
         return self.names[host]
 
 
@@ -114,6 +121,8 @@ class World:
         database_url: str = "",
         browser: BrowserSignIn | None = None,
         stored_keys: StoredKeyProbe | None = None,
+        resolver: Resolver | None = None,
+        share_sizes: ShareSizes = UNLIMITED,
     ) -> None:
         self.folder = folder
         self.database_url = database_url or f"sqlite:///{folder / 'control-plane.db'}"
@@ -128,16 +137,24 @@ class World:
         )
         sign_in = SignIn({ISSUER: TrustedIssuer(AUDIENCE, self.issuer)}, Secret(PLATFORM_TOKEN))
         self.writes = IntegrationWrites(
-            self.database, secrets or self.memory, b"pepper", self.policy, self.resolver, self.clock
+            self.database, secrets or self.memory, b"pepper", self.policy, self.clock
         )
-        self.snapshots, self.lost_commits = KeptSnapshot(self.database), LostCommits(self.database)
+        self.fleet_threads = WorkerThreads("fleet", FLEET_THREADS)
+        self.snapshots = KeptSnapshot(self.database, self.fleet_threads)
+        self.lost_commits = LostCommits(self.database)
+        self.shares = Shares(share_sizes)
+        used = resolver or self.resolver
         self.context = Context(
             database=self.database,
             snapshots=self.snapshots,
             lost_commits=self.lost_commits,
+            readiness=Readiness(self.database),
+            fleet_threads=self.fleet_threads,
+            shares=self.shares,
             sign_in=sign_in,
             writes=self.writes,
-            probe=ProviderProbe(self.resolver, self.policy.addresses, ssl.create_default_context()),
+            addresses=EndpointAddresses(used, self.policy.addresses, self.shares),
+            probe=ProviderProbe(used, self.policy.addresses, ssl.create_default_context()),
             stored_keys=stored_keys or StoredKeyProbe("", Secret(INTERNAL_TOKEN)),
             endpoint_policy=self.policy,
             clock=self.clock,
@@ -187,4 +204,6 @@ class World:
             return [decode_event(row.event) for row in rows]
 
     def close(self) -> None:
+        self.context.readiness.close()
+        self.fleet_threads.close()
         self.database.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from shared.deadline_protocol import with_deadlines
+from shared.deadline_protocol import GIVES_WAY, with_deadlines
 from shared.listener import bind, port_of, serve
 
 DEADLINE_SECONDS = 30
@@ -30,12 +32,24 @@ async def slow(_: Request) -> PlainTextResponse:
     return PlainTextResponse("slow")
 
 
+async def held_back(request: Request) -> PlainTextResponse:
+    request.scope["extensions"][GIVES_WAY]()
+    await asyncio.sleep(DEADLINE_SECONDS)
+    return PlainTextResponse("late")
+
+
 @asynccontextmanager
 async def served(head: float = HEAD_SECONDS, body: float = BODY_SECONDS) -> AsyncIterator[int]:
     """Serve the application with short deadlines; give the port."""
     listener = bind("127.0.0.1", 0, option="--port")
     stop, started = asyncio.Event(), asyncio.Event()
-    app = Starlette(routes=[Route("/echo", echo, methods=["GET", "POST"]), Route("/slow", slow)])
+    app = Starlette(
+        routes=[
+            Route("/echo", echo, methods=["GET", "POST"]),
+            Route("/slow", slow),
+            Route("/held", held_back),
+        ]
+    )
     http = with_deadlines(head, body, MAX_CONNECTIONS)
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(serve(app, listener, stop=stop, started=started.set, http=http, grace_seconds=1))
@@ -110,14 +124,78 @@ async def test_a_slow_answer_and_an_idle_kept_connection_are_not_hurried() -> No
         writer.close()
 
 
-async def test_one_connection_too_many_is_reset_and_the_others_stay() -> None:
+async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_longest() -> None:
     async with served(head=DEADLINE_SECONDS) as port:
-        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
-        await asyncio.sleep(0.2)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        assert await ends(reader) == b""
-        writer.close()
-        kept[0][1].write(REQUEST)
-        assert b"200 OK" in await kept[0][0].readuntil(b"\r\n")
+        kept = []
+        for sent in (b"", b"GET /echo HTTP/1.1\r\n", REQUEST)[:MAX_CONNECTIONS]:
+            kept.append(await asyncio.open_connection("127.0.0.1", port))
+            kept[-1][1].write(sent)
+            await asyncio.sleep(0.1)
+        assert b"200 OK" in await kept[2][0].readuntil(b"\r\n\r\n")
+        for number in range(MAX_CONNECTIONS - 1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(REQUEST)
+            assert b"200 OK" in await reader.readuntil(b"\r\n")
+            assert await ends(kept[number][0]) == b""
+            kept.append((reader, writer))
+        kept[2][1].write(REQUEST)
+        await kept[2][0].readuntil(b"0")
+        assert b"200 OK" in await kept[2][0].readuntil(b"\r\n")
         for _, one in kept:
             one.close()
+
+
+async def test_a_request_that_is_being_answered_is_never_reset_for_another_connection() -> None:
+    async with served(head=DEADLINE_SECONDS) as port:
+        busy = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        for _, writer in busy:
+            writer.write(REQUEST.replace(b"/echo", b"/slow"))
+        await asyncio.sleep(HEAD_SECONDS)
+        late_reader, late_writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await ends(late_reader) == b""
+        late_writer.close()
+        for reader, writer in busy:
+            assert b"200 OK" in await reader.readuntil(b"\r\n")
+            writer.close()
+
+
+async def test_an_answer_that_is_held_back_on_purpose_makes_room() -> None:
+    async with served(head=DEADLINE_SECONDS) as port:
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS)]
+        for _, writer in held:
+            writer.write(REQUEST.replace(b"/echo", b"/held"))
+        await asyncio.sleep(HEAD_SECONDS)
+        reader, late = await asyncio.open_connection("127.0.0.1", port)
+        late.write(REQUEST)
+        assert b"200 OK" in await reader.readuntil(b"\r\n")
+        for _, writer in (*held, (reader, late)):
+            writer.transport.abort()
+
+
+async def test_silent_connections_by_the_hundred_keep_no_probe_out() -> None:
+    async with served(head=DEADLINE_SECONDS) as port:
+        silent = []
+        for _ in range(40):
+            silent += [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(REQUEST)
+            assert b"200 OK" in await reader.readuntil(b"\r\n")
+            writer.close()
+        for _, one in silent:
+            one.close()
+
+
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(__import__("sys").argv[1]), 4096))
+from shared.deadline_protocol import connection_cap
+print(connection_cap())
+"""
+
+
+@pytest.mark.parametrize(("descriptors", "cap"), [(256, 64), (1024, 256), (4096, 1024)])
+def test_two_listeners_leave_half_of_the_descriptors(descriptors: int, cap: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(descriptors)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == cap

@@ -103,7 +103,7 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
 - {name: AIGW_OIDC_ASSUME_EMAIL_VERIFIED, value: "true"}
 {{- end }}
 {{- with $plane.trustedProxies }}
-- name: FORWARDED_ALLOW_IPS
+- name: AIGW_TRUSTED_PROXIES
   value: {{ join "," . | quote }}
 {{- end }}
 {{- include "aigw.furtherEnvironment" $plane }}

@@ -51,7 +51,7 @@ def interrupted(world: World) -> Iterator[InterruptedDatabase]:
 
 
 def writes_on(world: World, database: Database) -> IntegrationWrites:
-    return IntegrationWrites(database, world.memory, b"pepper", world.policy, world.resolver, world.clock)
+    return IntegrationWrites(database, world.memory, b"pepper", world.policy, world.clock)
 
 
 def demote(session: Session, author: Author, org: OrgTable) -> None:
@@ -71,7 +71,7 @@ def test_who_is_no_owner_any_more_at_the_commit_changes_nothing(
     loss: Callable[[Session, Author, OrgTable], None],
     problem: Problem,
 ) -> None:
-    writes_on(world, world.database).put(TARGET, ADD)
+    writes_on(world, world.database).put(TARGET, ADD, {})
     before = world.snapshot().integrations
 
     def lose() -> None:

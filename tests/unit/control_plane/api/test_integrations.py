@@ -298,12 +298,17 @@ async def test_a_name_with_any_internal_address_is_refused_at_save(
     assert world.memory.writes == 0
 
 
-async def test_a_name_that_does_not_resolve_now_is_saved_with_a_warning(world: World) -> None:
+async def test_a_name_that_does_not_exist_is_refused_as_one_that_leads_inside(world: World) -> None:
+    world.resolver.names["inside.acme.test"] = ["10.0.0.1"]
+    answers = []
     async with world.person(OWNER) as client:
-        body = {"api_key": KEY, "endpoint": "https://not-yet.acme.test", "enabled": True}
-        answer = await put(client, body)
-    assert answer.status_code == 200
-    assert "leads to no address on the public internet" in answer.json()["warnings"][0]
+        for host in ("inside.acme.test", "not-there.acme.test"):
+            body = {"api_key": KEY, "endpoint": f"https://{host}/v1", "enabled": True}
+            answers.append(await put(client, body))
+    inside, nowhere = answers
+    problem(inside, 422, "endpoint-refused")
+    assert inside.json() == nowhere.json()
+    assert world.memory.writes == 0
 
 
 async def test_the_providers_own_endpoint_is_never_looked_up(world: World) -> None:

@@ -41,10 +41,12 @@ async def test_without_an_endpoint_the_stored_one_is_tried_and_else_the_provider
     async with world.person(OWNER) as client:
         answer = await client.post(TEST, json={"api_key": KEY})
         assert answer.json()["endpoint"] == "https://api.openai.com/v1"
-        body = {"api_key": KEY, "endpoint": "https://absent.acme.test/v1", "enabled": True}
-        await client.put(OPENAI, json=body, headers={"if-match": "*"})
+        world.resolver.names["there.acme.test"] = ["93.184.216.34"]
+        body = {"api_key": KEY, "endpoint": "https://there.acme.test/v1", "enabled": True}
+        assert (await client.put(OPENAI, json=body, headers={"if-match": "*"})).status_code == 200
+        del world.resolver.names["there.acme.test"]
         answer = await client.post(TEST, json={"api_key": KEY})
-    assert answer.json()["endpoint"] == "https://absent.acme.test/v1"
+    assert answer.json()["endpoint"] == "https://there.acme.test/v1"
 
 
 async def test_members_and_strangers_try_nothing(world: World) -> None:

@@ -17,18 +17,19 @@ import trustme
 from services.control_plane.provider_probe.probe import (
     MAX_ANSWER_BYTES,
     MAX_PROBES,
-    MAX_PROBES_PER_ORG,
     ProviderProbe,
 )
+from services.control_plane.provider_probe.resolve import Requester
 from shared.addresses import AddressPolicy
 from shared.endpoint import parse_endpoint
 from shared.key_trial import TrialStep, verdict_of
 from shared.providers import ProviderName
 from shared.secret import Secret
 from tests.support.canary import Canary
-from tests.unit.control_plane.world import FakeResolver
+from tests.unit.control_plane.world import OWNER, FakeResolver
 
 NAME = "provider.test"
+ACME = Requester("acme", OWNER)
 MODELS = json.dumps({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}).encode()
 LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
 Steps = tuple[TrialStep, ...]
@@ -96,7 +97,7 @@ async def probe(
     tls = ssl.create_default_context()
     authority.configure_trust(tls)
     trial = ProviderProbe(FakeResolver({NAME: addresses}), policy, tls, read_seconds=0.5)
-    return await trial.probe("acme", provider_name, parse_endpoint(url), Secret(key))
+    return await trial.probe(ACME, provider_name, parse_endpoint(url), Secret(key))
 
 
 def statuses(result: Steps) -> list[str]:
@@ -241,8 +242,8 @@ async def test_the_name_is_looked_up_once_and_the_checked_address_is_used(author
     class Rebinds(FakeResolver):
         """Answers differently at the second look."""
 
-        def resolve(self, host: str, port: int) -> Sequence[str]:
-            super().resolve(host, port)
+        async def resolve(self, requester: Requester, host: str, port: int) -> Sequence[str]:
+            await super().resolve(requester, host, port)
             return ["127.0.0.1"] if len(self.asked) == 1 else ["127.0.0.2"]
 
     resolver = Rebinds({NAME: []})
@@ -251,7 +252,7 @@ async def test_the_name_is_looked_up_once_and_the_checked_address_is_used(author
     async with provider(authority, response("200 OK", MODELS)) as there:
         trial = ProviderProbe(resolver, LOOPBACK, tls)
         url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
-        result = await trial.probe("acme", "openai", url, Secret("sk-0123456789"))
+        result = await trial.probe(ACME, "openai", url, Secret("sk-0123456789"))
     assert (verdict_of(result), resolver.asked) == ("valid", [NAME])
 
 
@@ -298,27 +299,12 @@ async def test_waiting_for_a_turn_is_part_of_the_time(authority: trustme.CA) -> 
         trial = ProviderProbe(FakeResolver({NAME: ["127.0.0.1"]}), LOOPBACK, tls, total_seconds=0.5)
         orgs = [f"org-{number}" for number in range(2 * MAX_PROBES)]
         results = await asyncio.gather(
-            *(trial.probe(org, "openai", url, Secret("sk-0123456789")) for org in orgs)
+            *(trial.probe(Requester(org, OWNER), "openai", url, Secret("sk-0123456789")) for org in orgs)
         )
     first, last = results[0], results[-1]
     assert statuses(first) == ["ok", "ok", "unknown", "skipped"]
     assert statuses(last) == ["unknown", "skipped", "skipped", "skipped"]
     assert "Too many tests" in last[0].detail
-
-
-async def test_one_org_takes_only_so_many_turns(authority: trustme.CA) -> None:
-    async with provider(authority, b"") as there:
-        url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
-        tls = ssl.create_default_context()
-        authority.configure_trust(tls)
-        trial = ProviderProbe(FakeResolver({NAME: ["127.0.0.1"]}), LOOPBACK, tls, total_seconds=0.5)
-        orgs = ["acme"] * (MAX_PROBES_PER_ORG + 1) + ["other"]
-        for _ in range(2):
-            found = await asyncio.gather(
-                *(trial.probe(org, "openai", url, Secret("sk-0123456789")) for org in orgs)
-            )
-            assert [steps[0].status for steps in found] == ["ok", "ok", "unknown", "ok"]
-            assert "Too many tests" in found[MAX_PROBES_PER_ORG][0].detail
 
 
 @dataclass
@@ -358,7 +344,7 @@ async def by_proxy(authority: trustme.CA, proxy: Proxy, url: str) -> tuple[Steps
     way = httpx.Proxy(f"http://127.0.0.1:{port}", auth=("operator", "word"))
     trial = ProviderProbe(resolver, AddressPolicy(), tls, proxy=way, read_seconds=0.5)
     async with server:
-        result = await trial.probe("acme", "openai", parse_endpoint(url), Secret("sk-0123456789"))
+        result = await trial.probe(ACME, "openai", parse_endpoint(url), Secret("sk-0123456789"))
     return result, resolver
 
 

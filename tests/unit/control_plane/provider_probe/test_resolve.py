@@ -1,17 +1,90 @@
-"""Tests of the name look-up of key tests, by the machine's own resolver."""
+"""Tests of the name look-up: by the machine's own resolver, and under a name server that says nothing."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
-from services.control_plane.provider_probe.resolve import ResolveError, SystemResolver
+from services.control_plane.provider_probe.resolve import (
+    MAX_LOOKUPS,
+    MAX_LOOKUPS_EACH,
+    NOT_PUBLIC,
+    NoAddressError,
+    Requester,
+    ResolveError,
+    SystemResolver,
+    TooManyLookUps,
+)
+
+ACME = Requester("acme", "owner@acme.test")
+SOON_SECONDS = 0.05
+FOUND = [(2, 1, 6, "", ("93.184.216.34", 443))]
 
 
-def test_the_systems_resolver_knows_this_machine_and_no_invented_name() -> None:
+class NameServer:
+    """Answers at once, but says nothing of names that begin with `silent` until it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(self, host: str, *_: Any, **__: Any) -> list[Any]:
+        if host.startswith("silent"):
+            self.released.wait()
+        return FOUND
+
+
+@pytest.fixture
+def name_server() -> Iterator[NameServer]:
+    made = NameServer()
+    yield made
+    made.released.set()
+
+
+async def test_the_systems_resolver_knows_this_machine_and_no_invented_name() -> None:
     resolver = SystemResolver()
-    assert "127.0.0.1" in resolver.resolve("localhost", 80)
+    assert "127.0.0.1" in await resolver.resolve(ACME, "localhost", 80)
     with pytest.raises(ResolveError):
-        resolver.resolve("does-not-exist.invalid", 80)
-    with pytest.raises(ResolveError):
-        resolver.resolve("x" * 64 + ".test", 80)
+        await resolver.resolve(ACME, "does-not-exist.invalid", 80)
+    with pytest.raises(NoAddressError, match=NOT_PUBLIC):
+        await resolver.resolve(ACME, "x" * 64 + ".test", 80)
+    resolver.close()
+
+
+async def test_threads_that_a_silent_name_server_holds_count_until_they_end(name_server: NameServer) -> None:
+    resolver = SystemResolver(look_up=name_server, timeout_seconds=SOON_SECONDS)
+    for number in range(MAX_LOOKUPS_EACH):
+        with pytest.raises(ResolveError, match="in time"):
+            await resolver.resolve(ACME, f"silent-{number}", 443)
+    for requester in (ACME, Requester("acme", "another@acme.test"), Requester("other", ACME.person)):
+        with pytest.raises(TooManyLookUps):
+            await resolver.resolve(requester, "good", 443)
+    assert await resolver.resolve(Requester("other", "o@other.test"), "good", 443) == ["93.184.216.34"]
+    name_server.released.set()
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                assert await resolver.resolve(ACME, "good", 443) == ["93.184.216.34"]
+            except TooManyLookUps:
+                await asyncio.sleep(0.01)
+            else:
+                break
+    resolver.close()
+
+
+async def test_one_look_up_more_than_there_are_threads_is_refused_and_never_queued(
+    name_server: NameServer,
+) -> None:
+    resolver = SystemResolver(look_up=name_server, timeout_seconds=5)
+    async with asyncio.TaskGroup() as group:
+        for number in range(MAX_LOOKUPS):
+            requester = Requester(f"org-{number}", f"{number}@orgs.test")
+            group.create_task(resolver.resolve(requester, f"silent-{number}", 443))
+        await asyncio.sleep(SOON_SECONDS)
+        with pytest.raises(TooManyLookUps):
+            await resolver.resolve(ACME, "good", 443)
+        name_server.released.set()
     resolver.close()
