@@ -39,12 +39,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The provider's latest verdict on an org's key, and its time (Unix seconds)."""
+    """The provider's latest verdict on an org's key, its time (Unix seconds), and the secret's version.
+
+    Version 0 stands in reports of processes of a former release.
+    """
 
     org: _Id
     provider: ProviderName
     verdict: Literal["accepted", "rejected"]
     at: Annotated[float, Field(ge=0)]
+    secret_version: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,13 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from shared.providers import PROVIDERS, with_addresses
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from aigw.embedded.ready_file import Ready
+    from shared.providers import Provider
 
 OWNER: Final = "owner@demo.example"
 MEMBER: Final = "member@demo.example"
@@ -58,8 +61,10 @@ def _data_dir(ready: Ready) -> str:
 
 def _try_it(ready: Ready) -> Iterator[str]:
     yield "Point a program at it:"
-    yield f"export OPENAI_BASE_URL={ready.base_urls['openai']} OPENAI_API_KEY=run9-placeholder"
-    yield f"export ANTHROPIC_BASE_URL={ready.base_urls['anthropic']} ANTHROPIC_AUTH_TOKEN=run9-placeholder"
+    for row, base_url in _rows(ready):
+        # Of more variables than the first two `setup.sh` takes care.
+        pairs = (f"{name}={with_addresses(value, base_url)}" for name, value in row.environment[:2])
+        yield f"export {' '.join(pairs)}"
     if ready.node_key_file:
         yield "Header mode: each request also needs an X-Run9-Box-Token, as in step 2."
     yield ""
@@ -67,12 +72,20 @@ def _try_it(ready: Ready) -> Iterator[str]:
 
 
 def curl_line(ready: Ready, command: str) -> str:
-    """Write the command for streaming a chat completion through the gateway."""
+    """Write the command for streaming an answer through the gateway."""
+    identity = f' -H "X-Run9-Box-Token: $({_token_line(ready, command)})"' if ready.node_key_file else ""
+    if "openai" not in ready.base_urls:
+        row, base_url = next(_rows(ready))
+        lines = next(snippet.code for snippet in row.snippets if snippet.id == "curl")
+        return with_addresses(lines, base_url) + identity
     message = {"role": "user", "content": "Hello!"}
     body = json.dumps({"model": "gpt-5.2", "stream": True, "messages": [message]})
     url = f"{ready.base_urls['openai']}chat/completions"
-    identity = f' -H "X-Run9-Box-Token: $({_token_line(ready, command)})"' if ready.node_key_file else ""
     return f"curl -N {url} -H 'content-type: application/json'{identity} -d {shlex.quote(body)}"
+
+
+def _rows(ready: Ready) -> Iterator[tuple[Provider, str]]:
+    return ((row, ready.base_urls[row.name]) for row in PROVIDERS.values() if row.name in ready.base_urls)
 
 
 def _token_line(ready: Ready, command: str) -> str:

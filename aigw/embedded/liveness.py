@@ -46,8 +46,10 @@ async def _is_live(client: httpx.AsyncClient, ready: Ready, revision: int, enabl
     applied = _REVISION.search(metrics.text)
     if applied is None or float(applied[1]) < revision:
         return False
-    origin = ready.base_urls["anthropic"].removesuffix("anthropic")
-    status = await client.get(origin, headers={"accept": "application/json", **_identity(ready)})
+    base_url = httpx.URL(next(iter(ready.base_urls.values())))
+    status = await client.get(
+        base_url.join("/run9/ai/"), headers={"accept": "application/json", **_identity(ready)}
+    )
     if not status.is_success:
         return False
     on = {item["provider"] for item in status.json()["providers"] if item["state"] == "on"}

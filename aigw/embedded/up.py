@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -36,6 +36,7 @@ from services.data_plane.settings import DataPlaneSettings
 from shared.clock import unix_now
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
+from shared.providers import Provider
 from shared.secret import Secret
 
 DRAIN_SECONDS: Final = 2
@@ -135,10 +136,11 @@ class _Embedded:
         data_plane = build_data_plane(self._data_plane_settings(control_plane), self._stream)
         await parts.start("data plane", lambda up, stop: data_plane.run(started=up, stop=stop))
         control_plane.reach_data_plane(f"http://{HOST}:{data_plane.admin_port}")
-        ready = self._ready(control_plane, data_plane)
+        rows = settings.offered_providers()
+        ready = self._ready(control_plane, data_plane, rows)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
-        offered = {row.name for row in settings.offered_providers()}
-        wanted = [one for one in self._wanted(demo_origin) if one.provider in offered]
+        names = {row.name for row in rows}
+        wanted = [one for one in self._wanted(demo_origin) if one.provider in names]
         cards = await seeder.seed(wanted, self._node())
         await wait_until_live(ready, cards)
         write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
@@ -215,9 +217,9 @@ class _Embedded:
         pem = self._data.kept(_NODE_KEY_FILE, new_key_pem)
         return {"kid": NODE, "public_key": NodeKey.from_pem(pem, _NODE_KEY_FILE).public_text}
 
-    def _ready(self, control_plane: ControlPlane, data_plane: DataPlane) -> Ready:
+    def _ready(self, control_plane: ControlPlane, data_plane: DataPlane, rows: Iterable[Provider]) -> Ready:
         origin = f"http://{HOST}:{control_plane.public_port}"
-        boxes = f"http://{HOST}:{data_plane.box_port}/run9/ai"
+        boxes = f"http://{HOST}:{data_plane.box_port}"
         in_header_mode = self._options.identity_mode == "header"
         now = unix_now()
         return Ready(
@@ -230,7 +232,7 @@ class _Embedded:
             owner_token=self._issuer.mint(OWNER, "Demo Owner", now).reveal(),
             member_token=self._issuer.mint(MEMBER, "Demo Member", now).reveal(),
             platform_token=self._platform_token.reveal(),
-            base_urls={"openai": f"{boxes}/openai/v1/", "anthropic": f"{boxes}/anthropic"},
+            base_urls={row.name: boxes + row.local_path for row in rows},
             node_key_file=str(self._data.root / _NODE_KEY_FILE) if in_header_mode else None,
             node_kid=NODE if in_header_mode else None,
             data_dir=str(self._data.root.absolute()),

@@ -147,6 +147,7 @@ async def test_a_change_in_between_can_be_overwritten(portal: PortalWorld, open_
     await key_of(card).fill(portal.keys["openai"])
     await save_of(card).click()
     await page.page.unroute("**/rollout")
+    await expect(card.get_by_role("button", name="Overwrite with mine")).to_be_visible()
     overwritten = card.page.expect_response(lambda response: response.request.method in {"PUT", "PATCH"})
     async with overwritten as answer:
         await card.get_by_role("button", name="Overwrite with mine").click()
@@ -208,6 +209,31 @@ async def test_a_key_that_the_provider_rejects_in_traffic_is_shown(
     answer = await portal.control_plane.client.get(f"{base_url}models", headers=head)
     assert answer.headers["x-run9-error"] == "upstream_key_rejected"
     await expect(card.locator(".chip")).to_have_text("Key rejected just now", timeout=15_000)
+
+
+async def test_a_new_key_is_not_called_rejected_for_what_was_said_of_the_one_before(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    await portal.set_up("openai", key="sk-demo-of-nobody-0123456789")
+    card = (await open_page()).card("openai")
+    client = portal.control_plane.client
+    head = {"X-Run9-Box-Token": portal.gateway.box_token(portal.org), "accept": "text/plain"}
+    base_url = portal.gateway.ready["base_urls"]["openai"]
+    status = base_url.removesuffix("openai/v1/")
+    assert (await client.get(f"{base_url}models", headers=head)).status_code == 400
+    await expect(card.locator(".chip")).to_have_text("Key rejected just now", timeout=15_000)
+    assert "OpenAI: KEY REJECTED" in (await client.get(status, headers=head)).text
+    await card.get_by_role("button", name="Replace the key").click()
+    await key_of(card).fill(portal.keys["openai"])
+    await card.get_by_label("Test this key").uncheck()
+    await save_of(card).click()
+    await expect(card.locator(".told")).to_contain_text("Live on 1 of 1")
+    await expect(card.locator(".chip")).to_have_text("On, unverified")
+    await expect(card).to_contain_text("Waiting for the first request")
+    said = (await client.get(status, headers=head)).text
+    assert "OpenAI: ON" in said
+    assert "REJECTED" not in said
+    assert "upstream_key_rejected" not in said
 
 
 async def test_a_test_of_the_saved_key_is_no_traffic_and_leaves_no_key(

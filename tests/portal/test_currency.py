@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -128,3 +129,76 @@ async def test_a_page_that_was_put_aside_is_current_at_once_when_it_is_back(
     await portal.control_plane.switch(portal.org, "openai", enabled=False)
     await page.page.go_back()
     await expect(page.card("openai").locator(".chip")).to_have_text("Off")
+
+
+async def test_the_list_of_members_follows_the_platform(portal: PortalWorld, open_page: OpenPage) -> None:
+    page = await open_page("members", person=MEMBER)
+    rows = page.page.locator("tbody tr")
+    await expect(rows).to_have_count(2)
+    await portal.put_member("new@acme.example", "owner")
+    await expect(rows).to_have_count(3, timeout=9000)
+    await expect(page.page.get_by_role("status")).to_contain_text("This list has changed at")
+    await portal.remove_member(MEMBER)
+    await expect(page.page.get_by_text("no longer yours to see")).to_be_visible(timeout=9000)
+
+
+async def test_history_shows_what_happens_meanwhile_on_top(portal: PortalWorld, open_page: OpenPage) -> None:
+    await portal.set_up("openai")
+    page = await open_page("history")
+    first = page.page.locator("tbody tr th").first
+    await expect(first).to_contain_text("Set the key and endpoint of OpenAI")
+    before = await page.page.locator("tbody tr").count()
+    await portal.control_plane.switch(portal.org, "openai", enabled=False)
+    await expect(first).to_have_text("Switched OpenAI off", timeout=9000)
+    await expect(page.page.locator("tbody tr")).to_have_count(before + 1)
+    await expect(page.page.get_by_role("status")).to_contain_text("1 change came at")
+    await page.page.get_by_label("What").select_option("anthropic")
+    await expect(page.page.get_by_role("status")).to_have_text("No change matches.")
+    await portal.set_up("anthropic")
+    await expect(first).to_contain_text("Set the key and endpoint of Anthropic", timeout=9000)
+    await expect(page.page.locator("tbody tr")).to_have_count(1)
+
+
+async def test_my_orgs_follows_new_organizations_and_switches(
+    portal: PortalWorld, open_page: OpenPage
+) -> None:
+    page = await open_page("/")
+    mine = page.page.get_by_role("listitem").filter(has_text=portal.org)
+    await expect(mine).to_contain_text("0 of 2 on")
+    await mine.get_by_role("link", name="Settings").focus()
+    other = await portal.control_plane.new_org()
+    await expect(page.page.get_by_role("listitem").filter(has_text=other)).to_be_visible(timeout=9000)
+    await expect(mine.get_by_role("link", name="Settings")).to_be_focused()
+    await portal.set_up("openai")
+    await expect(mine).to_contain_text("1 of 2 on", timeout=9000)
+
+
+async def test_a_page_follows_the_persons_own_role(portal: PortalWorld, open_page: OpenPage) -> None:
+    page = await open_page(person=MEMBER)
+    await expect(page.page.get_by_text("You can look, not change.")).to_be_visible()
+    await portal.put_member(MEMBER, "owner")
+    key = page.card("openai").get_by_label("Upstream API Key")
+    await key.fill(ANOTHER_KEY, timeout=12_000)
+    await portal.put_member(MEMBER, "member")
+    await expect(page.page.get_by_text("You are no longer an owner")).to_be_visible(timeout=9000)
+    await expect(key).to_have_value(ANOTHER_KEY)
+
+
+@pytest.mark.parametrize("path", ["/", "ai-integrations", "members", "history"])
+async def test_a_page_asks_no_more_once_the_session_has_ended(
+    path: str, portal: PortalWorld, open_page: OpenPage
+) -> None:
+    page = await open_page(path)
+    await page.page.context.clear_cookies()
+    await expect(page.page.get_by_text("Your session has ended.")).to_be_visible(timeout=12_000)
+    await page.settled()
+    asked: asyncio.Queue[str] = asyncio.Queue()
+    page.page.on("request", lambda request: asked.put_nowait(request.url))
+    await asyncio.sleep(6)
+    assert asked.empty()
+    await portal.sign_in(page.page.context, OWNER)
+    await page.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    await expect(page.page.get_by_text("Your session has ended.")).to_be_hidden()
+    async with asyncio.timeout(12):
+        for _ in range(2):  # who is signed in, and then the page's own news
+            await asked.get()

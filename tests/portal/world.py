@@ -40,7 +40,9 @@ class PortalWorld:
             (await control_plane.client.put(path, json=body, headers=head)).raise_for_status()
         providers = ("openai", "anthropic")
         keys = {name: (gateway.data_dir / f"demo-{name}-key").read_text() for name in providers}
-        endpoints = {name: (await control_plane.card("demo", name)).json()["endpoint"] for name in providers}
+        endpoints = {
+            name: gateway.demo_endpoint(name) for name in gateway.ready["base_urls"] if name in providers
+        }
         return cls(gateway, control_plane, org, name, keys, endpoints)
 
     @property
@@ -71,14 +73,23 @@ class PortalWorld:
         value = answer.cookies[SESSION_COOKIE]
         await context.add_cookies([{"name": SESSION_COOKIE, "value": value, "url": self.origin}])
 
+    async def put_member(self, email: str, role: str) -> None:
+        """Let the platform give a person this role."""
+        await self._member("PUT", email, json={"role": role})
+
+    async def remove_member(self, email: str) -> None:
+        """Let the platform take a person out of the org."""
+        await self._member("DELETE", email)
+
+    async def _member(self, method: str, email: str, **body: Any) -> None:
+        head = {"authorization": f"Bearer {self.control_plane.platform_token}"}
+        path = f"/orgs/{self.org}/members/{email}"
+        answer = await self.control_plane.client.request(method, path, headers=head, **body)
+        answer.raise_for_status()
+
     async def second_owner(self) -> ControlPlane:
         """Make the member an owner, too; give the REST interface as this person uses it."""
-        path, head = (
-            f"/orgs/{self.org}/members/{MEMBER}",
-            {"authorization": f"Bearer {self.control_plane.platform_token}"},
-        )
-        answer = await self.control_plane.client.put(path, json={"role": "owner"}, headers=head)
-        answer.raise_for_status()
+        await self.put_member(MEMBER, "owner")
         return replace(self.control_plane, owner_token=self.gateway.ready["member_token"])
 
     async def set_up(

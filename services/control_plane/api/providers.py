@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
@@ -80,6 +82,11 @@ class ProviderList(BaseModel):
 @router.get("/providers", operation_id="listProviders", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
 def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
     """List the providers offered by this deployment."""
+    return offer_of(context.providers, context.box_origin)
+
+
+def offer_of(rows: Iterable[Provider], box_origin: str) -> ProviderList:
+    """Show rows, in their order, and the known starts of keys."""
     starts = [
         KnownKeyStart(
             start=one.start,
@@ -91,8 +98,7 @@ def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
         )
         for one in KEY_STARTS
     ]
-    items = [offered_provider(row, context.box_origin) for row in context.providers]
-    return ProviderList(items=items, key_starts=starts)
+    return ProviderList(items=[offered_provider(row, box_origin) for row in rows], key_starts=starts)
 
 
 def offered_provider(row: Provider, box_origin: str) -> OfferedProvider:

@@ -59,8 +59,11 @@ def note_report(session: Session, report: Acknowledgement, *, now: float) -> Non
         )
     )
     # In one order for everybody: two reports that lock the same rows must not wait for each other.
+    pinned = _pinned_versions(session, {seen.org for seen in report.seen})
     for seen in sorted(report.seen, key=lambda seen: (seen.org, seen.provider)):
-        _note_seen(session, seen, now)
+        # What a provider said to a key that has been replaced says nothing of the key that is saved now.
+        if seen.secret_version in {0, pinned.get((seen.org, seen.provider), 0)}:
+            _note_seen(session, seen, now)
 
 
 def rollout_of(session: Session, row: IntegrationTable, times: RolloutTimes, *, now: float) -> Rollout:
@@ -96,6 +99,15 @@ def _enforces(process: DataPlaneTable, row: IntegrationTable) -> bool:
     if row.state != "enabled":
         return True  # switching off and clearing need no secret
     return process.is_all_pending and Pending(row.org, row.provider) not in decode_pending(process.pending)
+
+
+def _pinned_versions(session: Session, orgs: set[str]) -> dict[tuple[str, str], int]:
+    """Give the version of the secret that each integration of these orgs uses; one statement."""
+    if not orgs:
+        return {}
+    rows = select(IntegrationTable.org, IntegrationTable.provider, IntegrationTable.secret_version)
+    found = session.exec(rows.where(col(IntegrationTable.org).in_(orgs)))
+    return {(org, provider): version for org, provider, version in found}
 
 
 def _note_seen(session: Session, seen: Seen, now: float) -> None:

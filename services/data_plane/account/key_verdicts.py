@@ -1,6 +1,7 @@
 """The providers' verdicts on each org's key in real traffic: accepted or rejected.
 
-Remembers a verdict per (org, provider), bounded, and gives out the new verdicts. Names and times only.
+Remembers a verdict per (org, provider), bounded, and gives out the new verdicts. Names, times and versions
+only: a verdict is of one version of the secret, and says nothing of a later key.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _FIRST_REDIRECT_STATUS: Final = 300
 class _Verdict:
     is_accepted: bool
     at: float
+    version: int
     told_at: float = 0.0
 
 
@@ -49,14 +51,19 @@ class KeyVerdicts:
         key = (record.org, record.provider)
         at = record.started_at + record.seconds
         verdict = self._verdicts.get(key)
+        version = record.secret_version
+        if verdict is not None and version < verdict.version:
+            return  # an answer to a request that left with the key before
         if verdict is None:
-            verdict = self._verdicts[key] = _Verdict(is_accepted, at)
+            verdict = self._verdicts[key] = _Verdict(is_accepted, at, version)
             if len(self._verdicts) > self._max_verdicts:
                 self._news.pop(self._verdicts.popitem(last=False)[0], None)
             self._news[key] = None
-        elif verdict.is_accepted != is_accepted or at - verdict.told_at >= REPEAT_SECONDS:
+        elif (verdict.is_accepted, verdict.version) != (is_accepted, version) or (
+            at - verdict.told_at >= REPEAT_SECONDS
+        ):
             self._news[key] = None
-        verdict.is_accepted, verdict.at = is_accepted, at
+        verdict.is_accepted, verdict.at, verdict.version = is_accepted, at, version
 
     def news(self) -> tuple[Seen, ...]:
         """Give the untold verdicts, the oldest first, at most `MAX_SEEN`."""
@@ -65,12 +72,12 @@ class KeyVerdicts:
     def _seen(self, org: str, provider: str) -> Seen:
         verdict = self._verdicts[org, provider]
         said: Literal["accepted", "rejected"] = "accepted" if verdict.is_accepted else "rejected"
-        return Seen(org, cast("ProviderName", provider), said, verdict.at)
+        return Seen(org, cast("ProviderName", provider), said, verdict.at, verdict.version)
 
-    def is_rejected(self, org: str, provider: str) -> bool:
-        """Tell whether the last verdict on an org's key was a refusal."""
+    def is_rejected(self, org: str, provider: str, version: int) -> bool:
+        """Tell whether the last verdict on this version of an org's key was a refusal."""
         verdict = self._verdicts.get((org, provider))
-        return verdict is not None and not verdict.is_accepted
+        return verdict is not None and not verdict.is_accepted and verdict.version == version
 
     def told(self, seen: Sequence[Seen]) -> None:
         """Note the arrival of these verdicts. Verdicts changed meanwhile stay news."""
@@ -80,7 +87,7 @@ class KeyVerdicts:
             if verdict is None:
                 continue
             verdict.told_at = one.at
-            if verdict.is_accepted == (one.verdict == "accepted"):
+            if (verdict.is_accepted, verdict.version) == (one.verdict == "accepted", one.secret_version):
                 self._news.pop(key, None)
 
 

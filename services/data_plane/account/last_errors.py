@@ -17,13 +17,15 @@ FIRST_ERROR_STATUS: Final = 400
 class LastError:
     """A failed exchange, in the form open to the org.
 
-    `at` is in Unix seconds; `code` is empty for a provider's answer passed unchanged.
+    `at` is in Unix seconds; `code` is empty for a provider's answer passed unchanged; `secret_version` is the
+    version of the key sent with the request.
     """
 
     at: float
     status: int
     code: str
     request_id: str
+    secret_version: int = 0
 
 
 class LastErrors:
@@ -39,7 +41,11 @@ class LastErrors:
             return
         key = (record.org, record.provider)
         self._errors[key] = LastError(
-            record.started_at + record.seconds, record.status, record.code, record.request_id
+            record.started_at + record.seconds,
+            record.status,
+            record.code,
+            record.request_id,
+            record.secret_version,
         )
         self._errors.move_to_end(key)
         if len(self._errors) > self._max_errors:

@@ -36,6 +36,7 @@ class ExchangeRecord:
         seconds_to_head: from there to the answer's head arriving; None when none came.
         seconds: the whole exchange.
         bytes_up, bytes_down: body and framing bytes relayed.
+        secret_version: the version of the key sent with the request; 0 for a request never sent.
         reused: whether a pooled connection was used.
         request_id: the provider's request id, or the gateway's own for its own answers.
         leaked_key: whether the placeholder looked like a real provider key.
@@ -61,6 +62,7 @@ class ExchangeRecord:
     seconds: float = 0.0
     bytes_up: int = 0
     bytes_down: int = 0
+    secret_version: int = 0
     reused: bool = False
     request_id: str = ""
     leaked_key: bool = False

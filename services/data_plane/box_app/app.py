@@ -15,17 +15,18 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from services.data_plane.box_app.setup_script import read_script, script_for
-from services.data_plane.box_app.status import Status, as_json, as_text, provider_status
+from services.data_plane.box_app.status import ProviderStatus, Status, as_json, as_text, provider_status
 from services.data_plane.box_app.status_page import POLICY, as_html
 from services.data_plane.core.answers import write_rejection
 from services.data_plane.core.caller import Unidentified
+from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.refused import Refused
 from shared.providers import LOCAL_ORIGIN, Provider, ProviderName
 from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastError
-    from services.data_plane.core.integration import CompiledIntegration, NotReady
+    from services.data_plane.core.integration import NotReady
     from shared.box_token import Box
     from shared.config_feed import OrgRow
 
@@ -68,7 +69,7 @@ class BoxAppParts:
     last_error: Callable[[str, str], LastError | None]
     authorities: frozenset[bytes]
     providers: tuple[Provider, ...]
-    is_key_rejected: Callable[[str, str], bool] = lambda _org, _provider: False
+    is_key_rejected: Callable[[str, str, int], bool] = lambda _org, _provider, _version: False
     portal: str = ""
 
 
@@ -127,18 +128,21 @@ def _token(request: Request) -> bytes | None:
 
 def _status_of(parts: BoxAppParts, box: Box, origin: str) -> Status:
     org = parts.table.org(box.org)
-    providers = tuple(
-        provider_status(
-            provider,
-            parts.table.look_up(box.org, provider.name),
-            origin=origin,
-            last_error=parts.last_error(box.org, provider.name),
-            portal=parts.portal,
-            is_key_rejected=parts.is_key_rejected(box.org, provider.name),
-        )
-        for provider in parts.providers
-    )
+    providers = tuple(_status_of_provider(parts, box, provider, origin) for provider in parts.providers)
     return Status(box, org.name if org else "", org.owners if org else (), origin, providers, parts.portal)
+
+
+def _status_of_provider(parts: BoxAppParts, box: Box, provider: Provider, origin: str) -> ProviderStatus:
+    found = parts.table.look_up(box.org, provider.name)
+    version = found.secret_version if isinstance(found, CompiledIntegration) else 0
+    return provider_status(
+        provider,
+        found,
+        origin=origin,
+        last_error=parts.last_error(box.org, provider.name),
+        portal=parts.portal,
+        is_key_rejected=parts.is_key_rejected(box.org, provider.name, version),
+    )
 
 
 def _origin(parts: BoxAppParts, request: Request) -> str:

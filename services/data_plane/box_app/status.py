@@ -78,7 +78,12 @@ def provider_status(
     portal: str = "",
     is_key_rejected: bool = False,
 ) -> ProviderStatus:
-    """Judge a provider by the result of a look-up, by the last error and by the last verdict on the key."""
+    """Judge a provider by the result of a look-up, by the last error and by the last verdict on the key.
+
+    The refusal of a replaced key is no error of the integration in its present state.
+    """
+    if last_error is not None and _is_of_a_former_key(last_error, found):
+        last_error = None
     where = f"in the run9 Portal{portal and ', ' + portal}: {_WAY}"
     state, why, next_step = _judge(provider, found, where)
     if state == "on" and last_error is not None:
@@ -89,6 +94,12 @@ def provider_status(
         why = "the key was refused when it was last used"
         next_step = f"An owner should replace the API key {where} > {provider.title}."
     return ProviderStatus(provider, state, why, base_url, last_error, next_step, rejected)
+
+
+def _is_of_a_former_key(error: LastError, found: CompiledIntegration | NotReady) -> bool:
+    if error.code != "upstream_key_rejected" or not error.secret_version:
+        return False
+    return isinstance(found, CompiledIntegration) and error.secret_version != found.secret_version
 
 
 def _judge(provider: Provider, found: CompiledIntegration | NotReady, where: str) -> tuple[State, str, str]:

@@ -133,7 +133,7 @@ class Exchange(ResponseUser):
         box_side, record = self._box_side, self.record
         self.integration, self._upstream = integration, upstream
         self.stage = _SENT
-        record.reused = upstream.used
+        record.reused, record.secret_version = upstream.used, integration.secret_version
         self._quiet_since = now = self._parts.now()
         record.seconds_to_send = now - self.started
         data = self.template.prepare(integration, self._length, self._unsent)

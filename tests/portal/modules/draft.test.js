@@ -16,6 +16,7 @@ import {
   testsSavedKey,
   untouched,
 } from "../../../services/control_plane/portal/static/draft.js";
+import "./offer.js";
 
 const KEY = "sk-proj-0123456789";
 const ME = "me@a.test";

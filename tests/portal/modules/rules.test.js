@@ -13,6 +13,7 @@ import {
 } from "../../../services/control_plane/portal/static/endpoint_rules.js";
 import { cleanedKey, keyFault, keyHint } from "../../../services/control_plane/portal/static/key_rules.js";
 import { PROVIDERS } from "../../../services/control_plane/portal/static/providers.js";
+import "./offer.js";
 
 const CASES = JSON.parse(readFileSync(new URL("../../corpus/pasted_keys.json", import.meta.url), "utf8"));
 

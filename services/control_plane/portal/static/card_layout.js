@@ -39,7 +39,7 @@ export function cardLayout(saved, me, testPlace, on) {
     firstRequest: new FirstRequest(),
     danger: dangerZone(title, on.clear),
   };
-  const lines = snippetBox(saved.provider, saved.local_base_url, parts.firstRequest.element);
+  const lines = snippetBox(saved.provider, parts.firstRequest.element);
   const form = h(
     "form",
     { novalidate: true, onsubmit: on.submit },

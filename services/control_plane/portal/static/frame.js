@@ -156,6 +156,13 @@ export function onslow(main) {
   outline.querySelector("p")?.replaceWith(h("p", { class: "slow" }, "This takes longer than usual …"));
 }
 
+/** Say in place of a page that its organization is no longer this person's. @param {HTMLElement} main */
+export function showGone(main) {
+  main.replaceChildren(
+    failure({ status: 404, isRefusal: true, message: "This organization is no longer yours to see. Ask an owner of it." }),
+  );
+}
+
 /** A failure that leaves nothing to show: what happened, and a way to try again. @param {any} error */
 export function failure(error) {
   const gone = error.status === 404 && error.isRefusal;

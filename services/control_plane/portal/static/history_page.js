@@ -2,10 +2,11 @@
 
 import { auditCsv } from "./csv.js";
 import { h, newId, say } from "./dom.js";
-import { heading, onslow, skeleton } from "./frame.js";
+import { heading, onslow, showGone, skeleton } from "./frame.js";
+import { LIST_MS, Poll } from "./poll.js";
 import { PROVIDERS } from "./providers.js";
 import { all, orgPath, rest } from "./rest.js";
-import { capital, change, changeDetails, count, moment, who } from "./words.js";
+import { capital, change, changeDetails, clockTime, count, moment, who } from "./words.js";
 
 const PAGE = 50;
 
@@ -13,8 +14,9 @@ const PAGE = 50;
 
 /**
  * The table and what fills it.
+ * `newest` is the entry at the top, as text; "" for none.
  * @typedef {{org: Org, me: string, rows: HTMLElement, told: HTMLElement, more: HTMLButtonElement, cursor: string | null,
- *   turn: number, path: () => string}} List
+ *   newest: string, turn: number, path: () => string}} List
  */
 
 /** What can be shown before anything is known. @param {HTMLElement} main */
@@ -32,13 +34,24 @@ export async function showHistory(main, finding, asking, id) {
   const told = h("p", { class: "fine", role: "status" });
   const more = h("button", { type: "button", class: "button", hidden: true }, "Show older changes");
   /** @type {List} */
-  const list = { org, me, rows, told, more, cursor: null, turn: 0, path: () => auditPath(org, what.field.value, person.field.value) };
+  const list = {
+    org,
+    me,
+    rows,
+    told,
+    more,
+    cursor: null,
+    newest: "",
+    turn: 0,
+    path: () => auditPath(org, what.field.value, person.field.value),
+  };
   const save = h("button", { type: "button", class: "button", onclick: () => exportCsv(list, save) }, "Export CSV");
   more.addEventListener("click", () => load(list));
   for (const { field } of [what, person]) field.addEventListener("change", () => restart(list));
   const page = [h("div", { class: "filters" }, what.element, person.element, save), table(org, rows), told, more];
   await load(list);
   main.querySelector(".skeleton")?.replaceWith(...page);
+  new Poll({ ask: () => addNewer(list), pauseMs: () => LIST_MS, ongone: () => showGone(main) }).later();
 }
 
 /** @param {Org} org @param {HTMLElement} rows */
@@ -100,10 +113,10 @@ async function load(list) {
       onslow: () => say(list.told, "This takes longer than usual …"),
     });
     if (turn !== list.turn) return; // another filter was chosen meanwhile
+    if (!list.cursor) list.newest = data.items.length ? JSON.stringify(data.items[0]) : "";
     list.cursor = data.next_cursor;
     list.rows.append(...data.items.map((/** @type {AuditEntry} */ entry) => row(entry, list.me)));
-    const shown = list.rows.children.length;
-    say(list.told, shown ? `${count(shown, "change")} shown${data.next_cursor ? "; there are older ones" : ""}.` : "No change matches.");
+    tellCount(list);
   } catch (error) {
     if (turn !== list.turn) return;
     say(list.told, `This could not be loaded. ${error.message}`);
@@ -113,6 +126,26 @@ async function load(list) {
   }
   say(list.more, "Show older changes");
   list.more.hidden = list.cursor === null;
+}
+
+/** Put what has happened since above what is shown. @param {List} list */
+async function addNewer(list) {
+  const { turn, newest } = list;
+  const { data } = await rest("GET", `${list.path()}&limit=${PAGE}`);
+  if (turn !== list.turn || newest !== list.newest || !data.items.length) return;
+  const known = data.items.findIndex((/** @type {AuditEntry} */ entry) => JSON.stringify(entry) === newest);
+  if (known === 0) return;
+  if (known < 0 && newest) return restart(list); // more than a page has happened
+  const added = known < 0 ? data.items : data.items.slice(0, known);
+  list.rows.prepend(...added.map((/** @type {AuditEntry} */ entry) => row(entry, list.me)));
+  list.newest = JSON.stringify(data.items[0]);
+  tellCount(list, ` ${count(added.length, "change")} came at ${clockTime()}.`);
+}
+
+/** @param {List} list @param {string} [news] */
+function tellCount({ rows, cursor, told }, news = "") {
+  const shown = rows.children.length;
+  say(told, shown ? `${count(shown, "change")} shown${cursor ? "; there are older ones" : ""}.${news}` : "No change matches.");
 }
 
 /** @param {AuditEntry} entry @param {string} me */

@@ -23,7 +23,7 @@ export class KeyField {
     this.leftOut = [];
     this.field = textField({
       type: "password",
-      placeholder: `${provider.keyStart}…`,
+      placeholder: provider.keyStart && `${provider.keyStart}…`,
       tellsHint: true,
       oninput: (/** @type {InputEvent} */ event) => this.#input(event),
       onblur: onleft,
@@ -109,7 +109,7 @@ export class KeyField {
     // Enter in the field saves the key, and hides the field from under the focus.
     if (hadFocus && this.typedLine.hidden) this.replace.focus();
     this.field.fault(fault);
-    if (!isSetUp && !draft.key) this.#offerKeyPage();
+    if (!draft.key && !fault && !again && !this.typedLine.hidden) this.#offerKeyPage();
     else this.#hint(fault ? "" : again || keyHint(saved.provider, draft.key, endpoint));
   }
 
@@ -124,7 +124,7 @@ export class KeyField {
     if (hint.querySelector("a")) return;
     hint.dataset.tone = "quiet";
     hint.replaceChildren(
-      "No key yet? ",
+      "No key at hand? ",
       h("a", { href: this.provider.keyPage, target: "_blank", rel: "noopener noreferrer" }, `Make one at ${this.provider.company}`),
       ".",
     );

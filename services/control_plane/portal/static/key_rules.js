@@ -2,7 +2,7 @@
 // The server cleans and judges by the same rules; tests/corpus/pasted_keys.json holds both to one table of cases.
 
 import { hostOf, isHostOf } from "./endpoint_rules.js";
-import { PROVIDERS } from "./providers.js";
+import { KEY_STARTS, PROVIDERS } from "./providers.js";
 
 const MIN_CHARS = 8;
 const MAX_CHARS = 512;
@@ -12,7 +12,6 @@ const MASK = /…|\.\.\.|[•●·]{2}|\*\*|^x{8,}$|Secret\(|redacted|<[^>]*>/i;
 const INVISIBLE = /\u200b|\u200c|\u200d|\u200e|\u200f|[\u202a-\u202e\u2060-\u2064\ufeff]/g;
 const QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb";
 const JSON_AROUND = "the JSON around it";
-const DEMO = "the demo provider";
 
 /** @type {[string, RegExp][]} */
 const WRAPPINGS = [
@@ -26,37 +25,6 @@ const WRAPPINGS = [
   ["the name in front of it", /^[a-z_][\w.-]*(?:key|token|secret)\w*\s*:\s+/i],
 ];
 
-/**
- * The public starts of keys, the first match counts: [start, vendor, provider of a card or "", hosts, administers].
- * @type {[string, string, string, string[], boolean][]}
- */
-export const KEY_STARTS = [
-  ["sk-demo-", DEMO, "", [], false],
-  ["sk-ant-api03-demo-", DEMO, "", [], false],
-  ["sk-ant-admin", "Anthropic", "anthropic", [], true],
-  ["sk-admin-", "OpenAI", "openai", [], true],
-  ["sk-ant-sid", "claude.ai (a browser session)", "", [], false],
-  ["sk-ant-", "Anthropic", "anthropic", ["anthropic.com"], false],
-  ["sk-or-", "OpenRouter", "", ["openrouter.ai"], false],
-  ["sk-lf-", "Langfuse", "", [], false],
-  ["sk-", "OpenAI", "openai", ["openai.com"], false],
-  ["sess-", "OpenAI (a browser session)", "", [], false],
-  ["gsk_", "Groq", "", ["groq.com"], false],
-  ["xai-", "xAI", "", ["x.ai"], false],
-  ["pplx-", "Perplexity", "", ["perplexity.ai"], false],
-  ["AIza", "Google", "", ["googleapis.com"], false],
-  ["hf_", "Hugging Face", "", ["huggingface.co"], false],
-  ["nvapi-", "NVIDIA", "", ["nvidia.com"], false],
-  ["tgp_v1_", "Together AI", "", ["together.xyz", "together.ai"], false],
-  ["fw_", "Fireworks AI", "", ["fireworks.ai"], false],
-  ["csk-", "Cerebras", "", ["cerebras.ai"], false],
-  ["r8_", "Replicate", "", ["replicate.com"], false],
-  ["AKIA", "Amazon Web Services", "", [], false],
-  ["ghp_", "GitHub", "", [], false],
-  ["github_pat_", "GitHub", "", [], false],
-  ["sk_live_", "Stripe", "", [], false],
-  ["sk_test_", "Stripe", "", [], false],
-];
 const EXAMPLES = [
   /^(?:sk-|sk-ant-|sk-proj-|sk-ant-api\d\d-)?(?:your|my|the|insert|replace|change|put|enter|paste)(?:[-_ ]|key|api|token|secret|real)[a-z0-9_-]*$/i,
   /^(?:sk-)?(?:api[-_]?key|test[-_]?key|example|dummy|placeholder|fake|foo|changeme)[a-z0-9_-]*$/i,
@@ -108,20 +76,20 @@ export function keyFault(key) {
   if (key.length < MIN_CHARS) return `A key has at least ${MIN_CHARS} characters.`;
   if (key.length > MAX_CHARS) return `A key has at most ${MAX_CHARS} characters.`;
   if (/^run9-placeholder$/i.test(key)) return "This is the placeholder that boxes use. Paste the key that the provider gave you.";
-  const [start, vendor, , , administers] = startOf(key) ?? ["", "", "", [], false];
-  if (administers)
-    return `This is an admin key of ${vendor} (${start}…): it administers the account and can call no model. Make an API key instead.`;
+  const known = startOf(key);
+  if (known?.administers)
+    return `This is an admin key of ${known.vendor} (${known.start}…): it administers the account and can call no model. Make an API key instead.`;
   return "";
 }
 
 /** @param {string} key */
 function startOf(key) {
-  return KEY_STARTS.find(([start]) => key.startsWith(start)) ?? null;
+  return KEY_STARTS.find(({ start }) => key.startsWith(start)) ?? null;
 }
 
 /** Whether this is a key of the demo provider. @param {string} key */
 export function isDemoKey(key) {
-  return startOf(key)?.[1] === DEMO;
+  return startOf(key)?.demo === true;
 }
 
 /**
@@ -133,10 +101,10 @@ export function keyHint(provider, key, endpoint) {
   const { company, defaultEndpoint, keyStart } = PROVIDERS[provider];
   const isOwn = endpoint === defaultEndpoint;
   if (EXAMPLES.some((pattern) => pattern.test(key))) return "This looks like a stand-in from a document, not like a key.";
-  const row = startOf(key);
-  if (!row) return isOwn ? `Keys of ${company} begin with ${keyStart}. This one does not.` : "";
-  const [, vendor, owner, hosts] = row;
-  if (vendor === DEMO) return isOwn ? `This is a key of the demo provider; ${company} itself will refuse it.` : "";
+  const known = startOf(key);
+  if (!known) return isOwn && keyStart ? `Keys of ${company} begin with ${keyStart}. This one does not.` : "";
+  const { vendor, provider: owner, hosts, demo } = known;
+  if (demo) return isOwn ? `This is a key of the demo provider; ${company} itself will refuse it.` : "";
   const belongs = hosts.some((host) => isHostOf(endpoint, host));
   if (owner !== provider && (isOwn || !belongs)) return `This looks like a key of ${vendor}, but it is for ${company}.`;
   if (!isOwn && !belongs)

@@ -6,6 +6,7 @@ import { outlineHistory, showHistory } from "./history_page.js";
 import { outlineIntegrations, showIntegrations } from "./integrations_page.js";
 import { outlineMembers, showMembers } from "./members_page.js";
 import { outlineOrgs, showOrgs } from "./orgs_page.js";
+import { loadProviders } from "./providers.js";
 import { orgPath, rest } from "./rest.js";
 import { showSignIn } from "./sign_in_page.js";
 
@@ -20,7 +21,8 @@ async function begin() {
   const { page = "", signIn = "" } = document.body.dataset;
   if (page === "sign-in") return showSignIn(signIn);
   if (page === "not-found") return showNotFound();
-  const asking = rest("GET", "/me").then(({ data }) => data.email);
+  // Both at once: no page can say anything of a provider before it knows what is offered.
+  const asking = Promise.all([rest("GET", "/me"), loadProviders()]).then(([{ data }]) => data.email);
   const id = page === "orgs" ? null : orgInAddress();
   const { path, outline, show } = SECTIONS[page] ?? {};
   const { main, setPerson, setOrg } = frame({ org: id, section: path });

@@ -1,9 +1,10 @@
 // Members: who may edit and who may read. The platform decides; nothing is changed here.
 
-import { h } from "./dom.js";
-import { heading, onslow, skeleton } from "./frame.js";
+import { h, say } from "./dom.js";
+import { heading, onslow, showGone, skeleton } from "./frame.js";
+import { LIST_MS, Poll } from "./poll.js";
 import { all, orgPath } from "./rest.js";
-import { day } from "./words.js";
+import { clockTime, day } from "./words.js";
 
 /** @import {Member, Org} from "./types.d.ts" */
 
@@ -17,7 +18,11 @@ export function outlineMembers(main) {
 
 /** Fill the page. @param {HTMLElement} main @param {Promise<Org>} finding the org @param {Promise<string>} asking who is signed in @param {string} id of the org */
 export async function showMembers(main, finding, asking, id) {
-  const [org, me, members] = await Promise.all([finding, asking, all(`${orgPath(id)}/members`, { onslow: () => onslow(main) })]);
+  const path = `${orgPath(id)}/members`;
+  const [org, me, members] = await Promise.all([finding, asking, all(path, { onslow: () => onslow(main) })]);
+  const body = h("tbody");
+  const told = h("p", { class: "fine", role: "status" });
+  fill(body, members, me);
   main.querySelector(".skeleton")?.replaceWith(
     h(
       "div",
@@ -35,15 +40,26 @@ export async function showMembers(main, finding, asking, id) {
             ["Person", "Role", "Since"].map((name) => h("th", { scope: "col" }, name)),
           ),
         ),
-        h(
-          "tbody",
-          {},
-          members.map((member) => row(member, me)),
-        ),
+        body,
       ),
     ),
     h("p", { class: "fine" }, "People are added and removed in the run9 platform."),
+    told,
   );
+  let shown = JSON.stringify(members);
+  const ask = async () => {
+    const found = await all(path);
+    if (JSON.stringify(found) === shown) return;
+    shown = JSON.stringify(found);
+    fill(body, found, me);
+    say(told, `This list has changed at ${clockTime()}.`);
+  };
+  new Poll({ ask, pauseMs: () => LIST_MS, ongone: () => showGone(main) }).later();
+}
+
+/** @param {HTMLElement} body @param {Member[]} members @param {string} me */
+function fill(body, members, me) {
+  body.replaceChildren(...members.map((member) => row(member, me)));
 }
 
 /** @param {Member} member @param {string} me */

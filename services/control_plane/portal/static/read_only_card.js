@@ -33,7 +33,7 @@ export class ReadOnlyCard {
       cardHead(id, saved.provider, this.chip),
       this.rows,
       h("div", { class: "rows" }, this.told),
-      snippetBox(saved.provider, saved.local_base_url, this.firstRequest.element),
+      snippetBox(saved.provider, this.firstRequest.element),
     );
     this.#render();
     this.watch = new LiveWatch(this.path, {

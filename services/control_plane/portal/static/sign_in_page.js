@@ -43,7 +43,7 @@ function byIssuer(query) {
   const to = query.get("to");
   const start = `/sign-in/start${to ? `?to=${encodeURIComponent(to)}` : ""}`;
   return [
-    h("p", {}, "Set up OpenAI and Anthropic for your organization's boxes, without a key ever entering one."),
+    h("p", {}, "Set up AI providers for your organization's boxes, without a key ever entering one."),
     h("a", { class: "button primary wide", href: start }, "Continue to sign in"),
   ];
 }

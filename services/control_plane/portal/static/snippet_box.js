@@ -3,12 +3,11 @@
 import { h } from "./dom.js";
 import { copyButton, tabs } from "./fields.js";
 import { PROVIDERS } from "./providers.js";
-import { snippets } from "./snippets.js";
 
-/** Build the part of a card that shows how programs use it; `news` stands above the lines. @param {string} provider @param {string} baseUrl @param {HTMLElement} news */
-export function snippetBox(provider, baseUrl, news) {
-  const { title } = PROVIDERS[provider];
-  const entries = snippets(provider, baseUrl).map((snippet) => ({
+/** Build the part of a card that shows how programs use it; `news` stands above the lines. @param {string} provider @param {HTMLElement} news */
+export function snippetBox(provider, news) {
+  const { title, snippets } = PROVIDERS[provider];
+  const entries = snippets.map((snippet) => ({
     title: snippet.title,
     panel: h(
       "div",

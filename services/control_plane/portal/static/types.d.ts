@@ -11,7 +11,45 @@ export interface Provider {
   examplePath: string;
   keyPage: string;
   keyStart: string;
+  console: string;
   about: string;
+  snippets: Snippet[];
+}
+
+/** Lines to paste into a box. */
+export interface Snippet {
+  id: string;
+  title: string;
+  note: string;
+  code: string;
+}
+
+/** A public start of keys, and whose keys begin so. */
+export interface KeyStart {
+  start: string;
+  vendor: string;
+  provider: ProviderName | null;
+  hosts: string[];
+  administers: boolean;
+  demo: boolean;
+}
+
+/** What `GET providers` answers with, as far as pages read it. */
+export interface Offer {
+  items: {
+    provider: ProviderName;
+    title: string;
+    company: string;
+    about: string;
+    default_endpoint: string;
+    version_segment: string;
+    example_path: string;
+    keys: { kind: string; prefix: string }[];
+    key_page: string;
+    console: string;
+    snippets: Snippet[];
+  }[];
+  key_starts: KeyStart[];
 }
 
 /** An integration as REST answers with it. */

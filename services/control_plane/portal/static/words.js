@@ -41,6 +41,11 @@ export function moment(timestamp) {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(timestamp));
 }
 
+/** "14:05:09". @param {Date} [now] */
+export function clockTime(now = new Date()) {
+  return new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(now);
+}
+
 /** "1 minute", "2 minutes". @param {number} number @param {string} noun */
 export function count(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
@@ -141,7 +146,7 @@ export function switchHint(saved, draft, title, org) {
 
 /** How many providers are on, of all: "1 of 2 on". @param {string[]} enabled */
 export function onCount(enabled) {
-  return `${enabled.length} of ${Object.keys(PROVIDERS).length} on`;
+  return `${enabled.filter((name) => name in PROVIDERS).length} of ${Object.keys(PROVIDERS).length} on`;
 }
 
 /** What somebody else changed meanwhile, as a list of parts. @param {Saved} before @param {Saved} after */

@@ -33,6 +33,14 @@ def test_two_steps_come_first_the_portal_and_an_answer() -> None:
     assert first < second < next(at for at, line in enumerate(lines) if line.startswith("REST API"))
 
 
+def test_the_second_step_streams_from_a_provider_that_is_offered() -> None:
+    ready = replace(READY, base_urls={"anthropic": READY.base_urls["anthropic"]})
+    assert f"curl -N {READY.base_urls['anthropic']}/v1/messages" in curl_line(ready, "aigw")
+    assert "OPENAI_BASE_URL" not in banner(ready, [], "aigw")
+    of_box = replace(ready, node_key_file="/node.pem", node_kid="local")
+    assert "X-Run9-Box-Token" in curl_line(of_box, "aigw")
+
+
 def test_the_command_for_another_link_names_the_data_folder() -> None:
     text = banner(READY, [], "aigw")
     assert "aigw sign-in-link --data-dir '/data dir'" in text

@@ -29,7 +29,7 @@ def ready(node_key_file: Path | None = None) -> Ready:
         owner_token="",
         member_token="",
         platform_token="",
-        base_urls={"openai": "", "anthropic": "http://box/run9/ai/anthropic"},
+        base_urls={"openai": "http://box/run9/ai/openai/v1/", "anthropic": "http://box/run9/ai/anthropic"},
         node_key_file=str(node_key_file) if node_key_file else None,
         node_kid="local" if node_key_file else None,
     )

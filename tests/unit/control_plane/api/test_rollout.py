@@ -141,6 +141,15 @@ async def test_what_traffic_showed_is_kept_and_never_lies_in_the_future(world: W
     assert traffic["accepted_at"] < traffic["rejected_at"] < "2024"
 
 
+async def test_what_a_provider_said_to_a_replaced_key_is_not_said_of_the_new_key(world: World) -> None:
+    await set_up(world)
+    at = world.clock.now
+    for version, shows in ((7, None), (1, "rejected"), (0, "rejected")):
+        await send(world, report_of(world, seen=(Seen("acme", "openai", "rejected", at, version),)))
+        traffic = (await rollout(world))["traffic"]
+        assert bool(traffic["rejected_at"]) is bool(shows), version
+
+
 async def test_reports_need_the_fleets_token_and_rollout_a_member(world: World) -> None:
     for bearer in (None, PLATFORM_TOKEN):
         async with world.fleet(bearer) as client:

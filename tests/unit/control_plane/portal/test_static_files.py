@@ -9,7 +9,6 @@ import pytest
 
 from services.control_plane.portal.shell import STYLE_SHEETS
 from services.control_plane.portal.static_files import StaticFiles
-from shared.providers import PROVIDERS, ProviderName
 
 FOLDER = Path("services/control_plane/portal/static")
 ROOT = Path(__file__).resolve().parents[4]
@@ -57,18 +56,3 @@ def test_every_style_sheet_is_linked() -> None:
 @pytest.mark.parametrize("path", [*MODULES, *SHEETS], ids=lambda path: path.name)
 def test_a_file_is_short_enough_to_read(path: Path) -> None:
     assert path.read_text().count("\n") <= MAX_LINES
-
-
-@pytest.mark.parametrize("name", list(PROVIDERS))
-def test_the_pages_know_the_same_providers(name: ProviderName) -> None:
-    provider = PROVIDERS[name]
-    text = (ROOT / FOLDER / "providers.js").read_text()
-    block = text.partition(f"  {name}: {{")[2].partition("  },")[0]
-    for field, value in {
-        "name": provider.name,
-        "title": provider.title,
-        "defaultEndpoint": provider.default_endpoint,
-        "versionSegment": provider.version_segment,
-        "keyPage": provider.key_page,
-    }.items():
-        assert f'{field}: "{value}",' in block

@@ -8,10 +8,41 @@ from shared.acknowledgement import MAX_SEEN, Seen
 from tests.support.exchange_records import exchange_record
 
 
-def exchange(status: int = 200, code: str = "", at: float = 100.0, org: str = "acme") -> ExchangeRecord:
+def exchange(
+    status: int = 200, code: str = "", at: float = 100.0, org: str = "acme", version: int = 0
+) -> ExchangeRecord:
     return exchange_record(
-        org=org, provider="openai", route="responses", status=status, code=code, started_at=at, seconds=1.0
+        org=org,
+        provider="openai",
+        route="responses",
+        status=status,
+        code=code,
+        started_at=at,
+        seconds=1.0,
+        secret_version=version,
     )
+
+
+def test_a_refused_key_says_nothing_of_the_key_that_replaces_it() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange(400, "upstream_key_rejected", version=1))
+    assert verdicts.is_rejected("acme", "openai", 1)
+    assert not verdicts.is_rejected("acme", "openai", 2)
+    verdicts.note(exchange(at=200.0, version=2))
+    verdicts.note(exchange(400, "upstream_key_rejected", at=201.0, version=1))  # left before the change
+    assert not verdicts.is_rejected("acme", "openai", 2)
+    assert verdicts.news() == (Seen("acme", "openai", "accepted", 201.0, 2),)
+
+
+def test_the_same_word_on_a_new_key_is_news() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange(version=1))
+    verdicts.told(verdicts.news())
+    verdicts.note(exchange(at=102.0, version=2))
+    old = verdicts.news()
+    assert [seen.secret_version for seen in old] == [2]
+    verdicts.told((Seen("acme", "openai", "accepted", 101.0, 1),))
+    assert verdicts.news() == old
 
 
 def test_an_answer_proves_the_key_and_the_providers_401_disproves_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.data_plane.account.last_errors import LastError
@@ -118,6 +120,23 @@ def test_a_key_that_was_just_refused_is_not_called_on() -> None:
         assert "OpenAI: ON" not in text
         assert "https://portal.example" in text
     assert as_json(page_of)["providers"][0]["key_rejected"] is True
+
+
+def test_a_refusal_of_the_key_before_is_no_error_of_the_key_now() -> None:
+    assert isinstance(ON, CompiledIntegration)
+    of_now, of_before = (
+        provider_status(
+            PROVIDERS["openai"],
+            ON,
+            origin=ORIGIN,
+            last_error=replace(failed(400, "upstream_key_rejected"), secret_version=ON.secret_version + more),
+        )
+        for more in (0, 1)
+    )
+    assert of_now.last_error is not None
+    assert "replace the API key" in of_now.next_step
+    assert of_before.last_error is None
+    assert "Nothing to fix" in of_before.next_step
 
 
 def test_the_page_for_a_browser_escapes_every_name_and_allows_only_its_own_script() -> None:
