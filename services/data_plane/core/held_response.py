@@ -118,7 +118,7 @@ def _tellable(reason: str, integration: CompiledIntegration) -> str:
 
 def _uncompressed(body: bytes) -> bytes:
     """Inflate a compressed body; an unreadable body says nothing."""
-    if body.lstrip()[:1] in {b"{", b"<", b""}:
+    if body.lstrip()[:1] in {b"{", b"[", b"<", b""}:
         return body
     pieces, size = [], 0
     try:

@@ -49,6 +49,11 @@ def test_a_status_that_may_be_about_the_key_is_when_its_body_says_so(status: int
     assert rejection_of(found) is Rejection.UPSTREAM_KEY_REJECTED
 
 
+def test_an_error_in_an_array_is_read_as_well() -> None:
+    found = held(400, b"[" + error("invalid_api_key") + b"\n]\n").judged(integration(400))
+    assert rejection_of(found) is Rejection.UPSTREAM_KEY_REJECTED
+
+
 @pytest.mark.parametrize("body", [error("invalid_value"), b"", b"<html>", error("x", "a" * 70_000)])
 def test_any_other_400_passes_as_it_came(body: bytes) -> None:
     response = held(400, body[:7], body[7:])
