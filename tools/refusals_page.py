@@ -25,8 +25,10 @@ The common rules come after a provider's own.
 | unknown | `upstream_refused_unexplained` | stays | 401 invalid, 403 unknown |
 
 The answers have status 400 and stand among the [errors](errors.md). `upstream_request_refused` gives the
-provider's own sentence. A 403 passes to the box as it came, whatever its meaning, after the search for the
-key. The key test's request holds nothing but the key, so a 401 there that gives no reason is about the key.
+provider's own sentence. A row may name further statuses with which its provider refuses a key: such a
+response is held, answered like a 401 when its body refuses the key, and passes as it came otherwise. Every
+other 403 passes as it came, whatever its meaning, after the search for the key. The key test's request holds
+nothing but the key, so a 401 there that gives no reason is about the key.
 """
 
 
