@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from shared.providers.anthropic import ANTHROPIC
+from shared.providers.gemini import GEMINI
 from shared.providers.openai import OPENAI
 from shared.providers.row import (
     LOCAL_ORIGIN,
@@ -42,7 +43,7 @@ __all__ = [
     "with_addresses",
 ]
 
-PROVIDERS: Final[dict[ProviderName, Provider]] = {row.name: row for row in (OPENAI, ANTHROPIC)}
+PROVIDERS: Final[dict[ProviderName, Provider]] = {row.name: row for row in (OPENAI, ANTHROPIC, GEMINI)}
 DEFAULT_OFFER: Final[tuple[str, ...]] = ("openai", "anthropic")
 """A deployment's default offer, in this order."""
 UNNAMED: Final = OPENAI

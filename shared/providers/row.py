@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from shared.refusals import RefusalRule
 
-ProviderName = Literal["openai", "anthropic"]
+ProviderName = Literal["openai", "anthropic", "gemini"]
 """Every provider with a row."""
 
 LOCAL_ORIGIN: Final = "http://10.0.2.2:1000"

@@ -66,6 +66,8 @@ class Box:
             "OPENAI_API_KEY": "run9-placeholder",
             "ANTHROPIC_BASE_URL": urls["anthropic"],
             "ANTHROPIC_AUTH_TOKEN": "run9-placeholder",
+            "GOOGLE_GEMINI_BASE_URL": f"{self.gateway.origin}/run9/ai/gemini",
+            "GEMINI_API_KEY": "run9-placeholder",
         }
 
     @property
@@ -79,7 +81,8 @@ class Box:
         done = await self.run("sh", "-c", f"{self.setup_command} && env")
         assert done.code == 0, done.err
         pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
-        names = (name for name in pairs if name.startswith(("OPENAI_", "ANTHROPIC_", "ENABLE_")))
+        own = ("OPENAI_", "ANTHROPIC_", "ENABLE_", "GOOGLE_", "GEMINI_")
+        names = (name for name in pairs if name.startswith(own))
         self.variables = {name: pairs[name] for name in names if name not in _QUIET}
 
     async def run(self, *command: str, stdin: str = "", **variables: str) -> Finished:

@@ -19,7 +19,8 @@ _ENDPOINT_PATH = f"{BASE_PATH}/v1/".encode()
 @pytest.fixture(scope="session")
 def client_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """`aigw up` as a user starts it; its one org is aimed by each test."""
-    with Gateway(tmp_path_factory.mktemp("client-gateway")) as gateway:
+    offered = {"AIGW_PROVIDERS": "openai,anthropic,gemini"}
+    with Gateway(tmp_path_factory.mktemp("client-gateway"), environment=offered) as gateway:
         yield gateway
 
 

@@ -20,6 +20,7 @@ from tests.support.scripted_upstream import ScriptedUpstream
 KEYS: Final[dict[ProviderName, str]] = {
     "openai": "sk-key-of-the-demo-org-0001",
     "anthropic": "sk-ant-api03-key-of-the-demo-org-0002",
+    "gemini": "AIzaSy-key-of-the-demo-org-0003",
 }
 BASE_PATH: Final = "/base"
 """Endpoints have a path in front, so that a request which leaves it is seen."""

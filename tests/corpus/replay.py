@@ -34,6 +34,12 @@ UNREADABLE: Final = frozenset({"bad_request", "head_too_large"})
 
 OPENAI_KEY: Final = "sk-proj-0rg5KeyOfTheOrganizationItself42"
 ANTHROPIC_KEY: Final = "sk-ant-api03-0rg5KeyOfTheOrganizationItself42"
+GEMINI_KEY: Final = "AIzaSy0rg5KeyOfTheOrganizationItself42abc"
+_KEYS: Final[dict[ProviderName, str]] = {
+    "openai": OPENAI_KEY,
+    "anthropic": ANTHROPIC_KEY,
+    "gemini": GEMINI_KEY,
+}
 SETUP_TOKEN: Final = "sk-ant-oat01-0rg5SetupTokenOfTheOrganization42"
 
 
@@ -41,8 +47,8 @@ def integration_of(
     provider: ProviderName, key: str = "", endpoint: str = "", *, org: str = "org_1"
 ) -> CompiledIntegration:
     """Compile an integration as a data plane does, with the provider's own endpoint unless told."""
-    key = key or (OPENAI_KEY if provider == "openai" else ANTHROPIC_KEY)
-    default = "https://api.openai.com/v1" if provider == "openai" else "https://api.anthropic.com"
+    key = key or _KEYS[provider]
+    default = PROVIDERS[provider].default_endpoint
     document = SecretDocument(org=org, provider=provider, api_key=Secret(key), endpoint=endpoint or default)
     row = IntegrationRow(org=org, provider=provider, enabled=True, secret_version=1)
     return compile_integration(row, document, allow_plain_http=True)

@@ -24,7 +24,7 @@ from tests.support.answers import LAST_CHUNK, chunk_bytes, head_bytes
 from tests.support.canary import Canary
 from tests.support.scripted_upstream import Answer, Close, Pause, ScriptedUpstream, Send
 
-PROVIDER_NAMES: tuple[ProviderName, ...] = ("openai", "anthropic")
+PROVIDER_NAMES: tuple[ProviderName, ...] = ("openai", "anthropic", "gemini")
 STATUSES = (
     "200 OK",
     "201 Created",

@@ -27,7 +27,16 @@ UNLIMITED: Final = {f"AIGW_{name}_PER_MINUTE": "1000000" for name in _LIMITS}
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Give this process's environment without anything that would set up a gateway, an SDK or a proxy."""
-    banned = ("AIGW_", "OPENAI_", "ANTHROPIC_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    banned = (
+        "AIGW_",
+        "OPENAI_",
+        "ANTHROPIC_",
+        "GOOGLE_",
+        "GEMINI_",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+    )
     inherited = os.environ.items()  # noqa: TID251  # what a child process inherits is this file's business
     return {name: value for name, value in inherited if not name.upper().startswith(banned)} | more
 

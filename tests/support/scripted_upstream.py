@@ -16,7 +16,9 @@ from typing import Final, Self
 
 from shared.tasks import TaskSet
 
-CREDENTIAL_HEADERS: Final = (b"authorization", b"x-api-key", b"api-key", b"proxy-authorization", b"cookie")
+CREDENTIAL_HEADERS: Final = (
+    *(b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"proxy-authorization", b"cookie"),
+)
 MAX_HEAD_BYTES: Final = 256 * 1024
 CLOSE_SECONDS: Final = 5.0
 

@@ -164,10 +164,10 @@ def test_every_command_that_a_page_names_exists() -> None:
 
 def test_the_lines_for_a_box_are_the_ones_of_the_provider_table() -> None:
     lines = re.findall(
-        r"^export ([A-Z_]+)_BASE_URL=(http\S+)", "\n".join(body for _, body in _blocks("sh")), re.MULTILINE
+        r"^export ([A-Z_]+_BASE_URL)=(http\S+)", "\n".join(body for _, body in _blocks("sh")), re.MULTILINE
     )
-    expected = {name.upper(): provider.local_base_url for name, provider in PROVIDERS.items()}
-    assert {name for name, _ in lines} == set(expected), "Show both lines in a `sh` block of a page."
+    expected = {row.environment[0][0]: row.local_base_url for row in PROVIDERS.values()}
+    assert {name for name, _ in lines} == set(expected), "Show each line in a `sh` block of a page."
     faults = [f"{name}={url}" for name, url in lines if url != expected[name]]
     assert not faults, listing(faults, "These lines never change: shared/providers has them.")
 

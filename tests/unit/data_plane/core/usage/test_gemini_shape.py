@@ -1,0 +1,107 @@
+"""Google's counts, from a document, from events and from an array, whole and cut off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.data_plane.core.usage.shapes import SHAPES
+from services.data_plane.core.usage.tap import UsageTap
+from services.data_plane.core.usage.tokens import NoUsage, Reading, Usage
+
+SAID = {
+    "promptTokenCount": 100,
+    "cachedContentTokenCount": 60,
+    "toolUsePromptTokenCount": 7,
+    "candidatesTokenCount": 20,
+    "thoughtsTokenCount": 30,
+    "totalTokenCount": 157,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 100}],
+}
+USAGE = Usage(107, 60, 0, 50, 30)
+MODEL = "gemini-2.5-flash"
+
+
+def answer(
+    said: dict[str, Any] | None = SAID, text: str = "hi", reason: str | None = "STOP"
+) -> dict[str, Any]:
+    candidate = {"content": {"parts": [{"text": text}]}} | ({"finishReason": reason} if reason else {})
+    usage = {} if said is None else {"usageMetadata": said}
+    return {"candidates": [candidate], **usage, "modelVersion": MODEL, "responseId": "r"}
+
+
+def read(body: bytes, *, step: int = 999, is_whole: bool = True, shape: str = "gemini") -> Reading:
+    tap = UsageTap()
+    for at in range(0, len(body), step):
+        tap.take(body[at : at + step])
+    return tap.read(SHAPES[shape], is_whole=is_whole)
+
+
+def events(*objects: dict[str, Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(one).encode() + b"\r\n\r\n" for one in objects)
+
+
+def array(*objects: dict[str, Any], indent: int | None = 2) -> bytes:
+    return b"[" + b"\n,\r\n".join(json.dumps(one, indent=indent).encode() for one in objects) + b"\n]\n"
+
+
+FIRST = answer({"promptTokenCount": 100, "totalTokenCount": 100}, reason=None)
+
+
+@pytest.mark.parametrize("step", [1, 7, 999, 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(answer()).encode(),
+        json.dumps(answer(), indent=2).encode(),
+        json.dumps(answer(text="x" * 200_000)).encode(),
+        events(FIRST, answer()),
+        events(FIRST, answer(text="x" * 100_000)),
+        array(FIRST, answer()),
+        array(FIRST, answer(), indent=None),
+        array(*[FIRST] * 500, answer(text="]}" * 9_000)),
+    ],
+)
+def test_every_form_of_an_answer_states_the_same_counts(body: bytes, step: int) -> None:
+    if step == 1:
+        body = body[:20_000] if len(body) <= 20_000 else body
+        step = 1 if len(body) <= 20_000 else 500
+    assert read(body, step=step) == Reading(USAGE, MODEL)
+
+
+@pytest.mark.parametrize(
+    "body", [events(FIRST), array(FIRST)[:-3], json.dumps(answer()).encode()[:-40], b"[", b'[{"candidates":']
+)
+def test_an_answer_that_was_cut_off_states_nothing(body: bytes) -> None:
+    assert read(body, is_whole=False).usage is NoUsage.CUT
+
+
+def test_a_stream_that_ended_every_candidate_is_counted_though_its_connection_broke() -> None:
+    assert read(events(FIRST, answer()), is_whole=False).usage == USAGE
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", array(answer(None)), json.dumps(answer(None)).encode(), events(answer(None))]
+)
+def test_an_answer_without_counts_states_none(body: bytes) -> None:
+    assert read(body).usage is NoUsage.ABSENT
+
+
+@pytest.mark.parametrize(
+    "change", [{"promptTokenCount": "7"}, {"promptTokenCount": None}, {"totalTokenCount": 3}]
+)
+def test_counts_that_contradict_each_other_are_incomplete(change: dict[str, Any]) -> None:
+    assert read(json.dumps(answer({**SAID, **change})).encode()).usage is NoUsage.INCOMPLETE
+
+
+def test_a_zero_that_is_not_written_is_a_zero() -> None:
+    said = {"promptTokenCount": 5, "totalTokenCount": 5}
+    assert read(json.dumps(answer(said)).encode()).usage == Usage(5, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("shape", ["openai", "anthropic"])
+def test_other_providers_have_no_arrays_with_counts(shape: str) -> None:
+    body = json.dumps([{"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}]).encode()
+    assert read(body, shape=shape).usage is NoUsage.ABSENT
