@@ -1,10 +1,11 @@
-"""`python -m bench.scale [--orgs N] [--processes N] [--page FILE]`."""
+"""`python -m bench.scale [--orgs N] [--processes N] [--database URL] [--page FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from bench.scale.at_once import measure_at_once
 from bench.scale.measure import measure
 from bench.scale.page import page
 
@@ -15,8 +16,10 @@ def main() -> None:
     parser.add_argument("--orgs", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=1_000)
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--database", default="", help="an empty one's URL; SQLite by default")
     options = parser.parse_args()
-    text = page(measure(options.orgs, options.processes))
+    scale = measure(options.orgs, options.processes)
+    text = page(scale, measure_at_once(options.orgs, database_url=options.database))
     if options.page is None:
         print(text)
     else:

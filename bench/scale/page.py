@@ -11,6 +11,7 @@ from services.data_plane.table.secrets import MAX_CONCURRENT_READS
 from services.data_plane.table.sync import FULL_EVERY_POLLS, SyncTimes
 
 if TYPE_CHECKING:
+    from bench.scale.at_once import AtOnce
     from bench.scale.measure import Scale
 
 KEY_CHANGES_PER_ORG_AND_YEAR: Final = 12
@@ -19,9 +20,10 @@ VAULT_READS_PER_SECOND: Final = 250
 """One Vault 1.21 on 2 cores, raft, TLS, audited."""
 HOUR: Final = 3_600
 MIB: Final = 1024 * 1024
+_DATABASES: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
-def page(scale: Scale) -> str:
+def page(scale: Scale, at_once: AtOnce) -> str:
     """Write the page."""
     orgs, processes = scale.orgs, scale.processes
     return f"""# How large it may get
@@ -34,6 +36,13 @@ owners and a 120-character key. {processes:,} processes are simulated by as many
 ## Measured
 
 {_table(_measured(scale))}
+
+## {at_once.askers} data planes ask at once
+
+A control plane runs as a process on {_DATABASES[at_once.dialect]} (`--database`). {at_once.askers} clients
+ask its fleet's listener for a whole snapshot, as after a new epoch; it is built once and kept as bytes.
+
+{_table(_asked(at_once))}
 
 ## On paper, from these numbers
 
@@ -61,6 +70,19 @@ def _measured(scale: Scale) -> list[tuple[str, str]]:
         (together, f"{scale.fan_out_seconds * 1000:.0f} ms"),
         ("resident memory, no key loaded", _memory(scale.table_bytes, scale)),
         ("resident memory, every key loaded", _memory(scale.loaded_bytes, scale)),
+    ]
+
+
+def _asked(at_once: AtOnce) -> list[tuple[str, str]]:
+    return [
+        ("read every row of a snapshot from the database", f"{at_once.read_seconds:.2f} s"),
+        ("first data plane served", f"{at_once.first_seconds:.2f} s after it asked"),
+        (f"all {at_once.askers} served", f"{at_once.all_seconds:.2f} s"),
+        ("sent to each, compressed", f"{at_once.sent_bytes / MIB:.1f} MiB"),
+        (
+            "the control plane's memory, at its highest",
+            f"{at_once.grown_bytes / MIB:.0f} MiB more than before",
+        ),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.scale.at_once import measure_at_once
 from bench.scale.crowd import crowd, toggles
 from bench.scale.measure import measure
 from bench.scale.page import page
@@ -20,6 +21,10 @@ def test_a_small_measurement_counts_everything_it_was_asked_for() -> None:
     assert (found.orgs, found.integrations, found.processes) == (30, 60, 3)
     assert found.snapshot_bytes == len(encode_snapshot(crowd(30)))
     assert found.event_bytes > 100
-    text = page(found)
+    asked = measure_at_once(orgs=30, askers=5)
+    assert (asked.askers, asked.dialect) == (5, "sqlite")
+    assert 0 < asked.first_seconds <= asked.all_seconds
+    text = page(found, asked)
+    assert "## 5 data planes ask at once" in text
     assert "each of 30 orgs" in text
     assert f"{found.event_bytes} B; decoded and applied in" in text
