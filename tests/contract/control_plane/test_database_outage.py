@@ -26,7 +26,7 @@ from services.control_plane.sign_in.browser import BrowserSignIn
 from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import begin_epoch, changing, counter
 from services.control_plane.store.commit_signal import CommitSignal
-from services.control_plane.store.database import Database
+from services.control_plane.store.database import POOL_OVERFLOW, POOL_SIZE, Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.outage import CommitUnknown, DatabaseUnavailable
 from services.control_plane.store.tables import TicketTable
@@ -283,7 +283,7 @@ def test_who_waits_too_long_for_another_writer_is_told_that_nothing_was_changed(
 
 
 def test_a_pool_without_a_free_connection_is_an_outage(world: World) -> None:
-    held = [world.database.engine.connect() for _ in range(40)]
+    held = [world.database.engine.connect() for _ in range(POOL_SIZE + POOL_OVERFLOW)]
     world.database.engine.pool._timeout = 0.1  # type: ignore[attr-defined]  # QueuePool's; ten seconds otherwise
     with pytest.raises(DatabaseUnavailable, match="QueuePool limit"), world.database.read() as session:
         counter(session)
