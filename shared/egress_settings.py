@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from shared.secret import Secret
 from shared.settings_base import GatewaySettings
 
-_HOST_AND_PORT: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
+HOST_AND_PORT: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 
 
 class EgressSettings(GatewaySettings):
@@ -31,7 +31,7 @@ class EgressSettings(GatewaySettings):
     @field_validator("egress_proxy")
     @classmethod
     def _check_egress_proxy(cls, text: str | None) -> str | None:
-        if text is not None and not _HOST_AND_PORT.fullmatch(text):
+        if text is not None and not HOST_AND_PORT.fullmatch(text):
             raise ValueError("the egress proxy is written as host:port")
         return text
 

@@ -19,6 +19,7 @@ import requests
 from hvac import exceptions as refusals
 from requests.adapters import HTTPAdapter
 
+from shared.backoff import Backoff, jittered
 from shared.secret import Secret
 from shared.vault_target import VaultTarget
 
@@ -34,8 +35,7 @@ RENEW_AT: Final = 2 / 3
 Jitter makes the renewal earlier.
 """
 RENEW_JITTER: Final = 0.1
-BACKOFF_FIRST_SECONDS: Final = 0.5
-BACKOFF_LAST_SECONDS: Final = 30.0
+BACKOFF: Final = Backoff(first_seconds=0.5, last_seconds=30.0)
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -289,10 +289,7 @@ class VaultSession:
                 self._token = renewed
 
     def _renewed(self, token: _Token) -> _Token | None:
-        """Give the token with its new life.
-
-        None when the new life is shorter than before: its maximal life is near.
-        """
+        """Give the token with its new life, or None near its maximal life: the new life is then shorter."""
         asked_at = self._monotonic()
         try:
             given = self._attempt(lambda client: client.auth.token.renew_self(), token.text)["auth"]
@@ -303,8 +300,7 @@ class VaultSession:
         return self._token_of(token.text, given["lease_duration"], given["renewable"], asked_at)
 
     def _backoff(self, failures: int) -> float:
-        pause = min(BACKOFF_FIRST_SECONDS * 2.0 ** min(failures - 1, 10), BACKOFF_LAST_SECONDS)
-        return pause * (1 - RENEW_JITTER + 2 * RENEW_JITTER * self._random())
+        return jittered(BACKOFF.pause_seconds(failures), RENEW_JITTER, self._random())
 
 
 def _http_session(ca_file: Path | None) -> requests.Session:

@@ -13,7 +13,6 @@ from aigw.doctor.issuers import examine_issuers
 from aigw.doctor.ports import Port, examine_ports
 from aigw.doctor.redis import examine_writer
 from aigw.doctor.vault import examine_vault
-from services.control_plane.bootstrap import oidc_sign_in
 from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.secrets.vault import VaultSecretWriter
@@ -39,7 +38,7 @@ async def examine_control_plane(settings: ControlPlaneSettings) -> list[Finding]
         *await asyncio.to_thread(examine_database, settings.database_url),
         *await asyncio.to_thread(_examine_secrets, settings),
         *await _examine_bus(settings),
-        *await examine_issuers(settings, oidc_sign_in(settings)),
+        *await examine_issuers(settings),
         examine_certificates("control plane: certificates", settings.upstream_ca_file),
         await _examine_key_tests(settings),
         *await examine_ports("control plane: ports", [rest, fleet], fleet),

@@ -7,6 +7,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import SystemRandom
 from typing import Final, Self
 
@@ -36,6 +37,7 @@ from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
 from services.control_plane.sign_in.browser import BrowserSignIn
+from services.control_plane.sign_in.issuer_route import IssuerRoute
 from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
 from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
 from services.control_plane.store import migrate
@@ -124,10 +126,15 @@ class ControlPlane:
             readiness=Readiness(database),
             fleet_threads=fleet_threads,
             shares=shares,
-            sign_in=_sign_in(settings),
+            sign_in=_sign_in(settings, issuer_route(settings)),
             writes=IntegrationWrites(database, secrets, pepper, policy, clock),
             addresses=EndpointAddresses(resolver, policy.addresses, shares, by_proxy=proxy is not None),
-            probe=ProviderProbe(resolver, policy.addresses, _tls(settings), proxy=proxy),
+            probe=ProviderProbe(
+                resolver,
+                policy.addresses,
+                _authorities("AIGW_UPSTREAM_CA_FILE", settings.upstream_ca_file),
+                proxy=proxy,
+            ),
             stored_keys=StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token),
             endpoint_policy=policy,
             clock=clock,
@@ -135,7 +142,7 @@ class ControlPlane:
             providers=settings.offered_providers(),
             internal_token=settings.internal_token,
             browser=BrowserSignIn(database, clock, settings.portal_origin),
-            oidc=oidc_sign_in(settings),
+            oidc=oidc_sign_in(settings, issuer_route(settings)),
             demo_origins=settings.demo_origins,
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
@@ -263,15 +270,25 @@ def _signal_of(database: Database) -> CommitSignal:
     return signal
 
 
-def _sign_in(settings: ControlPlaneSettings) -> SignIn:
+def issuer_route(settings: ControlPlaneSettings) -> IssuerRoute:
+    """Build the way to every issuer.
+
+    Raises:
+        SettingFileError: the file of AIGW_ISSUER_CA_FILE cannot be used.
+    """
+    tls = _authorities("AIGW_ISSUER_CA_FILE", settings.issuer_ca_file)
+    return IssuerRoute(tls, settings.issuer_proxy_for)
+
+
+def _sign_in(settings: ControlPlaneSettings, route: IssuerRoute) -> SignIn:
     trusted = {
-        entry.issuer: TrustedIssuer(entry.audience, _keys(entry), entry.assume_email_verified)
+        entry.issuer: TrustedIssuer(entry.audience, issuer_keys(entry, route), entry.assume_email_verified)
         for entry in settings.issuers
     }
     return SignIn(trusted, settings.platform_token)
 
 
-def oidc_sign_in(settings: ControlPlaneSettings) -> OidcSignIn | None:
+def oidc_sign_in(settings: ControlPlaneSettings, route: IssuerRoute) -> OidcSignIn | None:
     """Build how people sign in to the Portal at an issuer; None without an issuer."""
     if not settings.oidc_issuer:
         return None
@@ -282,15 +299,20 @@ def oidc_sign_in(settings: ControlPlaneSettings) -> OidcSignIn | None:
             secret=settings.oidc_client_secret,
             portal_origin=settings.portal_origin,
             assume_email_verified=settings.oidc_assume_email_verified,
-        )
+            auth_method=settings.oidc_client_auth or None,
+            signs_out_there=settings.oidc_sign_out,
+        ),
+        transport=route.transport,
+        keys_at=lambda url: UrlKeys(url, route),
     )
 
 
-def _keys(issuer: Issuer) -> KeySource:
+def issuer_keys(issuer: Issuer, route: IssuerRoute) -> KeySource:
+    """Build the source of an issuer's keys."""
     if issuer.jwks_file is not None:
         return FileKeys(issuer.jwks_file)
     assert issuer.jwks_url is not None, "settings check that there is one of the two"
-    return UrlKeys(issuer.jwks_url)
+    return UrlKeys(issuer.jwks_url, route)
 
 
 def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
@@ -302,9 +324,9 @@ def _egress_proxy(settings: ControlPlaneSettings) -> httpx.Proxy | None:
     return httpx.Proxy(f"http://{host}:{address[1]}", auth=(user, password) if credentials else None)
 
 
-def _tls(settings: ControlPlaneSettings) -> ssl.SSLContext:
+def _authorities(setting: str, file: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=settings.upstream_ca_file)
+        return ssl.create_default_context(cafile=file)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SettingFileError(f"AIGW_UPSTREAM_CA_FILE: it cannot be used ({reason})") from None
+        raise SettingFileError(f"{setting}: it cannot be used ({reason})") from None

@@ -23,13 +23,13 @@ from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.outage import DatabaseUnavailable
+from shared.backoff import Backoff
 from shared.clock import Clock
 from shared.config_feed import HEARTBEAT_SECONDS
 
 BATCH_EVENTS: Final = 500
 POLL_SECONDS: Final = 1.0
-BACKOFF_FIRST_SECONDS: Final = 0.1
-BACKOFF_LAST_SECONDS: Final = 5.0
+BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 SHORTEST_PAUSE_SECONDS: Final = 0.1
 """After a failure, however many commits ask for a new try."""
 KEEP_PUBLISHED_SECONDS: Final = 24 * 3600
@@ -51,8 +51,7 @@ class OutboxRelay:
         clock: Clock,
         snapshots: KeptSnapshot,
         *,
-        backoff_first_seconds: float = BACKOFF_FIRST_SECONDS,
-        backoff_last_seconds: float = BACKOFF_LAST_SECONDS,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -60,8 +59,7 @@ class OutboxRelay:
         self._clock = clock
         self._snapshots = snapshots
         self._lost_commits = LostCommits(database)
-        self._backoff_first_seconds = backoff_first_seconds
-        self._backoff_last_seconds = backoff_last_seconds
+        self._backoff = backoff
         self._pruned_at = 0.0
         self._beat_at = 0.0
         self._beat_epoch = ""
@@ -166,10 +164,10 @@ class OutboxRelay:
             _log.warning(
                 "events cannot be published, trying again: %s", error, exc_info=None if expected else error
             )
-        doubled = self._backoff_first_seconds * 2 ** min(self._failures - 1, 10)
+        pause = self._backoff.pause_seconds(self._failures)
         await asyncio.sleep(SHORTEST_PAUSE_SECONDS)
         # A commit shows that the database is back: the change that somebody waits for is tried at once.
-        await self._signal.wait(min(doubled, self._backoff_last_seconds) - SHORTEST_PAUSE_SECONDS)
+        await self._signal.wait(pause - SHORTEST_PAUSE_SECONDS)
 
     def _recovered(self) -> None:
         if self._failures:

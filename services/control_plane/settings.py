@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import ip_network
+import urllib.request
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
@@ -19,7 +21,7 @@ from services.control_plane.limit_settings import LimitSettings
 from services.control_plane.store.database import checked_database_url
 from shared.addresses import Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
-from shared.egress_settings import EgressSettings
+from shared.egress_settings import HOST_AND_PORT, EgressSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
 from shared.settings_base import SettingFileError, Texts, read_again
@@ -67,6 +69,29 @@ def _is_web_url(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0 and text.isprintable()
+
+
+def _environment_proxy(url: str) -> httpx.Proxy | None:
+    """Give the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL; loopback has none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    named = urllib.request.getproxies_environment().get(parts.scheme)
+    if not named or _is_loopback(host):
+        return None
+    bypassed = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
+    if bypassed(host if parts.port is None else f"{host}:{parts.port}"):
+        return None
+    address = named if "://" in named else f"http://{named}"
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"{parts.scheme.upper()}_PROXY names no HTTP proxy")
+    return httpx.Proxy(address)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _as_browsers_write(origin: str) -> str:
@@ -135,6 +160,28 @@ class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings):
     oidc_client_secret: Secret | None = Field(
         default=None, description="Its secret there; without one it is a public client, by PKCE alone."
     )
+    oidc_client_auth: Literal["", "client_secret_basic", "client_secret_post"] = Field(
+        default="",
+        description="How the secret is shown to the issuer; empty: as the issuer says that it supports.",
+    )
+    oidc_sign_out: bool = Field(
+        default=True,
+        description="Whether signing out of the Portal also ends the session at the issuer, where the issuer "
+        "has an end_session_endpoint. PORTAL_ORIGIN/sign-in must be registered there for the way back.",
+    )
+    issuer_ca_file: Path | None = Field(
+        default=None,
+        description="Certificates (PEM) that issuers are verified by, in place of the system's: for "
+        "configuration, keys, tokens and user info alike.",
+    )
+    issuer_proxy: str | None = Field(
+        default=None,
+        description="host:port of an HTTP proxy (CONNECT) that every issuer is reached through. Empty: "
+        "HTTPS_PROXY and NO_PROXY of the environment, never for an issuer on loopback.",
+    )
+    issuer_proxy_credentials: Secret | None = Field(
+        default=None, description="user:password for the proxy of AIGW_ISSUER_PROXY."
+    )
     oidc_assume_email_verified: bool = Field(
         default=False,
         description="Whether the issuer's people need no email_verified: it verifies every address but never "
@@ -166,6 +213,15 @@ class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings):
     def _check_oidc_issuer(cls, value: str) -> str:
         if value and not _is_web_url(value):
             raise ValueError("an OpenID Connect issuer is https://HOST or https://HOST/PATH")
+        return value
+
+    @field_validator("issuer_proxy")
+    @classmethod
+    def _check_issuer_proxy(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if not HOST_AND_PORT.fullmatch(value):
+            raise ValueError("the proxy of issuers is written as host:port")
         return value
 
     @field_validator("internal_token", "platform_token", "fingerprint_key", mode="before")
@@ -228,6 +284,18 @@ class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings):
             return read_again("database_url") or self.database_url
         except SettingFileError:
             return self.database_url
+
+    def issuer_proxy_for(self, url: str) -> httpx.Proxy | None:
+        """Give the proxy through which an issuer's URL is reached; None: none.
+
+        Raises:
+            ValueError: the environment names a proxy that is not one for HTTP.
+        """
+        if self.issuer_proxy is not None:
+            credentials = self.issuer_proxy_credentials
+            user, _, password = ("" if credentials is None else credentials.reveal()).partition(":")
+            return httpx.Proxy(f"http://{self.issuer_proxy}", auth=(user, password) if credentials else None)
+        return _environment_proxy(url)
 
     @property
     def secret_folder(self) -> Path:

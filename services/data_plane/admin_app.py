@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from services.data_plane.account.metrics import CONTENT_TYPE_LATEST
+from shared.bounded_body import read_body
+from shared.health_routes import add_health_routes
 from shared.key_trial import (
     MAX_TRIAL_BYTES,
     TRIALS_PATH,
@@ -50,20 +51,16 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
     """Build the application."""
     app = FastAPI(title="run9 AI Gateway admin", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/livez")
-    async def livez() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
-
-    @app.get("/readyz")
-    async def readyz() -> PlainTextResponse:
+    async def ready() -> bool:
         """Ready once configuration is loaded, for good: no dependency is ever asked."""
-        if parts.ready():
-            return PlainTextResponse("ready\n")
-        return PlainTextResponse("no configuration yet, or shutting down\n", status_code=503)
+        return parts.ready()
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    async def exposition() -> bytes:
+        return parts.metrics.exposition()
+
+    add_health_routes(
+        app, ready=ready, not_ready="no configuration yet, or shutting down", exposition=exposition
+    )
 
     @app.get("/debug/config")
     async def debug_config() -> dict[str, Any]:
@@ -75,7 +72,7 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
         if not _shows(request.headers.get("authorization", ""), parts.internal_token):
             head = {"www-authenticate": "Bearer"}
             return PlainTextResponse("this needs the fleet's token\n", status_code=401, headers=head)
-        body = await _read(request)
+        body = await read_body(request, MAX_TRIAL_BYTES)
         if body is None:
             return PlainTextResponse("too large\n", status_code=413)
         try:
@@ -92,16 +89,6 @@ def _shows(authorization: str, token: Secret) -> bool:
     """Whether the header carries the token; compared in constant time."""
     scheme, _, text = authorization.partition(" ")
     return bool(token) and scheme.lower() == "bearer" and Secret(text) == token
-
-
-async def _read(request: Request) -> bytes | None:
-    """Read a body; None for a body larger than a trial's request."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_TRIAL_BYTES:
-            return None
-    return bytes(body)
 
 
 def _describe(table: ConfigTable) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from services.data_plane.settings import DataPlaneSettings
 from shared.config_feed import STREAM_KEY
 from tests.contract.test_doctor import TOKEN
 from tests.support.feed_keys import FEED_KEY
+from tests.support.servers.issuer_site import IssuerSite
 from tests.support.servers.postgres import PgBouncerServer, PostgresServer
 from tests.support.servers.process import free_port
 from tests.support.servers.tools import REPOSITORY
 from tests.support.servers.valkey import SentinelServer, ValkeyServer
 from tests.support.servers.vault_store import VaultStore
+from tests.unit.control_plane.world import Issuer
 from tools.doctor_page import ROWS
 
 DEADLINE_SECONDS = 30.0
@@ -293,6 +295,42 @@ def test_a_dead_issuer_of_the_portal_is_a_finding(tmp_path: Path) -> None:
         portal_origin="https://portal.test",
     )
     expect("the Portal's issuer does not answer", environment)
+
+
+def of_the_portal(folder: Path, issuer: str, **more: str) -> Values:
+    return on_folder(
+        folder, oidc_issuer=issuer, oidc_client_id="portal", portal_origin="https://portal.test", **more
+    )
+
+
+def test_an_issuer_of_a_private_authority_is_a_finding_until_the_authority_is_named(tmp_path: Path) -> None:
+    with IssuerSite(tmp_path) as site:
+        by_url = on_folder(tmp_path, issuers=issuers(jwks_url=site.url("/keys")))
+        expect("the authority of a jwks_url is not known", by_url)
+        portal = of_the_portal(tmp_path, site.url(""))
+        expect("the authority of the Portal's issuer is not known", portal)
+        named = {"issuer_ca_file": str(site.ca_file)}
+        for values in (by_url | named, portal | named):
+            assert report(values, "control", "sign-in").startswith("ok: ")
+
+
+def test_an_issuer_that_gives_no_keys_is_a_finding(tmp_path: Path) -> None:
+    with IssuerSite(tmp_path, keys={"keys": [Issuer().jwk | {"use": "enc"}]}) as site:
+        named = {"issuer_ca_file": str(site.ca_file)}
+        by_url = on_folder(tmp_path, issuers=issuers(jwks_url=site.url("/keys")), **named)
+        expect("a jwks_url gives no keys", by_url)
+        expect("the keys of the Portal's issuer are none", of_the_portal(tmp_path, site.url(""), **named))
+
+
+def test_an_issuer_that_calls_itself_otherwise_is_a_finding(tmp_path: Path) -> None:
+    with IssuerSite(tmp_path, name="https://other.test") as site:
+        values = of_the_portal(tmp_path, site.url(""), issuer_ca_file=str(site.ca_file))
+        expect("the Portal's issuer is another one", values)
+
+
+def test_a_missing_issuer_ca_file_is_a_finding(tmp_path: Path) -> None:
+    values = of_the_portal(tmp_path, "https://login.test", issuer_ca_file=f"{tmp_path}/none.pem")
+    expect("AIGW_ISSUER_CA_FILE is missing", values)
 
 
 def test_a_missing_upstream_ca_file_is_a_finding(tmp_path: Path) -> None:

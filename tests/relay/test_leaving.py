@@ -95,7 +95,7 @@ async def test_a_box_that_leaves_behind_megabytes_while_its_secret_loads_is_seen
 
 
 async def _held(gateway: RelayUnderTest) -> int:
-    return max(len(connection._next) for connection in gateway.connections)
+    return max(len(connection._reader.held) for connection in gateway.connections)
 
 
 async def test_the_answer_under_way_comes_whole_and_is_the_last_when_too_much_comes_before_it(

@@ -23,10 +23,7 @@ _TWO_YEARS: Final = "max-age=63072000"
 
 
 def page_headers(*, secure: bool) -> dict[str, str]:
-    """Headers of a page or a step of a sign-in: no cache keeps a copy.
-
-    `secure`: the page is reached by https.
-    """
+    """Headers of a page or a step of a sign-in: no cache keeps a copy. `secure`: reached by https."""
     headers = {**_ALWAYS, "cache-control": "no-store"}
     return {**headers, "strict-transport-security": _TWO_YEARS} if secure else headers
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from services.control_plane.portal.attempt_limit import AttemptLimit
 from services.control_plane.portal.headers import page_headers, static_headers
@@ -25,6 +25,7 @@ from services.control_plane.sign_in.oidc import (
     CALLBACK_PATH,
     IssuerUnavailable,
     OidcSignIn,
+    PromptRefused,
     SignInFailed,
 )
 
@@ -140,8 +141,15 @@ class _Portal:
             return self._redirect(request, f"{SIGN_IN_PATH}?to={quote(own_page, safe='')}")
         if self.oidc is None:
             return self._redirect(request, SIGN_IN_PATH)
+        return await self._depart(request, self.oidc, own_page)
+
+    async def _depart(
+        self, request: Request, oidc: OidcSignIn, own_page: str, refused_prompt: str = ""
+    ) -> Response:
         try:
-            departure = await self.oidc.leave()
+            departure = await oidc.leave(
+                ask_who=self.browser.has_signed_out(request), refused_prompt=refused_prompt
+            )
         except IssuerUnavailable:
             return self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
         memory = {**departure.memory, "to": own_page}
@@ -159,6 +167,8 @@ class _Portal:
             return self._redirect(request, f"{SIGN_IN_PATH}?failed=expired")
         try:
             person = await self.oidc.arrive(dict(request.query_params), memory)
+        except PromptRefused:
+            return await self._depart(request, self.oidc, memory["to"], memory["prompt"])
         except IssuerUnavailable:
             response = self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
         except SignInFailed:
@@ -183,9 +193,12 @@ class _Portal:
         return response
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session."""
+        """End the session. The answer says where the page goes on to, where the issuer has a sign-out too."""
         self.browser.require_same_origin(request)
-        response = Response(status_code=204, headers=self._headers(request))
+        there = None if self.oidc is None else await self.oidc.sign_out_url()
+        response: Response = Response(status_code=204, headers=self._headers(request))
+        if there is not None:
+            response = JSONResponse({"continue_at": there}, headers=self._headers(request))
         await run_in_threadpool(self.browser.sign_out, request, response)
         return response
 

@@ -17,12 +17,21 @@ from jwt.exceptions import PyJWTError
 from services.control_plane.rules.names import canonical_email
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.sign_in.keys import KeySource, KeysUnavailable
+from services.control_plane.sign_in.refused_claim import refused_address, refused_claim
 from shared.secret import Secret
 
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 MAX_TOKEN_CHARS: Final = 8192
 CLOCK_SKEW_SECONDS: Final = 30
 SCHEME: Final = "bearer"
+_SIGNED_BUT_WRONG: Final = (
+    jwt.InvalidAudienceError,
+    jwt.InvalidIssuerError,
+    jwt.InvalidIssuedAtError,
+    jwt.ImmatureSignatureError,
+    jwt.MissingRequiredClaimError,
+)
+"""What PyJWT finds wrong once it has verified a token's signature."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +69,8 @@ class SignIn:
         issuer, claims = self._verified_claims(token)
         email = verified_email(claims, assume_verified=issuer.assume_email_verified)
         if email is None:
+            why = refused_address(claims.get("email"), claims.get("email_verified"))
+            _log.warning("a token of a known issuer is refused: %s", why)
             raise unauthorized("The token names no verified email address.")
         return Person(email)
 
@@ -91,6 +102,10 @@ class SignIn:
             )
         except jwt.ExpiredSignatureError:
             raise unauthorized("The token has expired.") from None
+        except _SIGNED_BUT_WRONG as error:
+            # The issuer did make this token, so no stranger can fill the log with such lines.
+            _log.warning("a token of a known issuer is refused: %s", refused_claim(error))
+            raise unauthorized("The token is not valid.") from None
         except (PyJWTError, ValueError, OverflowError, RecursionError):
             raise unauthorized("The token is not valid.") from None
         except KeysUnavailable as error:
@@ -103,13 +118,18 @@ class SignIn:
 def verified_email(claims: Mapping[str, Any], *, assume_verified: bool) -> str | None:
     """Give the canonical address vouched for by these claims of an issuer; None without such an address.
 
-    An issuer with unchecked addresses says so by `email_verified` (OpenID Connect Core §5.1), or says
-    nothing: silence counts only where the operator vouches for the issuer (`assume_verified`).
+    An issuer with unchecked addresses says so by `email_verified` (OpenID Connect Core §5.1), or
+    says nothing: silence counts only where the operator vouches for the issuer (`assume_verified`). Some
+    issuers write the boolean as text (Amazon Cognito's user info), so `"true"` counts as true.
     """
     email = claims.get("email")
-    if not isinstance(email, str) or claims.get("email_verified", assume_verified) is not True:
+    if not isinstance(email, str) or not _is_true(claims.get("email_verified", assume_verified)):
         return None
     return canonical_email(email)
+
+
+def _is_true(value: object) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
 def bearer_token(authorization: str | None) -> str:

@@ -29,6 +29,9 @@ TOKEN_BYTES: Final = 32
 MAX_TOKEN_CHARS: Final = 128
 SESSION_COOKIE: Final = "aigw-session"
 OIDC_COOKIE: Final = "aigw-sign-in"
+SIGNED_OUT_COOKIE: Final = "aigw-signed-out"
+"""Says that this browser's last person has signed out: the issuer must ask who signs in next."""
+SIGNED_OUT_SECONDS: Final = 30 * 24 * 3600
 _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -94,6 +97,8 @@ class BrowserSignIn:
                 session, _hash(token), person.email, now=now, expires_at=now + SESSION_SECONDS
             )
         self._set_cookie(response, SESSION_COOKIE, token, SESSION_SECONDS)
+        if self.has_signed_out(request):
+            self._set_cookie(response, SIGNED_OUT_COOKIE, "", 0)
 
     def sign_out(self, request: HTTPConnection, response: Response) -> None:
         """End the session, here and in the browser."""
@@ -101,6 +106,11 @@ class BrowserSignIn:
             with self._database.quiet_write() as session:
                 sessions.end_session(session, _hash(token))
         self._set_cookie(response, SESSION_COOKIE, "", 0)
+        self._set_cookie(response, SIGNED_OUT_COOKIE, "yes", SIGNED_OUT_SECONDS)
+
+    def has_signed_out(self, request: HTTPConnection) -> bool:
+        """Whether somebody has signed out in this browser, and nobody has signed in since."""
+        return bool(self._cookie(request, SIGNED_OUT_COOKIE))
 
     # -- one-time links
 

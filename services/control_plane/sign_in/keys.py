@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Final, Protocol
 
 import httpx
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
+
+from services.control_plane.sign_in.issuer_route import IssuerRoute
 
 CACHE_SECONDS: Final = 300
 FETCH_SECONDS: Final = 5.0
@@ -22,7 +23,9 @@ MAX_KEYS_BYTES: Final = 256 * 1024
 REFETCH_COOLDOWN_SECONDS: Final = 30
 RETRY_SECONDS: Final = 5
 WAIT_SECONDS: Final = 1.0
-"""How long a caller whose key is not known waits for another's fetch: a thread is held meanwhile."""
+"""How long a caller whose key is not known waits for a fetch: a thread is held meanwhile."""
+MAX_WAITING: Final = 4
+"""How many threads wait so at a time: anybody can show a token whose key is not known."""
 STALE_SECONDS: Final = 24 * 3600
 # What may come in place of keys; of a set of another shape PyJWT also says TypeError and AttributeError.
 _UNUSABLE: Final = (
@@ -74,6 +77,9 @@ class FileKeys:
 class UrlKeys:
     """Keys at a JWKS URL: cached, fetched again for an unknown id at most every 30 s, never by redirect.
 
+    A thread of its own makes each fetch, a single one at a time. Callers with a known key never wait for the
+    fetch; callers with another key wait `WAIT_SECONDS` at most, or `fetch_seconds` while there are no keys.
+
     Not PyJWT's own client: PyJWT's client reads an answer of any size, for as long as the answer trickles,
     while all bearers of tokens wait.
     """
@@ -81,51 +87,59 @@ class UrlKeys:
     def __init__(
         self,
         url: str,
+        route: IssuerRoute,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         fetch_seconds: float = FETCH_SECONDS,
     ) -> None:
         self._url = url
+        self._route = route
         self._monotonic = monotonic
         self._fetch_seconds = fetch_seconds
         self._lock = Lock()
+        self._fetching: Event | None = None
         self._keys: dict[str, PyJWK] | None = None
         self._fetched_at = 0.0
         self._retry_at = 0.0
+        self._reason = "not asked yet"
+        self._waiting = BoundedSemaphore(MAX_WAITING)
 
     def key(self, kid: str) -> PyJWK | None:
-        """See `KeySource`. A single caller fetches at a time, without delaying callers with a known key.
+        """See `KeySource`. An outage is not asked about on every request."""
+        with self._lock:
+            fetching = self._fetch_if_due(kid)
+            known = self._usable().get(kid)
+            patience = WAIT_SECONDS if self._keys else self._fetch_seconds + WAIT_SECONDS
+        if known is None and fetching is not None and not self._wait(fetching, patience):
+            raise KeysUnavailable(f"{self._url} is being asked for its keys")
+        return known or self._found(kid)
 
-        An outage is not asked about on every request.
-        """
-        if self._is_fresh(kid):
-            return self._known(kid, "")
-        reason = "tried a moment ago"
-        if not self._lock.acquire(timeout=0 if self._has(kid) else WAIT_SECONDS):
-            if not self._has(kid):
-                raise KeysUnavailable(f"{self._url} is being asked for its keys")
-            return self._known(kid, reason)  # another caller is fetching; the last good keys serve meanwhile
+    def _wait(self, fetching: Event, patience_seconds: float) -> bool:
+        """Wait for a fetch; False when it takes too long, or when enough others wait already."""
+        if not self._waiting.acquire(blocking=False):
+            return fetching.is_set()
         try:
-            now = self._monotonic()
-            if self._is_due(kid, now):
-                try:
-                    self._keys, self._fetched_at = self._fetch(), now
-                except _UNUSABLE as error:
-                    self._retry_at, reason = self._monotonic() + RETRY_SECONDS, _reason(error)
+            return fetching.wait(patience_seconds)
         finally:
-            self._lock.release()
-        return self._known(kid, reason)
+            self._waiting.release()
 
-    def _is_fresh(self, kid: str) -> bool:
-        return self._has(kid) and not self._is_due(kid, self._monotonic())
+    def _found(self, kid: str) -> PyJWK | None:
+        with self._lock:
+            usable = self._usable()
+            if not usable:
+                raise KeysUnavailable(f"{self._url} does not give its keys ({self._reason})")
+            return usable.get(kid)
 
-    def _has(self, kid: str) -> bool:
-        return kid in (self._keys or {})
+    def _usable(self) -> dict[str, PyJWK]:
+        is_stale = self._monotonic() - self._fetched_at > STALE_SECONDS
+        return {} if self._keys is None or is_stale else self._keys
 
-    def _known(self, kid: str, reason: str) -> PyJWK | None:
-        if self._keys is None or self._monotonic() - self._fetched_at > STALE_SECONDS:
-            raise KeysUnavailable(f"{self._url} does not give its keys ({reason})")
-        return self._keys.get(kid)
+    def _fetch_if_due(self, kid: str) -> Event | None:
+        """Give the fetch under way, begun now where one is due; None when there is none."""
+        if self._fetching is None and self._is_due(kid, self._monotonic()):
+            self._fetching = Event()
+            Thread(target=self._refresh, args=(self._fetching,), name="issuer keys", daemon=True).start()
+        return self._fetching
 
     def _is_due(self, kid: str, now: float) -> bool:
         if now < self._retry_at:
@@ -134,12 +148,28 @@ class UrlKeys:
             return True
         return now - self._fetched_at > (CACHE_SECONDS if kid in self._keys else REFETCH_COOLDOWN_SECONDS)
 
+    def _refresh(self, done: Event) -> None:
+        keys: dict[str, PyJWK] | None = None
+        reason = "the fetch failed"
+        try:
+            keys = self._fetch()
+        except _UNUSABLE as error:
+            reason = _reason(error)
+        finally:
+            with self._lock:
+                now = self._monotonic()
+                if keys is None:
+                    self._retry_at, self._reason = now + RETRY_SECONDS, reason
+                else:
+                    self._keys, self._fetched_at = keys, now
+                self._fetching = None
+            done.set()
+
     def _fetch(self) -> dict[str, PyJWK]:
         give_up_at = time.monotonic() + self._fetch_seconds
         body = bytearray()
         with (
-            # The environment's proxies and the system's authorities: an issuer may be the company's own.
-            httpx.Client(timeout=self._fetch_seconds, verify=ssl.create_default_context()) as http,
+            self._route.client(self._url, self._fetch_seconds) as http,
             http.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer,
         ):
             if answer.status_code != httpx.codes.OK:

@@ -16,7 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 import jwt
@@ -28,13 +28,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.control_plane.sign_in.bearer import ALGORITHMS, CLOCK_SKEW_SECONDS, Person, verified_email
 from services.control_plane.sign_in.bounded_transport import BoundedTransport
-from services.control_plane.sign_in.keys import KeySource, KeysUnavailable, UrlKeys
+from services.control_plane.sign_in.issuer_configuration import ClientAuthMethod, IssuerConfiguration
+from services.control_plane.sign_in.keys import KeySource, KeysUnavailable
+from services.control_plane.sign_in.refused_claim import refused_address, refused_claim
 from shared.secret import Secret
 
 SCOPE: Final = "openid email"
 REQUEST_SECONDS: Final = 10.0
 DISCOVERY_SECONDS: Final = 3600.0
 CALLBACK_PATH: Final = "/sign-in/callback"
+SIGNED_OUT_PATH: Final = "/sign-in"
+_PROMPT_REFUSED: Final = {"invalid_request", "account_selection_required", "interaction_required"}
 # The hash of an algorithm's name halves into `at_hash` (OpenID Connect Core §3.1.3.6); Ed25519 uses SHA-512.
 _HASH_OF: Final = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
 
@@ -45,6 +49,10 @@ class SignInFailed(Exception):  # noqa: N818  # a finding about one sign-in; `st
     """The sign-in failed."""
 
 
+class PromptRefused(SignInFailed):
+    """The issuer does not know the `prompt` of this sign-in: `leave` again, without that prompt."""
+
+
 class IssuerUnavailable(SignInFailed):
     """The issuer cannot be reached, or does not speak OpenID Connect as configured."""
 
@@ -53,8 +61,10 @@ class IssuerUnavailable(SignInFailed):
 class OidcClient:
     """How this gateway is known to the issuer. `secret` is None for a public client.
 
-    `assume_email_verified`: the operator vouches for the issuer's check of every address, though the issuer
-    never says so.
+    Attributes:
+        assume_email_verified: the operator vouches for the issuer's check of every address.
+        auth_method: how the secret is shown; None: as the issuer says that it supports.
+        signs_out_there: whether signing out of the Portal also ends the session at the issuer.
     """
 
     issuer: str
@@ -62,11 +72,18 @@ class OidcClient:
     secret: Secret | None
     portal_origin: str
     assume_email_verified: bool = False
+    auth_method: ClientAuthMethod | None = None
+    signs_out_there: bool = True
 
     @property
     def redirect_uri(self) -> str:
         """Where the issuer sends people back to; registered there."""
         return self.portal_origin + CALLBACK_PATH
+
+    @property
+    def signed_out_uri(self) -> str:
+        """Where the issuer sends people after a sign-out; registered there."""
+        return self.portal_origin + SIGNED_OUT_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +92,6 @@ class Departure:
 
     url: str
     memory: dict[str, str]
-
-
-class _Configuration(BaseModel):
-    """The relevant part of the issuer's published configuration (OpenID Connect Discovery §3)."""
-
-    model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
-
-    issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    jwks_uri: str
-    userinfo_endpoint: str | None = None
-    authorization_response_iss_parameter_supported: bool = False
 
 
 class _Token(BaseModel):
@@ -104,27 +108,26 @@ class _Issuer:
     authorization_endpoint: str
     token_endpoint: str
     userinfo_endpoint: str | None
+    end_session_endpoint: str | None
+    auth_method: str
+    prompts: tuple[str, ...]  # those of `PROMPTS` that it may know
     keys: KeySource
     names_itself: bool  # RFC 9207: the way back names the issuer
-
-
-def _https_transport() -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(trust_env=False)
 
 
 class OidcSignIn:
     """Signs people in at a single issuer.
 
     The issuer's published configuration is read at the first use, then hourly. `transport` makes the way to
-    the issuer, `keys_at` the source of its keys at a URL; tests give their own.
+    the issuer, `keys_at` the source of its keys at a URL.
     """
 
     def __init__(
         self,
         client: OidcClient,
         *,
-        transport: Callable[[], httpx.AsyncBaseTransport] = _https_transport,
-        keys_at: Callable[[str], KeySource] = UrlKeys,
+        transport: Callable[[], httpx.AsyncBaseTransport],
+        keys_at: Callable[[str], KeySource],
     ) -> None:
         self._client = client
         self._transport = transport
@@ -146,11 +149,16 @@ class OidcSignIn:
             raise IssuerUnavailable(f"its configuration cannot be read: {_reason(error)}") from None
         await asyncio.to_thread(issuer.keys.key, "aigw-doctor")  # an id that no issuer has
 
-    async def leave(self) -> Departure:
-        """Begin a sign-in; raises `IssuerUnavailable`."""
+    async def leave(self, *, ask_who: bool = False, refused_prompt: str = "") -> Departure:
+        """Begin a sign-in; raises `IssuerUnavailable`.
+
+        `ask_who` has the issuer ask who signs in, although somebody may be signed in there; by another
+        `prompt` than the one that the issuer has refused.
+        """
         issuer = await self._discovered()
         memory = {name: secrets.token_urlsafe(32) for name in ("state", "nonce")}
         memory["code_verifier"] = secrets.token_urlsafe(48)  # 64 characters, RFC 7636 §4.1
+        prompt = _next_prompt(issuer.prompts, refused_prompt) if ask_who else ""
         url = prepare_grant_uri(
             issuer.authorization_endpoint,
             self._client.client_id,
@@ -161,16 +169,39 @@ class OidcSignIn:
             nonce=memory["nonce"],
             code_challenge=create_s256_code_challenge(memory["code_verifier"]),
             code_challenge_method="S256",
+            **({"prompt": prompt} if prompt else {}),
         )
-        return Departure(str(url), memory)
+        return Departure(str(url), memory | {"prompt": prompt})
+
+    async def sign_out_url(self) -> str | None:
+        """Give where to send a browser that has signed out here; None: its session there goes on.
+
+        Without `id_token_hint`, for which every ID token would have to be kept: the issuer asks the person
+        in its place (OpenID Connect RP-Initiated Logout §2).
+        """
+        if not self._client.signs_out_there:
+            return None
+        try:
+            endpoint = (await self._discovered()).end_session_endpoint
+        except IssuerUnavailable:
+            return None
+        if endpoint is None:
+            return None
+        query = {
+            "client_id": self._client.client_id,
+            "post_logout_redirect_uri": self._client.signed_out_uri,
+        }
+        return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(query)}"
 
     async def arrive(self, query: dict[str, str], memory: dict[str, Any]) -> Person:
-        """Give the person vouched for by the issuer; raises `SignInFailed`."""
+        """Give the person vouched for by the issuer; raises `SignInFailed`, or its `PromptRefused`."""
         issuer = await self._discovered()
         if not secrets.compare_digest(query.get("state", "").encode(), memory["state"].encode()):
             raise SignInFailed("This sign-in was not begun in this browser.")
         if query.get("iss", "" if issuer.names_itself else self._client.issuer) != self._client.issuer:
             raise SignInFailed("The answer came from another issuer.")
+        if memory.get("prompt") and query.get("error") in _PROMPT_REFUSED:
+            raise PromptRefused("The issuer does not ask who signs in that way.")
         if "error" in query or "code" not in query:
             raise SignInFailed("The sign-in was cancelled or refused there.")
         try:
@@ -180,7 +211,7 @@ class OidcSignIn:
                 if not {"email", "email_verified"} <= claims.keys() and issuer.userinfo_endpoint:
                     claims = await self._with_userinfo(http, issuer.userinfo_endpoint, token, claims)
         except (PyJWTError, ValueError, RecursionError) as error:
-            _log.warning("a sign-in failed at the issuer: %s", type(error).__name__)
+            _log.warning("a sign-in is refused: %s", _refusal(error))
             raise SignInFailed("The issuer's answer does not prove who you are.") from None
         except (httpx.HTTPError, httpx.InvalidURL, KeysUnavailable) as error:
             _log.warning("the issuer does not answer: %s", type(error).__name__)
@@ -190,6 +221,8 @@ class OidcSignIn:
     def _person(self, claims: dict[str, Any]) -> Person:
         email = verified_email(claims, assume_verified=self._client.assume_email_verified)
         if email is None:
+            why = refused_address(claims.get("email"), claims.get("email_verified"))
+            _log.warning("a sign-in is refused: %s", why)
             raise SignInFailed("The sign-in service names no verified email address for you.")
         return Person(email)
 
@@ -211,26 +244,33 @@ class OidcSignIn:
             redirect_uri=self._client.redirect_uri,
             code_verifier=code_verifier,
         )
-        auth = ClientAuth(
-            self._client.client_id,
-            None if secret is None else secret.reveal(),
-            "none" if secret is None else "client_secret_basic",
-        )
+        auth = self._client_auth(issuer.auth_method, secret)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         _, headers, body = auth.prepare("POST", issuer.token_endpoint, headers, body)
         answer = await http.post(issuer.token_endpoint, content=body, headers=headers)
         if answer.is_server_error:
             answer.raise_for_status()
         if answer.status_code != httpx.codes.OK:
-            raise ValueError("the code is not taken")
+            raise ValueError(
+                f"the token endpoint does not take the code, or the client ({answer.status_code})"
+            )
         return _Token.model_validate_json(answer.content)
+
+    def _client_auth(self, method: str, secret: Secret | None) -> ClientAuth:
+        client_id = self._client.client_id
+        if secret is None:
+            return ClientAuth(client_id, None, "none")
+        if method == "client_secret_basic":
+            # RFC 6749 §2.3.1: each is form-encoded before the two are joined; Authlib leaves that to us.
+            return ClientAuth(quote_plus(client_id), quote_plus(secret.reveal()), method)
+        return ClientAuth(client_id, secret.reveal(), method)
 
     def _verified(self, issuer: _Issuer, token: _Token, nonce: str) -> dict[str, Any]:
         """Check the ID token (OpenID Connect Core §3.1.3.7)."""
         header = jwt.get_unverified_header(token.id_token)
         key = issuer.keys.key(str(header.get("kid")))
         if key is None or header.get("alg") not in ALGORITHMS:
-            raise ValueError("the ID token's key or algorithm is not known")
+            raise ValueError("the ID token's key (kid) or algorithm (alg) is not known")
         claims: dict[str, Any] = jwt.decode(
             token.id_token,
             key,
@@ -241,11 +281,11 @@ class OidcSignIn:
             options={"require": ["exp", "iat", "iss", "aud", "sub"]},
         )
         if not secrets.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise ValueError("the ID token was made for another sign-in")
+            raise ValueError("the ID token was made for another sign-in (claim nonce)")
         if claims.get("azp", self._client.client_id) != self._client.client_id:
-            raise ValueError("the ID token was made for another client")
+            raise ValueError("the ID token was made for another client (claim azp)")
         if "at_hash" in claims and claims["at_hash"] != _at_hash(header["alg"], token.access_token):
-            raise ValueError("the access token is not the one that came with the ID token")
+            raise ValueError("the access token is not the ID token's own (claim at_hash)")
         return claims
 
     async def _with_userinfo(
@@ -255,7 +295,7 @@ class OidcSignIn:
         answer.raise_for_status()
         more = answer.json()
         if not isinstance(more, dict) or more.get("sub") != claims["sub"]:  # OpenID Connect Core §5.3.2
-            raise ValueError("the user info is somebody else's")
+            raise ValueError("the user info is somebody else's (claim sub)")
         # Never a mixture: whether an address is verified is said by whoever names the address.
         return more if "email" in more else claims
 
@@ -278,23 +318,33 @@ class OidcSignIn:
         async with self._http() as http:
             answer = await http.get(url)
         answer.raise_for_status()
-        found = _Configuration.model_validate_json(answer.content)
+        found = IssuerConfiguration.model_validate_json(answer.content)
         if found.issuer != self._client.issuer:
             raise ValueError("it is another issuer's")
-        scheme = urlsplit(self._client.issuer).scheme
-        endpoints = (found.authorization_endpoint, found.token_endpoint, found.jwks_uri)
-        if any(
-            urlsplit(endpoint).scheme not in {"https", scheme}
-            for endpoint in (*endpoints, found.userinfo_endpoint or url)
-        ):
-            raise ValueError("an endpoint is not https")
+        found.require_https()
+        known = self._client
         return _Issuer(
             authorization_endpoint=found.authorization_endpoint,
             token_endpoint=found.token_endpoint,
             userinfo_endpoint=found.userinfo_endpoint,
+            end_session_endpoint=found.end_session_endpoint,
+            auth_method="none" if known.secret is None else known.auth_method or found.secret_method(),
+            prompts=found.prompts(),
             keys=self._keys_at(found.jwks_uri),
             names_itself=found.authorization_response_iss_parameter_supported,
         )
+
+
+def _next_prompt(prompts: tuple[str, ...], refused: str) -> str:
+    """Give the first `prompt`, or the one after that which was refused; empty when there is none."""
+    return next(iter(prompts[prompts.index(refused) + 1 :] if refused in prompts else prompts), "")
+
+
+def _refusal(error: Exception) -> str:
+    """Say which claim or part an answer is refused for; never in the words of the answer."""
+    if isinstance(error, PyJWTError):
+        return f"the ID token's {refused_claim(error)}"
+    return _reason(error)
 
 
 def _reason(error: Exception) -> str:

@@ -18,9 +18,9 @@ from services.data_plane.box_app.setup_script import read_script, script_for
 from services.data_plane.box_app.status import ProviderStatus, Status, as_json, as_text, provider_status
 from services.data_plane.box_app.status_page import POLICY, as_html
 from services.data_plane.core.answers import write_rejection
-from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.core.refused import Refused
+from services.data_plane.core.unidentified import Unidentified
 from shared.providers import LOCAL_ORIGIN, Provider, ProviderName
 from shared.rejections import Place, Rejection
 

@@ -59,6 +59,11 @@ class RequestTemplate:
         self._integration: CompiledIntegration | None = None
         self._sent_before = self._sent_after = b""
 
+    @property
+    def first_length(self) -> bytes:
+        """The digits of the `Content-Length` of the first such head; empty for a head without that line."""
+        return b"" if self.head.content_length is None else b"%d" % self.head.content_length
+
     def recognise(self, data: bytes) -> tuple[bytes, bytes, bytes] | None:
         """If `data` begins with this head, but for the digits of its length: the head, the rest, the digits.
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.data_plane.core.caller import NotYetVerifiable, Unidentified
+from services.data_plane.core.unidentified import NotYetVerifiable, Unidentified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    from services.data_plane.core.caller import IdentityFault
+    from services.data_plane.core.unidentified import IdentityFault
     from services.data_plane.identity.refusals import IdentityRefusals
     from services.data_plane.identity.token_verifier import TokenVerifier
     from shared.box_token import Box

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.data_plane.core.caller import Unidentified
+    from services.data_plane.core.unidentified import Unidentified
 
 
 class IdentityRefusals:

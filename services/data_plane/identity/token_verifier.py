@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.data_plane.core.caller import NotYetVerifiable, Unidentified
+from services.data_plane.core.unidentified import NotYetVerifiable, Unidentified
 from shared.box_token import Box, BoxTokenError, verify
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from services.data_plane.core.caller import Unidentified
+from services.data_plane.core.unidentified import Unidentified
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
-    from services.data_plane.core.caller import IdentityFault
     from services.data_plane.core.integration import CompiledIntegration, NotReady
+    from services.data_plane.core.unidentified import IdentityFault
     from services.data_plane.core.usage.tap import Tapped
     from shared.box_token import Box
     from shared.providers import ProviderName

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, cast
 
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.answers import write_rejection, write_warm_up
-from services.data_plane.core.caller import Unidentified
 from services.data_plane.core.proxy_preface import BadPreface, NoPreface, read_preface
 from services.data_plane.core.refused import Refused
+from services.data_plane.core.request_reader import LINGER_SECONDS
+from services.data_plane.core.unidentified import Unidentified
 from services.data_plane.relay.box.hand_over import UvicornParts
-from services.data_plane.relay.box.phase import LINGER_SECONDS
 from services.data_plane.relay.parts import new_request_id
 from services.data_plane.relay.unidentified import Displaceable
 from shared.rejections import Rejection

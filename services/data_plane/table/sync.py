@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
 from services.data_plane.table.position import EndedEpochs, Position, Verdict
+from shared.backoff import Backoff, jittered
 from shared.config_feed import FeedError, decode_event
 from shared.tasks import TaskSet
 
@@ -280,8 +281,8 @@ class ConfigSync:
     # -- waiting
 
     def _jittered(self, seconds: float) -> float:
-        return seconds * (1 - JITTER + 2 * JITTER * self._random())
+        return jittered(seconds, JITTER, self._random())
 
     def _retry_delay(self, attempt: int) -> float:
-        doubled = self._times.first_retry_seconds * 2 ** min(attempt, 16)
-        return self._jittered(min(doubled, self._times.max_retry_seconds))
+        backoff = Backoff(self._times.first_retry_seconds, self._times.max_retry_seconds)
+        return self._jittered(backoff.pause_seconds(attempt + 1))

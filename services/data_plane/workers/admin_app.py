@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shared.bounded_body import read_body
+from shared.health_routes import add_health_routes
 from shared.key_trial import MAX_TRIAL_BYTES, TRIALS_PATH
 
 if TYPE_CHECKING:
@@ -36,21 +37,16 @@ def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
     """Build the application."""
     app = FastAPI(title="run9 AI Gateway admin", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/livez")
-    async def livez() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
-
-    @app.get("/readyz")
-    async def readyz() -> PlainTextResponse:
-        if await parts.supervisor.is_ready():
-            return PlainTextResponse("ready\n")
-        return PlainTextResponse("no worker has its configuration, or shutting down\n", status_code=503)
-
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    async def exposition() -> bytes:
         texts = await _ask_all(parts.workers(), "/metrics")
-        body = parts.exposition.merge(texts) + _own_metrics(parts.supervisor)
-        return Response(body, media_type=CONTENT_TYPE_LATEST)
+        return parts.exposition.merge(texts) + _own_metrics(parts.supervisor)
+
+    add_health_routes(
+        app,
+        ready=parts.supervisor.is_ready,
+        not_ready="no worker has its configuration, or shutting down",
+        exposition=exposition,
+    )
 
     @app.get("/debug/config")
     async def debug_config() -> Response:
@@ -60,7 +56,7 @@ def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
     @app.post(TRIALS_PATH)
     async def key_test(request: Request) -> Response:
         """Hand a key test on to a worker, which checks the fleet's token itself."""
-        body = await _read(request)
+        body = await read_body(request, MAX_TRIAL_BYTES)
         if body is None:
             return PlainTextResponse("too large\n", status_code=413)
         shown = request.headers.get("authorization")
@@ -88,16 +84,6 @@ async def _forward(parts: WorkersAdminParts, body: bytes, headers: dict[str, str
             }
             return Response(answer.content, status_code=answer.status_code, headers=kept)
     return PlainTextResponse("no worker is ready\n", status_code=503)
-
-
-async def _read(request: Request) -> bytes | None:
-    """Read a body; None for a body larger than a key test's request."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_TRIAL_BYTES:
-            return None
-    return bytes(body)
 
 
 def _own_metrics(supervisor: Supervisor) -> bytes:

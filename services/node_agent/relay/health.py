@@ -12,6 +12,7 @@ import httpx
 
 from services.node_agent.relay.targets import look_up
 from services.node_agent.rules.target import Condition
+from shared.backoff import jittered
 
 if TYPE_CHECKING:
     from services.node_agent.relay.targets import KnownTarget
@@ -43,7 +44,7 @@ class HealthCheck:
         """Check until cancelled."""
         while True:
             self.known.stands(await self.check())
-            await asyncio.sleep(self._interval_seconds * (1 + _JITTER * (2 * self._random() - 1)))
+            await asyncio.sleep(jittered(self._interval_seconds, _JITTER, self._random()))
 
     async def check(self) -> Condition:
         """Look up the target's name again and report the target's condition."""

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 
 from services.node_agent.attachments import AttachmentConflictError, NoRoomError
 from services.node_agent.keep.store import StoreError
 from services.node_agent.listeners.making import ListenerError, PlaceTakenError
-from services.node_agent.metrics import CONTENT_TYPE_LATEST
 from services.node_agent.rules.attachment import AttachmentError, read_attachment, write_attachment
+from shared.bounded_body import read_body
 from shared.clock import rfc3339
+from shared.health_routes import add_health_routes
 
 if TYPE_CHECKING:
     from services.node_agent.attachments import Attached, Attachments
@@ -110,28 +111,19 @@ def describe(attached: Attached) -> dict[str, Any]:
 
 
 def _add_health(app: FastAPI, parts: RestParts) -> None:
-    @app.get("/livez")
-    async def livez() -> PlainTextResponse:
-        return PlainTextResponse("ok\n")
+    async def ready() -> bool:
+        return parts.ready()
 
-    @app.get("/readyz")
-    async def readyz() -> PlainTextResponse:
-        """Ready while a data plane takes connections."""
-        if parts.ready():
-            return PlainTextResponse("ready\n")
-        return PlainTextResponse("no data plane takes connections\n", status_code=503)
+    async def exposition() -> bytes:
+        return parts.metrics.exposition()
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
-        return Response(parts.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    add_health_routes(app, ready=ready, not_ready="no data plane takes connections", exposition=exposition)
 
 
 async def _json_body(request: Request) -> Any:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise AttachmentError("", f"The body has more than {MAX_BODY_BYTES} bytes.")
+    body = await read_body(request, MAX_BODY_BYTES)
+    if body is None:
+        raise AttachmentError("", f"The body has more than {MAX_BODY_BYTES} bytes.")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

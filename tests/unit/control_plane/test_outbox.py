@@ -22,6 +22,7 @@ from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.orgs import put_org
 from services.control_plane.store.tables import OutboxTable
+from shared.backoff import Backoff
 from shared.config_feed import encode_snapshot, snapshot_etag
 from tests.unit.control_plane.world import World
 
@@ -78,7 +79,7 @@ def commit(world: World, name: str) -> int:
     return world.revision()
 
 
-def relay_of(world: World, bus: ScriptedBus, **pauses: float) -> OutboxRelay:
+def relay_of(world: World, bus: ScriptedBus, **pauses: Backoff) -> OutboxRelay:
     signal = CommitSignal()
     world.database.on_commit(signal.announce)
     return OutboxRelay(world.database, bus, signal, world.clock, world.snapshots, **pauses)
@@ -140,7 +141,7 @@ async def test_a_commit_ends_the_pause_after_a_failure(
     """It shows that the database is back; the change must not wait for a pause that began before."""
     bus = ScriptedBus()
     bus.failing = 1
-    async with running(relay_of(world, bus, backoff_first_seconds=3600, backoff_last_seconds=3600)):
+    async with running(relay_of(world, bus, backoff=Backoff(3600, 3600))):
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not caplog.messages:  # noqa: ASYNC110  # the warning is all there is to see
                 await asyncio.sleep(0.01)

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.box_app.app import BoxAppParts, box_app
-from services.data_plane.core.caller import NotYetVerifiable, Unidentified
 from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.unidentified import NotYetVerifiable, Unidentified
 from shared.box_token import Box
 from shared.config_feed import OrgRow
 from shared.providers import PROVIDERS, ProviderName

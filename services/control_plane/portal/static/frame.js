@@ -60,8 +60,9 @@ function topBar(person) {
 async function leave(button) {
   button.disabled = true;
   try {
-    await send("POST", "/sign-out", { onslow: () => say(button, "Signing out …") });
-    location.assign("/sign-in?left");
+    const { data } = await send("POST", "/sign-out", { onslow: () => say(button, "Signing out …") });
+    // Where the sign-in service has a sign-out of its own, its page comes next, and leads back.
+    location.assign(data?.continue_at ?? "/sign-in?left");
   } catch (error) {
     button.disabled = false;
     say(button, "Sign out");

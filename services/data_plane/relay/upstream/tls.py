@@ -45,8 +45,9 @@ class SessionCache:
 class TlsConnection:
     """Carries an upstream connection over TLS. `ready` is done when the handshake is.
 
-    Raises through `ready`: ssl.SSLError: the handshake failed, the certificate included. ConnectionError: the
-    connection ended before the handshake.
+    Raises through `ready`:
+        ssl.SSLError: the handshake failed, the certificate included.
+        ConnectionError: the connection ended before the handshake.
     """
 
     def __init__(

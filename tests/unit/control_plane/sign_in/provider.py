@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from services.control_plane.sign_in.bearer import Person
+from services.control_plane.sign_in.issuer_configuration import ClientAuthMethod
 from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
 from shared.secret import Secret
 from tests.unit.control_plane.world import OWNER, Issuer
@@ -51,7 +52,12 @@ class Provider:
     _nonce: str = ""
 
     def client(
-        self, *, secret: str | None = CLIENT_SECRET, assume_email_verified: bool = False
+        self,
+        *,
+        secret: str | None = CLIENT_SECRET,
+        assume_email_verified: bool = False,
+        auth_method: ClientAuthMethod | None = None,
+        signs_out_there: bool = True,
     ) -> OidcSignIn:
         """The gateway, registered here."""
         known = OidcClient(
@@ -60,6 +66,8 @@ class Provider:
             None if secret is None else Secret(secret),
             "https://portal.test",
             assume_email_verified=assume_email_verified,
+            auth_method=auth_method,
+            signs_out_there=signs_out_there,
         )
         return OidcSignIn(known, transport=lambda: httpx.MockTransport(self._answer), keys_at=self._keys_at)
 

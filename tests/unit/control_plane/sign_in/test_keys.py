@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from services.control_plane.sign_in.issuer_route import IssuerRoute
 from services.control_plane.sign_in.keys import (
     CACHE_SECONDS,
     MAX_KEYS_BYTES,
+    MAX_WAITING,
     REFETCH_COOLDOWN_SECONDS,
     STALE_SECONDS,
+    WAIT_SECONDS,
     FileKeys,
     KeysUnavailable,
     UrlKeys,
@@ -23,6 +28,7 @@ from services.control_plane.sign_in.keys import (
 from tests.unit.control_plane.world import Issuer
 
 HANG_SECONDS = 20
+ROUTE = IssuerRoute(ssl.create_default_context(), lambda _: None)
 
 
 class JwksServer:
@@ -122,14 +128,14 @@ def test_a_key_for_encryption_verifies_nothing(tmp_path: Path) -> None:
 
 def test_a_url_is_asked_once_for_many_tokens(server: JwksServer) -> None:
     server.body = jwks(Issuer())
-    keys = UrlKeys(server.url)
+    keys = UrlKeys(server.url, ROUTE)
     assert all(keys.key("key-1") for _ in range(10))
     assert server.asked == 1
 
 
 def test_unknown_key_ids_do_not_make_us_ask_again_and_again(server: JwksServer) -> None:
     server.body = jwks(Issuer())
-    keys = UrlKeys(server.url)
+    keys = UrlKeys(server.url, ROUTE)
     assert [keys.key(f"unknown-{number}") for number in range(10)] == [None] * 10
     assert server.asked <= 2
 
@@ -139,7 +145,7 @@ def test_an_endpoint_without_keys_is_unavailable_and_not_asked_on_every_request(
     server: JwksServer, status: int, body: bytes
 ) -> None:
     server.status, server.body = status, body
-    keys = UrlKeys(server.url)
+    keys = UrlKeys(server.url, ROUTE)
     for _ in range(5):
         with pytest.raises(KeysUnavailable):
             keys.key("key-1")
@@ -150,7 +156,7 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
     server = JwksServer()
     server.close()
     with pytest.raises(KeysUnavailable):
-        UrlKeys(server.url).key("key-1")
+        UrlKeys(server.url, ROUTE).key("key-1")
 
 
 @pytest.mark.parametrize(
@@ -167,25 +173,25 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 def test_an_answer_that_is_no_set_of_keys_is_unavailable(server: JwksServer, body: bytes) -> None:
     server.body = body
     with pytest.raises(KeysUnavailable):
-        UrlKeys(server.url).key("key-1")
+        UrlKeys(server.url, ROUTE).key("key-1")
 
 
 def test_an_answer_that_is_cut_off_is_unavailable(server: JwksServer) -> None:
     server.body, server.announced_too_much = jwks(Issuer()), 10
     with pytest.raises(KeysUnavailable):
-        UrlKeys(server.url).key("key-1")
+        UrlKeys(server.url, ROUTE).key("key-1")
 
 
 def test_an_answer_that_trickles_is_given_up(server: JwksServer) -> None:
     server.body, server.trickles = jwks(Issuer()), True
     with pytest.raises(KeysUnavailable):
-        UrlKeys(server.url, fetch_seconds=0.1).key("key-1")
+        UrlKeys(server.url, ROUTE, fetch_seconds=0.1).key("key-1")
 
 
 def test_the_last_good_keys_outlive_an_outage_for_a_day(server: JwksServer) -> None:
     now = 0.0
     server.body = jwks(Issuer())
-    keys = UrlKeys(server.url, monotonic=lambda: now)
+    keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now)
     assert keys.key("key-1") is not None
     server.status = 500
     now = CACHE_SECONDS + 1
@@ -198,7 +204,7 @@ def test_the_last_good_keys_outlive_an_outage_for_a_day(server: JwksServer) -> N
 def test_a_new_key_is_found_once_the_cool_down_is_over(server: JwksServer) -> None:
     now = 0.0
     server.body = jwks(Issuer())
-    keys = UrlKeys(server.url, monotonic=lambda: now)
+    keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now)
     assert keys.key("key-2") is None
     server.body = jwks(Issuer(), kid="key-2")
     assert keys.key("key-2") is None
@@ -208,20 +214,55 @@ def test_a_new_key_is_found_once_the_cool_down_is_over(server: JwksServer) -> No
     assert server.asked == 2
 
 
-def test_a_url_that_hangs_holds_up_nobody_whose_key_is_known(server: JwksServer) -> None:
+def hanging(server: JwksServer, now: list[float]) -> UrlKeys:
+    """Keys that are known, and due to be fetched again from a server that hangs."""
     server.body = jwks(Issuer())
-    now = 0.0
-    keys = UrlKeys(server.url, monotonic=lambda: now)
+    keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now[0])
     assert keys.key("key-1") is not None
     server.hangs = True
-    now = CACHE_SECONDS + 1.0
-    fetching = threading.Thread(target=keys.key, args=("key-1",))
-    fetching.start()
+    now[0] = CACHE_SECONDS + 1.0
+    return keys
+
+
+def test_a_url_that_hangs_holds_up_nobody_whose_key_is_known(server: JwksServer) -> None:
+    keys = hanging(server, [0.0])
+    began = time.monotonic()
+    assert all(keys.key("key-1") for _ in range(100))
+    assert time.monotonic() - began < WAIT_SECONDS, (
+        "the caller that begins the fetch does not wait for it either"
+    )
     while server.asked < 2:
         server.closing.wait(0.01)
-    assert keys.key("key-1") is not None
-    assert fetching.is_alive(), "the fetch was still under way"
+
+
+def test_a_few_threads_at_most_wait_for_a_key_that_is_not_known(server: JwksServer) -> None:
+    keys = hanging(server, [0.0])
+    refused: list[float] = []
+    threads = [threading.Thread(target=_refuse, args=(keys, refused)) for _ in range(5 * MAX_WAITING)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(threads)
+    assert sum(seconds > WAIT_SECONDS / 2 for seconds in refused) <= MAX_WAITING
+
+
+def _refuse(keys: UrlKeys, refused: list[float]) -> None:
+    began = time.monotonic()
     with pytest.raises(KeysUnavailable, match="is being asked"):
-        keys.key("another")
-    server.closing.set()
-    fetching.join()
+        keys.key("of nobody")
+    refused.append(time.monotonic() - began)
+
+
+def test_keys_are_renewed_behind_those_who_show_a_known_one(server: JwksServer) -> None:
+    now = [0.0]
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now[0])
+    assert keys.key("key-1") is not None
+    server.body = jwks(Issuer(), kid="key-2")
+    now[0] = CACHE_SECONDS + 1.0
+    assert keys.key("key-1") is not None, "the last good keys serve meanwhile"
+    deadline = time.monotonic() + HANG_SECONDS
+    while keys.key("key-2") is None:
+        assert time.monotonic() < deadline
+    assert keys.key("key-1") is None

@@ -14,7 +14,12 @@ from jwt.algorithms import ECAlgorithm
 
 from services.control_plane.sign_in.bounded_transport import MAX_ANSWER_BYTES
 from services.control_plane.sign_in.keys import KeysUnavailable
-from services.control_plane.sign_in.oidc import IssuerUnavailable, OidcSignIn, SignInFailed, _at_hash
+from services.control_plane.sign_in.oidc import (
+    IssuerUnavailable,
+    OidcSignIn,
+    SignInFailed,
+    _at_hash,
+)
 from tests.unit.control_plane.sign_in.provider import (
     ACCESS_TOKEN,
     CLIENT_ID,
@@ -178,8 +183,8 @@ async def test_a_refusal_there_is_one_here(provider: Provider) -> None:
 async def test_every_sign_in_has_secrets_of_its_own(provider: Provider) -> None:
     gateway = provider.client()
     first, second = (await gateway.leave()).memory, (await gateway.leave()).memory
-    assert first.keys() == second.keys() == {"state", "nonce", "code_verifier"}
-    assert not {*first.values()} & {*second.values()}
+    assert first.keys() == second.keys() == {"state", "nonce", "code_verifier", "prompt"}
+    assert not ({*first.values()} - {""}) & {*second.values()}
     url = (await gateway.leave()).url
     assert first["code_verifier"] not in url
 
@@ -204,13 +209,21 @@ async def test_the_client_secret_goes_to_the_token_endpoint_alone(
 # -- the address, and whether it is verified
 
 
-@pytest.mark.parametrize("verified", [None, False, "true", 1, 0], ids=repr)
+@pytest.mark.parametrize("verified", [None, False, "false", "yes", "", 1, 0], ids=repr)
 async def test_an_address_counts_when_the_issuer_says_that_it_is_verified(
     provider: Provider, verified: object
 ) -> None:
     provider.claims = {"email_verified": verified}
     provider.user = {"sub": "ada", "email": OWNER}
     assert "no verified email address" in await refused(provider)
+
+
+@pytest.mark.parametrize("verified", ["true", "True"])
+async def test_an_issuer_may_write_the_boolean_as_text(provider: Provider, verified: str) -> None:
+    provider.claims = {"email_verified": verified}
+    assert (await provider.sign_in(provider.client())).email == OWNER
+    provider.claims = {"email_verified": "false"}
+    assert "no verified" in await refused(provider, provider.client(assume_email_verified=True))
 
 
 async def test_an_operator_may_vouch_for_an_issuer_that_does_not_say_it(provider: Provider) -> None:
@@ -269,6 +282,7 @@ async def test_user_info_that_is_no_object_proves_nothing(provider: Provider, bo
         {"token_endpoint": "http://login.test/token"},
         {"jwks_uri": "http://login.test/jwks"},
         {"userinfo_endpoint": "http://login.test/me"},
+        {"end_session_endpoint": "http://login.test/end"},
         {"token_endpoint": None},
         {"token_endpoint": 7},
         {"token_endpoint": "https://["},

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.data_plane.core.caller import NotYetVerifiable, Unidentified
+from services.data_plane.core.unidentified import NotYetVerifiable, Unidentified
 from services.data_plane.identity.header import HeaderIdentity
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier

@@ -62,7 +62,7 @@ async def _settle(connection: BoxConnection) -> None:
         if exchange is not None and exchange.stage is Stage.PREPARING:
             continue  # the dial is under way
         if exchange is None or exchange.stage is not Stage.SENT or not connection.has_whole_request():
-            if not connection._next:
+            if not connection._reader.held:
                 return
             continue
         upstream = exchange._upstream

@@ -1,0 +1,79 @@
+"""Signing out where people sign in at an issuer: its own sign-out, and who is asked for afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.unit.control_plane.portal.test_mount import OWN, signed_in
+from tests.unit.control_plane.sign_in.provider import CLIENT_ID, URL, Provider
+from tests.unit.control_plane.world import World
+
+CALLBACK = "/sign-in/callback"
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def world(tmp_path: Path, provider: Provider) -> Iterator[World]:
+    world = World(tmp_path)
+    world.context = replace(world.context, oidc=provider.client())
+    yield world
+    world.close()
+
+
+async def leave(client: httpx.AsyncClient) -> httpx.URL:
+    return httpx.URL((await client.get("/sign-in/start")).headers["location"])
+
+
+async def arrive(client: httpx.AsyncClient, provider: Provider, left: httpx.URL) -> httpx.Response:
+    return await client.get(CALLBACK, params=provider.authorize(str(left)))
+
+
+async def test_a_sign_out_goes_on_at_an_issuer_that_has_one(world: World, provider: Provider) -> None:
+    async with world.client() as client:
+        await signed_in(world, client)
+        assert (await client.post("/sign-out", headers=OWN)).status_code == 204
+    provider.configuration = {"end_session_endpoint": f"{URL}/end"}
+    world.context = replace(world.context, oidc=provider.client())
+    async with world.client() as client:
+        await signed_in(world, client)
+        answer = await client.post("/sign-out", headers=OWN)
+        there = httpx.URL(answer.json()["continue_at"])
+        assert (str(there.copy_with(query=None)), there.params["client_id"]) == (f"{URL}/end", CLIENT_ID)
+        assert (await client.get("/api/v1/me")).status_code == 401
+
+
+async def test_the_issuer_asks_who_signs_in_after_a_sign_out_until_somebody_does(
+    world: World, provider: Provider
+) -> None:
+    async with world.client() as client:
+        assert "prompt" not in (await leave(client)).params
+        await signed_in(world, client)
+        await client.post("/sign-out", headers=OWN)
+        left = await leave(client)
+        assert left.params["prompt"] == "select_account"
+        assert (await arrive(client, provider, left)).headers["location"] == "/"
+        assert "prompt" not in (await leave(client)).params
+
+
+async def test_an_issuer_that_refuses_to_ask_so_is_asked_otherwise(world: World, provider: Provider) -> None:
+    async with world.client() as client:
+        await signed_in(world, client)
+        await client.post("/sign-out", headers=OWN)
+        left = await leave(client)
+        seen = [left.params.get("prompt")]
+        for _ in range(2):
+            refusal = {"state": left.params["state"], "error": "invalid_request"}
+            left = httpx.URL((await client.get(CALLBACK, params=refusal)).headers["location"])
+            seen.append(left.params.get("prompt"))
+        assert seen == ["select_account", "login", None]
+        assert (await arrive(client, provider, left)).headers["location"] == "/"
+        assert (await client.get("/api/v1/me")).status_code == 200
