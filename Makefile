@@ -78,6 +78,8 @@ docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.bad_input_page
 	$(BIN)/python -m tools.rest_page
 	$(BIN)/python -m tools.events_page
+	$(BIN)/python -m tools.metrics_page
+	$(BIN)/python -m tools.access_log_page
 	$(BIN)/python -m bench.pages
 	$(BIN)/python -m tools.chart_pages
 	$(BIN)/python -m tools.refused_routes_page

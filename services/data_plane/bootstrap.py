@@ -189,7 +189,7 @@ class DataPlane:
         parts.table.subscribe_to_lost_keys(
             lambda kids: relay.revoke(lambda box: box.kid in kids, "its node's key was removed")
         )
-        parts.metrics.watch("aigw_open_exchanges", "Requests under way now.", lambda: relay.open_exchanges)
+        parts.metrics.watch("aigw_open_exchanges", "Requests under way.", lambda: relay.open_exchanges)
         count_warm_connections(parts.metrics, relay.prewarmer)
         return relay
 

@@ -21,7 +21,7 @@ def watched_metrics(
     metrics = Metrics()
     metrics.watch_counts(
         "aigw_identity_refusals",
-        "Callers whose box could not be told, by reason.",
+        "Requests and connections without a proven box, by the failed check.",
         "reason",
         lambda: refusals.by_fault,
     )
@@ -31,22 +31,30 @@ def watched_metrics(
         lambda: table.position.revision if table.position else 0,
     )
     metrics.watch(
-        "aigw_config_age_seconds", "Since the control plane was last heard of.", lambda: table.age_seconds
+        "aigw_config_age_seconds",
+        "Seconds since the last word from the control plane.",
+        lambda: table.age_seconds,
     )
     metrics.watch(
         "aigw_config_stale",
-        "1 when that is longer than 60 s ago, or the control plane is behind: time for an alarm.",
+        "1 when the control plane was last heard of over 60 s ago, or is behind this process; else 0. Alarm.",
         lambda: float(table.is_stale),
     )
     metrics.watch_count(
         "aigw_feed_forgeries",
-        "Events, heartbeats and snapshots in Redis that no control plane has signed: time for an alarm.",
+        "Events, heartbeats and snapshots in Redis without a control plane's signature. Alarm.",
         lambda: forgeries.count,
     )
-    metrics.watch("aigw_secret_nacks", "Pinned secrets that are not in use.", lambda: len(table.nacks))
+    metrics.watch(
+        "aigw_secret_nacks",
+        "Pinned secrets that are not in use; the last good version keeps serving.",
+        lambda: len(table.nacks),
+    )
     if access_log is not None:
         metrics.watch_count(
-            "aigw_dropped_log_lines", "Access log lines given up.", lambda: access_log.dropped_lines
+            "aigw_dropped_log_lines",
+            "Access log lines given up, because the log is written more slowly than requests end.",
+            lambda: access_log.dropped_lines,
         )
     return metrics
 
@@ -60,11 +68,11 @@ def count_warm_connections(metrics: Metrics, warmer: Prewarmer) -> None:
     )
     metrics.watch_count(
         "aigw_warm_connections_used",
-        "Those of them that have carried a request; counted at their end.",
+        "Connections opened ahead of a request that have carried a request; counted at their end.",
         lambda: warmer.used,
     )
     metrics.watch_count(
         "aigw_warm_connections_failed",
-        "Connections that could not be opened ahead.",
+        "Attempts to open a connection ahead of a request that failed.",
         lambda: warmer.failed,
     )

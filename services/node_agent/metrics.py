@@ -51,15 +51,15 @@ class Metrics:
                 "Attached boxes whose listener could not be made.",
                 self._attachments.lost,
             ),
-            ("aigw_agent_connections", "Connections of boxes open now.", occupancy.in_all),
+            ("aigw_agent_connections", "Open connections of boxes.", occupancy.in_all),
             (
                 "aigw_agent_max_connections",
-                "The cap of all of them, from the descriptors.",
+                "The cap of all open connections of boxes, from the process's descriptors.",
                 occupancy.caps.in_all,
             ),
             (
                 "aigw_agent_ending_connections",
-                "Sides that have their last bytes to send.",
+                "Sides of connections with last bytes still to send.",
                 len(self._shared.endings),
             ),
         ):
@@ -68,20 +68,24 @@ class Metrics:
     def _counters(self) -> Iterable[Metric]:
         counters = self._shared.counters
         for name, meaning, value in (
-            ("aigw_agent_accepted", "Connections of boxes.", counters.accepted),
-            ("aigw_agent_unserved", "Connections for which no data plane was reached.", counters.unserved),
+            ("aigw_agent_accepted", "Connections accepted from boxes.", counters.accepted),
+            (
+                "aigw_agent_unserved",
+                "Connections of boxes for which no data plane was reached.",
+                counters.unserved,
+            ),
             (
                 "aigw_agent_failed_connects",
                 "Attempts to reach a data plane that failed.",
                 counters.failed_connects,
             ),
-            ("aigw_agent_bytes_up", "Bytes from boxes, of connections that ended.", counters.bytes_up),
-            ("aigw_agent_bytes_down", "Bytes to boxes, of connections that ended.", counters.bytes_down),
+            ("aigw_agent_bytes_up", "Bytes from boxes, of ended connections.", counters.bytes_up),
+            ("aigw_agent_bytes_down", "Bytes to boxes, of ended connections.", counters.bytes_down),
             ("aigw_agent_tokens_minted", "Box tokens signed.", self._minter.minted),
         ):
             yield CounterMetricFamily(name, meaning, value=value)
         refused = CounterMetricFamily(
-            "aigw_agent_refused", "Connections refused, by the cap that was full.", labels=["cap"]
+            "aigw_agent_refused", "Connections refused, by the full cap.", labels=["cap"]
         )
         for cap in ("box", "org", "all"):
             refused.add_metric([cap], counters.refused[cap])
@@ -90,11 +94,11 @@ class Metrics:
     def _targets(self) -> Iterable[Metric]:
         condition = GaugeMetricFamily(
             "aigw_agent_target",
-            "1 for the condition that a data plane is in.",
+            "1 for the present condition of a data plane, 0 for every other condition.",
             labels=["target", "condition"],
         )
         connections = GaugeMetricFamily(
-            "aigw_agent_target_connections", "Connections to a data plane.", labels=["target"]
+            "aigw_agent_target_connections", "Open connections to a data plane.", labels=["target"]
         )
         for known in self._shared.targets.known:
             connections.add_metric([known.target.name], known.connections)

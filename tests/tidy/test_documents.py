@@ -17,7 +17,16 @@ from bench.pages import RESULTS, pages_of
 from bench.record import Record, newest
 from shared.providers import PROVIDERS
 from tests.tidy.tree import ROOT, listing, sources, texts, tracked
-from tools import doctor_page, errors_page, events_page, refusals_page, rest_page, settings_page
+from tools import (
+    access_log_page,
+    doctor_page,
+    errors_page,
+    events_page,
+    metrics_page,
+    refusals_page,
+    rest_page,
+    settings_page,
+)
 
 MARKDOWN = sorted(path for path in tracked() if path.endswith(".md"))
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
@@ -69,7 +78,16 @@ def test_every_link_inside_the_repository_leads_somewhere(page: str) -> None:
     assert not faults, listing(faults, f"Mend these links of {page}; a heading's anchor counts too.")
 
 
-_PAGES = (doctor_page, errors_page, events_page, refusals_page, rest_page, settings_page)
+_PAGES = (
+    access_log_page,
+    doctor_page,
+    errors_page,
+    events_page,
+    metrics_page,
+    refusals_page,
+    rest_page,
+    settings_page,
+)
 _GENERATED = {module.PAGE: module.page for module in _PAGES}
 
 

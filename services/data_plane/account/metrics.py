@@ -188,7 +188,7 @@ class Metrics:
     def _exchange_family(self) -> Metric:
         family = CounterMetricFamily(
             "aigw_exchanges",
-            "Finished exchanges, by what the box saw and how they ended.",
+            "Finished exchanges, by the status seen by the box and the way of ending.",
             labels=["provider", "status", "code", "outcome"],
         )
         for (provider, status, code, outcome), tally in self._tallies.items():
@@ -202,7 +202,7 @@ class Metrics:
             ("aigw_reused_connections", "Exchanges over a pooled connection.", lambda sums: sums.reused),
             (
                 "aigw_leaked_keys",
-                "Requests whose placeholder looked like a real key.",
+                "Requests whose placeholder looked like a real key of a provider.",
                 lambda sums: sums.leaked,
             ),
         )
@@ -213,10 +213,14 @@ class Metrics:
             yield counter
         yield from self._usage_families()
         distributions: tuple[tuple[str, str, Callable[[_ByProvider], _Distribution]], ...] = (
-            ("aigw_time_to_send_seconds", "From a request's head to its leaving.", lambda sums: sums.to_send),
+            (
+                "aigw_time_to_send_seconds",
+                "Seconds from a request's head arriving to its head leaving for the provider.",
+                lambda sums: sums.to_send,
+            ),
             (
                 "aigw_time_to_head_seconds",
-                "From a request's head to the answer's.",
+                "Seconds from a request's head arriving to the response's head arriving.",
                 lambda sums: sums.to_head,
             ),
         )
@@ -230,13 +234,13 @@ class Metrics:
     def _usage_families(self) -> Iterable[Metric]:
         tokens = CounterMetricFamily(
             "aigw_tokens",
-            "Tokens, as the providers' answers say. Cached input and cache writes are parts of input, "
+            "Tokens, as stated by the providers' answers. Cached input and cache writes are parts of input, "
             "cache_write_1h is part of cache_write, and reasoning is part of output.",
             labels=["provider", "kind"],
         )
         found = CounterMetricFamily(
             "aigw_usage_reads",
-            "Answers that were looked through for their tokens: read, or why the tokens are unknown.",
+            "Answers searched for their tokens: read, or why the tokens are unknown.",
             labels=["provider", "found"],
         )
         for provider, sums in self._providers.items():

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from shared.rejections import Rejection
 
 Outcome = Literal[
-    "answered",  # the provider's answer reached the box whole
-    "rejected",  # the gateway answered itself
+    "answered",  # the provider's response reached the box whole
+    "rejected",  # the gateway answered by itself
     "client_gone",  # the box left first
-    "upstream_broke",  # the provider broke off mid-answer; the box saw a cut
-    "cut",  # the gateway cut it: integration disabled or cleared, or a deadline
+    "upstream_broke",  # the provider broke off within the response; the box saw a broken connection
+    "cut",  # the gateway aborted the exchange: integration disabled or cleared, or a deadline
     "spliced",  # a WebSocket, ended by either side
 ]
 
@@ -23,11 +23,12 @@ class ExchangeRecord:
     """A request and its outcome. Most attributes keep their defaults, at no cost.
 
     Attributes:
-        org, box: the caller; empty when identity was missing.
-        provider: `openai`, `anthropic`, or empty when the path named none.
-        method: of the request, e.g. `POST`.
-        route: the first two path segments after the version, ids left out of metrics by the reader.
-        status: the status seen by the box; 0 without a response.
+        org: the caller's org; empty without an identity.
+        box: the caller's box; empty without an identity.
+        provider: the name of the provider in the path, e.g. `openai`; empty for a path without a provider.
+        method: the request's method, e.g. `POST`.
+        route: the operation without ids: up to two path segments after the version, `chat/completions`.
+        status: the HTTP status seen by the box; 0 without a response.
         code: the gateway's error code, or empty.
         upstream_status: the provider's status where the box got a different status; 0 otherwise.
         outcome: the way of ending.
@@ -43,7 +44,8 @@ class ExchangeRecord:
         usage: the tokens stated by the provider, or why the tokens are unknown; None for an untapped answer.
         stated_usage: the same in the digits of the answer, where this was cheaper; `usage` is None then.
         usage_gap: why a part of a WebSocket's tokens is missing from `usage`; None when no part is.
-        model, service_tier: as the answer names them, or empty. Labels, because an endpoint chooses them.
+        model: the model named by the answer, or empty. A label, because an endpoint chooses the text.
+        service_tier: the tier named by the answer, or empty. A label as well.
         web_searches, web_fetches: the stated requests of the provider's own tools.
     """
 

@@ -88,10 +88,10 @@ async def _forward(parts: WorkersAdminParts, body: bytes, headers: dict[str, str
 
 def _own_metrics(supervisor: Supervisor) -> bytes:
     lines = (
-        "# HELP aigw_workers Worker processes that run now.",
+        "# HELP aigw_workers Running worker processes.",
         "# TYPE aigw_workers gauge",
         f"aigw_workers {len(supervisor.workers)}",
-        "# HELP aigw_worker_restarts_total Workers that ended unasked and were started anew.",
+        "# HELP aigw_worker_restarts_total Workers that ended by themselves and were started anew.",
         "# TYPE aigw_worker_restarts_total counter",
         f"aigw_worker_restarts_total {supervisor.restarts}",
         "",

@@ -51,9 +51,9 @@ class NoUsage(Enum):
     ABSENT = "absent"  # the whole answer was read, and states no tokens
     CUT = "cut"  # the answer ended before its last usage
     INCOMPLETE = "incomplete"  # the usage lacks a count, or has a count that is no number
-    TOO_LONG = "too_long"  # the usage stands where the tap keeps nothing, or inflates beyond the limit
-    UNREADABLE = "unreadable"  # no text, or compressed in a way that is not known here
-    PENDING = "pending"  # a background answer that the provider has not finished
+    TOO_LONG = "too_long"  # the usage stands outside the kept part, or the answer inflates beyond the limit
+    UNREADABLE = "unreadable"  # no text, or compressed in an unknown way
+    PENDING = "pending"  # a background answer, counted by the poll with its end
 
 
 class Reading(NamedTuple):
