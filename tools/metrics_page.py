@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from services.data_plane.core.caller import IdentityFault
+from services.data_plane.core.unidentified import IdentityFault
 from services.data_plane.core.usage.tokens import Usage
 from services.node_agent.rules.target import Condition
 from tools.commented_values import commented_values
