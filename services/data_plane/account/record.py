@@ -32,11 +32,12 @@ class ExchangeRecord:
         code: the gateway's error code, or empty.
         upstream_status: the provider's status where the box got a different status; 0 otherwise.
         outcome: the way of ending.
-        started_at: Unix seconds of the head's arrival.
-        seconds_to_send: from there to the request's head leaving; None without a departure.
-        seconds_to_head: from there to the answer's head arriving; None when none came.
-        seconds: the whole exchange.
-        bytes_up, bytes_down: body and framing bytes relayed.
+        started_at: arrival of the request's head, in Unix seconds.
+        seconds_to_send: seconds from the arrival to the request's head leaving; None without a departure.
+        seconds_to_head: seconds from the arrival to the response's head arriving; None without a response.
+        seconds: duration of the whole exchange, in seconds.
+        bytes_up: body and framing bytes relayed to the provider.
+        bytes_down: body and framing bytes relayed to the box.
         secret_version: the version of the key sent with the request; 0 for a request never sent.
         reused: whether a pooled connection was used.
         request_id: the provider's request id, or the gateway's own for its own answers.
