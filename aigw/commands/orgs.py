@@ -92,5 +92,21 @@ def member_remove(org_id: Org, email: Email) -> None:
     typer.echo(f"{email} is no longer in {org_id}.")
 
 
+@member.command("sign-out")
+def member_sign_out(
+    email: Email,
+    *,
+    org_id: Annotated[
+        str | None,
+        typer.Option("--org", help="As an owner of this organization; left out: by the platform's token."),
+    ] = None,
+) -> None:
+    """End every Portal session of a person."""
+    path = f"/people/{quote(email, safe='')}" if org_id is None else _member(org_id, email)
+    with api_session() as api:
+        ended = api.call("DELETE", f"{path}/sessions")[0]["ended"]
+    typer.echo(f"{email} is signed out ({ended} {'session' if ended == 1 else 'sessions'} ended).")
+
+
 def _member(org_id: str, email: str) -> str:
     return f"/orgs/{quote(org_id, safe='')}/members/{quote(email, safe='')}"

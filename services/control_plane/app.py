@@ -21,6 +21,7 @@ from services.control_plane.api import (
     providers,
     provisioning,
     rollout,
+    sessions,
 )
 from services.control_plane.api.context import Context
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
@@ -79,7 +80,18 @@ def openapi_text() -> str:
 def _public_routes() -> FastAPI:
     app = _new_app("run9 AI Gateway")
     app.include_router(health.router)
-    for part in (orgs, providers, members, integrations, rollout, key_trial, audit, provisioning, nodes):
+    for part in (
+        orgs,
+        providers,
+        members,
+        integrations,
+        rollout,
+        key_trial,
+        audit,
+        provisioning,
+        sessions,
+        nodes,
+    ):
         app.include_router(part.router, prefix=API_PREFIX)
     return app
 

@@ -51,6 +51,10 @@ def test_an_org_is_made_given_an_owner_set_up_and_cleared_without_a_line_of_curl
     listed = run("org", "list", "--json", as_owner=True)
     assert "cli-org" in {org["org"] for org in json.loads(listed.stdout)}
     assert OWNER in run("member", "list", "cli-org", as_owner=True).stdout
+    for options, as_owner in (((), False), (("--org", "cli-org"), True)):
+        ended = run("member", "sign-out", OWNER, *options, as_owner=as_owner)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert f"{OWNER} is signed out (" in ended.stdout
 
     saved = run("integration", "set", "cli-org", "openai", "--json", as_owner=True, stdin=f"{KEY}\n")
     assert saved.returncode == 0, saved.stderr

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from sqlmodel import Session
 
-from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.context import AsPlatform, InContext, SignedIn
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.pages import PageQuery, bad_cursor, read_cursor, write_cursor
@@ -36,6 +37,14 @@ class AuditQuery(PageQuery):
     )
 
 
+class PlatformAuditQuery(AuditQuery):
+    """Which entries without an organization."""
+
+    action: str | None = Field(
+        default=None, max_length=64, pattern=NO_CONTROLS, description="Only those of this action."
+    )
+
+
 class AuditEntry(BaseModel):
     """A change."""
 
@@ -44,7 +53,7 @@ class AuditEntry(BaseModel):
     actor: str = Field(description="An email address, or `platform`.")
     action: str = Field(description="E.g. `integration.put`, `integration.cleared`, `member.put`.")
     target: str = Field(description="What was changed: a provider, an email address, the org.")
-    revision: int
+    revision: int = Field(description="Of the configuration; 0: nothing of it was changed.")
     details: dict[str, Any] = Field(description="Depends on the action; never holds a key.")
 
 
@@ -66,12 +75,35 @@ def list_audit(
     org: OrgId, person: SignedIn, context: InContext, page: Annotated[AuditQuery, Query()]
 ) -> AuditList:
     """List the changes of an organization."""
-    before = None if page.cursor is None else _row_of(page.cursor)
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
-        found = audit_page(
-            session, org, before=before, limit=page.limit + 1, actor=page.actor, target=page.target
-        )
+        return _page(session, org, page)
+
+
+@router.get(
+    "/audit",
+    operation_id="listPlatformAudit",
+    responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.INVALID, Problem.BAD_REQUEST),
+)
+def list_platform_audit(
+    _author: AsPlatform, context: InContext, page: Annotated[PlatformAuditQuery, Query()]
+) -> AuditList:
+    """List what belongs to no organization: changes of nodes, sign-ins and refused ones, ended sessions."""
+    with context.database.read() as session:
+        return _page(session, None, page, page.action)
+
+
+def _page(session: Session, org: str | None, page: AuditQuery, action: str | None = None) -> AuditList:
+    before = None if page.cursor is None else _row_of(page.cursor)
+    found = audit_page(
+        session,
+        org,
+        before=before,
+        limit=page.limit + 1,
+        actor=page.actor,
+        target=page.target,
+        action=action,
+    )
     shown = found[: page.limit]
     more = len(found) > page.limit
     return AuditList(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
@@ -18,9 +21,11 @@ from services.control_plane.rules.key import KEY_POINTER, judge_key
 from services.control_plane.rules.membership import require_owner
 from services.control_plane.rules.problems import Fault, Problem, ProblemError, refused
 from services.control_plane.sign_in.bearer import Person
-from services.control_plane.store.changes import counter
+from services.control_plane.store import audit
+from services.control_plane.store.changes import AuditNote, Author, counter
 from services.control_plane.store.integrations import integration
 from services.control_plane.store.orgs import owners_of, role_of
+from services.control_plane.store.outage import DatabaseUnavailable
 from services.control_plane.store.tables import IntegrationTable
 from shared.endpoint import Endpoint
 from shared.key_trial import TrialRequest, verdict_of
@@ -29,6 +34,12 @@ from shared.providers import ProviderName
 from shared.secret import Secret
 
 router = APIRouter(tags=["ai-integrations"])
+
+TESTED: Final = "integration.tested"
+MAX_NOTED_A_MINUTE: Final = 20
+"""How many tests of an org the audit has rows of; the history must not be filled by them."""
+CROWDED_SECONDS: Final = 60.0
+_log = logging.getLogger(__name__)
 
 
 @router.post(
@@ -54,11 +65,34 @@ async def try_key(
     """Try a typed key, else the stored key, at its provider, step by step. Owners only; nothing is stored."""
     row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
     with context.shares.key_test(org, person.email):
-        if body.api_key is None:
-            _require_stored(row, _judged(context, provider, body.endpoint))
-            return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
-        endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
-        return await _try_typed(context, Requester(org, person.email), provider, endpoint, body.api_key)
+        result = await _tried(context, body, row, epoch, person)
+    await run_in_threadpool(_note, context, row, person, result)
+    return result
+
+
+def _note(context: Context, row: IntegrationTable, person: Person, result: TrialResult) -> None:
+    """Put the test into the org's audit; one that is among many of this minute is left out."""
+    at = context.clock()
+    details = {"tested": result.tested, "endpoint": result.endpoint, "verdict": result.verdict}
+    note = AuditNote(row.org, TESTED, row.provider, details)
+    try:
+        with context.database.quiet_write() as session:
+            since = at - CROWDED_SECONDS
+            if not audit.is_crowded(session, row.org, TESTED, since=since, rows=MAX_NOTED_A_MINUTE):
+                audit.note(session, Author(person.email, at), note, row.revision)
+    except DatabaseUnavailable as error:
+        _log.warning("a key test is not in the audit: %s", error)
+
+
+async def _tried(
+    context: Context, body: TryKey, row: IntegrationTable, epoch: str, person: Person
+) -> TrialResult:
+    org, provider = row.org, row.provider
+    if body.api_key is None:
+        _require_stored(row, _judged(context, provider, body.endpoint))
+        return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
+    endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
+    return await _try_typed(context, Requester(org, person.email), provider, endpoint, body.api_key)
 
 
 def _stored(

@@ -20,6 +20,7 @@ from services.control_plane.portal.headers import page_headers, static_headers
 from services.control_plane.portal.shell import PageName, SignInWay, page
 from services.control_plane.portal.static_files import StaticFiles
 from services.control_plane.rules.problems import Problem, ProblemError
+from services.control_plane.sign_in.bearer import Person
 from services.control_plane.sign_in.browser import MAX_TOKEN_CHARS, BrowserSignIn
 from services.control_plane.sign_in.oidc import (
     CALLBACK_PATH,
@@ -171,11 +172,12 @@ class _Portal:
             return await self._depart(request, self.oidc, memory["to"], memory["prompt"])
         except IssuerUnavailable:
             response = self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
-        except SignInFailed:
+        except SignInFailed as error:
             response = self._redirect(request, f"{SIGN_IN_PATH}?failed=refused")
+            await run_in_threadpool(self.browser.record.refused, str(error), "oidc", _address(request))
         else:
             response = self._redirect(request, memory["to"])
-            await run_in_threadpool(self.browser.sign_in, request, response, person)
+            await self._open_session(request, response, person, "oidc")
         self.browser.forget(response)
         return response
 
@@ -186,9 +188,11 @@ class _Portal:
         self._count_attempt(request)
         person = await run_in_threadpool(self.browser.use_link_token, body.token)
         if person is None:
-            raise ProblemError(Problem.SIGN_IN_REQUIRED, "This link was used already, or is too old.")
+            refusal = "This link was used already, or is too old."
+            await run_in_threadpool(self.browser.record.refused, refusal, "link", _address(request))
+            raise ProblemError(Problem.SIGN_IN_REQUIRED, refusal)
         response = Response(status_code=204, headers=self._headers(request))
-        await run_in_threadpool(self.browser.sign_in, request, response, person)
+        await self._open_session(request, response, person, "link")
         self.limit.forgive(_address(request))  # many people may sit behind one address; only guesses count
         return response
 
@@ -201,6 +205,12 @@ class _Portal:
             response = JSONResponse({"continue_at": there}, headers=self._headers(request))
         await run_in_threadpool(self.browser.sign_out, request, response)
         return response
+
+    async def _open_session(
+        self, request: Request, response: Response, person: Person, way: SignInWay
+    ) -> None:
+        await run_in_threadpool(self.browser.sign_in, request, response, person)
+        await run_in_threadpool(self.browser.record.signed_in, person.email, way, _address(request))
 
     # -- answers
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.sign_in.bearer import Person
+from services.control_plane.sign_in.record import SignInRecord
 from services.control_plane.store import sessions
 from services.control_plane.store.database import Database
 from services.control_plane.store.sessions import TicketKind
@@ -46,6 +47,7 @@ class BrowserSignIn:
         self._database = database
         self._clock = clock
         self._portal_origin = portal_origin
+        self.record = SignInRecord(database, clock)
 
     def person(self, request: HTTPConnection) -> Person:
         """Give the person whose session the request shows.

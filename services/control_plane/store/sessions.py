@@ -36,6 +36,13 @@ def end_session(session: Session, id_hash: str) -> None:
     session.execute(delete(SessionTable).where(col(SessionTable.id_hash) == id_hash))
 
 
+def end_sessions_of(session: Session, email: str) -> int:
+    """Forget every session of a person; give how many there were."""
+    result = session.execute(delete(SessionTable).where(col(SessionTable.email) == email))
+    assert isinstance(result, CursorResult), "a DELETE without RETURNING"
+    return result.rowcount
+
+
 def add_ticket(
     session: Session, id_hash: str, kind: TicketKind, payload: Mapping[str, str], *, now: float, life: float
 ) -> None:

@@ -204,6 +204,10 @@ export function change(entry) {
     }
     case "integration.cleared":
       return `Cleared ${title}`;
+    case "integration.tested":
+      return `Tested ${details.tested === "stored" ? "the saved" : "a typed"} key of ${title}`;
+    case "sessions.ended":
+      return `Signed ${entry.target} out everywhere`;
     case "member.put":
       return `Made ${entry.target} ${details.role === "owner" ? "an owner" : "a member"}`;
     case "member.removed":

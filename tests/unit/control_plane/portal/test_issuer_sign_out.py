@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.control_plane.portal.test_mount import OWN, signed_in
 from tests.unit.control_plane.sign_in.provider import CLIENT_ID, URL, Provider
-from tests.unit.control_plane.world import World
+from tests.unit.control_plane.world import PLATFORM_TOKEN, World
 
 CALLBACK = "/sign-in/callback"
 
@@ -77,3 +77,17 @@ async def test_an_issuer_that_refuses_to_ask_so_is_asked_otherwise(world: World,
         assert seen == ["select_account", "login", None]
         assert (await arrive(client, provider, left)).headers["location"] == "/"
         assert (await client.get("/api/v1/me")).status_code == 200
+
+
+async def test_a_refused_sign_in_is_in_the_operators_audit_with_its_reason(
+    world: World, provider: Provider
+) -> None:
+    provider.claims = {"email_verified": "false"}
+    async with world.client() as client:
+        answer = await arrive(client, provider, await leave(client))
+        assert "failed=refused" in answer.headers["location"]
+    async with world.client(PLATFORM_TOKEN) as platform:
+        (entry,) = (await platform.get("/api/v1/audit")).json()["items"]
+    assert (entry["action"], entry["actor"]) == ("sign_in.refused", "unknown")
+    assert entry["details"]["way"] == "oidc"
+    assert "no verified email address" in entry["details"]["reason"]
