@@ -19,6 +19,7 @@ from tests.support.answers import json_answer
 from tests.support.scripted_upstream import Close, ScriptedUpstream, WaitFor
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("header gateway")]
+MORE_WIDTHS: Final = (360, 560, 1024, 1440)
 State = Callable[[PortalWorld, OpenPage], Awaitable[WatchedPage]]
 
 
@@ -224,13 +225,77 @@ async def the_session_has_ended(portal: PortalWorld, open_page: OpenPage) -> Wat
     return page
 
 
+async def nobody_knows_whether_it_was_saved(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await both_on(portal, open_page)
+    await page.page.route("**/ai-integrations/openai", lambda route: route.abort())
+    await page.card("openai").get_by_role("switch").click()
+    await page.card("openai").get_by_role("button", name="Save OpenAI").click()
+    await expect(page.card("openai").get_by_role("alert")).to_contain_text("It is not known whether")
+    await expect(page.card("openai").get_by_role("button", name="Save OpenAI")).to_have_text("Checking …")
+    return page
+
+
+async def outlines(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await open_page("/")
+    await page.hold("**/api/v1/**")
+    await page.page.goto(portal.url())
+    await expect(page.page.get_by_text("Loading …")).to_be_attached()
+    return page
+
+
+async def no_answer_from_the_gateway(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await both_on(portal, open_page)
+    await page.stop_asking()
+    await expect(page.page.get_by_text("The gateway does not answer.")).to_be_visible(timeout=25_000)
+    return page
+
+
+async def changed_by_somebody(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await both_on(portal, open_page)
+    card = page.card("openai")
+    await card.get_by_role("button", name="Replace the key").click()
+    await card.get_by_label("Upstream API Key").fill(portal.keys["openai"])
+    await (await portal.second_owner()).switch(portal.org, "openai", enabled=False)
+    await expect(card.get_by_role("alert")).to_contain_text("Changed by", timeout=9000)
+    return page
+
+
+async def waiting_for_the_first_request(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await both_on(portal, open_page)
+    await page.card("openai").get_by_text("Use it in a box").click()
+    await expect(page.card("openai")).to_contain_text("Waiting for the first request …")
+    return page
+
+
+async def first_request_accepted(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await waiting_for_the_first_request(portal, open_page)
+    head = {"X-Run9-Box-Token": portal.gateway.box_token(portal.org)}
+    base_url = portal.gateway.ready["base_urls"]["openai"]
+    (await portal.control_plane.client.get(f"{base_url}models", headers=head)).raise_for_status()
+    await expect(page.card("openai")).to_contain_text("First request accepted", timeout=15_000)
+    return page
+
+
+async def an_unknown_address(_: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    return await open_page("/nowhere")
+
+
 STATES: Final[tuple[State, ...]] = (
     my_orgs, nothing_set_up, both_on, off, about_to_switch_off, snippets_shown, a_key_of_the_other_provider,
     faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, a_saved_key_that_works,
     a_saved_key_that_is_refused, a_saved_key_whose_provider_is_down, a_saved_key_that_cannot_be_tested_now,
     changed_in_another_window, somebody_was_faster, asked_to_clear, a_member_looks, members, history,
-    not_my_org, signed_out, a_used_link, the_session_has_ended,
+    not_my_org, signed_out, a_used_link, the_session_has_ended, nobody_knows_whether_it_was_saved, outlines,
+    no_answer_from_the_gateway, changed_by_somebody, waiting_for_the_first_request, first_request_accepted,
+    an_unknown_address,
 )  # fmt: skip
+
+
+SHOWN_OTHERWISE: Final[tuple[State, ...]] = (
+    both_on, history, nobody_knows_whether_it_was_saved, outlines, changed_by_somebody,
+    waiting_for_the_first_request, an_unknown_address,
+)  # fmt: skip
+"""The states that are looked at on paper, in forced colours and at 200 % as well."""
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
@@ -249,16 +314,27 @@ async def test_a_state_is_accessible_and_fits_in_both_themes_and_every_width(
             faults += [f"{where}: {fault}" for fault in await page.accessibility_faults()]
             if await page.is_too_wide():
                 faults.append(f"{where}: wider than the window")
+    for width in MORE_WIDTHS:
+        await page.page.set_viewport_size({"width": width, "height": 900})
+        if await page.is_too_wide():
+            faults.append(f"{width} px: wider than the window")
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("state", [both_on, history], ids=lambda state: state.__name__)
-async def test_a_page_fits_at_200_percent_and_in_forced_colours(
+@pytest.mark.parametrize("state", SHOWN_OTHERWISE, ids=lambda state: state.__name__)
+async def test_a_page_fits_at_200_percent_on_paper_and_in_forced_colours(
     state: State, portal: PortalWorld, open_page: OpenPage
 ) -> None:
     page = await state(portal, open_page)
     # Zooming to 200 % halves the window as the page sees it.
     await page.page.set_viewport_size({"width": 640, "height": 450})
     assert not await page.is_too_wide()
-    await page.page.emulate_media(forced_colors="active")
-    assert await page.accessibility_faults() == []
+    for theme in ("light", "dark"):
+        await page.page.emulate_media(
+            color_scheme="light" if theme == "light" else "dark",
+            forced_colors="active",
+            reduced_motion="reduce",
+        )
+        assert await page.accessibility_faults() == [], theme
+    await page.page.emulate_media(forced_colors="none", media="print")
+    assert not await page.is_too_wide()

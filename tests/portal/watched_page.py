@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from playwright.async_api import ConsoleMessage, Error, Locator, Page, Response
+from playwright.async_api import ConsoleMessage, Error, Locator, Page, Response, Route
 
 from tests.portal.chromium import node_module
 from tests.support.canary import Canary
@@ -29,6 +30,7 @@ class WatchedPage:
     page: Page
     canaries: Sequence[Canary]
     faults: list[str] = field(default_factory=list)
+    _held: list[Route] = field(default_factory=list)
     _reading: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -61,6 +63,14 @@ class WatchedPage:
         """Let no card notice a change by itself from now on: a save is then the first to meet it."""
         await self.page.route("**/rollout", lambda route: route.abort())
 
+    async def hold(self, address: str) -> None:
+        """Let no request to such an address be answered until the page is checked."""
+
+        def keep(route: Route) -> None:
+            self._held.append(route)
+
+        await self.page.route(address, keep)
+
     def card(self, provider: str) -> Locator:
         """The card of a provider."""
         return self.page.locator(f"section[data-provider={provider}]")
@@ -91,5 +101,8 @@ class WatchedPage:
 
     async def check(self) -> None:
         """Raise `AssertionError` with everything that went wrong."""
+        for route in self._held:
+            with suppress(Error):  # the page has left
+                await route.abort()
         await self.settled()
         assert not self.faults, "\n".join(self.faults)

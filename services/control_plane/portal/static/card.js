@@ -6,6 +6,7 @@ import { absentNotice, changedNotice, openNotice } from "./card_notices.js";
 import { askToClear } from "./clear_dialog.js";
 import { attribute, h, say } from "./dom.js";
 import { afterSaving, changeRequest, changes, faults, hasArrived, isDirty, rebased, shown, testsSavedKey, untouched } from "./draft.js";
+import { nameButton } from "./fields.js";
 import { KeyTester } from "./key_tester.js";
 import { LiveWatch } from "./live_watch.js";
 import { orgPath, rest } from "./rest.js";
@@ -160,8 +161,8 @@ export class Card {
     say(parts.switchHint, hint.text);
     attribute(parts.save, "aria-disabled", !this.isDirty || Object.keys(found).length > 0 || busy ? "true" : null);
     attribute(parts.test, "aria-disabled", busy || this.tester.running > 0 || found.endpoint || found.key ? "true" : null);
-    say(parts.save, busy === "save" ? "Saving …" : busy === "check" ? "Checking …" : "Save");
-    say(parts.test, this.tester.running > 0 ? "Testing …" : "Test");
+    nameButton(parts.save, "Save", parts.provider.title, busy === "save" ? "Saving …" : busy === "check" ? "Checking …" : "");
+    nameButton(parts.test, "Test", parts.provider.title, this.tester.running > 0 ? "Testing …" : "");
     parts.discard.hidden = !this.isDirty;
     parts.danger.hidden = !isSetUp;
     this.#renderChip();

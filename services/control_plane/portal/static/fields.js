@@ -154,3 +154,9 @@ export function step(key, index, length) {
   const moves = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: length - 1 };
   return key in moves ? (moves[key] + length) % length : null;
 }
+
+/** Give a button its word, or what is running, and a name that holds all that is seen. @param {HTMLElement} button @param {string} word @param {string} title @param {string} running */
+export function nameButton(button, word, title, running) {
+  say(button, running || word);
+  attribute(button, "aria-label", running ? `${word} ${title}: ${running}` : `${word} ${title}`);
+}
