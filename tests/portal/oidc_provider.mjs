@@ -2,8 +2,8 @@
 // Arguments: port, redirect URI, client secret, and further options as JSON: {issuer, key, cert, authMethod,
 // verifiedAsText, signedOutUri}. With key and cert it serves TLS. Says "listening" when it is.
 
-import { createServer } from "node:https";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
 
 import { Provider } from "oidc-provider";
 
