@@ -145,7 +145,7 @@ export interface AuditEntry {
   action: string;
   target: string;
   revision: number;
-  details: { changed?: string[]; state?: string; key_last4?: string; endpoint?: string; role?: string; name?: string };
+  details: { changed?: string[]; state?: string; key_last4?: string; endpoint?: string; role?: string; name?: string; tested?: string; verdict?: string };
 }
 
 export interface ProblemObject {
