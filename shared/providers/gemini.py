@@ -147,6 +147,7 @@ GEMINI: Final = Provider(
         ("auth_tokens",),
         ("authtokens",),
         ("credentials",),
+        ("environments",),  # creating one answers with a secret for whoever hosts it
         ("webhooks",),
         ("batch",),
         ("rpc",),

@@ -258,6 +258,8 @@ async def test_an_array_that_was_cut_off_is_not_counted(run_relay: RunRelay) -> 
         "/v1beta/webhooks",
         "/v1beta/webhooks/w:rotateSigningSecret",
         "/v1beta/credentials",
+        "/v1beta/environments",
+        "/v1beta/interactions/i/auth_tokens",
         "/batch",
         "/batch/v1beta",
         "/$rpc/google.ai.generativelanguage.v1alpha.AuthTokenService/CreateToken",
