@@ -17,9 +17,10 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1_000)
     parser.add_argument("--page", type=Path)
     parser.add_argument("--database", default="", help="an empty one's URL; SQLite by default")
+    parser.add_argument("--note", default="", help="what a reader must know of the machine, a sentence")
     options = parser.parse_args()
     scale = measure(options.orgs, options.processes)
-    text = page(scale, measure_at_once(options.orgs, database_url=options.database))
+    text = page(scale, measure_at_once(options.orgs, database_url=options.database), options.note)
     if options.page is None:
         print(text)
     else:

@@ -23,15 +23,16 @@ MIB: Final = 1024 * 1024
 _DATABASES: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 
 
-def page(scale: Scale, at_once: AtOnce) -> str:
+def page(scale: Scale, at_once: AtOnce, note: str = "") -> str:
     """Write the page."""
     orgs, processes = scale.orgs, scale.processes
     return f"""# How large it may get
 
 Written by `python -m bench.scale --orgs {orgs} --processes {processes} --page docs/scale.md`, on a shared
 machine with {os.cpu_count()} cores ({platform.machine()}, Python {platform.python_version()}). Measured with
-the real codecs (`shared/config_feed.py`) and the real table; each of {orgs:,} orgs has both providers, two
+the real codecs (`shared/config_feed.py`) and the real table; each of {orgs:,} orgs has every provider, two
 owners and a 120-character key. {processes:,} processes are simulated by as many tables that read one stream.
+{note}
 
 ## Measured
 
