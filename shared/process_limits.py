@@ -41,6 +41,12 @@ def raise_descriptor_limit() -> int:
     return wanted
 
 
+def descriptor_limit() -> int:
+    """Give the number of descriptors that this process may have open now."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MAX_DESCRIPTORS)
+
+
 def forbid_core_dumps() -> None:
     """Have no crash of this process write its memory to a file or to a crash reporter."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

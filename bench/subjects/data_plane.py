@@ -43,6 +43,7 @@ _SETTINGS: Final = (
     "AIGW_USAGE_TAP=false",  # nginx reads no answers; the row `usage-tap` tells what that costs on top
     # One box opens more streams here than a real one may.
     "AIGW_MAX_CONNECTIONS_PER_BOX=8192",
+    "AIGW_MAX_CONNECTIONS_PER_ORG=8192",
     "AIGW_MAX_REQUESTS_PER_BOX=8192",
     "AIGW_MAX_REQUESTS_PER_ORG=8192",
 )

@@ -23,7 +23,8 @@ from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.box_app.app import BoxAppParts, box_app
 from services.data_plane.box_listeners import BoxListeners, box_tls
-from services.data_plane.gauges import count_warm_connections, watched_metrics
+from services.data_plane.core.descriptors import fit_descriptors
+from services.data_plane.gauges import count_box_connections, count_warm_connections, watched_metrics
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier
 from services.data_plane.inherited_sockets import adopt
@@ -48,6 +49,7 @@ from services.data_plane.trial.stored_keys import StoredKeyTrials
 from shared.clock import unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
+from shared.process_limits import descriptor_limit
 from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url
 from shared.tasks import TaskSet
 from shared.vault_session import VaultSession
@@ -176,7 +178,7 @@ class DataPlane:
             table=parts.table,
             routes=settings.routes(),
             account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
-            limits=settings.relay_limits(),
+            limits=fit_descriptors(settings.relay_limits(), descriptor_limit()),
             egress=parts.dial_config.egress,
             allow_plain_http=settings.allow_plain_http_endpoints,
             box_authorities=settings.authorities(parts.boxes.ports),
@@ -191,6 +193,7 @@ class DataPlane:
         )
         parts.metrics.watch("aigw_open_exchanges", "Requests under way.", lambda: relay.open_exchanges)
         count_warm_connections(parts.metrics, relay.prewarmer)
+        count_box_connections(parts.metrics, relay.connection_limits)
         return relay
 
     def _start_background(self, tasks: TaskSet) -> None:

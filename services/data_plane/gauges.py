@@ -9,6 +9,7 @@ from services.data_plane.account.metrics import Metrics
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
     from services.data_plane.identity.refusals import IdentityRefusals
+    from services.data_plane.relay.connection_limits import ConnectionLimits
     from services.data_plane.relay.upstream.prewarm import Prewarmer
     from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.forgeries import Forgeries
@@ -75,4 +76,30 @@ def count_warm_connections(metrics: Metrics, warmer: Prewarmer) -> None:
         "aigw_warm_connections_failed",
         "Attempts to open a connection ahead of a request that failed.",
         lambda: warmer.failed,
+    )
+
+
+def count_box_connections(metrics: Metrics, limits: ConnectionLimits) -> None:
+    """Have the connections of boxes counted, and those that a full cap has closed."""
+    metrics.watch(
+        "aigw_box_connections",
+        "Connections of boxes that are open now.",
+        lambda: limits.open_connections,
+    )
+    metrics.watch(
+        "aigw_max_box_connections",
+        "The cap of all of them, from the descriptors that the process may open.",
+        lambda: limits.max_connections,
+    )
+    metrics.watch_counts(
+        "aigw_box_connections_evicted",
+        "Idle connections of boxes that were closed for newer ones, by the cap that was full.",
+        "cap",
+        lambda: limits.cap_log.evicted,
+    )
+    metrics.watch_counts(
+        "aigw_box_connections_refused",
+        "Connections of boxes that were refused because all others were busy, by the cap that was full.",
+        "cap",
+        lambda: limits.cap_log.refused,
     )

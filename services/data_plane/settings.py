@@ -145,6 +145,8 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     write_buffer_bytes: PositiveCount = _LIMITS.write_buffer_bytes
     stalled_bytes_per_box: PositiveCount = _LIMITS.stalled_bytes_per_box
     max_unidentified_connections: PositiveCount = _LIMITS.max_unidentified_connections
+    max_connections: PositiveCount = _LIMITS.max_connections
+    max_connections_per_org: PositiveCount | None = _LIMITS.max_connections_per_org
     max_connections_per_box: PositiveCount = _LIMITS.max_connections_per_box
     max_requests_per_box: PositiveCount = _LIMITS.max_requests_per_box
     max_requests_per_org: PositiveCount = _LIMITS.max_requests_per_org

@@ -169,6 +169,7 @@ async def test_a_chunked_body_over_its_limit_is_cut_off(run_relay: RunRelay) -> 
         ({"max_requests_per_box": 2}, ["org-0/a", "org-0/a", "org-0/a"]),
         ({"max_requests_per_org": 2}, ["org-0/a", "org-0/b", "org-0/c"]),
         ({"max_connections_per_box": 2}, ["org-0/a", "org-0/a", "org-0/a"]),
+        ({"max_connections_per_org": 2}, ["org-0/a", "org-0/b", "org-0/c"]),
     ],
 )
 async def test_one_too_many_is_shed_and_others_are_not(

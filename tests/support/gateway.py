@@ -48,12 +48,14 @@ class Gateway:
     Attributes:
         folder: holds the data folder, the ready file and the logs.
         options: further options of `aigw up`.
+        descriptors: its hard limit on open descriptors, where that is not this process's.
         ready: the content of the ready file, once it serves.
     """
 
     folder: Path
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    descriptors: int | None = None
     ready: dict[str, Any] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -98,6 +100,9 @@ class Gateway:
         self._ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "aigw", "up", "--data-dir", str(self.data_dir)]
         command += ["--ready-file", str(self._ready_file), "--port-base", "0", *self.options]
+        if self.descriptors is not None:
+            soft = f'ulimit -Sn 1024 && ulimit -Hn {self.descriptors} && exec "$@"'
+            command = ["bash", "-c", soft, "bash", *command]
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self._process = subprocess.Popen(
                 command, stdout=out, stderr=err, env=clean_environment(**UNLIMITED | self.environment)

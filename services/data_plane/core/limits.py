@@ -34,6 +34,8 @@ class RelayLimits:
         stalled_bytes_per_box: in full write buffers, above which each of its streams keeps at most a single
             piece.
         max_unidentified_connections: connections without a known box; above, the oldest make room.
+        max_connections: of boxes, open at once in this process; lowered to fit its descriptors.
+        max_connections_per_org: of them, of one org; None is half of all.
         max_connections_per_box, max_requests_per_box, max_requests_per_org: open at once in this process.
         max_idle_upstreams_per_endpoint, max_idle_upstreams: pooled per (org, endpoint), and in all.
         upstream_idle_seconds: how long an unused upstream connection is kept; below common servers' 60 s.
@@ -57,6 +59,8 @@ class RelayLimits:
     write_buffer_bytes: int = 256 * KIB
     stalled_bytes_per_box: int = 4 * MIB
     max_unidentified_connections: int = 1_024
+    max_connections: int = 500_000
+    max_connections_per_org: int | None = None
     max_connections_per_box: int = 512
     max_requests_per_box: int = 256
     max_requests_per_org: int = 2_048

@@ -1,18 +1,26 @@
-"""Connection limits: the open connections and requests by box and by org, and the admission of another.
+"""Connection limits: the open connections and requests by box, by org and in all, and what one more may cost.
 
-Admission by numbers, so no box can starve its org and no org another org.
+Admission by numbers, so no box can starve its org, no org another, and all boxes together not the process.
+A full cap closes the connection idle for longest; where all connections are busy, the newcomer is refused.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from services.data_plane.core.refused import Refused
+from services.data_plane.relay.cap_log import CapLog
+from services.data_plane.relay.idle_order import IdleOrder, longest_idle
 from services.data_plane.relay.unidentified import Displaceable, UnidentifiedConnections
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sized
+
     from services.data_plane.core.limits import RelayLimits
+    from services.data_plane.relay.cap_log import Cap
     from services.data_plane.relay.wire.transport import BoxTransport
     from shared.box_token import Box
 
@@ -32,6 +40,10 @@ class CountedConnection(Displaceable):
     load: BoxLoad | None
     transport: BoxTransport
 
+    def idle_since(self) -> float | None:
+        """Give the time since which no request is under way; None for a busy connection."""
+        return None
+
     def abort_exchange(self, refused: Refused, provider: str = "") -> None:
         """Abort the open exchange: with `provider`, or with any provider if empty."""
 
@@ -46,16 +58,18 @@ class CountedConnection(Displaceable):
 
 
 class OrgLoad:
-    """The open requests of an org in this process.
+    """The open connections and requests of an org in this process.
 
     Attributes:
+        connections: the connections of all its boxes.
         busy: the connections with an open exchange.
     """
 
-    __slots__ = ("boxes", "busy", "name")
+    __slots__ = ("boxes", "busy", "connections", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.connections: IdleOrder[CountedConnection] = IdleOrder()
         self.busy: set[CountedConnection] = set()
         self.boxes: dict[str, BoxLoad] = {}
 
@@ -86,15 +100,70 @@ class ConnectionLimits:
     Attributes:
         connections: every open connection of a box.
         unidentified: those of them whose box is not known yet.
+        cap_log: counts the connections closed by a full cap.
     """
 
-    def __init__(self, limits: RelayLimits) -> None:
+    def __init__(self, limits: RelayLimits, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
+        self._max_per_org = limits.max_connections_per_org or limits.max_connections
+        self._listeners: list[Sized] = []
+        self._identified: IdleOrder[CountedConnection] = IdleOrder()
+        self.cap_log = CapLog(monotonic)
         self._orgs: dict[str, OrgLoad] = {}
         self.connections: set[CountedConnection] = set()
-        self.unidentified = UnidentifiedConnections(limits.max_unidentified_connections)
+        self.unidentified = UnidentifiedConnections(limits.max_unidentified_connections, self.cap_log)
         # Each may keep a full buffer; and, whatever the settings, one connection may.
         self._max_stalled_per_box = max(limits.stalled_bytes_per_box // limits.write_buffer_bytes, 1)
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections may be open in all."""
+        return self._limits.max_connections
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections the listeners have open, including those served by the application."""
+        return sum(map(len, self._listeners))
+
+    def count_listener(self, accepted: Sized) -> None:
+        """Count a listener's open connections by `accepted`, its own record of them; may be repeated."""
+        if not any(known is accepted for known in self._listeners):
+            self._listeners.append(accepted)
+
+    def take_place(self, connection: CountedConnection, now: float) -> Refused | None:
+        """Take in a new connection, and book it on the box already proved; gives why it has no place."""
+        try:
+            self.make_room()
+        except Refused as full:
+            return full
+        self.add(connection, now)
+        if connection.box is not None:
+            # Above the box's limit the connection stays an unidentified one, whose first request is told so.
+            with contextlib.suppress(Refused):
+                self.book(connection.box, connection)
+        return None
+
+    def make_room(self) -> None:
+        """Evict a connection where all places are taken; raises `Refused` when every connection is busy."""
+        limit = self._limits.max_connections
+        if self.open_connections < limit:
+            return
+        refused = _full(limit, "connections in all")
+        if self.unidentified.displace_one(refused):
+            self.cap_log.note("evicted", "all", limit)
+            return
+        # Of the org with the most connections first: an org that fills the process makes room in it.
+        self._evict(self._identified.choose(_size_of_org), "all", limit, refused)
+
+    def _evict(self, chosen: CountedConnection | None, cap: Cap, limit: int, refused: Refused) -> None:
+        """Close an idle connection for a newer one; raises `Refused` without any."""
+        if chosen is None:
+            self.cap_log.note("refused", cap, limit)
+            raise refused
+        org = chosen.load.org.name if chosen.load is not None and cap != "all" else ""
+        self._leave_box(chosen)
+        chosen.displace(refused)
+        self.cap_log.note("evicted", cap, limit, org)
 
     @property
     def open_exchanges(self) -> int:
@@ -110,6 +179,9 @@ class ConnectionLimits:
         """Forget an ended connection."""
         self.connections.discard(connection)
         self.unidentified.discard(connection)
+        self._leave_box(connection)
+
+    def _leave_box(self, connection: CountedConnection) -> None:
         if connection.load is not None:
             self._release(connection.load, connection)
             connection.load = None
@@ -122,21 +194,38 @@ class ConnectionLimits:
         current = connection.load
         if current is not None and current.name == box.box and current.org.name == box.org:
             return current
-        load = self._load_of(box)
-        if len(load.connections) >= self._limits.max_connections_per_box:
-            raise _full(self._limits.max_connections_per_box, "connections of one box")
+        self._make_room_for(box, current)
         if current is not None:
             self._release(current, connection)
         else:
             self.unidentified.discard(connection)
+        load = self._load_of(box)
         connection.load = load
         load.connections.add(connection)
+        load.org.connections.add(connection)
+        self._identified.add(connection)
         transport = connection.transport
         if load.narrow or (current is not None and current.narrow):
             transport.hold_at_most(0 if load.narrow else self._limits.write_buffer_bytes)
         if transport.write_paused:
             self.stalled(connection)
         return load
+
+    def _make_room_for(self, box: Box, current: BoxLoad | None) -> None:
+        """Evict a connection for another of the box, at a full cap; raises `Refused` when all are busy.
+
+        `current` is the present load of the connection to book: within one org the number stays the same.
+        """
+        org = self._orgs.get(box.org)
+        if org is None:
+            return
+        load, limit = org.boxes.get(box.box), self._limits.max_connections_per_box
+        if load is not None and len(load.connections) >= limit:
+            chosen, refused = longest_idle(load.connections), _full(limit, "connections of one box")
+            self._evict(chosen, "box", limit, refused)
+        elif len(org.connections) >= self._max_per_org and (current is None or current.org is not org):
+            refused = _full(self._max_per_org, "connections of one organization")
+            self._evict(org.connections.choose(), "org", self._max_per_org, refused)
 
     def _load_of(self, box: Box) -> BoxLoad:
         org = self._orgs.get(box.org)
@@ -151,6 +240,8 @@ class ConnectionLimits:
         """Take a connection off its box."""
         self.drained(connection)
         load.connections.discard(connection)
+        load.org.connections.discard(connection)
+        self._identified.discard(connection)
         self._forget_if_empty(load)
 
     def stalled(self, connection: CountedConnection) -> None:
@@ -212,6 +303,10 @@ class ConnectionLimits:
         load.org.boxes.pop(load.name, None)
         if not load.org.boxes:
             self._orgs.pop(load.org.name, None)
+
+
+def _size_of_org(connection: CountedConnection) -> int:
+    return 0 if connection.load is None else len(connection.load.org.connections)
 
 
 def _full(limit: int, of_what: str) -> Refused:

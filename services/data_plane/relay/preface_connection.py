@@ -39,7 +39,9 @@ def preface_protocol_factory(relay: Relay, door: PrefaceDoor, ready: Callable[[]
 
     def make(**parts: Any) -> asyncio.Protocol:  # uvicorn's four arguments
         # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
-        return cast("asyncio.Protocol", PrefaceConnection(relay, UvicornParts(**parts), door, ready))
+        uvicorn = UvicornParts(**parts)
+        relay.connection_limits.count_listener(uvicorn.server_state.connections)
+        return cast("asyncio.Protocol", PrefaceConnection(relay, uvicorn, door, ready))
 
     return make
 
@@ -63,8 +65,13 @@ class PrefaceConnection(Displaceable):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and begin to wait."""
         self.transport = cast("asyncio.Transport", transport)
-        self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
         parts = self._relay.parts
+        try:
+            parts.connection_limits.make_room()
+        except Refused:
+            self.transport.abort()
+            return
+        self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
         parts.connection_limits.unidentified.add(self, parts.now())
         self._timer = parts.loop.call_later(parts.limits.preface_seconds, self._too_late)
 
@@ -91,7 +98,7 @@ class PrefaceConnection(Displaceable):
         """Uvicorn's call for draining."""
         self.transport.close()
 
-    def displace(self) -> None:
+    def displace(self, refused: Refused) -> None:  # noqa: ARG002  # it speaks no HTTP yet
         """End at once for a newer connection."""
         self.transport.abort()
 

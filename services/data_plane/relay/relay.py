@@ -95,6 +95,7 @@ class Relay:
         """Make the protocol of a box connection; `box` where the connection itself has proved a box."""
         if self._sweeper is None:
             self._sweep()
+        self.connection_limits.count_listener(parts.server_state.connections)
         # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
         return cast("asyncio.Protocol", BoxConnection(self.parts, parts, identity, box))
 
@@ -146,6 +147,7 @@ class Relay:
             except Exception:
                 logger.exception("a deadline could not be enforced")
         self.connection_limits.unidentified.displace_oldest(now)
+        self.connection_limits.cap_log.log()
         self.parts.pool.close_unused(now)
         self.prewarmer.open_due(now)
         self._sweeper = self.parts.loop.call_later(SWEEP_SECONDS, self._sweep)

@@ -1,11 +1,12 @@
-"""How requests that never become an exchange are accounted for: refused ones and warm-ups."""
+"""How requests that never become an exchange are accounted for and answered: refused ones and warm-ups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services.data_plane.core.answers import write_warm_up
+from services.data_plane.core.answers import write_rejection, write_warm_up
 from services.data_plane.relay.parts import new_request_id
+from shared.rejections import Place
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
@@ -31,3 +32,9 @@ def answer_warm_up(parts: RelayParts, record: ExchangeRecord, *, close: bool) ->
     record.status, record.outcome = 200, "answered"
     parts.account.finished(record)
     return write_warm_up(close=close)
+
+
+def answer_newcomer(parts: RelayParts, full: Refused) -> bytes:
+    """Give the bytes of the answer on a connection without a place; its request was never read."""
+    place, request_id = Place(parts.portal), new_request_id()
+    return write_rejection(full, None, place, request_id, bodiless=False, close=True)

@@ -6,7 +6,6 @@ request begins and ends, and the exchange decides what becomes of a provider's r
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.record import ExchangeRecord
@@ -19,7 +18,7 @@ from services.data_plane.relay.box.hand_over import hand_over
 from services.data_plane.relay.box_side import BoxSide
 from services.data_plane.relay.exchange import Exchange
 from services.data_plane.relay.exchange_stage import Stage
-from services.data_plane.relay.unsent_requests import account_for_refusal, answer_warm_up
+from services.data_plane.relay.unsent_requests import account_for_refusal, answer_newcomer, answer_warm_up
 from services.data_plane.relay.wire.transport import BoxTransport
 from shared.rejections import Place, Rejection
 
@@ -63,15 +62,12 @@ class BoxConnection(BoxSide):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        parts = self._parts
-        most = parts.limits.write_buffer_bytes
+        parts, most = self._parts, self._parts.limits.write_buffer_bytes
         self.transport = BoxTransport(transport, most, parts.batch, parts.hang_up_watch, self.left_unread)
         self.write = self.transport.write
-        parts.connection_limits.add(self, self._since)
-        if self.box is not None:
-            # Above the box's limit the connection stays an unidentified one, whose first request is told so.
-            with contextlib.suppress(Refused):
-                parts.connection_limits.book(self.box, self)
+        if (full := parts.connection_limits.take_place(self, self._since)) is not None:
+            self.write(answer_newcomer(parts, full))
+            self.close()
         self._uvicorn.server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn lists its own classes
 
     def data_received(self, data: bytes) -> None:
@@ -372,12 +368,16 @@ class BoxConnection(BoxSide):
         elif self._reader.phase not in ENDINGS:
             self.close()
 
-    def displace(self) -> None:
-        """End at once for a newer connection: no box has been named on this connection."""
+    def idle_since(self) -> float | None:
+        """Give the time since which no request is under way; None for a busy connection."""
+        return self._since if self._reader.phase is _IDLE or self._reader.phase is Phase.HEAD else None
+
+    def displace(self, refused: Refused) -> None:
+        """End at once for a newer connection; a begun request is answered by `refused`."""
         if self._reader.phase is Phase.HEAD:
-            self._reader.must_close, limit = True, self._parts.limits.max_unidentified_connections
-            self._refuse_head(Refused(Rejection.OVERLOADED, f"{limit} connections of unknown boxes"))
-        self.close()
+            self._reader.must_close = True
+            self._refuse_head(refused)
+        self.transport.close_early()
 
     def check_deadlines(self, now: float, unix_seconds: float) -> None:
         """End everything past its deadline. Called for every connection about twice a second."""

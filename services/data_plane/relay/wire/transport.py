@@ -153,6 +153,14 @@ class BoxTransport:
         self._batch.flush()
         self._transport.close()
 
+    def close_early(self) -> None:
+        """End cleanly, at once where every byte has left: the clean end of TLS waits for the peer."""
+        self._batch.flush()
+        if self._transport.get_write_buffer_size():
+            self._transport.close()
+        else:
+            self._transport.abort()
+
     def close_writing(self) -> None:
         """End writing, and go on reading (RFC 9112 §9.6).
 

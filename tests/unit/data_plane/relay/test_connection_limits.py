@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from services.data_plane.core.limits import RelayLimits
@@ -30,11 +32,19 @@ def _box(name: str, org: str = "acme") -> Box:
 class Connection(CountedConnection):
     """One on a transport without a socket."""
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    def __init__(self, limits: ConnectionLimits, idle_since: float | None = None) -> None:
         self.box, self.load = None, None
+        self.idle = idle_since
+        self.displaced_by: Refused | None = None
         self.raw = FakeTransport()
         self.transport = BoxTransport(self.raw, 1000, WriteBatch(), HangUpWatch(), lambda: None)
         limits.add(self, 0.0)
+
+    def idle_since(self) -> float | None:
+        return self.idle
+
+    def displace(self, refused: Refused) -> None:
+        self.displaced_by = refused
 
 
 def test_a_connection_is_unidentified_until_it_is_booked_on_its_box() -> None:
@@ -132,3 +142,68 @@ def test_what_stalls_before_its_box_is_known_is_counted_once_it_is() -> None:
     connection.transport.write_paused = True
     limits.stalled(connection)
     assert limits.book(_box("one"), connection).stalled == {connection}
+
+
+def test_a_full_box_closes_its_connection_that_has_been_idle_for_longest() -> None:
+    limits = ConnectionLimits(SMALL)
+    newer, older = Connection(limits, 5.0), Connection(limits, 3.0)
+    for connection in (newer, older):
+        limits.book(_box("one"), connection)
+    load = limits.book(_box("one"), third := Connection(limits))
+    assert (newer.displaced_by, load.connections) == (None, {newer, third})
+    assert str(older.displaced_by) == "overloaded: 2 connections of one box"
+    assert (older.load, +Counter(limits.cap_log.evicted), +Counter(limits.cap_log.refused)) == (
+        None,
+        {"box": 1},
+        {},
+    )
+
+
+def test_a_full_org_closes_its_own_idle_connection_and_never_anothers() -> None:
+    limits = ConnectionLimits(RelayLimits(max_connections_per_org=2))
+    other = Connection(limits, 0.0)
+    limits.book(_box("one", "globex"), other)
+    busy, idle = Connection(limits), Connection(limits, 9.0)
+    limits.book(_box("one"), busy)
+    limits.book(_box("two"), idle)
+    limits.book(_box("three"), Connection(limits))
+    assert (other.displaced_by, busy.displaced_by) == (None, None)
+    assert str(idle.displaced_by) == "overloaded: 2 connections of one organization"
+    with pytest.raises(Refused, match="2 connections of one organization"):
+        limits.book(_box("four"), Connection(limits))
+    assert set(limits._orgs["acme"].boxes) == {"one", "three"}
+    assert (+Counter(limits.cap_log.evicted), +Counter(limits.cap_log.refused)) == ({"org": 1}, {"org": 1})
+
+
+def test_a_connection_that_changes_its_box_within_a_full_org_evicts_nothing() -> None:
+    limits = ConnectionLimits(RelayLimits(max_connections_per_org=1))
+    connection = Connection(limits, 1.0)
+    limits.book(_box("one"), connection)
+    assert limits.book(_box("two"), connection).connections == {connection}
+    assert connection.displaced_by is None
+
+
+def test_when_all_places_are_taken_strangers_go_first_and_then_the_largest_orgs_idle_ones() -> None:
+    limits = ConnectionLimits(RelayLimits(max_connections=4))
+    accepted: set[Connection] = set()
+    limits.count_listener(accepted)
+    limits.count_listener(accepted)
+    small, one, two = Connection(limits, 1.0), Connection(limits, 5.0), Connection(limits, 3.0)
+    limits.book(_box("box", "small"), small)
+    limits.book(_box("one"), one)
+    limits.book(_box("two"), two)
+    stranger = Connection(limits)
+    accepted |= {small, one, two}
+    limits.make_room()
+    assert stranger.displaced_by is None
+    accepted.add(stranger)
+    for expected in (stranger, two):  # after which both orgs have one connection
+        limits.make_room()
+        assert str(expected.displaced_by) == "overloaded: 4 connections in all"
+    assert (small.displaced_by, one.displaced_by) == (None, None)
+    limits.make_room()
+    assert small.displaced_by is not None
+    one.idle = None
+    with pytest.raises(Refused, match="4 connections in all"):
+        limits.make_room()
+    assert (+Counter(limits.cap_log.evicted), +Counter(limits.cap_log.refused)) == ({"all": 3}, {"all": 1})
