@@ -64,7 +64,7 @@ LABELS: Final[dict[str, str]] = {
     "kind": _listed(name.removesuffix("_tokens") for name in Usage._fields),
     "found": "`read`, or why the tokens are unknown, see below",
     "reason": f"the failed check, see [Identity](identity.md): {_listed(_flat(IdentityFault))}",
-    "cap": "the full cap: `box`, `org` or `all`",
+    "cap": "the full cap: `box`, `org`, `all`, or `unidentified` (connections without a known box)",
     "target": "the data-plane process, as in `AIGW_AGENT_TARGETS`",
     "condition": _listed(condition.name.lower() for condition in Condition),
 }
