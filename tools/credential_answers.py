@@ -8,16 +8,27 @@ why the answer opens nothing. A resource without a judgement is a finding as wel
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.refused_routes import RefusedRoutes
 from shared.providers import PROVIDERS, ProviderName
+from tools.google_operations import google_operations
 from tools.sdk_operations import AnswerField, Operation, operations_of
 
-PACKAGES: Final[Mapping[ProviderName, str]] = {"openai": "openai", "anthropic": "anthropic"}
+PACKAGES: Final[Mapping[ProviderName, str]] = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google-genai",
+}
+_WALKS: Final[Mapping[ProviderName, Callable[[], list[Operation]]]] = {
+    "openai": partial(operations_of, "openai"),
+    "anthropic": partial(operations_of, "anthropic"),
+    "gemini": google_operations,
+}
 
 _NAME: Final = re.compile(
     r"(?:.*_)?(?:secret|token|api_?key|access_?key|private_?key|password|credentials?|authorization|jwt|bearer"
@@ -44,6 +55,9 @@ _WORD_BREAK: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NOT_A_KEY = "names a stored credential, or tells of one; the credential itself is never answered"
 _CALLERS_OWN = "the caller's own value for a third party's server, repeated; no credential of the provider"
 _LOGPROB = "a piece of generated text with its probability"
+_PAGE = "where the next page of a list begins"
+_WIDGET = "shows a map's result in a page; opens nothing of the provider's"
+_RESUMES = "resumes one interaction of the same account; opens nothing without a key"
 HARMLESS_FIELDS: Final[Mapping[str, str]] = {
     "AgentToolResourceMcp.credential_id": _NOT_A_KEY,
     "PersistedAgentToolResourceMcp.credential_id": _NOT_A_KEY,
@@ -73,6 +87,37 @@ HARMLESS_FIELDS: Final[Mapping[str, str]] = {
     "BetaManagedAgentsGitHubRepositoryResourceConfig.url": "the address of the caller's repository",
     "BetaRedactedThinkingBlock.data": "encrypted thinking that only the model reads",
     "RedactedThinkingBlock.data": "encrypted thinking that only the model reads",
+    **dict.fromkeys(
+        [
+            f"{model}.next_page_token"
+            for model in (
+                *("AgentListResponse", "GetEnvironmentFilesResponse", "ListBatchJobsResponse"),
+                *("ListCachedContentsResponse", "ListDocumentsResponse", "ListEnvironmentsResponse"),
+                *("ListFileSearchStoresResponse", "ListFilesResponse", "ListModelsResponse"),
+                *("ListTriggerExecutionsResponse", "ListTriggersResponse", "ListTuningJobsResponse"),
+                "ListVoicesResponse",
+            )
+        ],
+        _PAGE,
+    ),
+    "ExaAISearchConfig.api_key": _CALLERS_OWN,
+    "ParallelAISearchConfig.api_key": _CALLERS_OWN,
+    "ToolExaAiSearch.api_key": _CALLERS_OWN,
+    "ToolParallelAiSearch.api_key": _CALLERS_OWN,
+    "ApiAuthApiKeyConfig.api_key_secret_version": _NOT_A_KEY,
+    "ApiKeyConfig.api_key_secret": _NOT_A_KEY,
+    "AuthConfig.api_key": _CALLERS_OWN,
+    "AuthConfigHttpBasicAuthConfig.credential_secret": _NOT_A_KEY,
+    "AuthConfigOauthConfig.access_token": _CALLERS_OWN,
+    "AuthConfigOidcConfig.id_token": _CALLERS_OWN,
+    "GoogleMapsResult.widget_context_token": _WIDGET,
+    "GroundingMetadata.google_maps_widget_context_token": _WIDGET,
+    "CreateAgentInteraction.continuation_token": _RESUMES,
+    "Interaction.continuation_token": _RESUMES,
+    "InteractionSseEventInteraction.continuation_token": _RESUMES,
+    "InteractionStatusUpdate.continuation_token": _RESUMES,
+    "LogprobsResultCandidate.token": _LOGPROB,
+    "VoiceOutput.key": "a voice that a request may name; no credential",
     "BetaRefusalStopDetails.fallback_credit_token": "a discount on one repeated request of the same org, for "
     "five minutes; opens nothing without a key",
 }
@@ -141,6 +186,19 @@ REVIEWED: Final[Mapping[ProviderName, frozenset[str]]] = {
             "vaults",
         ]
     ),
+    "gemini": frozenset(
+        [
+            *("agents", "auth_tokens", "batchPredictionJobs", "batches", "cachedContents", "credentials"),
+            *("decisions", "environments", "fileSearchStores", "files", "files:register", "interactions"),
+            *("operations", "triggers", "tunedModels", "tuningJobs", "upload", "voices", "webhooks"),
+            # The rest name a resource by a variable.
+            *("{file_search_store_name}:importFile", "{id}", "{models_url}", "{model}", "{name}"),
+            *("{model}:asyncBatchEmbedContent", "{model}:batchEmbedContents", "{model}:batchGenerateContent"),
+            *("{model}:computeTokens", "{model}:countTokens", "{model}:generateContent", "{model}:predict"),
+            *("{model}:predictLongRunning", "{model}:streamGenerateContent", "{name}:cancel"),
+            *("{operationName}", "{parent}", "{resourceName}:fetchPredictOperation"),
+        ]
+    ),
 }
 """The resources (first segments) that were read and judged, by hand, for account administration as well."""
 
@@ -164,12 +222,12 @@ class Judged:
 def judge_all(provider: ProviderName) -> list[Judged]:
     """Judge every operation of the provider's SDK."""
     routes = RefusedRoutes(PROVIDERS[provider])
-    return [_judge(operation, routes) for operation in operations_of(PACKAGES[provider])]
+    return [_judge(operation, routes) for operation in _WALKS[provider]()]
 
 
 def resources_of(provider: ProviderName) -> frozenset[str]:
     """Give the first segments of the SDK's operations."""
-    segments = (operation.path.split("/") for operation in operations_of(PACKAGES[provider]))
+    segments = (operation.path.split("/") for operation in _WALKS[provider]())
     return frozenset(parts[2] if parts[1] == "v1" else parts[1] for parts in segments)
 
 

@@ -13,7 +13,7 @@ import inspect
 import pkgutil
 import sys
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -74,18 +74,20 @@ def operations_of(package: str) -> list[Operation]:
 
     Operations of the same method and path are merged.
     """
+    modules = _modules(f"{package}.resources")
+    return merged(operation for module in modules for operation in _operations_in(module))
+
+
+def merged(operations: Iterable[Operation]) -> list[Operation]:
+    """Make one operation of those with the same method and path, and sort by path."""
     found: dict[tuple[str, str], Operation] = {}
-    for module in _modules(f"{package}.resources"):
-        for operation in _operations_in(module):
-            key = (operation.path, operation.method)
-            if other := found.get(key):
-                operation = Operation(  # noqa: PLW2901  # two SDK methods for one operation
-                    operation.method,
-                    operation.path,
-                    f"{other.text}\n{operation.text}",
-                    other.fields | operation.fields,
-                )
-            found[key] = operation
+    for one in operations:
+        other = found.get((one.path, one.method))
+        found[one.path, one.method] = (
+            Operation(one.method, one.path, f"{other.text}\n{one.text}", other.fields | one.fields)
+            if other is not None
+            else one
+        )
     return [found[key] for key in sorted(found)]
 
 
@@ -112,7 +114,7 @@ def _operations_of_method(module: ModuleType, function: ast.FunctionDef) -> Iter
                 if function.returns is not None:
                     types.append(function.returns)  # says more where the argument depends on another
                 fields = frozenset(
-                    field for kind in types for field in _fields_of(_evaluated(module, kind), set())
+                    field for kind in types for field in fields_of(evaluated(module, kind), set())
                 )
                 path = _path(node.args[0]).partition("?")[0]
                 yield Operation(_METHODS[attr], path, text, fields)
@@ -132,7 +134,7 @@ def _path(node: ast.expr) -> str:
             return _DYNAMIC_PATHS[ast.unparse(node)]
 
 
-def _evaluated(module: ModuleType, node: ast.expr) -> Any:
+def evaluated(module: ModuleType, node: ast.expr) -> Any:
     """Give the type named by an argument such as `cast(Any, Union[A, B])` or `Stream[Event]`."""
     names = vars(module) | {"cast": lambda _, value: value}
     if any(
@@ -143,7 +145,8 @@ def _evaluated(module: ModuleType, node: ast.expr) -> Any:
     return eval(compile(ast.Expression(node), module.__name__, "eval"), names)  # noqa: S307  # an installed package's source
 
 
-def _fields_of(kind: Any, seen: set[type]) -> Iterator[AnswerField]:
+def fields_of(kind: Any, seen: set[type]) -> Iterator[AnswerField]:
+    """Give the text fields of a response's type, nested types included, except those in `seen`."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         if kind in seen:
             return
@@ -151,9 +154,9 @@ def _fields_of(kind: Any, seen: set[type]) -> Iterator[AnswerField]:
         for name, info in kind.model_fields.items():
             if _holds_text(info.annotation):
                 yield _answer_field(kind, name)
-            yield from _fields_of(info.annotation, seen)
+            yield from fields_of(info.annotation, seen)
     for part in typing.get_args(kind):
-        yield from _fields_of(part, seen)
+        yield from fields_of(part, seen)
 
 
 def _holds_text(annotation: Any) -> bool:
@@ -177,7 +180,7 @@ def _answer_field(model: type[BaseModel], name: str) -> AnswerField:
 def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
     """Read the text below each field: only the source has the text."""
     texts: dict[str, str] = {}
-    for definition in ast.parse(inspect.getsource(sys.modules[model.__module__])).body:
+    for definition in _parsed(model.__module__).body:
         if isinstance(definition, ast.ClassDef) and definition.name == model.__name__:
             for field, below in zip(definition.body, definition.body[1:], strict=False):
                 match field, below:
@@ -188,3 +191,8 @@ def _field_texts(model: type[BaseModel]) -> Mapping[str, str]:
                     case _:
                         pass
     return texts
+
+
+@cache
+def _parsed(module: str) -> ast.Module:
+    return ast.parse(inspect.getsource(sys.modules[module]))

@@ -19,7 +19,7 @@ from tools.credential_answers import (
     resources_of,
 )
 
-FEWEST_OPERATIONS: Mapping[ProviderName, int] = {"openai": 350, "anthropic": 250}
+FEWEST_OPERATIONS: Mapping[ProviderName, int] = {"openai": 350, "anthropic": 250, "gemini": 80}
 MINTING = {
     "openai": ("POST /realtime/client_secrets", "POST /realtime/translations/client_secrets",
                "POST /realtime/sessions", "POST /chatkit/sessions", "POST /webhook_endpoints",
@@ -27,6 +27,8 @@ MINTING = {
     "anthropic": ("POST /v1/tunnels/{tunnel_id}/reveal_token", "POST /v1/tunnels/{tunnel_id}/rotate_token",
                   "POST /v1/user_profiles/{user_profile_id}/enrollment_url",
                   "GET /v1/environments/{environment_id}/work/poll"),
+    "gemini": ("POST /webhooks", "POST /webhooks/{id}:rotateSigningSecret", "POST /environments",
+               "POST /interactions/{interactionsId}/auth_tokens"),
 }  # fmt: skip
 
 
