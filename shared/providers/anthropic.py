@@ -62,6 +62,8 @@ ANTHROPIC: Final = Provider(
         ("ANTHROPIC_AUTH_TOKEN", "run9-placeholder"),
         ("ANTHROPIC_API_KEY", "run9-placeholder"),  # the AI SDK, opencode and litellm know no other
         ("ENABLE_TOOL_SEARCH", "true"),  # without it Claude Code inlines every tool's schema
+        # Claude Code 2.1.332 then adds x-claude-code-request-class and -prompt-id; measured 2026-11-30.
+        ("CLAUDE_CODE_GATEWAY_HINT_HEADERS", "1"),
     ),
     snippets=(
         Snippet(

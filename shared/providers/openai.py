@@ -83,7 +83,11 @@ OPENAI: Final = Provider(
     ),
     refusals=OPENAI_REFUSALS,
     usage_shape="openai",
-    environment=(("OPENAI_BASE_URL", "$BASE_URL"), ("OPENAI_API_KEY", "run9-placeholder")),
+    environment=(
+        ("OPENAI_BASE_URL", "$BASE_URL"),
+        ("OPENAI_API_KEY", "run9-placeholder"),
+        ("OPENAI_API_BASE", "$BASE_URL"),  # LlamaIndex knows no other
+    ),
     set_up_shell=_CODEX,
     snippets=(
         Snippet(

@@ -43,6 +43,14 @@ class Finished:
         return json.loads(self.out.splitlines()[-1])
 
 
+class DidNotEndError(AssertionError):
+    """A program was killed at its time limit; `so_far` is what it had printed by then."""
+
+    def __init__(self, command: str, seconds: float, so_far: Finished) -> None:
+        super().__init__(f"{command} did not end within {seconds} s")
+        self.so_far = so_far
+
+
 @dataclass(slots=True)
 class Box:
     """One box.
@@ -81,11 +89,13 @@ class Box:
         done = await self.run("sh", "-c", f"{self.setup_command} && env")
         assert done.code == 0, done.err
         pairs = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
-        own = ("OPENAI_", "ANTHROPIC_", "ENABLE_", "GOOGLE_", "GEMINI_")
+        own = ("OPENAI_", "ANTHROPIC_", "ENABLE_", "CLAUDE_CODE_", "GOOGLE_", "GEMINI_")
         names = (name for name in pairs if name.startswith(own))
         self.variables = {name: pairs[name] for name in names if name not in _QUIET}
 
-    async def run(self, *command: str, stdin: str = "", **variables: str) -> Finished:
+    async def run(
+        self, *command: str, stdin: str = "", seconds: float = RUN_SECONDS, **variables: str
+    ) -> Finished:
         """Run a program to its end; one that does not end in time is killed with all its children."""
         path = os.environ["PATH"]  # noqa: TID251  # programs are found as the test itself finds them
         environment = {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8"} | _QUIET
@@ -98,13 +108,17 @@ class Box:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        timer = loop.call_at(deadline, _kill_all, process)
         try:
-            async with asyncio.timeout(RUN_SECONDS):
-                out, err = await process.communicate(stdin.encode())
-        except TimeoutError:
-            raise AssertionError(f"{command[0]} did not end within {RUN_SECONDS} s") from None
+            out, err = await process.communicate(stdin.encode())
         finally:
+            timer.cancel()
             _kill_all(process)
+        if loop.time() >= deadline:
+            said = Finished(-1, out.decode(errors="replace"), err.decode(errors="replace"))
+            raise DidNotEndError(command[0], seconds, said)
         assert process.returncode is not None
         return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 

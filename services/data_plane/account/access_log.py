@@ -12,6 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final, Protocol
 
+from services.data_plane.core.attribution import UNATTRIBUTED, Attribution
 from services.data_plane.core.usage.stated import sum_of
 from services.data_plane.core.usage.tokens import Usage
 from shared.clock import rfc3339
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS: Final = 0.5
 MAX_PENDING_LINES: Final = 20_000
 MAX_REQUEST_ID_CHARS: Final = 128
+_NO_LABELS: Final = "".join(f'"{name}":"",' for name in Attribution._fields)
 _NO_TOKENS: Final = "".join(f'"{name}":null,' for name in Usage._fields)
 
 
@@ -98,9 +100,18 @@ def format_line(record: ExchangeRecord) -> str:
         f'"bytes_up":{record.bytes_up},"bytes_down":{record.bytes_down},'
         f'"reused":{"true" if record.reused else "false"},'
         f'"leaked_key":{"true" if record.leaked_key else "false"},{_tokens(record)}'
+        f"{_labels(record)}"
         f'"model":{quoted(record.model)},"service_tier":{quoted(record.service_tier)},'
         f'"request_id":{quoted(record.request_id[:MAX_REQUEST_ID_CHARS])}}}\n'
     )
+
+
+def _labels(record: ExchangeRecord) -> str:
+    labels = record.attribution
+    if labels is UNATTRIBUTED:
+        return _NO_LABELS
+    # No quoting: a label has no byte that JSON would escape.
+    return "".join(f'"{name}":"{label}",' for name, label in zip(labels._fields, labels, strict=True))
 
 
 def _tokens(record: ExchangeRecord) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from services.data_plane.core.attribution import UNATTRIBUTED, Attribution
+
 if TYPE_CHECKING:
     from services.data_plane.core.usage.stated import StatedUsage
     from services.data_plane.core.usage.tokens import NoUsage, Usage
@@ -69,6 +71,7 @@ class ExchangeRecord:
     reused: bool = False
     request_id: str = ""
     leaked_key: bool = False
+    attribution: Attribution = UNATTRIBUTED
     stated_usage: StatedUsage | None = None
     usage_gap: NoUsage | None = None
     model: str = ""

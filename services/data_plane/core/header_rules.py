@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.data_plane.core.attribution import ATTRIBUTION_HEADERS
 from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
 from services.data_plane.core.header_families import is_credential, is_dropped_family
 from shared.providers import PROVIDERS
@@ -46,6 +47,8 @@ _REQUEST: dict[bytes, int] = {
     # Needed as they are, though their names look like a family's.
     b"sec-websocket-key": KEEP,
     **dict.fromkeys(KNOWN_WITH_UNDERSCORE, KEEP),
+    # Read for the log and the usage record, and passed on.
+    **dict.fromkeys(ATTRIBUTION_HEADERS, NOTE | KEEP),
     # Ours.
     b"x-run9-box-token": NOTE,
 }

@@ -11,12 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from services.data_plane.core.attribution import UNATTRIBUTED, Attribution, attribution_of
 from services.data_plane.core.field_lines import KEEP, BadFields, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import REQUEST_FIELDS, is_noted_credential, request_rule
+from services.data_plane.core.leaked_keys import looks_real
 from services.data_plane.core.refused import Refused, bad_request
 from services.data_plane.core.websocket_protocols import split_protocols
-from shared.providers import kind_of_key
 from shared.rejections import Rejection
 
 MAX_CONTENT_LENGTH_DIGITS: Final = 18
@@ -57,6 +58,7 @@ class RequestHead:
         leaked_key: whether a credential in any form looks like a real provider key.
         ws_protocols: the offered WebSocket protocols without a credential; None when none were offered.
         beta: the `anthropic-beta` lines, if any (also in `kept`).
+        attribution: the labels that the client's own headers give the request.
     """
 
     method: bytes
@@ -76,6 +78,7 @@ class RequestHead:
     leaked_key: bool = False
     ws_protocols: bytes | None = None
     beta: list[bytes] | None = None
+    attribution: Attribution = UNATTRIBUTED
 
     def framing(self) -> Framing | None:
         """Give a new counter for the body; None when there is none."""
@@ -121,6 +124,7 @@ def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
         kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
     head.kept = b"\r\n".join(kept)
     _read_caller(head, noted)
+    head.attribution = attribution_of(noted)
     if b"anthropic-beta" in noted:
         head.beta = noted[b"anthropic-beta"]
     return head
@@ -213,11 +217,3 @@ def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
 def _one(noted: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
     values = noted.get(name)
     return b", ".join(values) if values else None
-
-
-def looks_real(credential: bytes) -> bool:
-    """Whether a thrown-away credential has the prefix and the length of a real key."""
-    if len(credential) < 24:  # noqa: PLR2004  # no real key is so short
-        return False
-    text = credential.rpartition(b" ")[2].decode("latin-1")
-    return len(text) >= 24 and kind_of_key(text) != "unknown"  # noqa: PLR2004  # no placeholder is so long

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from services.data_plane.core.leaked_keys import looks_real
 from services.data_plane.core.query_parameters import split_parameters
-from services.data_plane.core.request_head import MAX_CONTENT_LENGTH_DIGITS, looks_real
+from services.data_plane.core.request_head import MAX_CONTENT_LENGTH_DIGITS
 from services.data_plane.core.request_rules import prepare_head
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ def is_warm_up(template: RequestTemplate, reader: RequestReader, record: Exchang
     """
     route = template.route
     record.method, record.provider, record.route = template.method, route.provider.name, route.label
-    record.leaked_key = template.leaked_key
+    record.leaked_key, record.attribution = template.leaked_key, template.head.attribution
     if not route.warm_up or template.head.method != b"HEAD":
         return False
     if not reader.is_whole:

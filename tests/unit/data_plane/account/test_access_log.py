@@ -10,6 +10,7 @@ import logging
 import pytest
 
 from services.data_plane.account.access_log import MAX_REQUEST_ID_CHARS, AccessLog, format_line
+from services.data_plane.core.attribution import Attribution
 from services.data_plane.core.usage.tokens import NoUsage, Usage
 from shared.tasks import TaskSet
 from tests.support.exchange_records import exchange_record
@@ -33,6 +34,7 @@ RECORD = exchange_record(
     usage=Usage(70, 20, 10, 50, 30),
     model="gpt-x",
     service_tier="flex",
+    attribution=Attribution("0647a1fc", "", "", "main"),
 )
 
 
@@ -66,6 +68,10 @@ def test_a_line_is_json_with_every_field_of_the_record() -> None:
         "bytes_down": 20,
         "reused": True,
         "leaked_key": False,
+        "session": "0647a1fc",
+        "agent": "",
+        "parent_agent": "",
+        "request_class": "main",
         "input_tokens": 70,
         "cached_input_tokens": 20,
         "cache_write_tokens": 10,

@@ -19,10 +19,12 @@ SHELLS = [name for name in ("dash", "bash", "busybox", "zsh") if shutil.which(na
 DEFAULTS = {
     "OPENAI_BASE_URL": f"{ORIGIN}/run9/ai/openai/v1/",
     "OPENAI_API_KEY": "run9-placeholder",
+    "OPENAI_API_BASE": f"{ORIGIN}/run9/ai/openai/v1/",
     "ANTHROPIC_BASE_URL": f"{ORIGIN}/run9/ai/anthropic",
     "ANTHROPIC_AUTH_TOKEN": "run9-placeholder",
     "ANTHROPIC_API_KEY": "run9-placeholder",
     "ENABLE_TOOL_SEARCH": "true",
+    "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",
 }
 
 
