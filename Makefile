@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal chart lab boxes test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
+.PHONY: help run test compiled portal chart lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,15 @@ test-tools: ## get the real servers and clients for tests: Debian's (as root), G
 
 chart: $(DEV_STAMP) ## install, upgrade and roll back every example of the Helm chart on a Kubernetes node (root)
 	$(BIN)/pytest tests/chart -m "full_chart or not full_chart" $(ARGS)
+
+clients: $(DEV_STAMP) ## run the released clients, and measure their matrix (after make test-tools; 30 minutes, 3 GB)
+	tools/more_clients.sh
+	$(BIN)/pytest tests/clients $(ARGS)
+	$(BIN)/python -m tests.clients.matrix.measure
+	$(BIN)/python -m tools.clients_page
+
+clients-newest: $(DEV_STAMP) ## measure the newest of every client, and print what differs from the record
+	$(BIN)/python -m tests.clients.matrix.newest $(ARGS)
 
 nightly: $(DEV_STAMP) ## the long runs: 100,000 generated heads and paths, 20,000 aborts (about an hour)
 	$(BIN)/pytest -m nightly --timeout=7200 $(ARGS)
@@ -84,6 +93,7 @@ docs: $(DEV_STAMP) ## write the generated pages in docs/ again from the code
 	$(BIN)/python -m tools.chart_pages
 	$(BIN)/python -m tools.refused_routes_page
 	$(BIN)/python -m tools.doctor_page
+	$(BIN)/python -m tools.clients_page
 
 chart-examples: $(DEV_STAMP) ## render the examples of the Helm chart again (after make test-tools)
 	$(BIN)/python -m tools.chart_examples $$(command -v helm || echo .tools/helm/helm)

@@ -19,6 +19,7 @@ from shared.providers import PROVIDERS
 from tests.tidy.tree import ROOT, listing, sources, texts, tracked
 from tools import (
     access_log_page,
+    clients_page,
     doctor_page,
     errors_page,
     events_page,
@@ -80,6 +81,7 @@ def test_every_link_inside_the_repository_leads_somewhere(page: str) -> None:
 
 _PAGES = (
     access_log_page,
+    clients_page,
     doctor_page,
     errors_page,
     events_page,
