@@ -25,15 +25,19 @@ _HEAD = """\
 
 A data plane writes a JSON object per request to `stderr` or `stdout` (`AIGW_ACCESS_LOG`), when the request is
 over. Lines are written in batches; a log slower than the traffic loses lines, counted in
-[`aigw_dropped_log_lines_total`](metrics.md), and never delays a request. No line holds a header, a query or a
-byte of a body. Tokens are null where unknown or not looked for, never guessed; why, counts
-[`aigw_usage_reads_total`](metrics.md).
+[`aigw_dropped_log_lines_total`](metrics.md), and never delays a request. No line holds a query or a byte of a
+body, and of a request's headers only the four labels below. Tokens are null where unknown or not looked for,
+never guessed; why, counts [`aigw_usage_reads_total`](metrics.md).
 
 """
 OWN_MEANINGS: Final[dict[str, str]] = {
     "time": "arrival of the request's head, RFC 3339 in UTC with milliseconds.",
     "event": "always `exchange`; other lines of the log have other shapes.",
     "outcome": "the way of ending, see below.",
+    "session": "a label of the client's, from its headers: the session; 64 characters at most.",
+    "agent": "the same for the agent inside the session.",
+    "parent_agent": "the same for the agent that started it.",
+    "request_class": "the same for the class of the request, e.g. `main`.",
     "request_id": f"the provider's request id, or the gateway's own for its own answers; "
     f"{MAX_REQUEST_ID_CHARS} characters at most.",
 }

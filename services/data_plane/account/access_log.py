@@ -1,7 +1,7 @@
 """A JSON line per exchange, written in batches away from the request path.
 
-Names and numbers only: never a header, a query or a byte of a body. When the sink is slower than the traffic,
-lines are dropped and counted; requests never wait for a log.
+Names and numbers only: of a request's headers the labels, never a query or a byte of a body. When the sink
+is slower than the traffic, lines are dropped and counted; requests never wait for a log.
 """
 
 from __future__ import annotations
