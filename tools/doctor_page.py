@@ -45,6 +45,12 @@ ROWS: Final = (
     ),
     Row(
         "database",
+        "it keeps text in another encoding than UTF-8",
+        "keeps text as SQL_ASCII, not UTF8",
+        "ENCODING 'UTF8'",
+    ),
+    Row(
+        "database",
         "its sslrootcert is missing",
         "it cannot be used",
         "check sslmode and sslrootcert in AIGW_DATABASE_URL",

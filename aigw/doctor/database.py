@@ -127,6 +127,9 @@ def _unusable(reason: str) -> Finding:
     if "read-only" in words or "readonly" in words:
         remedy = f"point {_SETTING} at the primary, or at a database that takes writes"
         return Finding("FAIL", _NAME, f"it only takes reads ({reason})", remedy)
+    if "keeps text as" in words:
+        found, _, remedy = reason.partition("; ")
+        return Finding("FAIL", _NAME, found, f"{remedy}, and point {_SETTING} at it")
     if "pooling mode" in words:
         return Finding(
             "FAIL", _NAME, f"it cannot be used ({reason})", "set PgBouncer's pool_mode=transaction"

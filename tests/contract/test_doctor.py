@@ -15,6 +15,7 @@ from services.control_plane.store.database import Database
 from tests.support.feed_keys import FEED_KEY
 from tests.support.gateway import clean_environment
 from tests.support.servers.fleet import Fleet
+from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.process import free_port
 from tests.support.servers.tools import REPOSITORY
 from tests.support.servers.valkey import ValkeyServer
@@ -203,6 +204,19 @@ def test_settings_that_do_not_fit_are_findings_too(tmp_path: Path) -> None:
 
 
 # -- the database
+
+
+@pytest.mark.parametrize("command", ["upgrade", "check", "current"])
+def test_a_database_of_another_encoding_is_refused_in_one_line(
+    tmp_path: Path, postgres_server: PostgresServer, command: str
+) -> None:
+    url = postgres_server.new_database(options="ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    done = aigw(on_folder(tmp_path, AIGW_DATABASE_URL=url), "db", command)
+    assert done.returncode != 0
+    said = done.stderr.strip().splitlines()
+    assert len(said) == 1, done.stderr
+    assert "AIGW_DATABASE_URL: " in said[0]
+    assert "keeps text as SQL_ASCII, not UTF8" in said[0]
 
 
 def test_a_database_that_is_behind_is_told_by_doctor_and_check_until_it_is_upgraded(

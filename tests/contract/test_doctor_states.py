@@ -34,6 +34,8 @@ DEADLINE_SECONDS = 30.0
 USERS_ACL = (REPOSITORY / "deploy/redis/users.acl").read_text().replace("_PLANE_PASSWORD", "")
 Values = dict[str, str]
 
+SQL_ASCII = "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+
 
 def on_folder(folder: Path, **values: str) -> Values:
     """The settings of both planes on a SQLite file and a folder, with `values` in their place."""
@@ -149,6 +151,13 @@ def test_a_database_set_read_only_is_a_finding(
     name = migrated_postgres_url.rpartition("/")[2]
     postgres_server.run_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     expect("it is a standby, or set read-only", on_folder(tmp_path, database_url=migrated_postgres_url))
+
+
+def test_a_database_that_keeps_text_in_another_encoding_is_a_finding(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.new_database(options=SQL_ASCII)
+    expect("it keeps text in another encoding than UTF-8", on_folder(tmp_path, database_url=url))
 
 
 def test_a_missing_root_certificate_of_the_database_is_a_finding(

@@ -40,6 +40,10 @@ def postgres_engine(url: URL, reread: Callable[[], str], pool_options: dict[str,
     """Make an engine; `reread` gives the present URL, for each new connection's host and password."""
     engine = create_engine(url, connect_args=_connect_options(url), **pool_options)
     event.listen(engine, "do_connect", _Address(url, reread).renew)
+    # First of all, because the dialect's own look at a new connection already reads text.
+    event.listen(
+        engine, "connect", _EncodingCheck(engine.dialect.loaded_dbapi.OperationalError).ask, insert=True
+    )
     event.listen(engine, "checkout", _WritableCheck(engine.dialect.loaded_dbapi.Error).ask)
     event.listen(engine, "handle_error", _drop_read_only)
     return engine
@@ -81,6 +85,24 @@ class _Address:
             _log.warning("the database's URL cannot be read again: %s", type(error).__name__)
             return self._url
         return url if url.get_backend_name() == self._url.get_backend_name() else self._url
+
+
+class _EncodingCheck:
+    """Refuses a database that does not keep text as UTF-8: some names of people and orgs would be lost."""
+
+    def __init__(self, driver_error: type[Exception]) -> None:
+        self._driver_error = driver_error
+
+    def ask(self, connection: Any, _record: ConnectionPoolEntry) -> None:
+        """Read what the server says of itself at the start of a connection; no question is sent."""
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding in {None, "UTF8"}:  # a proxy may not pass it on
+            return
+        connection.close()
+        raise self._driver_error(
+            f"the database keeps text as {encoding}, not UTF8; make another one by "
+            "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 class _WritableCheck:

@@ -156,12 +156,12 @@ class PostgresServer(Server):
             row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
         return row == (True,)
 
-    def new_database(self, template: str = "") -> str:
+    def new_database(self, template: str = "", *, options: str = "") -> str:
         """Make a database, empty or as the one at the URL `template`; give its URL, in SQLAlchemy's form."""
         name = f"test_{secrets.token_hex(6)}"
         source = template.rpartition("/")[2] or "template0"
         with self._connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {source} {options}".encode())
         return f"postgresql+psycopg://postgres:{self._password}@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, url: str) -> None:
