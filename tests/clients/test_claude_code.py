@@ -25,8 +25,8 @@ async def seen_by_the_gateway(org: Org) -> list[tuple[str, int, str]]:
 async def test_it_prints_the_answer(box: Box, org: Org, anthropic_provider: ScriptedUpstream) -> None:
     await box.set_up()
     # Behind a proxy for TLS, and without calls of its own, it leaves its warm-up out.
-    warm = {"HTTPS_PROXY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
-    done = await box.run(node_client("claude"), "-p", "say ping", **warm)
+    box.variables |= {"HTTPS_PROXY": "", "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": ""}
+    done = await box.run(node_client("claude"), "-p", "say ping")
     assert (done.code, done.out) == (0, f"{TEXT}\n"), done.err
     assert await seen_by_the_gateway(org) == [("HEAD", 200, ""), ("POST", 200, "")]
     (request,) = anthropic_provider.requests
