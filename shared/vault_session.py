@@ -100,6 +100,13 @@ class VaultSession:
         self._last_failure: VaultFailure = VaultFailure("Vault was not asked yet")
         self._keeper: Thread | None = None
         self._closed = Event()
+        self.calls = self.failures = 0
+
+    @property
+    def token_left_seconds(self) -> float | None:
+        """How long the present token lives on; None before the first login."""
+        token = self._token
+        return None if token is None else token.expires_at - self._monotonic()
 
     def call(self, use: Callable[[Any], _Result]) -> _Result:
         """Give the result of `use` for an `hvac.Client`.
@@ -144,11 +151,15 @@ class VaultSession:
             session=self._http,
             namespace=self.target.namespace,
         )
+        self.calls += 1
         try:
             result = use(client)
         # An error of requests is an OSError; so is a missing `ca_file`, which requests does not map.
         except (refusals.VaultError, OSError) as error:
-            raise _mapped(error) from None
+            mapped = _mapped(error)
+            # A missing or contested secret is a good answer.
+            self.failures += not isinstance(mapped, (VaultMissing, VaultConflict))
+            raise mapped from None
         if isinstance(result, requests.Response) and result.is_redirect:
             raise VaultFailure("Vault answered with a redirect; name the active server or a load balancer")
         return result

@@ -53,7 +53,10 @@ PARTS: Final[dict[str, tuple[str, str]]] = {
         "Added by the main process (`AIGW_WORKERS` above 1) to the sums over its workers, same address.",
     ),
     "services/node_agent/": ("Node agent", "`GET /metrics` on the Unix socket (`AIGW_AGENT_SOCKET`)."),
-    "services/control_plane/": ("Control plane", "`GET /metrics`, see [settings](settings.md)."),
+    "services/control_plane/": (
+        "Control plane",
+        "`GET /metrics` of the fleet's listener (`AIGW_INTERNAL_HOST`, `AIGW_INTERNAL_PORT`).",
+    ),
 }
 """The part of a registration by the beginning of its path; the longest match counts."""
 LABELS: Final[dict[str, str]] = {
@@ -66,6 +69,10 @@ LABELS: Final[dict[str, str]] = {
     "reason": f"the failed check, see [Identity](identity.md): {_listed(_flat(IdentityFault))}",
     "cap": "the full cap: `box`, `org`, `all`, or `unidentified` (connections without a known box)",
     "target": "the data-plane process, as in `AIGW_AGENT_TARGETS`",
+    "class": "the class of the response's status: `2xx`, `3xx`, `4xx` or `5xx`",
+    "op": "the kind of the change, as in its [event](events.md)",
+    "verdict": "the verdict of the key test, see [REST](rest.md)",
+    "problem": "the type of the refusal, see [REST](rest.md)",
     "condition": _listed(condition.name.lower() for condition in Condition),
 }
 """The meaning of every label; a label without a row here fails a test."""

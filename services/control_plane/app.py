@@ -16,6 +16,7 @@ from services.control_plane.api import (
     internal,
     key_trial,
     members,
+    metrics,
     nodes,
     orgs,
     providers,
@@ -24,6 +25,7 @@ from services.control_plane.api import (
     sessions,
 )
 from services.control_plane.api.context import Context
+from services.control_plane.api.counts import CountRequests
 from services.control_plane.api.limits import AnswerHeaders, BodyLimit, Boundary
 from services.control_plane.api.problem_response import ProblemAnswer, answer_problems, problem_responses
 from services.control_plane.portal.mount import NotFoundPage, mount_portal
@@ -50,6 +52,7 @@ def internal_app(context: Context) -> FastAPI:
     app = _new_app("run9 AI Gateway, internal")
     app.include_router(health.router)
     app.include_router(internal.router)
+    app.include_router(metrics.router)
     return _served(app, context)
 
 
@@ -111,6 +114,7 @@ def _new_app(title: str) -> FastAPI:
 
 def _served(app: FastAPI, context: Context, not_found: NotFoundPage | None = None) -> FastAPI:
     answer_problems(app, not_found)
+    app.add_middleware(CountRequests, counts=context.counts)
     app.state.context = context
     return app
 

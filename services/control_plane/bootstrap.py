@@ -22,8 +22,10 @@ from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
 from services.control_plane.fair_share.shares import Shares
+from services.control_plane.gauges import watch_database, watch_publisher, watch_requests, watch_vault
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
+from services.control_plane.outbox_backlog import OutboxBacklog
 from services.control_plane.provider_probe.probe import ProviderProbe
 from services.control_plane.provider_probe.resolve import SystemResolver
 from services.control_plane.provider_probe.stored_key import StoredKeyProbe
@@ -93,6 +95,7 @@ class ControlPlane:
         self._resolver = resolver
         self._secrets = secrets
         self._bus = bus
+        self._backlog = OutboxBacklog(context.database, context.clock)
 
     @classmethod
     def build(
@@ -148,7 +151,18 @@ class ControlPlane:
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
         sweep = SecretSweep(database, secrets, _signal_of(database))
         janitor = SecretJanitor(database, secrets, clock)
-        return cls(settings, context, relay, sweep, janitor, resolver, secrets, bus)
+        plane = cls(settings, context, relay, sweep, janitor, resolver, secrets, bus)
+        plane.watch()
+        return plane
+
+    def watch(self) -> None:
+        """Register the numbers of every part for `/metrics`."""
+        context = self.context
+        watch_publisher(context.metrics, self._relay, self._backlog)
+        watch_requests(context.metrics, context)
+        watch_database(context.metrics, context)
+        if isinstance(self._secrets, VaultSecretWriter):
+            watch_vault(context.metrics, self._secrets.session)
 
     async def run(self, *, started: Callable[[], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain. `started` is called once, when both listeners accept.
@@ -173,6 +187,7 @@ class ControlPlane:
         both_started = Countdown(_LISTENERS, started)
         try:
             tasks.start(self._relay.run(), "outbox relay")
+            tasks.start(self._backlog.run(), "outbox backlog")
             tasks.start(self._sweep.run(), "secret sweep")
             tasks.start(self._janitor.run(), "secret janitor")
             await asyncio.gather(

@@ -65,6 +65,7 @@ class OutboxRelay:
         self._beat_epoch = ""
         self._copied_at = 0.0
         self._failures = 0
+        self.published = self.failures = 0
 
     async def run(self) -> None:
         """Relay until cancelled; failures do not end the relay."""
@@ -123,6 +124,7 @@ class OutboxRelay:
                 await self._bus.publish(revision, event)
                 published.append(revision)
         finally:
+            self.published += len(published)
             if published:
                 await asyncio.to_thread(self._mark, published)
 
@@ -159,6 +161,7 @@ class OutboxRelay:
 
     async def _back_off(self, error: Exception) -> None:
         self._failures += 1
+        self.failures += 1
         if self._failures == 1:
             expected = isinstance(error, BusError | DatabaseUnavailable)
             _log.warning(

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
 
+from services.control_plane.api.counts import Counts
 from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.fair_share.shares import Shares
@@ -28,6 +29,7 @@ from services.control_plane.worker_threads import WorkerThreads
 from shared.clock import Clock
 from shared.providers import Provider
 from shared.secret import Secret
+from shared.watched_metrics import WatchedMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Context:
         internal_token: the fleet's token at `/internal/v1`.
         demo_origins: the origins of the demo provider, if present.
         oidc: how people sign in to the Portal; None: by one-time links only.
+        metrics: read by the operator's monitoring; further parts may register their numbers.
         fleet_threads: what serves the fleet, apart from the threads that serve people.
     """
 
@@ -63,6 +66,8 @@ class Context:
     oidc: OidcSignIn | None = None
     demo_origins: tuple[str, ...] = ()
     rollout_times: RolloutTimes = field(default_factory=RolloutTimes)
+    counts: Counts = field(default_factory=Counts)
+    metrics: WatchedMetrics = field(default_factory=WatchedMetrics)
 
 
 # Only for the OpenAPI document: the header itself is read by `sign_in`, which refuses in our own words.

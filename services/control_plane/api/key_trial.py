@@ -66,6 +66,7 @@ async def try_key(
     row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
     with context.shares.key_test(org, person.email):
         result = await _tried(context, body, row, epoch, person)
+    context.counts.key_tests[result.verdict] += 1
     await run_in_threadpool(_note, context, row, person, result)
     return result
 

@@ -26,16 +26,16 @@ _PLACEHOLDER: Final[dict[str, str]] = {}
 
 
 class VaultSecretWriter:
-    """A `SecretWriter`; closing the writer closes the given session."""
+    """A `SecretWriter`; closing the writer closes the given `session`."""
 
     def __init__(self, session: VaultSession) -> None:
-        self._session = session
+        self.session = session
         self._mount = session.target.mount
 
     def write(self, document: SecretDocument, version: int) -> None:
         """See `SecretWriter`."""
         try:
-            path = self._session.target.path(document.org, document.provider)
+            path = self.session.target.path(document.org, document.provider)
             for _ in range(MAX_ROUNDS):
                 if self._append(path, to_fields(document), version):
                     return
@@ -49,7 +49,7 @@ class VaultSecretWriter:
     def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:
         """See `SecretWriter`. Where the engine has the limit and not the secret, Vault's own is assumed."""
         try:
-            about = self._metadata(self._session.target.path(org, provider))
+            about = self._metadata(self.session.target.path(org, provider))
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
         return version - pinned < (about.get("max_versions") or DEFAULT_MAX_VERSIONS)
@@ -57,7 +57,7 @@ class VaultSecretWriter:
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`."""
         try:
-            path = self._session.target.path(org, provider)
+            path = self.session.target.path(org, provider)
             versions = self._versions(path)
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
@@ -67,7 +67,7 @@ class VaultSecretWriter:
     def stored(self, org: str, provider: ProviderName) -> Mapping[int, float]:
         """See `SecretWriter`."""
         try:
-            about = self._metadata(self._session.target.path(org, provider)).get("versions", {})
+            about = self._metadata(self.session.target.path(org, provider)).get("versions", {})
             return {
                 int(number): datetime.fromisoformat(version["created_time"]).timestamp()
                 for number, version in about.items()
@@ -83,8 +83,8 @@ class VaultSecretWriter:
         if not versions:
             return
         try:
-            path = self._session.target.path(org, provider)
-            self._session.call(
+            path = self.session.target.path(org, provider)
+            self.session.call(
                 lambda client: self._kv(client).destroy_secret_versions(path, sorted(versions), self._mount)
             )
         except VaultMissing:
@@ -100,9 +100,9 @@ class VaultSecretWriter:
         """
         sentences = []
         try:
-            path = self._session.target.path("any", "openai")
+            path = self.session.target.path("any", "openai")
             for area, wanted in _RIGHTS.items():
-                held = self._session.rights(f"{self._mount}/{area}/{path}")
+                held = self.session.rights(f"{self._mount}/{area}/{path}")
                 lacking = sorted(wanted - held) if "root" not in held else []
                 if lacking:
                     sentences.append(f"The control plane's role lacks {', '.join(lacking)} on {area}/.")
@@ -114,12 +114,12 @@ class VaultSecretWriter:
 
     def close(self) -> None:
         """See `SecretWriter`."""
-        self._session.close()
+        self.session.close()
 
     def _append(self, path: str, fields: dict[str, str], version: int) -> bool:
         """Write `version`; False, and nothing written, unless the latest version is the one before."""
         try:
-            answer = self._session.call(
+            answer = self.session.call(
                 lambda client: self._kv(client).create_or_update_secret(
                     path, fields, cas=version - 1, mount_point=self._mount
                 )
@@ -142,7 +142,7 @@ class VaultSecretWriter:
         """Read Vault's statement about the versions; {} without any version so far."""
         try:
             return _data_of(
-                self._session.call(
+                self.session.call(
                     lambda client: self._kv(client).read_secret_metadata(path, mount_point=self._mount)
                 )
             )

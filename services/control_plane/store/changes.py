@@ -26,6 +26,8 @@ PLATFORM: Final = "platform"
 """The actor of provisioning, in audit rows and `updated_by`."""
 _TAKEN: Final = "aigw_taken"
 """A session's place for the last position made by its transaction."""
+_OPS: Final = "aigw_ops"
+"""A session's place for the kinds of the changes made by its transaction."""
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ def changing(database: Database) -> Iterator[Session]:
             _log.error("commits are lost: the database is at revision %d; a new epoch begins", row.revision)
             begin_epoch(session)
         yield session
+    database.changes.update(session.info.get(_OPS, ()))
     made: Counter | None = session.info.get(_TAKEN)
     if made is not None:
         high_water.note(made.epoch, made.revision)
@@ -135,6 +138,7 @@ def record(
     row: IntegrationRow | OrgRow | NodeRow,
 ) -> None:
     """Add the audit row and the event of the `taken` revision."""
+    session.info.setdefault(_OPS, []).append(op)
     session.add(
         AuditTable(
             org=note.org,

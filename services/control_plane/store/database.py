@@ -6,6 +6,7 @@ failed `write` is rolled back. An unreachable database raises `outage.DatabaseUn
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,16 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import Session, create_engine
 
 from services.control_plane.store.high_water import HighWater
-from services.control_plane.store.outage import CommitUnknown, commit_mapped, statements_mapped
+from services.control_plane.store.outage import (
+    CommitUnknown,
+    DatabaseUnavailable,
+    commit_mapped,
+    statements_mapped,
+)
 from services.control_plane.store.postgres_engine import postgres_engine
 
 BUSY_TIMEOUT_SECONDS: Final = 10
@@ -84,6 +90,10 @@ def _milliseconds(seconds: float) -> str:
 class Database:
     """A database by its URL (`sqlite:///…` or `postgresql+psycopg://…`).
 
+    Attributes:
+        outages: how many transactions found the database away or too busy.
+        changes: committed changes, by kind.
+
     `reread` gives the present URL: each new connection to PostgreSQL has its host and password.
     """
 
@@ -102,6 +112,27 @@ class Database:
         self._closed = False
         event.listen(self.engine, "checkin", self._close_late)
         self.high_water = HighWater()
+        self.outages = 0
+        self.changes: Counter[str] = Counter()
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many of the pool's connections are in use."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    @property
+    def max_connections(self) -> int:
+        """How many connections may be in use at once."""
+        return POOL_SIZE + POOL_OVERFLOW
+
+    @contextmanager
+    def _outages_counted(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseUnavailable:
+            self.outages += 1
+            raise
 
     def on_commit(self, announce: Callable[[], None]) -> None:
         """Call `announce` after every committed write, from the writer's thread."""
@@ -115,6 +146,7 @@ class Database:
             DatabaseUnavailable: the database does not answer.
         """
         with (
+            self._outages_counted(),
             statements_mapped(),
             Session(self._reader, expire_on_commit=False) as session,
             session.begin(),
@@ -137,7 +169,11 @@ class Database:
     @contextmanager
     def quiet_write(self) -> Iterator[Session]:
         """As `write`, for bookkeeping without waiting readers."""
-        with statements_mapped(), Session(self._writer, expire_on_commit=False) as session:
+        with (
+            self._outages_counted(),
+            statements_mapped(),
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
             if self.engine.dialect.name == "postgresql":
                 limit_transaction(session.connection(), self._busy_seconds, self._abandoned_seconds)
             yield session

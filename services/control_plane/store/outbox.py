@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
 from sqlmodel import Session, col, select
 
 from services.control_plane.store.tables import OutboxTable
@@ -15,6 +15,15 @@ def unpublished(session: Session, limit: int) -> list[tuple[int, bytes]]:
     statement = select(OutboxTable).where(col(OutboxTable.published_at).is_(None))
     rows = session.exec(statement.order_by(col(OutboxTable.revision)).limit(limit))
     return [(row.revision, row.event) for row in rows]
+
+
+def backlog(session: Session) -> tuple[int, float | None]:
+    """How many events are unpublished, and when the oldest of them was committed (Unix seconds)."""
+    waiting = col(OutboxTable.published_at).is_(None)
+    count, oldest_at = session.exec(
+        select(func.count(), func.min(OutboxTable.created_at)).where(waiting)
+    ).one()
+    return count, oldest_at
 
 
 def mark_published(session: Session, revisions: Sequence[int], at: float) -> None:
