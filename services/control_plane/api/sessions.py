@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.control_plane.api.context import AsPlatform, InContext, SignedIn
+from services.control_plane.api.context import AsPlatform, Changing, InContext
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.api.provisioning import Email
@@ -33,10 +33,14 @@ class EndedSessions(BaseModel):
     operation_id="endMemberSessions",
     tags=["orgs"],
     responses=problem_responses(
-        Problem.SIGN_IN_REQUIRED, Problem.OWNER_REQUIRED, Problem.NOT_FOUND, Problem.INVALID
+        Problem.SIGN_IN_REQUIRED,
+        Problem.TOO_MANY_CHANGES,
+        Problem.OWNER_REQUIRED,
+        Problem.NOT_FOUND,
+        Problem.INVALID,
     ),
 )
-def end_member_sessions(org: OrgId, email: Email, person: SignedIn, context: InContext) -> EndedSessions:
+def end_member_sessions(org: OrgId, email: Email, person: Changing, context: InContext) -> EndedSessions:
     """End every Portal session of a person of the organization. Owners only; the person can sign in again.
 
     A session belongs to a person, not to an organization, so the sessions end for the person's other
@@ -58,7 +62,7 @@ def end_member_sessions(org: OrgId, email: Email, person: SignedIn, context: InC
     "/people/{email}/sessions",
     operation_id="endSessions",
     tags=["provisioning"],
-    responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.INVALID),
+    responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID),
 )
 def end_sessions(email: Email, author: AsPlatform, context: InContext) -> EndedSessions:
     """End every Portal session of a person, whatever the person's organizations are."""
