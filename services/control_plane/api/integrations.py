@@ -25,7 +25,7 @@ from services.control_plane.api.integration_writes import (
     Target,
     Written,
 )
-from services.control_plane.api.named_provider import OfferedProvider
+from services.control_plane.api.named_provider import KnownProvider, OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.provider_probe.resolve import Requester
@@ -138,7 +138,7 @@ async def patch_integration(
 @router.delete(ITEM, operation_id="clearIntegration", responses=_with_etag(*WRITE_PROBLEMS))
 async def clear_integration(
     org: OrgId,
-    provider: ProviderName,
+    provider: KnownProvider,
     person: Changing,
     context: InContext,
     response: Response,
