@@ -11,7 +11,7 @@ LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz) tests/c
 # In CI, what fails beside everything else is run once more by itself. Passing only then is a fault to report.
 ONCE_MORE = { echo "Once more, by itself: what failed."; $(BIN)/pytest --last-failed; }
 COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
-  PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial; }
+  PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
 .PHONY: help run test compiled portal chart lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
@@ -29,7 +29,7 @@ compiled: $(DEV_STAMP) ## compile the relay into .tools/accelerated, and run the
 	$(BIN)/python -m tools.accelerate .tools/accelerated
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/aigw version | grep compiled
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest -n auto --dist loadgroup \
-	  tests/relay tests/unit/data_plane/core tests/unit/data_plane/trial $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
+	  tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
 
 portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' under node (after make test-tools)
 	$(BIN)/pytest -n auto --dist loadgroup tests/portal tests/unit/control_plane/portal $(ARGS)

@@ -13,10 +13,10 @@ from aigw.doctor.issuers import examine_issuers
 from aigw.doctor.ports import Port, examine_ports
 from aigw.doctor.redis import examine_writer
 from aigw.doctor.vault import examine_vault
-from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
+from services.control_plane.key_test.stored_key import NotTried, StoredKeyTester
 from services.control_plane.secrets.port import SecretStoreError
 from services.control_plane.secrets.vault import VaultSecretWriter
-from shared.key_trial import TrialRequest
+from shared.key_test import KeyTestRequest
 from shared.redis_link import is_redis_url
 from shared.sealed_file import KEY_FILE, SealError, read_key
 from shared.vault_target import is_vault_url
@@ -78,10 +78,10 @@ async def _examine_key_tests(settings: ControlPlaneSettings) -> Finding:
     name, setting = "control plane: key tests", "AIGW_DATA_PLANE_ADMIN_URL"
     if not settings.data_plane_admin_url:
         return Finding("ok", name, f"typed keys only: {setting} names no data plane that tests saved ones")
-    probe = StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token, not_yet_seconds=0)
+    probe = StoredKeyTester(settings.data_plane_admin_url, settings.internal_token, not_yet_seconds=0)
     try:
         provider = settings.offered_providers()[0].name
-        await probe.probe(TrialRequest("aigw-doctor", provider, "aigw-doctor", 0))
+        await probe.probe(KeyTestRequest("aigw-doctor", provider, "aigw-doctor", 0))
     except NotTried as error:
         if error.reason == "token_refused":
             remedy = "give both planes the same AIGW_INTERNAL_TOKEN"

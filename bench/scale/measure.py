@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from aigw.process import settle_memory
 from bench.scale.crowd import EveryKey, crowd, toggles
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.position import Verdict
+from services.data_plane.table.position import Decision
 from services.data_plane.table.secrets import SecretLoader
 from shared.config_feed import Snapshot, decode_event, decode_snapshot, encode_event, encode_snapshot
 from shared.memory_stream import MemoryStream
@@ -131,7 +131,7 @@ async def _longest_hold(body: bytes) -> float:
 
 def _apply_all(table: ConfigTable, events: list[bytes]) -> None:
     for data in events:
-        if table.apply_event(decode_event(data)) is not Verdict.ACCEPT:
+        if table.apply_event(decode_event(data)) is not Decision.ACCEPT:
             raise AssertionError("an event was not the next one")
 
 

@@ -24,11 +24,11 @@ from services.control_plane.bus.redis import RedisBus
 from services.control_plane.fair_share.shares import Shares
 from services.control_plane.gauges import watch_database, watch_publisher, watch_requests, watch_vault
 from services.control_plane.kept_snapshot import KeptSnapshot
+from services.control_plane.key_test.resolve import SystemResolver
+from services.control_plane.key_test.stored_key import StoredKeyTester
+from services.control_plane.key_test.typed_key import TypedKeyTester
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.outbox_backlog import OutboxBacklog
-from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.resolve import SystemResolver
-from services.control_plane.provider_probe.stored_key import StoredKeyProbe
 from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secret_janitor import SecretJanitor
@@ -132,13 +132,13 @@ class ControlPlane:
             sign_in=_sign_in(settings, issuer_route(settings)),
             writes=IntegrationWrites(database, secrets, pepper, policy, clock),
             addresses=EndpointAddresses(resolver, policy.addresses, shares, by_proxy=proxy is not None),
-            probe=ProviderProbe(
+            probe=TypedKeyTester(
                 resolver,
                 policy.addresses,
                 _authorities("AIGW_UPSTREAM_CA_FILE", settings.upstream_ca_file),
                 proxy=proxy,
             ),
-            stored_keys=StoredKeyProbe(settings.data_plane_admin_url, settings.internal_token),
+            stored_keys=StoredKeyTester(settings.data_plane_admin_url, settings.internal_token),
             endpoint_policy=policy,
             clock=clock,
             box_origin=settings.box_origin,

@@ -141,7 +141,7 @@ class OutboxRelay:
             self._copied_at = now
 
     def _unpublished(self) -> tuple[Counter, list[tuple[int, bytes]]]:
-        self._lost_commits.look()
+        self._lost_commits.check()
         with self._database.read() as session:
             return counter(session), outbox.unpublished(session, BATCH_EVENTS)
 

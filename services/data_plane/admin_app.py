@@ -1,6 +1,6 @@
 """The operator's listener: liveness, readiness, metrics, the process's knowledge.
 
-Boxes never reach this listener. A route belongs to the control plane: the trial of a stored key, opened by
+Boxes never reach this listener. A route belongs to the control plane: the test of a stored key, opened by
 the fleet's token.
 """
 
@@ -16,34 +16,34 @@ from fastapi.responses import PlainTextResponse
 
 from shared.bounded_body import read_body
 from shared.health_routes import add_health_routes
-from shared.key_trial import (
-    MAX_TRIAL_BYTES,
-    TRIALS_PATH,
-    TrialError,
-    decode_trial_request,
-    encode_trial_answer,
+from shared.key_test import (
+    KEY_TESTS_PATH,
+    MAX_KEY_TEST_BYTES,
+    KeyTestError,
+    decode_key_test_request,
+    encode_key_test_response,
 )
 from shared.secret import Secret
 
 if TYPE_CHECKING:
     from services.data_plane.account.metrics import Metrics
+    from services.data_plane.key_test.stored_keys import StoredKeyTests
     from services.data_plane.table.config_table import ConfigTable
-    from services.data_plane.trial.stored_keys import StoredKeyTrials
 
-MAX_SHOWN_NACKS: Final = 1_000
+MAX_SHOWN_UNUSABLE_SECRETS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAppParts:
     """The parts used by the application. `ready` tells whether boxes should be sent here.
 
-    Without an `internal_token` all trials are refused.
+    Without an `internal_token` all key tests are refused.
     """
 
     table: ConfigTable
     metrics: Metrics
     ready: Callable[[], bool]
-    trials: StoredKeyTrials
+    key_tests: StoredKeyTests
     internal_token: Secret
 
 
@@ -66,20 +66,20 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
     async def debug_config() -> dict[str, Any]:
         return _describe(parts.table)
 
-    @app.post(TRIALS_PATH)
+    @app.post(KEY_TESTS_PATH)
     async def trial(request: Request) -> Response:
         """Try a stored key; for the control plane alone."""
         if not _shows(request.headers.get("authorization", ""), parts.internal_token):
             head = {"www-authenticate": "Bearer"}
             return PlainTextResponse("this needs the fleet's token\n", status_code=401, headers=head)
-        body = await read_body(request, MAX_TRIAL_BYTES)
+        body = await read_body(request, MAX_KEY_TEST_BYTES)
         if body is None:
             return PlainTextResponse("too large\n", status_code=413)
         try:
-            asked = decode_trial_request(body)
-        except TrialError as error:
+            asked = decode_key_test_request(body)
+        except KeyTestError as error:
             return PlainTextResponse(f"{error}\n", status_code=400)
-        answer = encode_trial_answer(await parts.trials.answer(asked))
+        answer = encode_key_test_response(await parts.key_tests.answer(asked))
         return Response(answer, media_type="application/json", headers={"cache-control": "no-store"})
 
     return app
@@ -93,12 +93,14 @@ def _shows(authorization: str, token: Secret) -> bool:
 
 def _describe(table: ConfigTable) -> dict[str, Any]:
     position, age = table.position, table.age_seconds
-    nacks = [{"org": org, "provider": provider, "why": why} for (org, provider), why in table.nacks.items()]
+    unusable = [
+        {"org": org, "provider": provider, "why": why} for (org, provider), why in table.unusable.items()
+    ]
     return {
         "epoch": position.epoch if position else None,
         "revision": position.revision if position else None,
         "age_seconds": age if math.isfinite(age) else None,
         "counts": table.counts(),
-        "nacks": nacks[:MAX_SHOWN_NACKS],
-        "nacks_in_all": len(nacks),
+        "unusable_secrets": unusable[:MAX_SHOWN_UNUSABLE_SECRETS],
+        "unusable_secrets_in_all": len(unusable),
     }

@@ -28,6 +28,7 @@ from services.data_plane.gauges import count_box_connections, count_warm_connect
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier
 from services.data_plane.inherited_sockets import adopt
+from services.data_plane.key_test.stored_keys import StoredKeyTests
 from services.data_plane.relay.relay import Relay
 from services.data_plane.relay.upstream.dial import DialConfig, provider_tls
 from services.data_plane.relay.upstream.egress import DirectEgress, ProxyEgress
@@ -45,7 +46,6 @@ from services.data_plane.table.redis_feed import (
 from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
 from services.data_plane.table.vault_reader import VaultSecretReader
-from services.data_plane.trial.stored_keys import StoredKeyTrials
 from shared.clock import unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
@@ -225,7 +225,7 @@ class DataPlane:
         try:
             await asyncio.wait({box, admin, stopped}, return_when=asyncio.FIRST_COMPLETED)
             self._stopping = True
-            self._acknowledger.look()
+            self._acknowledger.report_change()
             stop_box.set()
             await box
             stop_admin.set()
@@ -267,7 +267,7 @@ class DataPlane:
                 parts.table,
                 parts.metrics,
                 self._is_ready,
-                StoredKeyTrials(parts.table, parts.loader, parts.dial_config, self._settings.relay_limits()),
+                StoredKeyTests(parts.table, parts.loader, parts.dial_config, self._settings.relay_limits()),
                 self._settings.internal_token,
             )
         )
@@ -277,7 +277,7 @@ class DataPlane:
 
     async def _tell_when_ready(self) -> None:
         await self.ready.wait()
-        self._acknowledger.look()
+        self._acknowledger.report_change()
 
     async def _close(self) -> None:
         await self._parts.loader.aclose()

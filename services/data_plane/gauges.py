@@ -47,9 +47,9 @@ def watched_metrics(
         lambda: forgeries.count,
     )
     metrics.watch(
-        "aigw_secret_nacks",
+        "aigw_unusable_secrets",
         "Pinned secrets that are not in use; the last good version keeps serving.",
-        lambda: len(table.nacks),
+        lambda: len(table.unusable),
     )
     if access_log is not None:
         metrics.watch_count(

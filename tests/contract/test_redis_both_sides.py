@@ -11,7 +11,7 @@ import pytest
 
 from services.control_plane.bus.port import BusAhead, BusError
 from services.control_plane.bus.redis import RedisBus
-from services.data_plane.table.feed import BusUnavailable, Heard
+from services.data_plane.table.feed import BusRead, BusUnavailable
 from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import (
@@ -50,22 +50,22 @@ def own_valkey() -> Iterator[ValkeyServer]:
 
 async def test_a_beat_is_heard_once_and_says_where_the_stream_ends(sides: Sides) -> None:
     await sides.bus.publish(1, event(1))
-    assert await sides.hear(0) == Heard(((1, event(1)),))
+    assert await sides.hear(0) == BusRead(((1, event(1)),))
     await sides.bus.heartbeat(A, 1)
-    assert await sides.hear(1) == Heard(beat=Position(A, 1))
-    assert await sides.hear(1) == Heard()
+    assert await sides.hear(1) == BusRead(beat=Position(A, 1))
+    assert await sides.hear(1) == BusRead()
 
 
 async def test_the_first_beat_that_a_reader_hears_tells_the_epoch_as_well(sides: Sides) -> None:
     await sides.bus.heartbeat(B, 5)
-    assert await sides.hear(5) == Heard(beat=Position(B, 5))
+    assert await sides.hear(5) == BusRead(beat=Position(B, 5))
 
 
 async def test_events_and_the_heartbeat_after_them_come_as_events_only(sides: Sides) -> None:
     for revision in (1, 2):
         await sides.bus.publish(revision, event(revision))
     await sides.bus.heartbeat(A, 2)
-    assert await sides.hear(0) == Heard(((1, event(1)), (2, event(2))))
+    assert await sides.hear(0) == BusRead(((1, event(1)), (2, event(2))))
 
 
 async def test_a_waiting_reader_wakes_at_a_heartbeat(sides: Sides) -> None:
@@ -78,7 +78,7 @@ async def test_a_waiting_reader_wakes_at_a_heartbeat(sides: Sides) -> None:
 async def test_a_beat_that_is_none_is_passed_over(sides: Sides, valkey: ValkeyServer) -> None:
     with valkey.client() as client:
         client.xadd(HEARTBEAT_KEY, {"beat": b"garbage"})
-    assert await sides.hear(1) == Heard()
+    assert await sides.hear(1) == BusRead()
 
 
 async def test_of_several_writers_one_beats_per_period(sides: Sides, valkey: ValkeyServer) -> None:
@@ -97,13 +97,13 @@ async def test_silence_of_the_writer_means_that_the_bus_is_not_to_be_relied_on(s
     with pytest.raises(BusUnavailable, match="nothing was heard"):
         await sides.read(0)
     await sides.bus.heartbeat(A, 0)
-    assert await sides.hear(0) == Heard(beat=Position(A, 0))
-    assert await sides.hear(0) == Heard()
+    assert await sides.hear(0) == BusRead(beat=Position(A, 0))
+    assert await sides.hear(0) == BusRead()
 
 
 async def test_a_beat_that_was_heard_before_does_not_end_the_silence(sides: Sides) -> None:
     await sides.bus.heartbeat(A, 0)
-    assert await sides.hear(0) == Heard(beat=Position(A, 0))
+    assert await sides.hear(0) == BusRead(beat=Position(A, 0))
     sides.clock.now += 60
     for _ in range(3):
         with pytest.raises(BusUnavailable, match="nothing was heard"):
@@ -159,7 +159,7 @@ async def test_a_restored_database_begins_the_stream_anew(sides: Sides, revision
     await sides.bus.publish(revision + 1, event(revision + 1, B))
     assert await sides.read(revision) == [(revision + 1, event(revision + 1, B))]
     await sides.bus.heartbeat(B, revision + 1)
-    told = Heard(beat=Position(B, revision + 1))
+    told = BusRead(beat=Position(B, revision + 1))
     assert await sides.hear(3) == told, "a reader of the life before is told, whatever its revision"
 
 

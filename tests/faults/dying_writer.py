@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 from aigw.embedded.banner import OWNER
 from services.control_plane import bootstrap
-from services.control_plane.api.integration_writes import Asked, IntegrationWrites, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, IntegrationWrites, Target
 from services.control_plane.bus.port import Bus
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.outbox import OutboxRelay
@@ -114,7 +114,7 @@ def write(settings: ControlPlaneSettings, database: Database, point: str, org: s
     policy = EndpointPolicy(settings.allow_plain_http_endpoints, settings.address_exceptions)
     writer = DyingSecretWriter(real, point)
     writes = IntegrationWrites(database, writer, pepper, policy, unix_now)
-    writes.patch(Target(org, "openai", OWNER, "*"), Asked(key, KEEP, KEEP), {})
+    writes.patch(Target(org, "openai", OWNER, "*"), IntegrationEdit(key, KEEP, KEEP), {})
 
 
 async def relay(settings: ControlPlaneSettings, database: Database) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from aigw.embedded.banner import MEMBER
-from services.data_plane.trial.stored_keys import MAX_TRIALS_PER_ORG
+from services.data_plane.key_test.stored_keys import MAX_TRIALS_PER_ORG
 from tests.portal.conftest import OpenPage
 from tests.portal.watched_page import WIDTHS, WatchedPage
 from tests.portal.world import PortalWorld

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from redis.asyncio import Redis
 
 from services.control_plane.bus.redis import RedisBus
-from services.data_plane.table.feed import Heard
+from services.data_plane.table.feed import BusRead
 from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.position import Position
 from services.data_plane.table.redis_feed import (
@@ -59,7 +59,7 @@ class Sides:
     forgeries: Forgeries
     clock: Clock = field(default_factory=Clock)
 
-    async def hear(self, after: int, block_seconds: float = 0.05) -> Heard:
+    async def hear(self, after: int, block_seconds: float = 0.05) -> BusRead:
         async with asyncio.timeout(GENEROUS_SECONDS):
             return await self.reader.read(Position(A, after), block_seconds)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.position import Verdict
+from services.data_plane.table.position import Decision
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from services.data_plane.table.secrets import SecretLoader
 from shared.providers import ProviderName
@@ -35,14 +35,14 @@ class TableBench:
         )
         self.table.subscribe(lambda org, provider: self.cuts.append((org, provider)))
 
-    def snapshot(self) -> Verdict:
+    def snapshot(self) -> Decision:
         return self.table.apply_snapshot(self.truth.now)
 
     def follow(self) -> None:
         """Apply every event that the table has not seen."""
         assert self.table.position is not None
         for event in self.truth.events[self.table.position.revision :]:
-            assert self.table.apply_event(event) is Verdict.ACCEPT
+            assert self.table.apply_event(event) is Decision.ACCEPT
 
     def found(self, org: str = "acme", provider: ProviderName = "openai") -> CompiledIntegration | NotReady:
         return self.table.look_up(org, provider)

@@ -14,8 +14,8 @@ from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.fair_share.shares import Shares
 from services.control_plane.kept_snapshot import KeptSnapshot
-from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.key_test.stored_key import StoredKeyTester
+from services.control_plane.key_test.typed_key import TypedKeyTester
 from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.sign_in.bearer import Person, SignIn
@@ -55,8 +55,8 @@ class Context:
     sign_in: SignIn
     writes: IntegrationWrites
     addresses: EndpointAddresses
-    probe: ProviderProbe
-    stored_keys: StoredKeyProbe
+    probe: TypedKeyTester
+    stored_keys: StoredKeyTester
     endpoint_policy: EndpointPolicy
     clock: Clock
     box_origin: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from services.control_plane.fair_share.shares import Shares
-from services.control_plane.provider_probe.resolve import (
+from services.control_plane.key_test.resolve import (
     NOT_PUBLIC,
     NoAddressError,
     Requester,

@@ -14,7 +14,7 @@ from services.control_plane.rules.key import MAX_KEY_CHARS, MIN_KEY_CHARS
 from services.control_plane.store.tables import IntegrationTable
 from shared.clock import rfc3339
 from shared.endpoint import MAX_ENDPOINT_CHARS
-from shared.key_trial import StepName, StepStatus, Verdict
+from shared.key_test import KeyTestVerdict, StepName, StepStatus
 from shared.providers import LOCAL_ORIGIN, PROVIDERS
 from shared.secret import Secret
 
@@ -105,7 +105,7 @@ class PatchIntegration(_Body):
 
 
 class TryKey(_Body):
-    """A trial of a key: of a typed key before saving, or of the stored key."""
+    """A key test: of a typed key before saving, or of the stored key."""
 
     api_key: TypedKey | None = Field(
         default=None, description="The key to try. Left out or null: the stored key, by a gateway process."
@@ -117,8 +117,8 @@ class TryKey(_Body):
     )
 
 
-class TrialStep(BaseModel):
-    """A step of a trial."""
+class KeyTestStep(BaseModel):
+    """A step of a key test."""
 
     step: StepName
     status: StepStatus
@@ -127,14 +127,16 @@ class TrialStep(BaseModel):
 
 
 class TrialResult(BaseModel):
-    """The result of a trial."""
+    """The result of a key test."""
 
     provider: ShownProvider
     endpoint: str
     tested: Literal["typed", "stored"] = Field(description="Which key was tried.")
     key_last4: str | None = Field(description="The last four of a stored key; null for a typed one.")
-    verdict: Verdict = Field(description="Invalid only when the provider refused the key with 401 or 403.")
-    steps: list[TrialStep]
+    verdict: KeyTestVerdict = Field(
+        description="Invalid only when the provider refused the key with 401 or 403."
+    )
+    steps: list[KeyTestStep]
 
 
 def integration_answer(

@@ -62,7 +62,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class IntegrationEdit:
     """A change as typed. `endpoint`: a text, None for the provider's own, or KEEP."""
 
     key: Secret | None
@@ -106,16 +106,16 @@ class IntegrationWrites:
         with self._database.read() as session:
             require_owner(role_of(session, target.org, target.actor), owners_of(session, target.org))
 
-    def put(self, target: Target, asked: Asked, judged: JudgedAddresses = NONE_JUDGED) -> Written:
+    def put(self, target: Target, edit: IntegrationEdit, judged: JudgedAddresses = NONE_JUDGED) -> Written:
         """Set up or change; raises `ProblemError`, `StateChanged` or `AddressesUnknown`."""
         own = str(default_endpoint(target.provider))
         return self._change(
-            target, asked, judged, lambda current, wanted: integration.put(current, wanted, own)
+            target, edit, judged, lambda current, wanted: integration.put(current, wanted, own)
         )
 
-    def patch(self, target: Target, asked: Asked, judged: JudgedAddresses = NONE_JUDGED) -> Written:
+    def patch(self, target: Target, edit: IntegrationEdit, judged: JudgedAddresses = NONE_JUDGED) -> Written:
         """Change parts; raises `ProblemError`, `StateChanged` or `AddressesUnknown`."""
-        return self._change(target, asked, judged, integration.patch)
+        return self._change(target, edit, judged, integration.patch)
 
     def clear(self, target: Target) -> Written:
         """Forget key and endpoint; a provider without a set-up stays so.
@@ -133,11 +133,13 @@ class IntegrationWrites:
             raise StateChanged(row)
         return Written(row)
 
-    def _change(self, target: Target, asked: Asked, judged: JudgedAddresses, judge: Judge) -> Written:
+    def _change(
+        self, target: Target, edit: IntegrationEdit, judged: JudgedAddresses, judge: Judge
+    ) -> Written:
         overwrites = target.if_match is not None and target.if_match.strip() == "*"
         for attempts_left in reversed(range(MAX_ATTEMPTS if overwrites else 1)):
             seen = self._read(target)
-            wanted, warnings = self._judge_parts(target.provider, seen, asked, judged)
+            wanted, warnings = self._judge_parts(target.provider, seen, edit, judged)
             transition = judge(Current(seen.state, seen.endpoint), wanted)
             if not transition.changed:
                 return Written(seen, warnings)
@@ -159,11 +161,11 @@ class IntegrationWrites:
         return row
 
     def _judge_parts(
-        self, provider: ProviderName, seen: IntegrationTable, asked: Asked, judged: JudgedAddresses
+        self, provider: ProviderName, seen: IntegrationTable, edit: IntegrationEdit, judged: JudgedAddresses
     ) -> tuple[Requested, tuple[str, ...]]:
         own = str(default_endpoint(provider))
         warnings: tuple[str, ...] = ()
-        endpoint = own if asked.endpoint is None else asked.endpoint
+        endpoint = own if edit.endpoint is None else edit.endpoint
         if endpoint is not KEEP and endpoint != own:
             parsed = judge_endpoint(endpoint, self._policy)
             endpoint = str(parsed)
@@ -172,11 +174,11 @@ class IntegrationWrites:
                     raise AddressesUnknown(parsed)
                 warnings += judged[parsed]
         key = None
-        if asked.key is not None:
+        if edit.key is not None:
             goes_to = (seen.endpoint or own) if endpoint is KEEP else endpoint
-            fit = judge_key(provider, asked.key, parse_endpoint(goes_to), is_own=goes_to == own)
+            fit = judge_key(provider, edit.key, parse_endpoint(goes_to), is_own=goes_to == own)
             key, warnings = fit.key, warnings + fit.warnings
-        return Requested(key, endpoint, asked.enabled), warnings
+        return Requested(key, endpoint, edit.enabled), warnings
 
     def _write_secret(
         self, target: Target, seen: IntegrationTable, transition: Transition, key: Secret | None

@@ -19,7 +19,7 @@ from services.control_plane.api.integration_schemas import (
 )
 from services.control_plane.api.integration_writes import (
     AddressesUnknown,
-    Asked,
+    IntegrationEdit,
     JudgedAddresses,
     StateChanged,
     Target,
@@ -28,7 +28,7 @@ from services.control_plane.api.integration_writes import (
 from services.control_plane.api.named_provider import KnownProvider, OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
-from services.control_plane.provider_probe.resolve import Requester
+from services.control_plane.key_test.resolve import Requester
 from services.control_plane.rules.etag import tag_of
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.membership import require_reader
@@ -109,9 +109,9 @@ async def put_integration(
 ) -> WrittenIntegration:
     """Set a provider up, or change its integration. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
-    asked = Asked(body.api_key, endpoint, body.enabled)
+    edit = IntegrationEdit(body.api_key, endpoint, body.enabled)
     target = _target(org, provider, person, if_match)
-    written = await _made(context, target, lambda judged: context.writes.put(target, asked, judged))
+    written = await _made(context, target, lambda judged: context.writes.put(target, edit, judged))
     return _written(context, written, response)
 
 
@@ -129,9 +129,9 @@ async def patch_integration(
 ) -> WrittenIntegration:
     """Change parts of an existing integration; absent fields stay. Owners only."""
     endpoint = body.endpoint if "endpoint" in body.model_fields_set else KEEP
-    asked = Asked(body.api_key, endpoint, KEEP if body.enabled is None else body.enabled)
+    edit = IntegrationEdit(body.api_key, endpoint, KEEP if body.enabled is None else body.enabled)
     target = _target(org, provider, person, if_match)
-    written = await _made(context, target, lambda judged: context.writes.patch(target, asked, judged))
+    written = await _made(context, target, lambda judged: context.writes.patch(target, edit, judged))
     return _written(context, written, response)
 
 

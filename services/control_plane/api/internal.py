@@ -51,10 +51,10 @@ async def _sent(data: bytes) -> AsyncIterator[bytes]:
 
 def _where_it_stands(context: Context, if_none_match: str | None) -> Counter:
     """Read the counter; a caller above the counter proves lost commits, and gets the new epoch's snapshot."""
-    at = context.lost_commits.look()
+    at = context.lost_commits.check()
     known = read_snapshot_etag(if_none_match or "")
     if known is not None and context.lost_commits.suspect(Counter(*known), "a data plane"):
-        return context.lost_commits.look()
+        return context.lost_commits.check()
     return at
 
 

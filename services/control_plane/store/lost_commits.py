@@ -21,7 +21,7 @@ class LostCommits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def look(self) -> Counter:
+    def check(self) -> Counter:
         """Read where the feed stands; begin a new epoch where this process has seen more committed.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Parses the header lines of a head, once: the passed lines, and the noted values with consequences.
+"""Parses the header lines of a head, once: the passed lines, and the captured values with consequences.
 
 This is the hot half of both directions, written for few operations per line: a single scan of the whole head
 excludes stray bytes, and a single look-up by name decides about a line.
@@ -13,16 +13,16 @@ from typing import Final
 MAX_NAME_BYTES: Final = 256
 MAX_REMEMBERED_NAMES: Final = 4096
 
-DROP: Final = 0
-KEEP: Final = 1
-NOTE: Final = 2
+STRIP: Final = 0
+PASS: Final = 1
+CAPTURE: Final = 2
 
 _NAME: Final = re.compile(rb"[!#$%%&'*+\-.^_`|~0-9A-Za-z]{1,%d}" % MAX_NAME_BYTES)  # RFC 9110 §5.1
 # RFC 9110 §5.5: no control byte but a tab stands in a value. CR and LF are among these, to be counted.
 _CONTROLS: Final = bytes([byte for byte in range(0x20) if byte != 0x09]) + b"\x7f"  # noqa: PLR2004  # a tab
 
 _Name = tuple[int, bytes]
-"""The meaning of a name: its flags, and the name in lower case if noted."""
+"""The meaning of a name: its flags, and the name in lower case if captured."""
 
 
 class BadFields(ValueError):  # noqa: N818  # a finding about the peer's bytes
@@ -49,7 +49,7 @@ class FieldRules:
             raise BadFields("a header line is folded" if folded else "a header line is malformed")
         lower = name.lower()
         flags = self._judge(lower)
-        found = (flags, lower) if flags & NOTE else (flags, b"")
+        found = (flags, lower) if flags & CAPTURE else (flags, b"")
         if len(self.remembered) >= MAX_REMEMBERED_NAMES:
             self.remembered.clear()
         self.remembered[name] = found
@@ -62,7 +62,7 @@ def parse_fields(
     """Cut the lines of `head[start:]`, which ends with the empty line; `head[:start]` is the first line.
 
     Returns:
-        All lines, the kept ones (raw, in their order, without line ends), and the values of the noted ones
+        All lines, the kept ones (raw, in their order, without line ends), and the values of the captured ones
         by lower-case name.
 
     Raises:
@@ -75,14 +75,14 @@ def parse_fields(
         raise BadFields("a line does not end in CRLF, or holds a control byte")
     remembered = rules.remembered
     kept: list[bytes] = []
-    noted: dict[bytes, list[bytes]] = {}
+    captured: dict[bytes, list[bytes]] = {}
     for line in lines:
         sent_name, colon, value = line.partition(b":")
         flags, name = (remembered.get(sent_name) if colon else None) or rules.read(line)
-        if flags == KEEP:
+        if flags == PASS:
             kept.append(line)
         elif flags:
-            if flags & KEEP:
+            if flags & PASS:
                 kept.append(line)
-            noted.setdefault(name, []).append(value.strip(b" \t"))
-    return lines, kept, noted
+            captured.setdefault(name, []).append(value.strip(b" \t"))
+    return lines, kept, captured

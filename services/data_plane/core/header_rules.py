@@ -1,4 +1,4 @@
-"""The treatment of each header, by its name alone: kept, dropped, or noted because of a consequence.
+"""The treatment of each header, by its name alone: kept, dropped, or captured because of a consequence.
 
 Two tables, one per direction, and the families of request headers with a pattern (`header_families.py`).
 Every other header passes unchanged, whatever its future name.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.data_plane.core.attribution import ATTRIBUTION_HEADERS
-from services.data_plane.core.field_lines import DROP, KEEP, NOTE, FieldRules
+from services.data_plane.core.field_lines import CAPTURE, PASS, STRIP, FieldRules
 from services.data_plane.core.header_families import is_credential, is_dropped_family
 from shared.providers import PROVIDERS
 
@@ -22,80 +22,80 @@ _HOP_BY_HOP = frozenset(  # RFC 9110 §7.6.1, and the names that older software 
 
 _REQUEST: dict[bytes, int] = {
     # Sent by browsers unasked, so no sign of a program.
-    b"proxy-authorization": DROP,
-    b"cookie": DROP,
-    b"cookie2": DROP,
+    b"proxy-authorization": STRIP,
+    b"cookie": STRIP,
+    b"cookie2": STRIP,
     # Where it came from. The provider must not learn it, nor be told a tale.
-    b"forwarded": DROP,
-    b"via": DROP,
+    b"forwarded": STRIP,
+    b"via": STRIP,
     # This connection only.
-    **dict.fromkeys(_HOP_BY_HOP, DROP),
-    b"connection": NOTE,
-    b"upgrade": NOTE,
-    b"host": NOTE,
+    **dict.fromkeys(_HOP_BY_HOP, STRIP),
+    b"connection": CAPTURE,
+    b"upgrade": CAPTURE,
+    b"host": CAPTURE,
     # Framing: checked, then passed as it came, because the body's bytes are passed as they come.
-    b"content-length": NOTE | KEEP,
-    b"transfer-encoding": NOTE | KEEP,
+    b"content-length": CAPTURE | PASS,
+    b"transfer-encoding": CAPTURE | PASS,
     # Judged by the gateway. A provider that sees an Origin takes the caller for a page (Anthropic: 401).
-    b"origin": NOTE,
+    b"origin": CAPTURE,
     # Read, and passed on.
-    b"expect": NOTE | KEEP,
-    b"sec-fetch-site": NOTE | KEEP,
+    b"expect": CAPTURE | PASS,
+    b"sec-fetch-site": CAPTURE | PASS,
     # Rewritten in some requests.
-    b"anthropic-beta": NOTE | KEEP,
-    b"sec-websocket-protocol": NOTE,
+    b"anthropic-beta": CAPTURE | PASS,
+    b"sec-websocket-protocol": CAPTURE,
     # Needed as they are, though their names look like a family's.
-    b"sec-websocket-key": KEEP,
-    **dict.fromkeys(KNOWN_WITH_UNDERSCORE, KEEP),
+    b"sec-websocket-key": PASS,
+    **dict.fromkeys(KNOWN_WITH_UNDERSCORE, PASS),
     # Read for the log and the usage record, and passed on.
-    **dict.fromkeys(ATTRIBUTION_HEADERS, NOTE | KEEP),
+    **dict.fromkeys(ATTRIBUTION_HEADERS, CAPTURE | PASS),
     # Ours.
-    b"x-run9-box-token": NOTE,
+    b"x-run9-box-token": CAPTURE,
 }
 
 ADDRESS_FIELDS: Final = frozenset(name.encode() for row in PROVIDERS.values() for name in row.address_headers)
 """Response headers of any provider that hold an absolute URL."""
 
 _RESPONSE: dict[bytes, int] = {
-    **dict.fromkeys(ADDRESS_FIELDS, NOTE),
-    **dict.fromkeys(_HOP_BY_HOP, DROP),
-    b"connection": NOTE,
-    b"upgrade": NOTE,
+    **dict.fromkeys(ADDRESS_FIELDS, CAPTURE),
+    **dict.fromkeys(_HOP_BY_HOP, STRIP),
+    b"connection": CAPTURE,
+    b"upgrade": CAPTURE,
     # Would bind the box to the provider's host, or tell it whose account is behind the gateway.
-    b"set-cookie": DROP,
-    b"set-cookie2": DROP,
-    b"alt-svc": DROP,
-    b"strict-transport-security": DROP,
-    b"report-to": DROP,
-    b"nel": DROP,
-    b"openai-organization": DROP,
-    b"openai-project": DROP,
-    b"anthropic-organization-id": DROP,
-    b"content-length": NOTE | KEEP,
-    b"transfer-encoding": NOTE | KEEP,
-    b"location": NOTE,
-    b"x-request-id": NOTE | KEEP,
-    b"request-id": NOTE | KEEP,
-    b"sec-websocket-protocol": NOTE | KEEP,
+    b"set-cookie": STRIP,
+    b"set-cookie2": STRIP,
+    b"alt-svc": STRIP,
+    b"strict-transport-security": STRIP,
+    b"report-to": STRIP,
+    b"nel": STRIP,
+    b"openai-organization": STRIP,
+    b"openai-project": STRIP,
+    b"anthropic-organization-id": STRIP,
+    b"content-length": CAPTURE | PASS,
+    b"transfer-encoding": CAPTURE | PASS,
+    b"location": CAPTURE,
+    b"x-request-id": CAPTURE | PASS,
+    b"request-id": CAPTURE | PASS,
+    b"sec-websocket-protocol": CAPTURE | PASS,
 }
 
 
 def request_rule(lower: bytes) -> int:
-    """Judge a request header by its name in lower case: `DROP`, `KEEP`, `NOTE` or `NOTE | KEEP`.
+    """Judge a request header by its name in lower case: `STRIP`, `PASS`, `CAPTURE` or `CAPTURE | PASS`.
 
-    A client's credential is noted: no page can send such a header unasked, so a program is calling. Names
+    A client's credential is captured: no page can send such a header unasked, so a program is calling. Names
     with `_` are dropped: CGI-style servers read them as the same name with `-`.
     """
     known = _REQUEST.get(lower)
     if known is not None:
         return known
     if is_credential(lower):
-        return NOTE
-    return DROP if b"_" in lower or is_dropped_family(lower) else KEEP
+        return CAPTURE
+    return STRIP if b"_" in lower or is_dropped_family(lower) else PASS
 
 
 def is_noted_credential(lower: bytes) -> bool:
-    """Whether a noted name stands for a client's credential: every other noted name is in the table."""
+    """Whether a captured name stands for a client's credential: every other captured name is in the table."""
     return lower not in _REQUEST
 
 
@@ -104,7 +104,7 @@ def response_rule(lower: bytes) -> int:
 
     `x-run9-*` is dropped: an endpoint must not speak in the gateway's name.
     """
-    return _RESPONSE.get(lower, DROP if lower.startswith(b"x-run9-") else KEEP)
+    return _RESPONSE.get(lower, STRIP if lower.startswith(b"x-run9-") else PASS)
 
 
 REQUEST_FIELDS: Final = FieldRules(request_rule)

@@ -1,4 +1,4 @@
-r"""The only definition of an acceptable request head: parsed once into passed lines and noted values.
+r"""The only definition of an acceptable request head: parsed once into passed lines and captured values.
 
 RFC 9112 read strictly: whatever two parsers might read differently is refused. No leading empty line, no
 obsolete line folding (§5.2), no bare CR or LF (§2.2), no space before the colon (§5.1), no second
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.data_plane.core.attribution import UNATTRIBUTED, Attribution, attribution_of
-from services.data_plane.core.field_lines import KEEP, BadFields, parse_fields
+from services.data_plane.core.field_lines import PASS, BadFields, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import REQUEST_FIELDS, is_noted_credential, request_rule
 from services.data_plane.core.leaked_keys import looks_real
@@ -33,7 +33,7 @@ _PLAIN_CONNECTION = frozenset({b"", b"close", b"keep-alive", b"upgrade"})
 # Fields that frame the message or route it: naming them in Connection asks that they be taken away (RFC 9110
 # §7.6.1), which would change what the message is.
 _NOT_REMOVABLE = frozenset({b"content-length", b"transfer-encoding", b"host", b"x-run9-box-token"})
-# Fields that the gateway writes again, from what it noted.
+# Fields that the gateway writes again, from what it captured.
 _REWRITTEN = frozenset({b"anthropic-beta", b"sec-websocket-protocol"})
 
 
@@ -93,7 +93,7 @@ class RequestHead:
 
 def _not_a_trailer(name: bytes) -> bool:
     """Whether a header is refused in the head, and so after the body."""
-    return request_rule(name.lower()) != KEEP
+    return request_rule(name.lower()) != PASS
 
 
 def check_incomplete(data: bytearray, seen: int) -> None:
@@ -110,29 +110,29 @@ def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
     if match is None:
         raise bad_request("the request line is malformed")
     try:
-        lines, kept, noted = parse_fields(raw, match.end(), REQUEST_FIELDS)
+        lines, kept, captured = parse_fields(raw, match.end(), REQUEST_FIELDS)
     except BadFields as bad:
         raise bad_request(str(bad)) from None
     if len(lines) > max_fields:
         raise Refused(Rejection.HEAD_TOO_LARGE, f"more than {max_fields} header lines")
     method, target, minor = match.groups()
     head = RequestHead(method, target, 1 if minor == b"1" else 0)
-    _read_host(head, noted)
-    _read_framing(head, noted)
-    named = _read_connection(head, noted)
+    _read_host(head, captured)
+    _read_framing(head, captured)
+    named = _read_connection(head, captured)
     if named:
         kept = [line for line in kept if line.partition(b":")[0].lower() not in named]
     head.kept = b"\r\n".join(kept)
-    _read_caller(head, noted)
-    head.attribution = attribution_of(noted)
-    if b"anthropic-beta" in noted:
-        head.beta = noted[b"anthropic-beta"]
+    _read_caller(head, captured)
+    head.attribution = attribution_of(captured)
+    if b"anthropic-beta" in captured:
+        head.beta = captured[b"anthropic-beta"]
     return head
 
 
-def _read_host(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+def _read_host(head: RequestHead, captured: dict[bytes, list[bytes]]) -> None:
     """RFC 9112 §3.2: exactly one Host in HTTP/1.1."""
-    hosts = noted.get(b"host")
+    hosts = captured.get(b"host")
     if hosts is None:
         if head.minor:
             raise bad_request("the Host header is missing")
@@ -142,10 +142,10 @@ def _read_host(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
         head.host = hosts[0]
 
 
-def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
+def _read_framing(head: RequestHead, captured: dict[bytes, list[bytes]]) -> None:
     """RFC 9112 §6: a length or `chunked`, never both, never a list."""
-    lengths = noted.get(b"content-length")
-    codings = noted.get(b"transfer-encoding")
+    lengths = captured.get(b"content-length")
+    codings = captured.get(b"transfer-encoding")
     if lengths is not None:
         if codings is not None:
             raise bad_request("both Content-Length and Transfer-Encoding")
@@ -157,36 +157,36 @@ def _read_framing(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
         if len(codings) > 1 or codings[0].lower() != b"chunked" or not head.minor:
             raise bad_request("the Transfer-Encoding is not chunked")
         head.chunked = True
-    expects = noted.get(b"expect")
+    expects = captured.get(b"expect")
     # A list (RFC 9110 §10.1.1). What it means for sure is that the body may not come.
     head.expects_continue = expects is not None and b"100-continue" in b",".join(expects).lower()
 
 
-def _read_connection(head: RequestHead, noted: dict[bytes, list[bytes]]) -> set[bytes]:
+def _read_connection(head: RequestHead, captured: dict[bytes, list[bytes]]) -> set[bytes]:
     """RFC 9110 §7.6.1: the names in Connection are for this connection only. Gives the names to take away.
 
     An HTTP/1.0 client with keep-alive must be told about the kept connection (RFC 9112 §9.3), or the client
     waits for the end. Ours is ended.
     """
     head.keep_alive = head.minor == 1
-    values = noted.get(b"connection")
+    values = captured.get(b"connection")
     if values is None or values == _KEEP_ALIVE:
         return set()
     options = {option.strip(b" \t") for value in values for option in value.lower().split(b",")}
     head.keep_alive = head.keep_alive and b"close" not in options
     if b"upgrade" in options:
-        head.websocket = _is_websocket(head, noted)
+        head.websocket = _is_websocket(head, captured)
     named = options - _PLAIN_CONNECTION
     if named & _NOT_REMOVABLE:
         raise bad_request("Connection names a header that cannot be taken away")
     for name in named & _REWRITTEN:
-        noted.pop(name, None)
+        captured.pop(name, None)
     return named
 
 
-def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
+def _is_websocket(head: RequestHead, captured: dict[bytes, list[bytes]]) -> bool:
     """RFC 6455 §4.1. Any other upgrade (h2c …) is not passed on, as if never requested."""
-    upgrades = noted.get(b"upgrade", [])
+    upgrades = captured.get(b"upgrade", [])
     if len(upgrades) != 1 or upgrades[0].lower() != b"websocket" or not head.minor:
         return False
     if head.method != b"GET" or head.chunked or head.content_length:
@@ -194,26 +194,26 @@ def _is_websocket(head: RequestHead, noted: dict[bytes, list[bytes]]) -> bool:
     return True
 
 
-def _read_caller(head: RequestHead, noted: dict[bytes, list[bytes]]) -> None:
-    for name, values in noted.items():
+def _read_caller(head: RequestHead, captured: dict[bytes, list[bytes]]) -> None:
+    for name, values in captured.items():
         if is_noted_credential(name):
             head.has_credential = True
             head.leaked_key = head.leaked_key or any(map(looks_real, values))
-    if protocols := noted.get(b"sec-websocket-protocol"):
+    if protocols := captured.get(b"sec-websocket-protocol"):
         listed = [p.strip(b" \t") for value in protocols for p in value.split(b",")]
         harmless, credentials = split_protocols([p for p in listed if p])
         # Not `has_credential`: a page may put into this list what it likes.
         head.leaked_key = head.leaked_key or any(map(looks_real, credentials))
         head.ws_protocols = b", ".join(harmless) or None
-    tokens = noted.get(b"x-run9-box-token")
+    tokens = captured.get(b"x-run9-box-token")
     if tokens is not None:
         if len(tokens) > 1:
             raise bad_request("there is more than one box token")
         head.box_token = tokens[0]
-    head.origin = _one(noted, b"origin")
-    head.fetch_site = _one(noted, b"sec-fetch-site")
+    head.origin = _one(captured, b"origin")
+    head.fetch_site = _one(captured, b"sec-fetch-site")
 
 
-def _one(noted: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
-    values = noted.get(name)
+def _one(captured: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
+    values = captured.get(name)
     return b", ".join(values) if values else None

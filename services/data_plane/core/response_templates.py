@@ -14,7 +14,7 @@ from collections import OrderedDict
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from services.data_plane.core.field_lines import KEEP, NOTE
+from services.data_plane.core.field_lines import CAPTURE, PASS
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import response_rule
 from services.data_plane.core.response_head import ResponseHead, request_id_text
@@ -33,7 +33,7 @@ HEADS_PER_COMPILING: Final = 512
 
 _VALUE: Final = rb"[\t\x20-\x7e\x80-\xff]*+"  # RFC 9110 §5.5
 _BLANK: Final = rb"[ \t]*+"
-# What a noted field says in an ordinary answer. One that is not here (a redirect's, a switch of protocols')
+# The values of a captured field in an ordinary answer. Any other value (a redirect's, a switch of protocols')
 # makes an answer that is read line by line.
 _ORDINARY: Final = {
     b"connection": _BLANK + b"(?i:keep-alive)" + _BLANK,
@@ -66,7 +66,7 @@ class ResponseTemplate:
         blocks: list[int] = []
         read: dict[bytes, int] = {}
         # Neighbours that are kept are one block: one group of the match, one piece of the head that is sent.
-        for kept, run in groupby(names, key=lambda name: bool(response_rule(name.lower()) & KEEP)):
+        for kept, run in groupby(names, key=lambda name: bool(response_rule(name.lower()) & PASS)):
             if kept:
                 group += 1
                 blocks.append(group)
@@ -114,10 +114,10 @@ def template_key(status_line: bytes, lines: Sequence[bytes]) -> TemplateKey | No
     """Give the identity of an answer's template; None for a special answer."""
     names = [line[: line.find(b":")] for line in lines]
     lower = [name.lower() for name in names]
-    noted = [name for name in lower if response_rule(name) & NOTE]
-    if len(set(noted)) < len(noted) or not _ORDINARY.keys() >= set(noted):
+    captured = [name for name in lower if response_rule(name) & CAPTURE]
+    if len(set(captured)) < len(captured) or not _ORDINARY.keys() >= set(captured):
         return None
-    if sum(name in noted for name in _FRAMED_BY) != 1:
+    if sum(name in captured for name in _FRAMED_BY) != 1:
         return None
     return (status_line, *names)
 

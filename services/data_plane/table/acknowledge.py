@@ -54,8 +54,8 @@ class Verdicts(Protocol):
 class Acknowledger:
     """Runs until cancelled. `ready` tells whether boxes are sent here, `clock` gives Unix seconds.
 
-    The table's changes arrive by themselves; of a change of `ready`, by a call of `look`. Without changes, a
-    report goes out every `report_seconds`.
+    The table's changes arrive by themselves, a change of `ready` by a call of `report_change`. Without any
+    change, a report goes out every `report_seconds`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Acknowledger:
         self._state: object = None
         self._since = 0.0
         self._changed = asyncio.Event()
-        table.watch(self.look)
+        table.watch(self.report_change)
         self._failing = False
         self._client = httpx.AsyncClient(
             headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
@@ -90,17 +90,17 @@ class Acknowledger:
             follow_redirects=False,
         )
 
-    def look(self) -> None:
+    def report_change(self) -> None:
         """Look for changes, and note their time."""
         table = self._table
-        state = (table.position, table.wanted_count, len(table.nacks), self._ready())
+        state = (table.position, table.wanted_count, len(table.unusable), self._ready())
         if state != self._state:
             self._state, self._since = state, self._clock()
             self._changed.set()
 
     async def run(self) -> None:
         """Report for ever."""
-        self.look()
+        self.report_change()
         try:
             while True:
                 self._changed.clear()
@@ -136,7 +136,7 @@ class Acknowledger:
 
     def _now(self, seen: tuple[Seen, ...]) -> Acknowledgement:
         position = self._table.position
-        keys = islice(dict.fromkeys(chain(self._table.nacks, self._table.wanted())), MAX_PENDING + 1)
+        keys = islice(dict.fromkeys(chain(self._table.unusable, self._table.wanted())), MAX_PENDING + 1)
         pending = tuple(Pending(org, provider) for org, provider in keys)
         return Acknowledgement(
             process=self._process,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.data_plane.core.integration import NotReady
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.node_keys import NodeKeys
-from services.data_plane.table.position import Position, Verdict, judge_beat, judge_event, judge_snapshot
+from services.data_plane.table.position import Decision, Position, judge_beat, judge_event, judge_snapshot
 from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS, Prefetch
 from services.data_plane.table.replacement import SLICE_ROWS, Replacement, Slots, sliced
 from services.data_plane.table.secrets import SecretLoader, SecretUnavailable
@@ -63,7 +63,7 @@ class ConfigTable:
         self._orgs: dict[str, OrgRow] = {}
         self._nodes = NodeKeys()
         self._wanted: dict[Key, None] = {}  # ordered, so that the oldest wish is served first
-        self._nacks: dict[Key, str] = {}
+        self._unusable: dict[Key, str] = {}
         self._becoming: Replacement | None = None
         self._position: Position | None = None
         self._confirmed_at = NEVER
@@ -82,7 +82,7 @@ class ConfigTable:
         return NotReady.MISSING if slot is None else slot.answer
 
     async def load(self, org: str, provider: ProviderName) -> None:
-        """Bring the pinned secret of an enabled integration into memory; a failure becomes its nack.
+        """Bring the pinned secret of an enabled integration into memory; on a failure the secret is unusable.
 
         If another version is pinned meanwhile, the new version is loaded: the waiting callers have no use for
         the previous version.
@@ -126,9 +126,9 @@ class ConfigTable:
         return self._nodes.keys
 
     @property
-    def nacks(self) -> Mapping[Key, str]:
+    def unusable(self) -> Mapping[Key, str]:
         """Why a pinned secret is not in use, by (org, provider)."""
-        return self._nacks
+        return self._unusable
 
     def row(self, org: str, provider: ProviderName) -> IntegrationRow | None:
         """Give the feed's row of an integration, on or off."""
@@ -165,7 +165,7 @@ class ConfigTable:
         self._key_subscribers.append(revoke)
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Have `changed()` called whenever `position`, `wanted_count` or `nacks` may say something else."""
+        """Have `changed()` called after a possible change of `position`, `wanted_count` or `unusable`."""
         self._watchers.append(changed)
 
     @property
@@ -193,7 +193,7 @@ class ConfigTable:
     def _hear(self) -> None:
         self._confirmed_at = self._clock()
 
-    def apply_snapshot(self, snapshot: Snapshot) -> Verdict:
+    def apply_snapshot(self, snapshot: Snapshot) -> Decision:
         """Become exactly the snapshot, unless events have already told more; all at once, however large."""
         verdict = judge_snapshot(self._position, Position(snapshot.epoch, snapshot.revision))
         for _ in self.apply_in_slices(snapshot):
@@ -206,13 +206,13 @@ class ConfigTable:
         Look-ups see the old table until the change in a single step; events and secrets may come meanwhile.
         """
         here = Position(snapshot.epoch, snapshot.revision)
-        if judge_snapshot(self._position, here) is not Verdict.ACCEPT:
+        if judge_snapshot(self._position, here) is not Decision.ACCEPT:
             return
         self._becoming = becoming = self._replacement(snapshot)
         try:
             yield from becoming.slices(rows_per_slice)
             # Meanwhile events may have told more, or a whole other snapshot may have come.
-            if self._becoming is not becoming or judge_snapshot(self._position, here) is not Verdict.ACCEPT:
+            if self._becoming is not becoming or judge_snapshot(self._position, here) is not Decision.ACCEPT:
                 return
             self._take_over(becoming, here)
         finally:
@@ -223,21 +223,21 @@ class ConfigTable:
                 self._cut(*key)
             yield
 
-    def apply_event(self, event: Event) -> Verdict:
+    def apply_event(self, event: Event) -> Decision:
         """Apply the event if next in order; otherwise give the required action."""
         here = Position(event.epoch, event.revision)
         verdict = judge_event(self._position, here)
-        if verdict is Verdict.ACCEPT:
+        if verdict is Decision.ACCEPT:
             self._hear()
             self._apply(event)
             self._position = here
             self._tell_watchers()
         return verdict
 
-    def apply_beat(self, beat: Position) -> Verdict:
+    def apply_beat(self, beat: Position) -> Decision:
         """Note where the stream ends; else say what it means."""
         verdict = judge_beat(self._position, beat)
-        if verdict is Verdict.ACCEPT:
+        if verdict is Decision.ACCEPT:
             self._hear()
         return verdict
 
@@ -267,20 +267,20 @@ class ConfigTable:
             orgs=self._orgs,
             nodes=self._nodes,
             prefetch=self._prefetch,
-            pending=(self._wanted, self._nacks),
+            pending=(self._wanted, self._unusable),
             forget_failure=self._forget_failure,
         )
 
     def _take_over(self, becoming: Replacement, here: Position) -> None:
-        becoming.reconsider()
+        becoming.judge_changed_again()
         self.confirm()  # first: subscribers look up, and must not find a table that is too old
         self._slots, self._orgs = becoming.slots, becoming.orgs
         lost_keys = becoming.nodes.lost_since(self._nodes.keys)
         self._nodes, self._prefetch = becoming.nodes, becoming.prefetch
         for key in becoming.settled:
             self._wanted.pop(key, None)
-            self._nacks.pop(key, None)
-        self._wanted |= becoming.wishes
+            self._unusable.pop(key, None)
+        self._wanted |= becoming.wanted
         self._position = here
         self._tell_lost_keys(lost_keys)
         self._tell_watchers()
@@ -289,9 +289,9 @@ class ConfigTable:
         self._forget_failure(row)
         by_org = self._slots[row.provider]
         old = by_org.get(row.org)
-        if old is not None and old.says(row):
+        if old is not None and old.matches(row):
             return
-        slot = by_org[row.org] = Slot(row) if old is None else old.follow(row)
+        slot = by_org[row.org] = Slot(row) if old is None else old.succeeded_by(row)
         if old is not None and old.row.enabled and not row.enabled:
             self._cut(*slot.key)
         self._note_wish(slot)
@@ -301,15 +301,15 @@ class ConfigTable:
             return
         self._touch((org, provider))
         self._wanted.pop((org, provider), None)
-        self._nacks.pop((org, provider), None)
+        self._unusable.pop((org, provider), None)
         if not any(org in by_org for by_org in self._slots.values()):
             self._prefetch.leave(org)
         self._cut(org, provider)
 
     def _note_wish(self, slot: Slot) -> None:
         self._touch(slot.key)
-        self._nacks.pop(slot.key, None)
-        if self._prefetch.wishes(slot):
+        self._unusable.pop(slot.key, None)
+        if self._prefetch.wants(slot):
             self._wanted[slot.key] = None
         else:
             self._wanted.pop(slot.key, None)
@@ -317,7 +317,7 @@ class ConfigTable:
     def _touch(self, key: Key) -> None:
         """Tell the builder of another table about a change here."""
         if self._becoming is not None:
-            self._becoming.touch(key)
+            self._becoming.mark_changed(key)
 
     def _forget_failure(self, row: IntegrationRow) -> None:
         self._loader.forget_failure(row.org, row.provider, row.secret_version)
@@ -340,7 +340,7 @@ class ConfigTable:
         if slot is None or not slot.wants_secret or slot.row.secret_version != row.secret_version:
             return
         key = (row.org, row.provider)
-        if self._nacks.get(key) != why:
+        if self._unusable.get(key) != why:
             logger.warning(
                 "version %d of the %s secret of org %s is not usable: %s",
                 row.secret_version,
@@ -348,7 +348,7 @@ class ConfigTable:
                 row.org,
                 why,
             )
-        self._nacks[key] = why
+        self._unusable[key] = why
         self._touch(key)
         self._tell_watchers()
 

@@ -47,7 +47,7 @@ class SnapshotSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class BusRead:
     """The result of a read of the bus.
 
     Attributes:
@@ -70,7 +70,7 @@ class BusReader(Protocol):
         """
         ...
 
-    async def read(self, here: Position, block_seconds: float) -> Heard:
+    async def read(self, here: Position, block_seconds: float) -> BusRead:
         """Give the entries above `here`, or a beat.
 
         Nothing of both after `block_seconds` at most without either. Raises `BusUnavailable`.
@@ -155,10 +155,10 @@ class MemoryBusReader:
     async def require_usable(self) -> None:
         """Nothing can be wrong with memory."""
 
-    async def read(self, here: Position, block_seconds: float) -> Heard:
+    async def read(self, here: Position, block_seconds: float) -> BusRead:
         """See `BusReader.read`. A quiet stream is a beat by itself: its writer is in this process."""
         entries = await self._stream.read(here.revision, block_seconds)
-        return Heard(tuple(entries), beat=None if entries else here)
+        return BusRead(tuple(entries), beat=None if entries else here)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -170,7 +170,7 @@ class NoBusReader:
     async def require_usable(self) -> None:
         """Nothing is used."""
 
-    async def read(self, here: Position, block_seconds: float) -> Heard:  # noqa: ARG002  # the port's
+    async def read(self, here: Position, block_seconds: float) -> BusRead:  # noqa: ARG002  # the port's
         """Refuse, as a bus out of order."""
         raise BusUnavailable("memory:// reaches only the process that writes it")
 

@@ -9,7 +9,7 @@ from typing import Final
 MAX_ENDED_EPOCHS: Final = 64
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """The decision about an event or a snapshot."""
 
     ACCEPT = "accept"
@@ -25,32 +25,32 @@ class Position:
     revision: int
 
 
-def judge_event(here: Position | None, event: Position) -> Verdict:
+def judge_event(here: Position | None, event: Position) -> Decision:
     """Accept exactly the next revision; a gap or another epoch needs a snapshot."""
     if here is None or event.epoch != here.epoch or event.revision > here.revision + 1:
-        return Verdict.RESYNC
-    return Verdict.ACCEPT if event.revision == here.revision + 1 else Verdict.IGNORE
+        return Decision.RESYNC
+    return Decision.ACCEPT if event.revision == here.revision + 1 else Decision.IGNORE
 
 
-def judge_beat(here: Position | None, beat: Position) -> Verdict:
+def judge_beat(here: Position | None, beat: Position) -> Decision:
     """Accept a beat with nothing above our position; a beat beyond us or of another epoch needs a snapshot.
 
     A beat behind us was sent before our present knowledge.
     """
     if here is None or beat.epoch != here.epoch or beat.revision > here.revision:
-        return Verdict.RESYNC
-    return Verdict.ACCEPT if beat.revision == here.revision else Verdict.IGNORE
+        return Decision.RESYNC
+    return Decision.ACCEPT if beat.revision == here.revision else Decision.IGNORE
 
 
-def judge_snapshot(here: Position | None, snapshot: Position) -> Verdict:
+def judge_snapshot(here: Position | None, snapshot: Position) -> Decision:
     """Accept every snapshot not older than the events.
 
     A snapshot of the same revision is accepted too: the snapshot is the truth, whatever the events claimed.
     Another epoch means a restored database, whose revisions do not compare with ours.
     """
     if here is not None and snapshot.epoch == here.epoch and snapshot.revision < here.revision:
-        return Verdict.IGNORE
-    return Verdict.ACCEPT
+        return Decision.IGNORE
+    return Decision.ACCEPT
 
 
 class EndedEpochs:

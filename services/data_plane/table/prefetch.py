@@ -21,7 +21,7 @@ class Prefetch:
         """Give an empty instance with the same bound."""
         return Prefetch(self._max_orgs)
 
-    def wishes(self, slot: Slot) -> bool:
+    def wants(self, slot: Slot) -> bool:
         """Whether the secret of `slot` should be read now, giving its org a free place if any.
 
         A replacement for a version in use is read whatever the places.

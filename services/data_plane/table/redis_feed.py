@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from services.data_plane.table.feed import BusUnavailable, Heard, SnapshotUnavailable
+from services.data_plane.table.feed import BusRead, BusUnavailable, SnapshotUnavailable
 from services.data_plane.table.position import Position
 from shared.config_feed import (
     EVENT_FIELD,
@@ -92,7 +92,7 @@ class RedisBusReader:
             self._client, "XREAD", "COUNT", 1, "STREAMS", STREAM_KEY, HEARTBEAT_KEY, "$", "$"
         )
 
-    async def read(self, here: Position, block_seconds: float) -> Heard:
+    async def read(self, here: Position, block_seconds: float) -> BusRead:
         """See `BusReader.read`."""
         places: dict[Any, Any] = {STREAM_KEY: self._place(here), HEARTBEAT_KEY: self._beat_place}
         # No longer than until the silence is too long. At least 1: for Redis, 0 means for ever.
@@ -104,7 +104,7 @@ class RedisBusReader:
             self._begin_again()
             raise BusUnavailable(why(error)) from None
         heard = self._heard(here, {key.decode(): entries for key, entries in reply})
-        if heard == Heard():
+        if heard == BusRead():
             await self._check_silence()
             if reply:
                 # Somebody writes who is no control plane. However fast: it must not take all turns here.
@@ -137,7 +137,7 @@ class RedisBusReader:
                 why_ += f" but a heartbeat whose time is {MAX_BEAT_AGE_SECONDS:g} s off; compare the clocks"
             raise BusUnavailable(why_)
 
-    def _heard(self, here: Position, reply: dict[str, _Entries]) -> Heard:
+    def _heard(self, here: Position, reply: dict[str, _Entries]) -> BusRead:
         read = reply.get(STREAM_KEY, [])
         if read:
             self._passed = (here, read[-1][0].decode())
@@ -147,7 +147,7 @@ class RedisBusReader:
             self._beat_place = beats[-1][0].decode()
         told = [beat for _, fields in beats if (beat := self._beat_in(fields)) is not None]
         # Both streams are read at one moment, so with entries here the beat may only be older than they.
-        return Heard(entries, beat=told[-1] if told and not entries else None)
+        return BusRead(entries, beat=told[-1] if told and not entries else None)
 
     def _event_in(self, place: bytes, fields: dict[bytes, bytes]) -> tuple[int, bytes] | None:
         revision, _, part = place.partition(b"-")

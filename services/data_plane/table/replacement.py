@@ -29,12 +29,12 @@ _Item = TypeVar("_Item")
 class Replacement:
     """`slices` builds the replacement.
 
-    Then `reconsider` what has changed in the table meanwhile, and take it over.
+    Then `judge_changed_again` what has changed in the table meanwhile, and take it over.
 
     Attributes:
         slots, orgs, nodes, prefetch: the table's next contents.
-        wishes: the secrets to be read, not yet wished for by the table.
-        settled: the integrations whose old wish and nack mean nothing any more.
+        wanted: the secrets to be read, not yet wished for by the table.
+        settled: the integrations whose old wish and unusable secret mean nothing any more.
         cuts: the integrations whose running streams must not go on.
     """
 
@@ -55,18 +55,18 @@ class Replacement:
         self._old_nodes = nodes
         self._pending = tuple(pending)
         self._forget_failure = forget_failure
-        self._touched: dict[Key, None] = {}
+        self._changed: dict[Key, None] = {}
         self.slots: Slots = {name: {} for name in PROVIDERS}
         self.orgs: dict[str, OrgRow] = {}
         self.nodes = NodeKeys()
         self.prefetch = prefetch.emptied()
-        self.wishes: dict[Key, None] = {}
+        self.wanted: dict[Key, None] = {}
         self.settled: set[Key] = set()
         self.cuts: dict[Key, None] = {}
 
-    def touch(self, key: Key) -> None:
+    def mark_changed(self, key: Key) -> None:
         """Note a change of the table since the beginning of this replacement."""
-        self._touched[key] = None
+        self._changed[key] = None
 
     def slices(self, rows_per_slice: int) -> Iterator[None]:
         """Build the replacement, with a pause after every so many rows."""
@@ -89,11 +89,11 @@ class Replacement:
             yield
         self.nodes.publish()
 
-    def reconsider(self) -> None:
+    def judge_changed_again(self) -> None:
         """Judge again the table's changes since: a few events, and received secrets."""
-        for key in self._touched:
+        for key in self._changed:
             org, provider = key
-            for notes in (self.wishes, self.cuts):
+            for notes in (self.wanted, self.cuts):
                 notes.pop(key, None)
             self.settled.discard(key)
             built = self.slots[provider].get(org)
@@ -110,14 +110,14 @@ class Replacement:
         old = self._old_slots[provider].get(org)
         if row is None:
             self._drop(key, old)
-        elif old is not None and old.says(row):
+        elif old is not None and old.matches(row):
             self.slots[provider][org] = old
-            self.prefetch.wishes(old)  # it keeps its place; its wish stands in the table
+            self.prefetch.wants(old)  # it keeps its place; its wish stands in the table
         else:
             self._forget_failure(row)
-            new = self.slots[provider][org] = Slot(row) if old is None else old.follow(row)
-            if self.prefetch.wishes(new):
-                self.wishes[key] = None
+            new = self.slots[provider][org] = Slot(row) if old is None else old.succeeded_by(row)
+            if self.prefetch.wants(new):
+                self.wanted[key] = None
             self._settle(key)
             if old is not None and old.row.enabled and not row.enabled:
                 self.cuts[key] = None

@@ -32,7 +32,7 @@ class Slot:
         else:
             self.answer = self.compiled or NotReady.LOADING
 
-    def follow(self, row: IntegrationRow) -> Slot:
+    def succeeded_by(self, row: IntegrationRow) -> Slot:
         """Give the slot of the same integration's next row."""
         following = Slot(row, self.compiled)
         if not (self.row.enabled and row.enabled) and following.wants_another_than_it_has:
@@ -42,7 +42,7 @@ class Slot:
             following.settle()
         return following
 
-    def says(self, row: IntegrationRow) -> bool:
+    def matches(self, row: IntegrationRow) -> bool:
         """Compare with a row of the same integration; a fifth of the price of comparing dataclasses."""
         return self.row.enabled is row.enabled and self.row.secret_version == row.secret_version
 

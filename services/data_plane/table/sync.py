@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.table.feed import BusUnavailable, SnapshotUnavailable
-from services.data_plane.table.position import EndedEpochs, Position, Verdict
+from services.data_plane.table.position import Decision, EndedEpochs, Position
 from shared.backoff import Backoff, jittered
 from shared.config_feed import FeedError, decode_event
 from shared.tasks import TaskSet
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from services.data_plane.table.config_table import ConfigTable
-    from services.data_plane.table.feed import BusReader, Heard, SnapshotSource
+    from services.data_plane.table.feed import BusRead, BusReader, SnapshotSource
     from services.data_plane.table.slots import Key
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ class ConfigSync:
                 await asyncio.sleep(self._retry_delay(fruitless))
                 fruitless += 1
 
-    async def _take(self, heard: Heard) -> bool:
+    async def _take(self, heard: BusRead) -> bool:
         """Apply the result of a read; False when even a snapshot did not bring the table past a gap."""
         before = self._here
         foreign = self._apply_all(heard)
@@ -151,12 +151,12 @@ class ConfigSync:
             self._ended.note(foreign)
         return self._here != before
 
-    def _apply_all(self, heard: Heard) -> str | None:
+    def _apply_all(self, heard: BusRead) -> str | None:
         """Apply everything up to the need for a snapshot; give the result of `_apply` there."""
         for revision, data in heard.entries:
             if (epoch := self._apply(revision, data)) is not None:
                 return epoch
-        if heard.beat is None or self._table.apply_beat(heard.beat) is not Verdict.RESYNC:
+        if heard.beat is None or self._table.apply_beat(heard.beat) is not Decision.RESYNC:
             return None
         return heard.beat.epoch
 
@@ -173,9 +173,9 @@ class ConfigSync:
         if event.epoch in self._ended:
             return None  # played again: the control plane has said that this epoch is over
         verdict = self._table.apply_event(event)
-        if verdict is Verdict.ACCEPT and event.integration is not None:
+        if verdict is Decision.ACCEPT and event.integration is not None:
             self._load_soon((event.integration.org, event.integration.provider))
-        return event.epoch if verdict is Verdict.RESYNC else None
+        return event.epoch if verdict is Decision.RESYNC else None
 
     @property
     def _here(self) -> Position:
@@ -271,11 +271,11 @@ class ConfigSync:
             self._secrets_changed.set()  # it failed: the loop of the secrets tries again
 
     async def _load_wanted(self) -> None:
-        wishes = iter(self._table.wanted())
-        await asyncio.gather(*(self._load_each(wishes) for _ in range(PREFETCH_WORKERS)))
+        wanted = iter(self._table.wanted())
+        await asyncio.gather(*(self._load_each(wanted) for _ in range(PREFETCH_WORKERS)))
 
-    async def _load_each(self, wishes: Iterator[Key]) -> None:
-        for org, provider in wishes:
+    async def _load_each(self, wanted: Iterator[Key]) -> None:
+        for org, provider in wanted:
             await self._table.load(org, provider)
 
     # -- waiting

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 
 from shared.bounded_body import read_body
 from shared.health_routes import add_health_routes
-from shared.key_trial import MAX_TRIAL_BYTES, TRIALS_PATH
+from shared.key_test import KEY_TESTS_PATH, MAX_KEY_TEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,10 +53,10 @@ def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
         texts = await _ask_all(parts.workers(), "/debug/config")
         return Response(f'{{"workers":[{",".join(texts.values())}]}}', media_type="application/json")
 
-    @app.post(TRIALS_PATH)
+    @app.post(KEY_TESTS_PATH)
     async def key_test(request: Request) -> Response:
         """Hand a key test on to a worker, which checks the fleet's token itself."""
-        body = await read_body(request, MAX_TRIAL_BYTES)
+        body = await read_body(request, MAX_KEY_TEST_BYTES)
         if body is None:
             return PlainTextResponse("too large\n", status_code=413)
         shown = request.headers.get("authorization")
@@ -75,7 +75,7 @@ async def _forward(parts: WorkersAdminParts, body: bytes, headers: dict[str, str
     for worker in parts.workers().values():
         if not await worker.is_ready():
             continue
-        answer = await worker.forward(TRIALS_PATH, body, headers)
+        answer = await worker.forward(KEY_TESTS_PATH, body, headers)
         if answer is not None:
             kept = {
                 name: answer.headers[name]

@@ -105,7 +105,7 @@ def test_after_a_failover_that_loses_commits_writes_go_on_in_a_new_epoch(tmp_pat
         restarted = Database(either(standby, primary, world.database_url))
         for name in ("One", "Two"):
             rename(database, name)
-        before = LostCommits(restarted).look()
+        before = LostCommits(restarted).check()
         while not standby.caught_up():
             pass
         standby.cut_off()
@@ -119,7 +119,7 @@ def test_after_a_failover_that_loses_commits_writes_go_on_in_a_new_epoch(tmp_pat
         assert org is not None
         assert org.name == "After"
         assert (now.epoch != before.epoch, now.revision) == (True, before.revision + 1)
-        assert LostCommits(restarted).look() == now
+        assert LostCommits(restarted).check() == now
         database.close()
         restarted.close()
         world.close()

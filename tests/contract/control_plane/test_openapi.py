@@ -17,9 +17,9 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.control_plane.app import openapi, openapi_text, public_app
-from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.key_test.stored_key import StoredKeyTester
 from services.control_plane.rules.problems import Problem
-from shared.key_trial import STEPS, TrialAnswer, TrialStep, encode_trial_answer
+from shared.key_test import STEPS, KeyTestResponse, KeyTestStep, encode_key_test_response
 from shared.secret import Secret
 from tests.unit.control_plane.world import OWNER, PLATFORM_TOKEN, World
 
@@ -55,12 +55,14 @@ schema = load(delegate)
 INTEGRATION = schema.include(path_regex=r"/ai-integrations/\{provider\}")
 
 
-def tried_elsewhere() -> StoredKeyProbe:
+def tried_elsewhere() -> StoredKeyTester:
     """A data plane that finds every stored key good: a test without one is a 503, rightly."""
-    steps = tuple(TrialStep(step, "ok", "Fine.") for step in STEPS)
-    found = encode_trial_answer(TrialAnswer("tried", endpoint="https://api.openai.com/v1", steps=steps))
+    steps = tuple(KeyTestStep(step, "ok", "Fine.") for step in STEPS)
+    found = encode_key_test_response(
+        KeyTestResponse("tried", endpoint="https://api.openai.com/v1", steps=steps)
+    )
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=found))
-    return StoredKeyProbe("http://data-plane.test", Secret("the-fleets-token"), transport=transport)
+    return StoredKeyTester("http://data-plane.test", Secret("the-fleets-token"), transport=transport)
 
 
 @pytest.fixture(scope="module")

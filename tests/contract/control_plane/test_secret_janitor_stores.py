@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.control_plane.api.integration_writes import Asked, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.secret_versions import ORPHAN_SECONDS, SUPERSEDED_SECONDS
 from services.control_plane.secret_janitor import SecretJanitor
@@ -48,7 +48,9 @@ def test_only_what_no_row_pins_is_destroyed_and_only_after_its_grace(store: Stor
     world = World(tmp_path, secrets=store.writer)
     world.clock.now = unix_now()
     for _ in range(2):
-        world.writes.put(Target("acme", "openai", OWNER, "*"), Asked(Secret(KEY), KEEP, enabled=True))
+        world.writes.put(
+            Target("acme", "openai", OWNER, "*"), IntegrationEdit(Secret(KEY), KEEP, enabled=True)
+        )
     left_behind = SecretDocument("acme", "openai", "https://api.openai.com/v1", Secret(KEY))
     store.writer.write(left_behind, 3)
     janitor = SecretJanitor(world.database, store.writer, world.clock)
@@ -66,6 +68,6 @@ def test_only_what_no_row_pins_is_destroyed_and_only_after_its_grace(store: Stor
     assert held() == [False, True, False]
     world.clock.now += SUPERSEDED_SECONDS
     assert janitor.tidy_batch() == 0
-    world.writes.put(Target("acme", "openai", OWNER, "*"), Asked(Secret(KEY), KEEP, enabled=True))
+    world.writes.put(Target("acme", "openai", OWNER, "*"), IntegrationEdit(Secret(KEY), KEEP, enabled=True))
     assert store.holds(world.snapshot().integrations[0].secret_version)
     world.close()

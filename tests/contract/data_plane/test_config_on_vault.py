@@ -11,7 +11,7 @@ import pytest
 
 from services.data_plane.core.integration import CompiledIntegration
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.position import Verdict
+from services.data_plane.table.position import Decision
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.config_feed import IntegrationRow
@@ -42,7 +42,7 @@ class Bench:
         self.table.apply_snapshot(self.truth.now)
 
     async def change(self, new: IntegrationRow) -> None:
-        assert self.table.apply_event(self.truth.put(new)) is Verdict.ACCEPT
+        assert self.table.apply_event(self.truth.put(new)) is Decision.ACCEPT
         await self.table.load(new.org, new.provider)
 
     def version(self) -> int:
@@ -52,7 +52,7 @@ class Bench:
         return found.secret_version
 
     def why(self) -> str:
-        return self.table.nacks["acme", "openai"]
+        return self.table.unusable["acme", "openai"]
 
     def destroy(self, *versions: int) -> None:
         path = self.vault.target("data-plane").path("acme", "openai")
@@ -66,7 +66,9 @@ async def bench(vault: VaultStore) -> AsyncIterator[Bench]:
     await made.loader.aclose()
 
 
-async def test_a_destroyed_version_is_a_nack_and_the_last_good_one_keeps_serving(bench: Bench) -> None:
+async def test_a_destroyed_version_is_an_unusable_secret_and_the_last_good_one_keeps_serving(
+    bench: Bench,
+) -> None:
     bench.vault.put(1, document(key="sk-1"))
     bench.vault.put(2, document(key="sk-2"))
     bench.destroy(2)
@@ -77,7 +79,7 @@ async def test_a_destroyed_version_is_a_nack_and_the_last_good_one_keeps_serving
     bench.vault.put(3, document(key="sk-3"))
     await bench.change(row(version=3))
     assert bench.version() == 3
-    assert not bench.table.nacks
+    assert not bench.table.unusable
 
 
 async def test_a_version_that_was_not_there_yet_is_read_again_at_the_next_event(bench: Bench) -> None:
@@ -91,7 +93,7 @@ async def test_a_version_that_was_not_there_yet_is_read_again_at_the_next_event(
     assert bench.version() == 2
 
 
-async def test_a_version_of_anothers_secret_is_a_nack(bench: Bench) -> None:
+async def test_a_version_of_anothers_secret_is_an_unusable_secret(bench: Bench) -> None:
     bench.vault.put(1, document(key="sk-1"))
     await bench.change(row(version=1))
     target = bench.vault.target("data-plane")
@@ -104,7 +106,7 @@ async def test_a_version_of_anothers_secret_is_a_nack(bench: Bench) -> None:
     assert "evil" not in bench.why()
 
 
-async def test_a_role_that_may_not_read_any_more_is_a_nack(vault: VaultStore) -> None:
+async def test_a_role_that_may_not_read_any_more_is_an_unusable_secret(vault: VaultStore) -> None:
     vault.put(1, document(key="sk-1"))
     vault.put(2, document(key="sk-2"))
     policy = f"until-revoked-{random.randrange(10**9)}"

@@ -10,7 +10,7 @@ import pytest
 from sqlmodel import select
 
 from services.control_plane import secret_janitor
-from services.control_plane.api.integration_writes import Asked, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.problems import ProblemError
 from services.control_plane.rules.secret_versions import MAX_PIN_SECONDS, ORPHAN_SECONDS, SUPERSEDED_SECONDS
@@ -31,7 +31,7 @@ from tests.unit.control_plane.world import KEY, OWNER, FakeClock, World
 
 
 def set_up(world: World) -> None:
-    world.writes.put(Target("acme", "openai", OWNER, "*"), Asked(Secret(KEY), KEEP, enabled=True))
+    world.writes.put(Target("acme", "openai", OWNER, "*"), IntegrationEdit(Secret(KEY), KEEP, enabled=True))
 
 
 def orphan(world: World, version: int, org: str = "acme") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.control_plane.api.integration_writes import Asked, StateChanged, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, StateChanged, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.secrets.local import LocalSecretWriter
 from services.control_plane.secrets.memory import MemorySecretWriter
@@ -76,11 +76,11 @@ async def test_a_crash_between_secret_and_commit_changes_nothing_and_the_next_wr
     target = Target("acme", "openai", OWNER, "*")
     before = world.revision()
     with pytest.raises(SystemExit):
-        world.writes.put(target, Asked(Secret("sk-orphan-000000"), KEEP, enabled=True))
+        world.writes.put(target, IntegrationEdit(Secret("sk-orphan-000000"), KEEP, enabled=True))
     assert world.revision() == before
     assert world.snapshot().integrations == ()
     secrets.dying = False
-    world.writes.put(target, Asked(Secret(KEY), KEEP, enabled=True))
+    world.writes.put(target, IntegrationEdit(Secret(KEY), KEEP, enabled=True))
     pinned = world.snapshot().integrations[0].secret_version
     assert pinned == 2
     assert secrets.documents["acme", "openai"][pinned].api_key == Secret(KEY)
@@ -99,7 +99,7 @@ class ChangesMeanwhile(MemorySecretWriter):
         if self.meanwhile:
             world = self.meanwhile.pop()
             other = Target("acme", "openai", OWNER, "*")
-            world.writes.put(other, Asked(Secret("sk-of-the-other-0"), KEEP, enabled=False))
+            world.writes.put(other, IntegrationEdit(Secret("sk-of-the-other-0"), KEEP, enabled=False))
 
 
 @pytest.mark.parametrize("if_match", ['"0"', "*"])
@@ -108,7 +108,7 @@ def test_a_write_that_was_overtaken_never_pins_its_stale_judgement(tmp_path: Pat
     world = World(tmp_path, secrets=secrets)
     secrets.meanwhile.append(world)
     target = Target("acme", "openai", OWNER, if_match)
-    asked = Asked(Secret(KEY), KEEP, enabled=True)
+    asked = IntegrationEdit(Secret(KEY), KEEP, enabled=True)
     if if_match == "*":
         row = world.writes.put(target, asked).row
         assert secrets.documents["acme", "openai"][row.secret_version].api_key == Secret(KEY)
@@ -130,7 +130,9 @@ def test_a_store_whose_versions_are_always_taken_is_given_up_after_a_few_tries(t
 
     world = World(tmp_path, secrets=Occupied())
     with pytest.raises(Exception, match="SECRET_STORE_UNAVAILABLE"):
-        world.writes.put(Target("acme", "openai", OWNER, "*"), Asked(Secret(KEY), KEEP, enabled=True))
+        world.writes.put(
+            Target("acme", "openai", OWNER, "*"), IntegrationEdit(Secret(KEY), KEEP, enabled=True)
+        )
     assert world.snapshot().integrations == ()
     world.close()
 

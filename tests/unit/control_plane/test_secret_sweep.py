@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from services.control_plane.api.integration_writes import Asked, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.secret_sweep import SecretSweep
 from services.control_plane.store.commit_signal import CommitSignal
@@ -22,7 +22,7 @@ def target(provider: ProviderName = "openai") -> Target:
 
 
 def set_up(world: World, provider: ProviderName = "openai") -> None:
-    world.writes.put(target(provider), Asked(Secret(KEY), KEEP, enabled=True))
+    world.writes.put(target(provider), IntegrationEdit(Secret(KEY), KEEP, enabled=True))
 
 
 def sweep_of(world: World) -> SecretSweep:

@@ -23,9 +23,9 @@ from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
 from services.control_plane.fair_share.shares import Shares, ShareSizes
 from services.control_plane.kept_snapshot import KeptSnapshot
-from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.resolve import NOT_PUBLIC, NoAddressError, Requester, Resolver
-from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.key_test.resolve import NOT_PUBLIC, NoAddressError, Requester, Resolver
+from services.control_plane.key_test.stored_key import StoredKeyTester
+from services.control_plane.key_test.typed_key import TypedKeyTester
 from services.control_plane.readiness import Readiness
 from services.control_plane.rules.endpoint import EndpointPolicy
 from services.control_plane.secrets.memory import MemorySecretWriter
@@ -120,7 +120,7 @@ class World:
         exceptions: Sequence[str] = (),
         database_url: str = "",
         browser: BrowserSignIn | None = None,
-        stored_keys: StoredKeyProbe | None = None,
+        stored_keys: StoredKeyTester | None = None,
         resolver: Resolver | None = None,
         share_sizes: ShareSizes = UNLIMITED,
     ) -> None:
@@ -154,8 +154,8 @@ class World:
             sign_in=sign_in,
             writes=self.writes,
             addresses=EndpointAddresses(used, self.policy.addresses, self.shares),
-            probe=ProviderProbe(used, self.policy.addresses, ssl.create_default_context()),
-            stored_keys=stored_keys or StoredKeyProbe("", Secret(INTERNAL_TOKEN)),
+            probe=TypedKeyTester(used, self.policy.addresses, ssl.create_default_context()),
+            stored_keys=stored_keys or StoredKeyTester("", Secret(INTERNAL_TOKEN)),
             endpoint_policy=self.policy,
             clock=self.clock,
             box_origin="http://10.0.2.2:1000",

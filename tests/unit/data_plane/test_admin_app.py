@@ -14,23 +14,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.key_test.stored_keys import StoredKeyTests
 from services.data_plane.relay.upstream.dial import DialConfig
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.trial.stored_keys import StoredKeyTrials
 from shared.endpoint import Endpoint
-from shared.key_trial import (
-    MAX_TRIAL_BYTES,
-    TRIALS_PATH,
-    TrialRequest,
-    decode_trial_answer,
-    encode_trial_request,
+from shared.key_test import (
+    KEY_TESTS_PATH,
+    MAX_KEY_TEST_BYTES,
+    KeyTestRequest,
+    decode_key_test_response,
+    encode_key_test_request,
 )
 from shared.secret import Secret
 from tests.support.config_truth import EPOCH, FakeSecretReader, Truth, document, row
 
 TOKEN = "the-token-of-the-fleet"
-REQUEST = encode_trial_request(TrialRequest("acme", "openai", EPOCH, 1))
+REQUEST = encode_key_test_request(KeyTestRequest("acme", "openai", EPOCH, 1))
 
 
 class NoWayOut:
@@ -52,15 +52,15 @@ class Bench:
         loader = SecretLoader(self.reader, monotonic=lambda: self.now)
         self.table = ConfigTable(loader, clock=lambda: self.now, max_age_seconds=9, allow_plain_http=False)
         config = DialConfig(NoWayOut(), None, ssl.create_default_context(), 1, allow_plain_http=False)
-        trials = StoredKeyTrials(self.table, loader, config, RelayLimits())
-        parts = AdminAppParts(self.table, self.metrics, lambda: self.ready, trials, Secret(self.token))
+        key_tests = StoredKeyTests(self.table, loader, config, RelayLimits())
+        parts = AdminAppParts(self.table, self.metrics, lambda: self.ready, key_tests, Secret(self.token))
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(admin_app(parts)), base_url="http://admin"
         )
 
     async def try_key(self, body: bytes, authorization: str | None) -> httpx.Response:
         head = {} if authorization is None else {"authorization": authorization}
-        return await self.client.post(TRIALS_PATH, content=body, headers=head)
+        return await self.client.post(KEY_TESTS_PATH, content=body, headers=head)
 
 
 @pytest.fixture
@@ -93,12 +93,14 @@ async def test_the_configuration_is_described_before_there_is_any(bench: Bench) 
         "revision": None,
         "age_seconds": None,
         "counts": {"integrations": 0, "enabled": 0, "loaded": 0, "orgs": 0, "nodes": 0},
-        "nacks": [],
-        "nacks_in_all": 0,
+        "unusable_secrets": [],
+        "unusable_secrets_in_all": 0,
     }
 
 
-async def test_the_configuration_is_described_with_its_nacks_and_without_any_secret(bench: Bench) -> None:
+async def test_the_configuration_is_described_with_its_unusable_secrets_and_without_any_secret(
+    bench: Bench,
+) -> None:
     truth = Truth()
     truth.put(row())
     truth.put(row("other"))
@@ -108,7 +110,7 @@ async def test_the_configuration_is_described_with_its_nacks_and_without_any_sec
         await bench.table.load(org, "openai")
     bench.now += 3
     answer = await bench.client.get("/debug/config")
-    assert answer.json()["nacks"] == [
+    assert answer.json()["unusable_secrets"] == [
         {"org": "other", "provider": "openai", "why": "there is no such version"}
     ]
     assert (answer.json()["revision"], answer.json()["age_seconds"]) == (2, 3)
@@ -128,7 +130,7 @@ async def test_the_fleets_token_opens_the_trial_of_a_stored_key(bench: Bench) ->
     bench.table.apply_snapshot(truth.now)
     answer = await bench.try_key(REQUEST, f"Bearer {TOKEN}")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
-    found = decode_trial_answer(answer.content)
+    found = decode_key_test_response(answer.content)
     assert [step.status for step in found.steps] == ["skipped", "failed", "skipped", "skipped"]
 
 
@@ -151,6 +153,6 @@ async def test_a_process_without_a_token_takes_none(authorization: str | None) -
         assert (await bench.try_key(REQUEST, authorization)).status_code == 401
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"x" * (MAX_TRIAL_BYTES + 1), 413)])
+@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"x" * (MAX_KEY_TEST_BYTES + 1), 413)])
 async def test_what_is_no_request_for_a_trial_is_refused(bench: Bench, body: bytes, status: int) -> None:
     assert (await bench.try_key(body, f"Bearer {TOKEN}")).status_code == status

@@ -10,10 +10,10 @@ import pytest
 from aigw.doctor.control_plane import _examine_key_tests
 from aigw.doctor.finding import Finding
 from services.control_plane.settings import ControlPlaneSettings
-from shared.key_trial import TrialAnswer, encode_trial_answer
+from shared.key_test import KeyTestResponse, encode_key_test_response
 from shared.secret import Secret
 
-NOT_YET = encode_trial_answer(TrialAnswer("not_yet"))
+NOT_YET = encode_key_test_response(KeyTestResponse("not_yet"))
 
 
 async def examine(folder: Path, url: str) -> Finding:

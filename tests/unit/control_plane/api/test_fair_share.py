@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.control_plane.provider_probe.resolve import MAX_LOOKUPS_EACH, SystemResolver
+from services.control_plane.key_test.resolve import MAX_LOOKUPS_EACH, SystemResolver
 from services.control_plane.rules.problems import TYPE_PREFIX
 from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.orgs import live_org, put_member, put_org

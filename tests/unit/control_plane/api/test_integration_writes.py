@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlmodel import Session
 
-from services.control_plane.api.integration_writes import Asked, IntegrationWrites, Target
+from services.control_plane.api.integration_writes import IntegrationEdit, IntegrationWrites, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.problems import Problem, ProblemError
 from services.control_plane.store.changes import PLATFORM, Author, changing
@@ -19,11 +19,11 @@ from shared.secret import Secret
 from tests.unit.control_plane.world import KEY, OWNER, World
 
 TARGET = Target("acme", "openai", OWNER, "*")
-ADD = Asked(Secret(KEY), None, enabled=True)
+ADD = IntegrationEdit(Secret(KEY), None, enabled=True)
 Write = Callable[[IntegrationWrites], object]
 WRITES: dict[str, Write] = {
-    "put": lambda writes: writes.put(TARGET, Asked(Secret(KEY + "2"), None, enabled=True)),
-    "patch": lambda writes: writes.patch(TARGET, Asked(None, KEEP, enabled=False)),
+    "put": lambda writes: writes.put(TARGET, IntegrationEdit(Secret(KEY + "2"), None, enabled=True)),
+    "patch": lambda writes: writes.patch(TARGET, IntegrationEdit(None, KEEP, enabled=False)),
     "clear": lambda writes: writes.clear(TARGET),
 }
 

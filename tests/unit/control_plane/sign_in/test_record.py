@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.control_plane.api.key_trial import MAX_NOTED_A_MINUTE
+from services.control_plane.api.key_test import MAX_NOTED_A_MINUTE
 from services.control_plane.sign_in.record import (
     DAY_SECONDS,
     MAX_REFUSED_ROWS_A_DAY,

@@ -45,18 +45,18 @@ def test_the_next_change_after_a_loss_is_the_first_of_a_new_epoch(world: World) 
 
 def test_a_look_at_the_counter_notices_a_loss_too(world: World) -> None:
     before = lose(world, 1)
-    assert LostCommits(world.database).look().epoch != before.epoch
+    assert LostCommits(world.database).check().epoch != before.epoch
     assert at(world).revision == before.revision - 1
 
 
 def test_a_loss_of_the_new_epoch_itself_is_noticed(world: World) -> None:
     lost = LostCommits(world.database)
-    first = lost.look()
+    first = lost.check()
     lose(world, 1)
-    second = lost.look()
+    second = lost.check()
     with world.database.quiet_write() as session:
         session.execute(update(CounterRow).values(epoch=first.epoch))
-    assert lost.look().epoch not in {first.epoch, second.epoch}
+    assert lost.check().epoch not in {first.epoch, second.epoch}
 
 
 def test_a_position_at_the_counter_or_of_another_epoch_proves_nothing(world: World) -> None:
@@ -88,7 +88,7 @@ def test_another_change_at_a_known_revision_begins_one_new_epoch(world: World) -
 
 def test_events_of_the_epoch_that_ends_are_not_published_any_more(world: World) -> None:
     lose(world, 1)
-    LostCommits(world.database).look()
+    LostCommits(world.database).check()
     with world.database.read() as session:
         rows = session.exec(select(OutboxTable)).all()
     assert rows

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from services.data_plane.core.field_lines import (
-    DROP,
-    KEEP,
+    CAPTURE,
     MAX_NAME_BYTES,
     MAX_REMEMBERED_NAMES,
-    NOTE,
+    PASS,
+    STRIP,
     BadFields,
     FieldRules,
     parse_fields,
@@ -17,7 +17,7 @@ from services.data_plane.core.field_lines import (
 
 
 def _judge(lower: bytes) -> int:
-    return {b"drop": DROP, b"note": NOTE, b"both": NOTE | KEEP}.get(lower, KEEP)
+    return {b"drop": STRIP, b"note": CAPTURE, b"both": CAPTURE | PASS}.get(lower, PASS)
 
 
 def _rules() -> FieldRules:
@@ -31,17 +31,17 @@ def _cut(*lines: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, list[byte
 
 def test_lines_are_kept_raw_in_their_order_with_case_and_duplicates() -> None:
     sent = [b"B: 2", b"a:1", b"B:\t3 ", b"Both: x", b"aCCEPT:", b"a:1"]
-    lines, kept, noted = _cut(*sent)
+    lines, kept, captured = _cut(*sent)
     assert lines == sent
     assert kept == sent
-    assert noted == {b"both": [b"x"]}
+    assert captured == {b"both": [b"x"]}
 
 
 def test_flags_say_what_is_kept_and_what_is_noted() -> None:
-    lines, kept, noted = _cut(b"Drop: 1", b"Note:  2\t", b"NOTE: 3", b"Both: 4", b"Else: 5")
+    lines, kept, captured = _cut(b"Drop: 1", b"Note:  2\t", b"CAPTURE: 3", b"Both: 4", b"Else: 5")
     assert len(lines) == 5
     assert kept == [b"Both: 4", b"Else: 5"]
-    assert noted == {b"note": [b"2", b"3"], b"both": [b"4"]}
+    assert captured == {b"note": [b"2", b"3"], b"both": [b"4"]}
 
 
 def test_a_head_without_fields_has_no_lines() -> None:
@@ -61,7 +61,7 @@ def test_a_line_that_two_parsers_may_read_differently_is_refused(line: bytes) ->
 
 def test_an_accepted_line_does_not_make_the_same_name_without_a_colon_acceptable() -> None:
     rules = _rules()
-    assert rules.read(b"Repeated: 1")[0] == KEEP
+    assert rules.read(b"Repeated: 1")[0] == PASS
     for line in (b"Repeated", b"Repeated : 1", b" Repeated: 1"):
         with pytest.raises(BadFields):
             rules.read(line)

@@ -152,7 +152,7 @@ async def test_each_kind_of_change_is_reported_without_waiting_for_the_next_turn
     await bench.table.load("acme", "openai")
     await bench.until(5)
     bench.is_ready = False
-    bench.acknowledger.look()
+    bench.acknowledger.report_change()
     await bench.until(6)
     acme = (Pending("acme", "openai"),)
     assert [(report.pending, report.ready) for report in bench.reports] == [
@@ -173,7 +173,7 @@ async def test_what_is_as_it_was_is_not_reported_again() -> None:
     bench.table.apply_snapshot(bench.truth.now)
     running = asyncio.create_task(bench.acknowledger.run())  # noqa: TID251  # cancelled below
     await bench.until(1)
-    bench.acknowledger.look()
+    bench.acknowledger.report_change()
     bench.table.confirm()
     await asyncio.sleep(4 * SPACING_SECONDS)
     assert len(bench.reports) == 1

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import STALE_SECONDS
-from services.data_plane.table.position import Position, Verdict
+from services.data_plane.table.position import Decision, Position
 from shared.box_token import public_key_text
 from shared.config_feed import NodeRow, OrgRow, Snapshot
 from tests.support.config_truth import document, row
@@ -99,21 +99,23 @@ async def test_a_changed_endpoint_cuts_once_the_new_secret_is_in() -> None:
     assert bench.cuts == [("acme", "openai")]
 
 
-async def test_a_version_that_cannot_be_read_is_a_nack_and_the_last_good_one_keeps_serving() -> None:
+async def test_a_version_that_cannot_be_read_is_an_unusable_secret_and_the_last_good_one_keeps_serving() -> (
+    None
+):
     bench = TableBench()
     old = await bench.loaded()
     bench.truth.put(row(version=2))
     bench.follow()
     await bench.table.load("acme", "openai")
     assert bench.found() is old
-    assert bench.table.nacks == {("acme", "openai"): "there is no such version"}
+    assert bench.table.unusable == {("acme", "openai"): "there is no such version"}
     assert bench.table.wanted() == [("acme", "openai")]
     bench.now += 60
     await bench.loaded(2)
-    assert (bench.table.nacks, bench.table.wanted()) == ({}, [])
+    assert (bench.table.unusable, bench.table.wanted()) == ({}, [])
 
 
-async def test_an_endpoint_that_policy_forbids_is_a_nack() -> None:
+async def test_an_endpoint_that_policy_forbids_is_an_unusable_secret() -> None:
     bench = TableBench()
     old = await bench.loaded()
     bench.reader.put(2, document(endpoint="http://10.0.0.1/v1"))
@@ -121,7 +123,7 @@ async def test_an_endpoint_that_policy_forbids_is_a_nack() -> None:
     bench.follow()
     await bench.table.load("acme", "openai")
     assert bench.found() is old
-    assert "plain http" in bench.table.nacks["acme", "openai"]
+    assert "plain http" in bench.table.unusable["acme", "openai"]
 
 
 async def test_a_forged_event_cannot_aim_a_key() -> None:
@@ -207,9 +209,9 @@ def test_a_beat_of_here_is_word_from_the_control_plane_and_silence_is_stale() ->
     bench.snapshot()
     assert not is_stale()
     bench.now += STALE_SECONDS + 1
-    assert bench.table.apply_beat(Position("epoch-1", 1)) is Verdict.RESYNC
+    assert bench.table.apply_beat(Position("epoch-1", 1)) is Decision.RESYNC
     assert is_stale()
-    assert bench.table.apply_beat(Position("epoch-1", 0)) is Verdict.ACCEPT
+    assert bench.table.apply_beat(Position("epoch-1", 0)) is Decision.ACCEPT
     assert not is_stale()
 
 
@@ -239,7 +241,7 @@ async def test_an_event_lets_a_failed_secret_be_read_again_at_once() -> None:
     bench.truth.put(row())
     bench.follow()
     await bench.table.load("acme", "openai")
-    assert bench.table.nacks
+    assert bench.table.unusable
     await bench.loaded()
 
 
@@ -249,13 +251,13 @@ async def test_a_snapshot_that_tells_of_a_change_lets_it_be_read_again_at_once_t
     bench.truth.put(row(version=2))
     bench.follow()
     await bench.table.load("acme", "openai")
-    assert bench.table.nacks
+    assert bench.table.unusable
     bench.reader.put(2, document(key="sk-2"))
     for enabled in (False, True):
         bench.truth.put(row(version=2, enabled=enabled))
         bench.snapshot()
     await bench.table.load("acme", "openai")
-    assert not bench.table.nacks
+    assert not bench.table.unusable
     found = bench.found()
     assert isinstance(found, CompiledIntegration)
     assert found.secret_version == 2
@@ -293,12 +295,12 @@ def test_a_restored_database_is_believed_although_its_revision_is_lower() -> Non
     bench.truth.put(row("other"))
     bench.snapshot()
     restored = Snapshot("epoch-2", 1, (row("other"),), (), ())
-    assert bench.table.apply_snapshot(restored) is Verdict.ACCEPT
+    assert bench.table.apply_snapshot(restored) is Decision.ACCEPT
     assert bench.table.position == Position("epoch-2", 1)
     assert bench.found() is NotReady.MISSING
 
 
 def test_an_event_before_any_snapshot_is_not_applied() -> None:
     bench = TableBench()
-    assert bench.table.apply_event(bench.truth.put(row())) is Verdict.RESYNC
+    assert bench.table.apply_event(bench.truth.put(row())) is Decision.RESYNC
     assert bench.found() is NotReady.UNKNOWN

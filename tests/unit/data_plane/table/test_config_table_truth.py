@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.position import Verdict
+from services.data_plane.table.position import Decision
 from shared.box_token import public_key_text
 from shared.config_feed import NodeRow, OrgRow, Snapshot
 from shared.providers import PROVIDERS
@@ -80,7 +80,7 @@ def test_lost_repeated_and_reordered_events_and_old_snapshots_never_make_an_untr
             bench.table.apply_snapshot(bench.truth.snapshots[index % len(bench.truth.snapshots)])
         if bench.table.position is not None:
             assert held(bench.table) == told(bench.truth.snapshots[bench.table.position.revision])
-    assert bench.snapshot() is Verdict.ACCEPT
+    assert bench.snapshot() is Decision.ACCEPT
     assert held(bench.table) == told(bench.truth.now)
     wanted = {(one.org, one.provider) for one in bench.truth.now.integrations if one.enabled and prefetch}
     assert set(bench.table.wanted()) == wanted

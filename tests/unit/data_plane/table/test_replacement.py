@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
-from services.data_plane.table.position import Position, Verdict
+from services.data_plane.table.position import Decision, Position
 from services.data_plane.table.replacement import SLICE_ROWS
 from shared.config_feed import OrgRow, Snapshot
 from tests.support.config_truth import document, row
@@ -80,13 +80,13 @@ def test_what_is_cleared_meanwhile_and_there_again_begins_anew() -> None:
     bench.truth.put(row())
     slices = bench.table.apply_in_slices(bench.truth.now, 1)
     next(slices)
-    assert bench.table.apply_event(cleared) is Verdict.ACCEPT
+    assert bench.table.apply_event(cleared) is Decision.ACCEPT
     assert not bench.table.wanted()
     exhaust(slices)
     assert bench.table.wanted() == [("acme", "openai")]
 
 
-async def test_a_key_that_could_not_be_read_is_no_nack_of_its_successor() -> None:
+async def test_a_key_that_could_not_be_read_is_no_unusable_secret_of_its_successor() -> None:
     bench = TableBench(prefetch=False)
     bench.truth.put(row())
     bench.snapshot()
@@ -94,9 +94,9 @@ async def test_a_key_that_could_not_be_read_is_no_nack_of_its_successor() -> Non
     slices = bench.table.apply_in_slices(bench.truth.now, 1)
     next(slices)
     await bench.table.load("acme", "openai")
-    assert bench.table.nacks
+    assert bench.table.unusable
     exhaust(slices)
-    assert not bench.table.nacks
+    assert not bench.table.unusable
 
 
 def test_events_that_tell_more_meanwhile_win() -> None:
@@ -107,8 +107,8 @@ def test_events_that_tell_more_meanwhile_win() -> None:
     second = bench.truth.put(row(enabled=False))
     slices = bench.table.apply_in_slices(old, 1)
     next(slices)
-    assert bench.table.apply_event(first) is Verdict.ACCEPT
-    assert bench.table.apply_event(second) is Verdict.ACCEPT
+    assert bench.table.apply_event(first) is Decision.ACCEPT
+    assert bench.table.apply_event(second) is Decision.ACCEPT
     exhaust(slices)
     assert bench.table.position == Position("epoch-1", 2)
     assert bench.found() is NotReady.DISABLED
@@ -164,7 +164,7 @@ async def interleave(
     slots = [slot for by_org in bench.table._slots.values() for slot in by_org.values() if slot.wants_secret]
     wanted = {slot.key for slot in slots if bench.prefetch or slot.compiled is not None}
     assert set(bench.table.wanted()) == wanted
-    assert set(bench.table.nacks) <= {slot.key for slot in slots}
+    assert set(bench.table.unusable) <= {slot.key for slot in slots}
 
 
 def exhaust(slices: Iterator[None]) -> None:

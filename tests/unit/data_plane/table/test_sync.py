@@ -14,8 +14,8 @@ import pytest
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.feed import (
+    BusRead,
     BusUnavailable,
-    Heard,
     MemoryBusReader,
 )
 from services.data_plane.table.position import Position
@@ -60,16 +60,16 @@ class FaultyBus:
     async def require_usable(self) -> None:
         """It is."""
 
-    async def read(self, here: Position, block_seconds: float) -> Heard:
+    async def read(self, here: Position, block_seconds: float) -> BusRead:
         if self.down:
             raise BusUnavailable("the test said so")
         if self.mute:
             await asyncio.sleep(block_seconds)
             self.mute_reads += 1
-            return Heard()
+            return BusRead()
         if self.beat is not None:
             beat, self.beat = self.beat, None
-            return Heard(beat=beat)
+            return BusRead(beat=beat)
         return await self.inner.read(here, block_seconds)
 
     async def aclose(self) -> None:
@@ -286,7 +286,7 @@ async def test_a_secret_that_failed_is_tried_again_until_it_is_there() -> None:
     async with bench.running():
         await bench.until(bench.sync.loaded.is_set)
         bench.bus.publish(bench.truth.put(row()))
-        await bench.until(lambda: bool(bench.table.nacks))
+        await bench.until(lambda: bool(bench.table.unusable))
         bench.reader.put(1, document())
         await bench.until(bench.loaded)
 
@@ -312,7 +312,7 @@ async def test_a_loop_that_fails_starts_again(caplog: pytest.LogCaptureFixture) 
     broken = [RuntimeError("a bug")]
 
     class BrokenOnce(FaultyBus):
-        async def read(self, here: Position, block_seconds: float) -> Heard:
+        async def read(self, here: Position, block_seconds: float) -> BusRead:
             if broken:
                 raise broken.pop()
             return await super().read(here, block_seconds)

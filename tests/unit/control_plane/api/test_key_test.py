@@ -1,4 +1,4 @@
-"""The trial of a key over REST: who may, which key is tried and where, that nothing is stored."""
+"""The key test over REST: who may, which key is tried and where, that nothing is stored."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.control_plane.provider_probe.stored_key import StoredKeyProbe
+from services.control_plane.key_test.stored_key import StoredKeyTester
 from services.control_plane.rules.problems import TYPE_PREFIX
-from shared.key_trial import (
+from shared.key_test import (
     STEPS,
+    KeyTestRequest,
+    KeyTestResponse,
+    KeyTestStep,
     StepStatus,
-    TrialAnswer,
-    TrialRequest,
-    TrialStep,
-    decode_trial_request,
-    encode_trial_answer,
+    decode_key_test_request,
+    encode_key_test_response,
 )
 from shared.secret import Secret
 from tests.unit.control_plane.world import INTERNAL_TOKEN, KEY, MEMBER, OPENAI, OWNER, STRANGER, World
@@ -70,16 +70,16 @@ async def test_the_same_rules_hold_as_for_a_write(world: World) -> None:
 class DataPlane:
     """Stands for a data plane: answers as told, and keeps what it was asked."""
 
-    def __init__(self, answer: TrialAnswer) -> None:
+    def __init__(self, answer: KeyTestResponse) -> None:
         self.answer = answer
-        self.asked: list[TrialRequest] = []
+        self.asked: list[KeyTestRequest] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(decode_trial_request(request.content))
-        return httpx.Response(200, content=encode_trial_answer(self.answer))
+        self.asked.append(decode_key_test_request(request.content))
+        return httpx.Response(200, content=encode_key_test_response(self.answer))
 
-    def probe(self) -> StoredKeyProbe:
-        return StoredKeyProbe(
+    def probe(self) -> StoredKeyTester:
+        return StoredKeyTester(
             "http://data-plane.test:9901", Secret(INTERNAL_TOKEN), transport=httpx.MockTransport(self)
         )
 
@@ -92,10 +92,10 @@ STATUSES: dict[str, tuple[StepStatus, ...]] = {
 }
 
 
-def tried(verdict: str) -> TrialAnswer:
+def tried(verdict: str) -> KeyTestResponse:
     pairs = zip(STEPS, STATUSES[verdict], strict=True)
-    return TrialAnswer(
-        "tried", endpoint=ENDPOINT, steps=tuple(TrialStep(*pair, "Fine.", 0.5) for pair in pairs)
+    return KeyTestResponse(
+        "tried", endpoint=ENDPOINT, steps=tuple(KeyTestStep(*pair, "Fine.", 0.5) for pair in pairs)
     )
 
 
@@ -124,7 +124,7 @@ async def test_the_stored_key_is_tried_by_a_data_plane(
             assert found["steps"][0]["seconds"] == 0.5
             assert KEY not in answer.text
     epoch = world.snapshot().epoch
-    assert data_plane.asked == [TrialRequest("acme", "openai", epoch, world.revision())] * 2
+    assert data_plane.asked == [KeyTestRequest("acme", "openai", epoch, world.revision())] * 2
     world.close()
 
 
@@ -157,7 +157,7 @@ async def test_where_no_key_is_stored_one_must_be_typed(tmp_path: Path, *, clear
 
 
 async def test_a_key_that_is_cleared_meanwhile_is_no_stored_key(tmp_path: Path) -> None:
-    world = World(tmp_path, stored_keys=DataPlane(TrialAnswer("not_set_up")).probe())
+    world = World(tmp_path, stored_keys=DataPlane(KeyTestResponse("not_set_up")).probe())
     await set_up(world)
     async with world.person(OWNER) as client:
         answer = await client.post(TEST, json={})
@@ -169,12 +169,12 @@ async def test_a_key_that_is_cleared_meanwhile_is_no_stored_key(tmp_path: Path) 
     ("answer", "reason"),
     [
         (None, "not_configured"),
-        (TrialAnswer("busy"), "busy"),
-        (TrialAnswer("key_unavailable"), "key_unavailable"),
+        (KeyTestResponse("busy"), "busy"),
+        (KeyTestResponse("key_unavailable"), "key_unavailable"),
     ],
 )
 async def test_when_no_data_plane_can_try_it_the_answer_says_why(
-    tmp_path: Path, answer: TrialAnswer | None, reason: str
+    tmp_path: Path, answer: KeyTestResponse | None, reason: str
 ) -> None:
     world = World(tmp_path, stored_keys=None if answer is None else DataPlane(answer).probe())
     await set_up(world)

@@ -8,19 +8,19 @@ import pytest
 
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.response_templates import TemplateStore
-from services.data_plane.relay.upstream.connection import (
-    MAX_INTERIM_HEADS,
-    ConnectionKeeper,
-    UpstreamConnection,
-)
-from services.data_plane.relay.wire.write_batch import WriteBatch
-from services.data_plane.trial.models_response import (
+from services.data_plane.key_test.models_response import (
     LOST,
     MAX_BODY_BYTES,
     TOO_LARGE,
     Broken,
     ModelsResponse,
 )
+from services.data_plane.relay.upstream.connection import (
+    MAX_INTERIM_HEADS,
+    ConnectionKeeper,
+    UpstreamConnection,
+)
+from services.data_plane.relay.wire.write_batch import WriteBatch
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"

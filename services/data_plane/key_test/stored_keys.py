@@ -2,7 +2,7 @@
 
 The key comes from the table, or from the secret store by the table's pinned version, and goes only to the
 endpoint stored beside the key: by the production resolver, address policy, way out, TLS and header rules,
-over a connection of its own. The trial is not booked as a box's request, and no byte of the provider's is
+over a connection of its own. The key test is not booked as a box's request, and no byte of the provider's is
 told.
 """
 
@@ -19,14 +19,14 @@ from services.data_plane.core.request_head import parse_request_head
 from services.data_plane.core.request_rules import prepare_head
 from services.data_plane.core.response_templates import TemplateStore
 from services.data_plane.core.route import Route
+from services.data_plane.key_test.models_response import REFUSALS, Broken, ModelsResponse
 from services.data_plane.relay.upstream.connection import ConnectionKeeper, UpstreamConnection
 from services.data_plane.relay.wire.write_batch import WriteBatch
 from services.data_plane.table.compile import CompileError, compile_integration
 from services.data_plane.table.secrets import SecretUnavailable
-from services.data_plane.trial.models_response import REFUSALS, Broken, ModelsResponse
-from shared.key_trial import MAX_DETAIL_CHARS, TOTAL_SECONDS, TrialAnswer, TrialRequest
+from shared.key_test import MAX_DETAIL_CHARS, TOTAL_SECONDS, KeyTestRequest, KeyTestResponse
+from shared.key_test_report import KeyTestReport
 from shared.providers import LOCAL_ORIGIN
-from shared.trial_notes import TrialNotes
 
 if TYPE_CHECKING:
     from services.data_plane.core.limits import RelayLimits
@@ -45,8 +45,8 @@ ANSWER_SECONDS: Final = 10.0
 _AUTHORITY: Final = LOCAL_ORIGIN.removeprefix("http://")
 
 
-class StoredKeyTrials:
-    """Makes trials, a few at a time."""
+class StoredKeyTests:
+    """Makes key tests, a few at a time."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class StoredKeyTrials:
         self._answer_seconds = answer_seconds
         self._running: Counter[str] = Counter()
 
-    async def answer(self, request: TrialRequest) -> TrialAnswer:
+    async def answer(self, request: KeyTestRequest) -> KeyTestResponse:
         """Try the stored key. Takes at most about `total_seconds`."""
         if self._running.total() >= MAX_TRIALS or self._running[request.org] >= MAX_TRIALS_PER_ORG:
-            return TrialAnswer("busy")
+            return KeyTestResponse("busy")
         self._running[request.org] += 1
         try:
             return await self._answer(request)
@@ -78,31 +78,31 @@ class StoredKeyTrials:
             if not self._running[request.org]:
                 del self._running[request.org]
 
-    async def _answer(self, request: TrialRequest) -> TrialAnswer:
+    async def _answer(self, request: KeyTestRequest) -> KeyTestResponse:
         org, provider = request.org, request.provider
         if not self._has_revision(request) or self._table.look_up(org, provider) is NotReady.UNKNOWN:
-            return TrialAnswer("not_yet")
+            return KeyTestResponse("not_yet")
         row = self._table.row(org, provider)
         if row is None:
-            return TrialAnswer("not_set_up")
-        notes = TrialNotes(provider, asyncio.get_running_loop().time)
+            return KeyTestResponse("not_set_up")
+        notes = KeyTestReport(provider, asyncio.get_running_loop().time)
         integration: CompiledIntegration | None = None
         try:
             async with asyncio.timeout(self._total_seconds):
                 integration = await self._integration(row)
                 await self._try(notes, integration)
         except (SecretUnavailable, CompileError) as error:
-            return TrialAnswer("key_unavailable", detail=str(error)[:MAX_DETAIL_CHARS])
+            return KeyTestResponse("key_unavailable", detail=str(error)[:MAX_DETAIL_CHARS])
         except TimeoutError:
             if integration is None:
-                return TrialAnswer("key_unavailable", detail="the secret store did not answer in time")
+                return KeyTestResponse("key_unavailable", detail="the secret store did not answer in time")
             notes.too_late()
         steps = notes.steps()
         found = ", ".join(f"{step.step} {step.status}" for step in steps)
         logger.info("the stored %s key of org %s was tried: %s", provider, org, found)
-        return TrialAnswer("tried", endpoint=str(integration.endpoint), steps=steps)
+        return KeyTestResponse("tried", endpoint=str(integration.endpoint), steps=steps)
 
-    def _has_revision(self, request: TrialRequest) -> bool:
+    def _has_revision(self, request: KeyTestRequest) -> bool:
         position = self._table.position
         return (
             position is not None and position.epoch == request.epoch and position.revision >= request.revision
@@ -116,7 +116,7 @@ class StoredKeyTrials:
         document = await self._secrets.get(row.org, row.provider, row.secret_version)
         return compile_integration(row, document, allow_plain_http=self._dial_config.allow_plain_http)
 
-    async def _try(self, notes: TrialNotes, integration: CompiledIntegration) -> None:
+    async def _try(self, notes: KeyTestReport, integration: CompiledIntegration) -> None:
         connection = await self._connect(notes, integration)
         if connection is None:
             return
@@ -128,7 +128,7 @@ class StoredKeyTrials:
             connection.abort()
 
     async def _connect(
-        self, notes: TrialNotes, integration: CompiledIntegration
+        self, notes: KeyTestReport, integration: CompiledIntegration
     ) -> UpstreamConnection | None:
         """Look the name up, then dial; a failure is noted."""
         config, endpoint = self._dial_config, integration.endpoint
@@ -157,7 +157,7 @@ class StoredKeyTrials:
         notes.connected(tls=endpoint.tls)
         return connection
 
-    async def _read(self, notes: TrialNotes, response: ModelsResponse) -> None:
+    async def _read(self, notes: KeyTestReport, response: ModelsResponse) -> None:
         # `wait` leaves the futures alone when time is up; they are the response's to fill.
         await asyncio.wait({response.status}, timeout=self._answer_seconds)
         if not response.status.done():
@@ -192,7 +192,7 @@ def models_request(integration: CompiledIntegration) -> bytes:
     asked = (
         f"GET {row.local_path.rstrip('/')}{row.key_test.path} HTTP/1.1\r\n"
         f"Host: {_AUTHORITY}\r\nAccept: application/json\r\n"
-        f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-trial\r\n{extra}\r\n"
+        f"Accept-Encoding: identity\r\nUser-Agent: run9-ai-gateway-key-test\r\n{extra}\r\n"
     )
     head = parse_request_head(asked.encode(), asked.count("\r\n"))
     return prepare_head(head, Route(row, row.key_test.path.encode(), "models"), b"", integration)

@@ -1,4 +1,4 @@
-"""The findings of a trial, step by step, in the same words whichever plane tried the key.
+"""The findings of a key test, step by step, in the same words whichever plane tried the key.
 
 Judges a provider's answer: a 401, a 403 and the further statuses of a provider's row may speak about the key
 (`shared/refusals.py`); a time-out, 429 or 5xx says nothing about the key. Keeps no byte sent by the provider.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from shared.key_trial import MAX_DETAIL_CHARS, STEPS, StepName, StepStatus, TrialStep
+from shared.key_test import MAX_DETAIL_CHARS, STEPS, KeyTestStep, StepName, StepStatus
 from shared.providers import PROVIDERS, ProviderName
 from shared.refusals import refusal_of
 
@@ -21,8 +21,8 @@ _FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_ERROR, _NOT_FOUND = 200, 300, 400, 404
 _UNAUTHORIZED: Final = 401
 
 
-class TrialNotes:
-    """The steps of a trial so far. `clock` gives monotonic seconds."""
+class KeyTestReport:
+    """The steps of a key test so far. `clock` gives monotonic seconds."""
 
     def __init__(self, provider: ProviderName, clock: Callable[[], float]) -> None:
         self._refusals = PROVIDERS[provider].refusals
@@ -30,14 +30,14 @@ class TrialNotes:
         self._list_name = PROVIDERS[provider].key_test.list_name
         self._clock = clock
         self._since = clock()
-        self._steps: dict[StepName, TrialStep] = {}
+        self._steps: dict[StepName, KeyTestStep] = {}
 
     def note(self, step: StepName, status: StepStatus, detail: str) -> None:
         """Note the outcome of a step; its duration runs from the end of the previous step."""
         now = self._clock()
         seconds = None if status == "skipped" else round(max(0.0, now - self._since), 3)
         self._since = now
-        self._steps[step] = TrialStep(step, status, detail[:MAX_DETAIL_CHARS], seconds)
+        self._steps[step] = KeyTestStep(step, status, detail[:MAX_DETAIL_CHARS], seconds)
 
     def note_next(self, status: StepStatus, detail: str) -> None:
         """Note the outcome of the first step without an outcome."""
@@ -62,7 +62,7 @@ class TrialNotes:
             self.note("tls", "skipped", "The endpoint uses plain http.")
 
     def too_late(self) -> None:
-        """The time of the trial is over."""
+        """The time of the key test is over."""
         self.note_next("unknown", "The endpoint took too long to answer.")
 
     def status(self, status: int, body: bytes = b"") -> bool:
@@ -115,9 +115,9 @@ class TrialNotes:
         else:
             self.note("model_list", "ok", f"The first page lists {count} model{'s' * (count != 1)}.")
 
-    def steps(self) -> tuple[TrialStep, ...]:
+    def steps(self) -> tuple[KeyTestStep, ...]:
         """Give every step, in order."""
-        return tuple(self._steps.get(step) or TrialStep(step, "skipped", _SKIPPED) for step in STEPS)
+        return tuple(self._steps.get(step) or KeyTestStep(step, "skipped", _SKIPPED) for step in STEPS)
 
 
 def _count_models(body: bytes | None, list_name: str) -> int | None:

@@ -13,15 +13,15 @@ from typing import Final, Literal
 
 import httpx
 
-from shared.key_trial import (
-    MAX_TRIAL_BYTES,
+from shared.key_test import (
+    KEY_TESTS_PATH,
+    MAX_KEY_TEST_BYTES,
     TOTAL_SECONDS,
-    TRIALS_PATH,
-    TrialAnswer,
-    TrialError,
-    TrialRequest,
-    decode_trial_answer,
-    encode_trial_request,
+    KeyTestError,
+    KeyTestRequest,
+    KeyTestResponse,
+    decode_key_test_response,
+    encode_key_test_request,
 )
 from shared.secret import Secret
 
@@ -49,8 +49,8 @@ class NotTried(Exception):  # noqa: N818  # a state of the fleet, named as it is
         self.reason: Reason = reason
 
 
-class StoredKeyProbe:
-    """Asks for trials.
+class StoredKeyTester:
+    """Asks for key tests.
 
     Args:
         admin_url: where the fleet's admin listeners are, e.g. `http://data-plane:9901`; `""`: nowhere.
@@ -85,8 +85,8 @@ class StoredKeyProbe:
         """Ask there from now on; Ask this address from now on;"""
         self._admin_url = admin_url.rstrip("/")
 
-    async def probe(self, request: TrialRequest) -> TrialAnswer:
-        """Give the result of a trial, or `not_set_up`; waits a little for a change still under way.
+    async def probe(self, request: KeyTestRequest) -> KeyTestResponse:
+        """Give the result of a key test, or `not_set_up`; waits a little for a change still under way.
 
         Raises:
             NotTried: no process could try the key.
@@ -110,16 +110,16 @@ class StoredKeyProbe:
                 )
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _ask(self, request: TrialRequest) -> TrialAnswer:
+    async def _ask(self, request: KeyTestRequest) -> KeyTestResponse:
         try:
             async with self._client.stream(
-                "POST", self._admin_url + TRIALS_PATH, content=encode_trial_request(request)
+                "POST", self._admin_url + KEY_TESTS_PATH, content=encode_key_test_request(request)
             ) as answer:
                 status, body = answer.status_code, await _read(answer)
         except httpx.PoolTimeout:
             raise _busy() from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            _log.warning("no data plane takes the trial of a stored key: %s", type(error).__name__)
+            _log.warning("no data plane takes the test of a stored key: %s", type(error).__name__)
             raise _no_answer() from None
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             raise NotTried(
@@ -129,9 +129,9 @@ class StoredKeyProbe:
             )
         try:
             if status == httpx.codes.OK:
-                return decode_trial_answer(body)
-            _log.warning("a data plane answered the trial of a stored key with status %d", status)
-        except TrialError as error:
+                return decode_key_test_response(body)
+            _log.warning("a data plane answered the test of a stored key with status %d", status)
+        except KeyTestError as error:
             _log.warning("a data plane's answer is %s", error)
         raise _no_answer()
 
@@ -144,12 +144,12 @@ async def _read(answer: httpx.Response) -> bytes:
     body = bytearray()
     async for piece in answer.aiter_bytes():
         body += piece
-        if len(body) > MAX_TRIAL_BYTES:
+        if len(body) > MAX_KEY_TEST_BYTES:
             break  # cut off, so it decodes as nothing
     return bytes(body)
 
 
-def _tried(answer: TrialAnswer) -> TrialAnswer:
+def _tried(answer: KeyTestResponse) -> KeyTestResponse:
     match answer.outcome:
         case "busy":
             raise _busy()

@@ -1,4 +1,4 @@
-"""The trial of a stored key on a data plane: which key, to where, what is told, and what bounds it."""
+"""The key test of a stored key on a data plane: which key, to where, what is told, and what bounds it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import trustme
 
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
+from services.data_plane.key_test.models_response import MAX_BODY_BYTES
+from services.data_plane.key_test.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTests
 from services.data_plane.relay.upstream.dial import DialConfig
-from services.data_plane.trial.models_response import MAX_BODY_BYTES
-from services.data_plane.trial.stored_keys import MAX_TRIALS, MAX_TRIALS_PER_ORG, StoredKeyTrials
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
-from shared.key_trial import STEPS, TrialAnswer, verdict_of
+from shared.key_test import STEPS, KeyTestResponse, verdict_of
 from shared.rejections import Rejection
 from shared.tasks import TaskSet
 from tests.support.answers import chunked, head_bytes, json_answer, whole
 from tests.support.canary import Canary
 from tests.support.config_truth import document, row
 from tests.support.scripted_upstream import Answer, Close, Pause, ScriptedUpstream, Send
-from tests.unit.data_plane.trial.bench import KEY, Bench, made
+from tests.unit.data_plane.key_test.bench import KEY, Bench, made
 
 KEYS = frozenset({KEY.encode()})
 MODELS = {"object": "list", "data": [{"id": "a"}, {"id": "b"}]}
@@ -40,7 +40,7 @@ async def bench() -> AsyncIterator[Bench]:
         yield bench
 
 
-def statuses(answer: TrialAnswer) -> list[str]:
+def statuses(answer: KeyTestResponse) -> list[str]:
     assert answer.outcome == "tried"
     assert [step.step for step in answer.steps] == list(STEPS)
     assert all(step.detail.endswith(".") for step in answer.steps)
@@ -270,30 +270,30 @@ async def test_a_process_that_has_not_heard_of_the_change_says_not_yet(
     bench: Bench, change: dict[str, Any]
 ) -> None:
     bench.store("http://provider.test/v1")
-    assert await bench.ask(**change) == TrialAnswer("not_yet")
+    assert await bench.ask(**change) == KeyTestResponse("not_yet")
     assert (bench.names.asked, bench.reader.reads) == ([], [])
 
 
 async def test_a_process_without_a_configuration_or_with_an_old_one_says_not_yet(bench: Bench) -> None:
-    assert await bench.ask(revision=0) == TrialAnswer("not_yet")
+    assert await bench.ask(revision=0) == KeyTestResponse("not_yet")
     bench.store("http://provider.test/v1")
     bench.now += 10
-    assert await bench.ask() == TrialAnswer("not_yet")
+    assert await bench.ask() == KeyTestResponse("not_yet")
 
 
 async def test_what_is_not_set_up_is_never_tried(bench: Bench) -> None:
     bench.store("http://provider.test/v1")
-    assert await bench.ask(org="other") == TrialAnswer("not_set_up")
+    assert await bench.ask(org="other") == KeyTestResponse("not_set_up")
     bench.truth.clear("acme", "openai")
     bench.table.apply_snapshot(bench.truth.now)
-    assert await bench.ask() == TrialAnswer("not_set_up")
+    assert await bench.ask() == KeyTestResponse("not_set_up")
     assert bench.reader.reads == []
 
 
 async def test_a_key_that_cannot_be_read_says_why_and_whose_it_is(bench: Bench) -> None:
     bench.store("http://provider.test/v1")
     bench.reader.documents.clear()
-    assert await bench.ask() == TrialAnswer("key_unavailable", detail="there is no such version")
+    assert await bench.ask() == KeyTestResponse("key_unavailable", detail="there is no such version")
 
 
 async def test_a_secret_store_that_does_not_answer_is_not_the_endpoints_fault() -> None:
@@ -301,7 +301,7 @@ async def test_a_secret_store_that_does_not_answer_is_not_the_endpoints_fault() 
         bench.store("http://provider.test/v1")
         bench.reader.gate = asyncio.Event()
         answer = await bench.ask()
-    assert answer == TrialAnswer("key_unavailable", detail="the secret store did not answer in time")
+    assert answer == KeyTestResponse("key_unavailable", detail="the secret store did not answer in time")
 
 
 async def test_the_secret_of_another_integration_is_never_used(bench: Bench) -> None:
@@ -320,11 +320,11 @@ async def test_trials_are_bounded_by_org_and_in_all(bench: Bench) -> None:
     tasks = TaskSet()
     running = [tasks.start(bench.ask(org="org-0"), "trial") for _ in range(MAX_TRIALS_PER_ORG)]
     await asyncio.sleep(0)
-    assert await bench.ask(org="org-0") == TrialAnswer("busy")
+    assert await bench.ask(org="org-0") == KeyTestResponse("busy")
     others = [f"org-{number}" for number in range(1, MAX_TRIALS - MAX_TRIALS_PER_ORG + 1)]
     running += [tasks.start(bench.ask(org=org), "trial") for org in others]
     await asyncio.sleep(0)
-    assert await bench.ask(org=f"org-{MAX_TRIALS - 1}") == TrialAnswer("busy")
+    assert await bench.ask(org=f"org-{MAX_TRIALS - 1}") == KeyTestResponse("busy")
     bench.reader.gate.set()
     answers = await asyncio.gather(*running)
     assert {answer.outcome for answer in answers} == {"key_unavailable"}
@@ -340,7 +340,7 @@ async def test_behind_a_proxy_the_name_is_not_looked_up_here(bench: Bench) -> No
 
     bench.store("http://provider.test:7/v1")
     config = DialConfig(Refusing(), None, bench.tls, 5, allow_plain_http=True)
-    bench.trials = StoredKeyTrials(bench.table, bench.loader, config, RelayLimits())
+    bench.key_tests = StoredKeyTests(bench.table, bench.loader, config, RelayLimits())
     answer = await bench.ask()
     assert statuses(answer) == ["skipped", "failed", "skipped", "skipped"]
     assert answer.steps[1].detail == "No tunnel to port 7."

@@ -1,4 +1,4 @@
-"""Asking a data plane for the trial of a stored key: every answer, every failure, and what is waited for."""
+"""Asking a data plane for the test of a stored key: every answer, every failure, and what is waited for."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
-from shared.key_trial import (
-    MAX_TRIAL_BYTES,
+from services.control_plane.key_test.stored_key import NotTried, StoredKeyTester
+from shared.key_test import (
+    MAX_KEY_TEST_BYTES,
     STEPS,
-    TrialAnswer,
-    TrialRequest,
-    TrialStep,
-    decode_trial_request,
-    encode_trial_answer,
+    KeyTestRequest,
+    KeyTestResponse,
+    KeyTestStep,
+    decode_key_test_request,
+    encode_key_test_response,
 )
 from shared.secret import Secret
 
 TOKEN = "the-token-of-the-fleet"
-REQUEST = TrialRequest("acme", "openai", "epoch-1", 7)
-TRIED = TrialAnswer(
-    "tried", endpoint="https://x.test", steps=tuple(TrialStep(s, "ok", "Fine.") for s in STEPS)
+REQUEST = KeyTestRequest("acme", "openai", "epoch-1", 7)
+TRIED = KeyTestResponse(
+    "tried", endpoint="https://x.test", steps=tuple(KeyTestStep(s, "ok", "Fine.") for s in STEPS)
 )
 Say = Callable[[httpx.Request], httpx.Response]
 
 
-def says(answer: TrialAnswer) -> Say:
-    return lambda _: httpx.Response(200, content=encode_trial_answer(answer))
+def says(answer: KeyTestResponse) -> Say:
+    return lambda _: httpx.Response(200, content=encode_key_test_response(answer))
 
 
 @dataclass
@@ -48,9 +48,9 @@ class DataPlane:
 
 async def ask(
     *answers: Say, url: str = "http://data-plane.test:9901/", not_yet_seconds: float = 5
-) -> tuple[TrialAnswer | NotTried, DataPlane]:
+) -> tuple[KeyTestResponse | NotTried, DataPlane]:
     data_plane = DataPlane(answers)
-    probe = StoredKeyProbe(
+    probe = StoredKeyTester(
         url, Secret(TOKEN), transport=httpx.MockTransport(data_plane), not_yet_seconds=not_yet_seconds
     )
     try:
@@ -74,23 +74,25 @@ async def test_the_steps_come_back_as_the_data_plane_found_them() -> None:
     found, data_plane = await ask(says(TRIED))
     assert found == TRIED
     (request,) = data_plane.asked
-    assert str(request.url) == "http://data-plane.test:9901/internal/v1/trials"
+    assert str(request.url) == "http://data-plane.test:9901/internal/v1/key-tests"
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
-    assert decode_trial_request(request.content) == REQUEST
+    assert decode_key_test_request(request.content) == REQUEST
 
 
 async def test_what_is_not_set_up_there_is_an_answer() -> None:
-    found, _ = await ask(says(TrialAnswer("not_set_up")))
-    assert found == TrialAnswer("not_set_up")
+    found, _ = await ask(says(KeyTestResponse("not_set_up")))
+    assert found == KeyTestResponse("not_set_up")
 
 
 async def test_a_change_on_its_way_is_waited_for() -> None:
-    found, data_plane = await ask(says(TrialAnswer("not_yet")), says(TrialAnswer("not_yet")), says(TRIED))
+    found, data_plane = await ask(
+        says(KeyTestResponse("not_yet")), says(KeyTestResponse("not_yet")), says(TRIED)
+    )
     assert (found, len(data_plane.asked)) == (TRIED, 3)
 
 
 async def test_a_change_that_does_not_arrive_is_named() -> None:
-    assert await reason(says(TrialAnswer("not_yet")), not_yet_seconds=0.3) == "not_yet"
+    assert await reason(says(KeyTestResponse("not_yet")), not_yet_seconds=0.3) == "not_yet"
 
 
 async def test_without_an_address_nobody_is_asked() -> None:
@@ -101,7 +103,7 @@ async def test_without_an_address_nobody_is_asked() -> None:
 
 
 async def test_an_address_may_become_known_later() -> None:
-    probe = StoredKeyProbe("", Secret(TOKEN), transport=httpx.MockTransport(says(TRIED)))
+    probe = StoredKeyTester("", Secret(TOKEN), transport=httpx.MockTransport(says(TRIED)))
     probe.reach("http://127.0.0.1:9901")
     assert await probe.probe(REQUEST) == TRIED
     await probe.aclose()
@@ -110,11 +112,11 @@ async def test_an_address_may_become_known_later() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (TrialAnswer("busy"), "busy"),
-        (TrialAnswer("key_unavailable", detail="there is no such version"), "key_unavailable"),
+        (KeyTestResponse("busy"), "busy"),
+        (KeyTestResponse("key_unavailable", detail="there is no such version"), "key_unavailable"),
     ],
 )
-async def test_what_stops_a_data_plane_is_told(answer: TrialAnswer, expected: str) -> None:
+async def test_what_stops_a_data_plane_is_told(answer: KeyTestResponse, expected: str) -> None:
     assert await reason(says(answer)) == expected
 
 
@@ -137,7 +139,7 @@ async def test_a_redirect_is_not_followed_with_the_token() -> None:
     assert (found.reason, len(data_plane.asked)) == ("no_answer", 1)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"x" * (2 * MAX_TRIAL_BYTES)])
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b"x" * (2 * MAX_KEY_TEST_BYTES)])
 async def test_an_answer_of_another_shape_is_none(body: bytes) -> None:
     assert await reason(lambda _: httpx.Response(200, content=body)) == "no_answer"
 
@@ -167,7 +169,7 @@ async def test_a_data_plane_that_hangs_is_given_up() -> None:
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        probe = StoredKeyProbe(f"http://127.0.0.1:{port}", Secret(TOKEN), answer_seconds=0.2)
+        probe = StoredKeyTester(f"http://127.0.0.1:{port}", Secret(TOKEN), answer_seconds=0.2)
         with pytest.raises(NotTried) as found:
             await probe.probe(REQUEST)
         await probe.aclose()

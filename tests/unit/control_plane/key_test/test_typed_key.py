@@ -1,4 +1,4 @@
-"""The trial itself against providers on loopback: every outcome, and where the key may go."""
+"""The key test itself against providers on loopback: every outcome, and where the key may go."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import httpx
 import pytest
 import trustme
 
-from services.control_plane.provider_probe.probe import (
+from services.control_plane.key_test.resolve import Requester
+from services.control_plane.key_test.typed_key import (
     MAX_ANSWER_BYTES,
     MAX_PROBES,
-    ProviderProbe,
+    TypedKeyTester,
 )
-from services.control_plane.provider_probe.resolve import Requester
 from shared.addresses import AddressPolicy
 from shared.endpoint import parse_endpoint
-from shared.key_trial import TrialStep, verdict_of
+from shared.key_test import KeyTestStep, verdict_of
 from shared.providers import ProviderName
 from shared.secret import Secret
 from tests.support.canary import Canary
@@ -32,7 +32,7 @@ NAME = "provider.test"
 ACME = Requester("acme", OWNER)
 MODELS = json.dumps({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}).encode()
 LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
-Steps = tuple[TrialStep, ...]
+Steps = tuple[KeyTestStep, ...]
 
 
 @dataclass
@@ -96,7 +96,7 @@ async def probe(
 ) -> Steps:
     tls = ssl.create_default_context()
     authority.configure_trust(tls)
-    trial = ProviderProbe(FakeResolver({NAME: addresses}), policy, tls, read_seconds=0.5)
+    trial = TypedKeyTester(FakeResolver({NAME: addresses}), policy, tls, read_seconds=0.5)
     return await trial.probe(ACME, provider_name, parse_endpoint(url), Secret(key))
 
 
@@ -250,7 +250,7 @@ async def test_the_name_is_looked_up_once_and_the_checked_address_is_used(author
     tls = ssl.create_default_context()
     authority.configure_trust(tls)
     async with provider(authority, response("200 OK", MODELS)) as there:
-        trial = ProviderProbe(resolver, LOOPBACK, tls)
+        trial = TypedKeyTester(resolver, LOOPBACK, tls)
         url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
         result = await trial.probe(ACME, "openai", url, Secret("sk-0123456789"))
     assert (verdict_of(result), resolver.asked) == ("valid", [NAME])
@@ -296,7 +296,7 @@ async def test_waiting_for_a_turn_is_part_of_the_time(authority: trustme.CA) -> 
         url = parse_endpoint(f"https://{NAME}:{there.port}/v1")
         tls = ssl.create_default_context()
         authority.configure_trust(tls)
-        trial = ProviderProbe(FakeResolver({NAME: ["127.0.0.1"]}), LOOPBACK, tls, total_seconds=0.5)
+        trial = TypedKeyTester(FakeResolver({NAME: ["127.0.0.1"]}), LOOPBACK, tls, total_seconds=0.5)
         orgs = [f"org-{number}" for number in range(2 * MAX_PROBES)]
         results = await asyncio.gather(
             *(trial.probe(Requester(org, OWNER), "openai", url, Secret("sk-0123456789")) for org in orgs)
@@ -342,7 +342,7 @@ async def by_proxy(authority: trustme.CA, proxy: Proxy, url: str) -> tuple[Steps
     authority.configure_trust(tls)
     resolver = FakeResolver()
     way = httpx.Proxy(f"http://127.0.0.1:{port}", auth=("operator", "word"))
-    trial = ProviderProbe(resolver, AddressPolicy(), tls, proxy=way, read_seconds=0.5)
+    trial = TypedKeyTester(resolver, AddressPolicy(), tls, proxy=way, read_seconds=0.5)
     async with server:
         result = await trial.probe(ACME, "openai", parse_endpoint(url), Secret("sk-0123456789"))
     return result, resolver

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from services.control_plane.provider_probe.probe import ProviderProbe
-from services.control_plane.provider_probe.resolve import Requester
-from services.control_plane.provider_probe.stored_key import NotTried, StoredKeyProbe
+from services.control_plane.key_test.resolve import Requester
+from services.control_plane.key_test.stored_key import NotTried, StoredKeyTester
+from services.control_plane.key_test.typed_key import TypedKeyTester
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.admin_app import AdminAppParts, admin_app
 from shared.endpoint import parse_endpoint
-from shared.key_trial import TrialAnswer, TrialRequest
+from shared.key_test import KeyTestRequest, KeyTestResponse
 from shared.secret import Secret
 from tests.support.answers import head_bytes, json_answer, whole
 from tests.support.config_truth import EPOCH
 from tests.support.scripted_upstream import Answer, Close, ScriptedUpstream, Send
 from tests.unit.control_plane.world import FakeResolver
-from tests.unit.data_plane.trial.bench import KEY, LOOPBACK, Bench, made
+from tests.unit.data_plane.key_test.bench import KEY, LOOPBACK, Bench, made
 
 TOKEN = "the-token-of-the-fleet"
 KEYS = frozenset({KEY.encode()})
@@ -43,9 +43,9 @@ async def bench() -> AsyncIterator[Bench]:
         yield bench
 
 
-def asking(bench: Bench, token: str = TOKEN) -> StoredKeyProbe:
-    parts = AdminAppParts(bench.table, Metrics(), lambda: True, bench.trials, Secret(TOKEN))
-    return StoredKeyProbe(
+def asking(bench: Bench, token: str = TOKEN) -> StoredKeyTester:
+    parts = AdminAppParts(bench.table, Metrics(), lambda: True, bench.key_tests, Secret(TOKEN))
+    return StoredKeyTester(
         "http://data-plane.test",
         Secret(token),
         transport=httpx.ASGITransport(admin_app(parts)),
@@ -53,10 +53,10 @@ def asking(bench: Bench, token: str = TOKEN) -> StoredKeyProbe:
     )
 
 
-async def ask(bench: Bench, *, revision: int = 1, token: str = TOKEN) -> TrialAnswer | str:
+async def ask(bench: Bench, *, revision: int = 1, token: str = TOKEN) -> KeyTestResponse | str:
     probe = asking(bench, token)
     try:
-        return await probe.probe(TrialRequest("acme", "openai", EPOCH, revision))
+        return await probe.probe(KeyTestRequest("acme", "openai", EPOCH, revision))
     except NotTried as error:
         return error.reason
     finally:
@@ -70,9 +70,9 @@ async def test_a_typed_and_a_stored_key_are_found_the_same(bench: Bench, name: s
         endpoint = parse_endpoint(f"{upstream.origin}/v1")
         bench.store(str(endpoint), enabled=enabled)
         stored = await ask(bench)
-        trial = ProviderProbe(FakeResolver(), LOOPBACK, bench.tls)
+        trial = TypedKeyTester(FakeResolver(), LOOPBACK, bench.tls)
         typed = await trial.probe(Requester("acme", "owner"), "openai", endpoint, Secret(KEY))
-    assert isinstance(stored, TrialAnswer)
+    assert isinstance(stored, KeyTestResponse)
     assert stored.endpoint == str(endpoint)
     assert [(step.step, step.status, step.detail) for step in stored.steps] == [
         (step.step, step.status, step.detail) for step in typed
@@ -91,4 +91,4 @@ async def test_what_prevents_a_trial_arrives_as_what_it_is(bench: Bench) -> None
     assert await ask(bench, token="another-token") == "token_refused"
     bench.truth.clear("acme", "openai")
     bench.table.apply_snapshot(bench.truth.now)
-    assert await ask(bench) == TrialAnswer("not_set_up")
+    assert await ask(bench) == KeyTestResponse("not_set_up")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.control_plane.provider_probe.resolve import (
+from services.control_plane.key_test.resolve import (
     MAX_LOOKUPS,
     MAX_LOOKUPS_EACH,
     NOT_PUBLIC,

@@ -1,4 +1,4 @@
-"""What a trial's findings are called, and which of them speak about the key."""
+"""What a key test's findings are called, and which of them speak about the key."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from shared.key_trial import STEPS, TrialStep, verdict_of
-from shared.trial_notes import TrialNotes
+from shared.key_test import STEPS, KeyTestStep, verdict_of
+from shared.key_test_report import KeyTestReport
 
 
 class Clock:
@@ -22,23 +22,23 @@ class Clock:
 
 
 @pytest.fixture
-def notes() -> TrialNotes:
-    return TrialNotes("openai", Clock())
+def notes() -> KeyTestReport:
+    return KeyTestReport("openai", Clock())
 
 
-def statuses(notes: TrialNotes) -> list[str]:
+def statuses(notes: KeyTestReport) -> list[str]:
     assert [step.step for step in notes.steps()] == list(STEPS)
     assert all(step.detail.endswith(".") for step in notes.steps())
     return [step.status for step in notes.steps()]
 
 
-def test_what_was_not_reached_is_skipped_and_took_no_time(notes: TrialNotes) -> None:
+def test_what_was_not_reached_is_skipped_and_took_no_time(notes: KeyTestReport) -> None:
     notes.note("dns", "failed", "The host's name does not exist.")
     assert statuses(notes) == ["failed", "skipped", "skipped", "skipped"]
     assert [step.seconds for step in notes.steps()] == [0.25, None, None, None]
 
 
-def test_each_step_has_the_time_since_the_one_before(notes: TrialNotes) -> None:
+def test_each_step_has_the_time_since_the_one_before(notes: KeyTestReport) -> None:
     notes.addresses(1)
     notes.connected(tls=True)
     assert notes.status(200)
@@ -46,7 +46,7 @@ def test_each_step_has_the_time_since_the_one_before(notes: TrialNotes) -> None:
     assert [step.seconds for step in notes.steps()] == [0.25] * 4
 
 
-def test_nothing_is_measured_where_nothing_was_done(notes: TrialNotes) -> None:
+def test_nothing_is_measured_where_nothing_was_done(notes: KeyTestReport) -> None:
     notes.looked_up_by_proxy()
     notes.connected(tls=False)
     assert [step.seconds for step in notes.steps()] == [None] * 4
@@ -61,7 +61,7 @@ def test_nothing_is_measured_where_nothing_was_done(notes: TrialNotes) -> None:
         (421, "unknown"), (429, "unknown"), (500, "unknown"), (503, "unknown"), (529, "unknown"),
     ],
 )  # fmt: skip
-def test_only_an_unexplained_401_makes_a_key_invalid(notes: TrialNotes, status: int, verdict: str) -> None:
+def test_only_an_unexplained_401_makes_a_key_invalid(notes: KeyTestReport, status: int, verdict: str) -> None:
     assert notes.status(status) is (verdict == "valid")
     assert verdict_of(notes.steps()) == verdict
 
@@ -79,13 +79,13 @@ def test_only_an_unexplained_401_makes_a_key_invalid(notes: TrialNotes, status: 
 def test_a_refusal_says_of_the_key_what_its_words_say(
     status: int, message: str, verdict: str, model_list: str
 ) -> None:
-    notes = TrialNotes("anthropic", lambda: 0.0)
+    notes = KeyTestReport("anthropic", lambda: 0.0)
     body = json.dumps({"type": "error", "error": {"type": "authentication_error", "message": message}})
     assert notes.status(status, body.encode()) is False
     assert (verdict_of(notes.steps()), statuses(notes)[3]) == (verdict, model_list)
 
 
-def test_time_that_is_over_is_noted_at_the_step_that_was_under_way(notes: TrialNotes) -> None:
+def test_time_that_is_over_is_noted_at_the_step_that_was_under_way(notes: KeyTestReport) -> None:
     notes.addresses(2)
     notes.connected(tls=True)
     notes.too_late()
@@ -97,12 +97,14 @@ def test_time_that_is_over_is_noted_at_the_step_that_was_under_way(notes: TrialN
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 models"), (1, "1 model."), (2, "2 models")])
-def test_models_are_counted(notes: TrialNotes, count: int, words: str) -> None:
+def test_models_are_counted(notes: KeyTestReport, count: int, words: str) -> None:
     notes.models(json.dumps({"data": [{"id": "a"}] * count}).encode())
     assert words in notes.steps()[3].detail
 
 
 @pytest.mark.parametrize("body", [None, b"", b"<html>", b"[]", b'{"data": 7}', b"\xff", b"[" * 100_000])
-def test_what_is_no_list_of_models_says_so(notes: TrialNotes, body: bytes | None) -> None:
+def test_what_is_no_list_of_models_says_so(notes: KeyTestReport, body: bytes | None) -> None:
     notes.models(body)
-    assert notes.steps()[3] == TrialStep("model_list", "unknown", "The answer is not a list of models.", 0.25)
+    assert notes.steps()[3] == KeyTestStep(
+        "model_list", "unknown", "The answer is not a list of models.", 0.25
+    )

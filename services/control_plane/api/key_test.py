@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
 from services.control_plane.api.context import Context, InContext, Testing
-from services.control_plane.api.integration_schemas import TrialResult, TrialStep, TryKey
+from services.control_plane.api.integration_schemas import KeyTestStep, TrialResult, TryKey
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
 from services.control_plane.api.named_provider import OfferedProvider
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.problem_response import problem_responses
-from services.control_plane.provider_probe.resolve import Requester, TooManyLookUps
-from services.control_plane.provider_probe.stored_key import NotTried
+from services.control_plane.key_test.resolve import Requester, TooManyLookUps
+from services.control_plane.key_test.stored_key import NotTried
 from services.control_plane.rules.endpoint import ENDPOINT_POINTER, default_endpoint, judge_endpoint
 from services.control_plane.rules.key import KEY_POINTER, judge_key
 from services.control_plane.rules.membership import require_owner
@@ -28,8 +28,8 @@ from services.control_plane.store.orgs import owners_of, role_of
 from services.control_plane.store.outage import DatabaseUnavailable
 from services.control_plane.store.tables import IntegrationTable
 from shared.endpoint import Endpoint
-from shared.key_trial import TrialRequest, verdict_of
-from shared.key_trial import TrialStep as Step
+from shared.key_test import KeyTestRequest, verdict_of
+from shared.key_test import KeyTestStep as Step
 from shared.providers import ProviderName
 from shared.secret import Secret
 
@@ -91,7 +91,7 @@ async def _tried(
     org, provider = row.org, row.provider
     if body.api_key is None:
         _require_stored(row, _judged(context, provider, body.endpoint))
-        return await _try_stored(context, row, TrialRequest(org, provider, epoch, row.revision))
+        return await _try_stored(context, row, KeyTestRequest(org, provider, epoch, row.revision))
     endpoint = _judged(context, provider, body.endpoint or row.endpoint) or default_endpoint(provider)
     return await _try_typed(context, Requester(org, person.email), provider, endpoint, body.api_key)
 
@@ -144,7 +144,7 @@ def _require_stored(row: IntegrationTable, endpoint: Endpoint | None) -> None:
         raise ProblemError(Problem.KEY_REQUIRED, detail, faults)
 
 
-async def _try_stored(context: Context, row: IntegrationTable, request: TrialRequest) -> TrialResult:
+async def _try_stored(context: Context, row: IntegrationTable, request: KeyTestRequest) -> TrialResult:
     try:
         answer = await context.stored_keys.probe(request)
     except NotTried as error:
@@ -169,5 +169,5 @@ def _nothing_stored() -> ProblemError:
     )
 
 
-def _shown(step: Step) -> TrialStep:
-    return TrialStep(step=step.step, status=step.status, detail=step.detail, seconds=step.seconds)
+def _shown(step: Step) -> KeyTestStep:
+    return KeyTestStep(step=step.step, status=step.status, detail=step.detail, seconds=step.seconds)

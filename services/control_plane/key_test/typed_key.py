@@ -3,7 +3,7 @@
 The connection is made to a checked address, with the certificate verified for the name, so a name with
 changing addresses between check and connect gains nothing (threat row 7); or by the operator's egress proxy,
 which looks the name up and sees no byte of an https request. The wording of a finding, and its relation to
-the key, is in `shared/trial_notes.py`.
+the key, is in `shared/key_test_report.py`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any, Final
 
 import httpx
 
-from services.control_plane.provider_probe.credential import credential_headers
-from services.control_plane.provider_probe.resolve import NOT_PUBLIC, Requester, ResolveError, Resolver
+from services.control_plane.key_test.credential import credential_headers
+from services.control_plane.key_test.resolve import NOT_PUBLIC, Requester, ResolveError, Resolver
 from shared.addresses import AddressPolicy
 from shared.endpoint import Endpoint
-from shared.key_trial import TOTAL_SECONDS, TrialStep
+from shared.key_test import TOTAL_SECONDS, KeyTestStep
+from shared.key_test_report import KeyTestReport
 from shared.providers import PROVIDERS, ProviderName
 from shared.secret import Secret
-from shared.trial_notes import TrialNotes
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
@@ -34,8 +34,8 @@ MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
 
-class ProviderProbe:
-    """Makes trials, a few at a time. With an egress `proxy` every connection goes through the proxy."""
+class TypedKeyTester:
+    """Makes key tests, a few at a time. With an egress `proxy` every connection goes through the proxy."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class ProviderProbe:
 
     async def probe(
         self, requester: Requester, provider: ProviderName, endpoint: Endpoint, key: Secret
-    ) -> tuple[TrialStep, ...]:
+    ) -> tuple[KeyTestStep, ...]:
         """Try `key` at `endpoint`. Takes at most about `total_seconds`, waiting included.
 
         Raises:
             TooManyLookUps: the requester has too many names looked up at this moment.
         """
-        notes = TrialNotes(provider, asyncio.get_running_loop().time)
+        notes = KeyTestReport(provider, asyncio.get_running_loop().time)
         begun = False
         try:
             async with asyncio.timeout(self._total_seconds), self._slots:
@@ -79,7 +79,7 @@ class ProviderProbe:
 
     async def _run(
         self,
-        notes: TrialNotes,
+        notes: KeyTestReport,
         provider: ProviderName,
         endpoint: Endpoint,
         hosts: Sequence[str],
@@ -97,7 +97,7 @@ class ProviderProbe:
                 return
 
     async def _checked_hosts(
-        self, notes: TrialNotes, requester: Requester, endpoint: Endpoint
+        self, notes: KeyTestReport, requester: Requester, endpoint: Endpoint
     ) -> Sequence[str]:
         """Give the allowed hosts for a connection: none when any address is not allowed."""
         if _is_address(endpoint.host):
@@ -149,7 +149,7 @@ class ProviderProbe:
 class _Connection:
     """A connection and its progress, told by httpcore's trace events."""
 
-    notes: TrialNotes
+    notes: KeyTestReport
     endpoint: Endpoint
     by_proxy: bool
     tcp: bool = False

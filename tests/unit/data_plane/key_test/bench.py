@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.key_test.stored_keys import StoredKeyTests
 from services.data_plane.relay.upstream.dial import DialConfig
 from services.data_plane.relay.upstream.egress import DirectEgress
 from services.data_plane.relay.upstream.resolver import AddressInfo, Resolver
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.secrets import SecretLoader
-from services.data_plane.trial.stored_keys import StoredKeyTrials
 from shared.addresses import AddressPolicy
-from shared.key_trial import TrialAnswer, TrialRequest
+from shared.key_test import KeyTestRequest, KeyTestResponse
 from shared.providers import ProviderName
 from tests.support.config_truth import EPOCH, FakeSecretReader, Truth, document, row
 
@@ -70,7 +70,7 @@ class Bench:
             connect_seconds=self.connect_seconds,
             allow_plain_http=self.allow_plain_http,
         )
-        self.trials = StoredKeyTrials(
+        self.key_tests = StoredKeyTests(
             self.table,
             self.loader,
             self.dial_config,
@@ -99,9 +99,9 @@ class Bench:
         provider: ProviderName = "openai",
         epoch: str = EPOCH,
         revision: int | None = None,
-    ) -> TrialAnswer:
+    ) -> KeyTestResponse:
         at = self.truth.now.revision if revision is None else revision
-        return await self.trials.answer(TrialRequest(org, provider, epoch, at))
+        return await self.key_tests.answer(KeyTestRequest(org, provider, epoch, at))
 
 
 @asynccontextmanager
