@@ -24,21 +24,21 @@ def _rules() -> FieldRules:
     return FieldRules(_judge)
 
 
-def _cut(*lines: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, list[bytes]]]:
+def _parse(*lines: bytes) -> tuple[list[bytes], list[bytes], dict[bytes, list[bytes]]]:
     start = b"GET / HTTP/1.1\r\n"
     return parse_fields(start + b"\r\n".join((*lines, b"", b"")), len(start), _rules())
 
 
 def test_lines_are_kept_raw_in_their_order_with_case_and_duplicates() -> None:
     sent = [b"B: 2", b"a:1", b"B:\t3 ", b"Both: x", b"aCCEPT:", b"a:1"]
-    lines, kept, captured = _cut(*sent)
+    lines, kept, captured = _parse(*sent)
     assert lines == sent
     assert kept == sent
     assert captured == {b"both": [b"x"]}
 
 
 def test_flags_say_what_is_kept_and_what_is_noted() -> None:
-    lines, kept, captured = _cut(b"Drop: 1", b"Note:  2\t", b"CAPTURE: 3", b"Both: 4", b"Else: 5")
+    lines, kept, captured = _parse(b"Drop: 1", b"Note:  2\t", b"NOTE: 3", b"Both: 4", b"Else: 5")
     assert len(lines) == 5
     assert kept == [b"Both: 4", b"Else: 5"]
     assert captured == {b"note": [b"2", b"3"], b"both": [b"4"]}
@@ -56,7 +56,7 @@ def test_a_head_without_fields_has_no_lines() -> None:
 )  # fmt: skip
 def test_a_line_that_two_parsers_may_read_differently_is_refused(line: bytes) -> None:
     with pytest.raises(BadFields):
-        _cut(b"X: 1", line, b"Y: 2")
+        _parse(b"X: 1", line, b"Y: 2")
 
 
 def test_an_accepted_line_does_not_make_the_same_name_without_a_colon_acceptable() -> None:
@@ -72,7 +72,7 @@ def test_an_accepted_line_does_not_make_the_same_name_without_a_colon_acceptable
 
 def test_a_long_name_of_the_limit_passes() -> None:
     line = b"x" * MAX_NAME_BYTES + b": 1"
-    assert _cut(line)[1] == [line]
+    assert _parse(line)[1] == [line]
 
 
 def test_names_that_a_box_makes_up_do_not_fill_the_memory() -> None:
