@@ -123,8 +123,8 @@ async def _charged(person: SignedIn, context: InContext) -> Person:
 Changing = Annotated[Person, Depends(_charged)]
 """The person who asks for a change, which has been counted."""
 
-Testing = Annotated[Person, Depends(_signed_in)]
-"""The person who asks for a key test; it waits long, so it takes none of the person's turns."""
+Proven = Annotated[Person, Depends(_signed_in)]
+"""The person who asks, without a turn: the request waits long, or has its turn by `SignedIn` besides."""
 
 AsPlatform = Annotated[Author, Depends(_platform)]
 """The platform as the author of a change; anybody else has been refused with 401."""

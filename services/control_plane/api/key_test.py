@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from services.control_plane.api.context import Context, InContext, Testing
+from services.control_plane.api.context import Context, InContext, Proven
 from services.control_plane.api.integration_schemas import KeyTestStep, TrialResult, TryKey
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
 from services.control_plane.api.named_provider import OfferedProvider
@@ -60,14 +60,16 @@ _log = logging.getLogger(__name__)
     ),
 )
 async def try_key(
-    org: OrgId, provider: OfferedProvider, body: TryKey, person: Testing, context: InContext
+    org: OrgId, provider: OfferedProvider, body: TryKey, person: Proven, context: InContext
 ) -> TrialResult:
     """Try a typed key, else the stored key, at its provider, step by step. Owners only; nothing is stored."""
-    row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
+    async with context.shares.turn(person.email):
+        row, epoch = await run_in_threadpool(_stored, context, org, provider, person)
+    # No turn is held from here on: a test waits for others, and the person's pages must not wait with it.
     with context.shares.key_test(org, person.email):
         result = await _tried(context, body, row, epoch, person)
-    context.counts.key_tests[result.verdict] += 1
-    await run_in_threadpool(_note, context, row, person, result)
+        context.counts.key_tests[result.verdict] += 1
+        await run_in_threadpool(_note, context, row, person, result)
     return result
 
 

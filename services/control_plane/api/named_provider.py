@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Path
 from pydantic import WithJsonSchema
 
-from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.context import Context, InContext, Proven
 from services.control_plane.rules.problems import Problem, ProblemError
 from shared.providers import PROVIDERS, ProviderName
 
@@ -25,14 +25,14 @@ _Named = Annotated[
 ]
 
 
-def _offered(named: _Named, _person: SignedIn, context: InContext) -> ProviderName:
+def _offered(named: _Named, _person: Proven, context: InContext) -> ProviderName:
     for row in context.providers:
         if row.name == named:
             return row.name
     raise _not_offered(context)
 
 
-def _known(named: _Named, _person: SignedIn, context: InContext) -> ProviderName:
+def _known(named: _Named, _person: Proven, context: InContext) -> ProviderName:
     for row in PROVIDERS.values():
         if row.name == named:
             return row.name

@@ -178,3 +178,31 @@ async def test_one_persons_requests_wait_for_their_turns_and_are_answered(
         for answer in refused:
             over_limit(answer, "too-many-requests")
     world.close()
+
+
+async def test_running_key_tests_leave_a_person_every_turn(tmp_path: Path, silent: SilentNames) -> None:
+    resolver = SystemResolver(look_up=silent)
+    world = new_world(tmp_path, resolver=resolver)
+    typed = {"api_key": KEY, "endpoint": CUSTOM["endpoint"]}
+    async with world.person(OWNER) as owner, asyncio.TaskGroup() as group:
+        tests = [group.create_task(owner.post(OPENAI + "/test", json=typed)) for _ in range(2)]
+        for _ in range(400):
+            if silent.asked == len(tests):
+                break
+            await asyncio.sleep(0.01)
+        began = time.monotonic()
+        assert (await owner.get(OPENAI)).status_code == 200
+        assert not any(test.done() for test in tests)
+        assert time.monotonic() - began < 2
+        silent.released.set()
+    world.close()
+    resolver.close()
+
+
+async def test_whoever_asks_for_key_tests_of_a_foreign_org_waits_for_a_turn(tmp_path: Path) -> None:
+    world = new_world(tmp_path)
+    async with world.person(STRANGER) as stranger:
+        asked = (stranger.post(OPENAI + "/test", json={"api_key": KEY}) for _ in range(120))
+        answers = await asyncio.gather(*asked)
+    assert {answer.status_code for answer in answers} == {404, 429}
+    world.close()
