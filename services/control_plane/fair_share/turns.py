@@ -49,7 +49,8 @@ class Turns:
             await mine
         except asyncio.CancelledError:
             if mine.cancelled():
-                line.waiting.remove(mine)
+                if mine in line.waiting:  # else a turn was given up between the cancellation and now
+                    line.waiting.remove(mine)
             else:  # the turn was handed over in the moment of the cancellation
                 self._give(key)
             raise

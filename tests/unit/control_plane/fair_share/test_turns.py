@@ -67,3 +67,17 @@ async def test_a_waiter_that_goes_away_takes_no_turn_along(*, handed_over: bool)
         await holder.__aexit__(None, None, None)
     async with asyncio.timeout(1), turns.turn("a"):
         pass
+
+
+async def test_a_waiter_whose_turn_comes_in_the_moment_of_its_end_goes_away_quietly() -> None:
+    turns = Turns(1, 10)
+    holder = turns.turn("a")
+    await holder.__aenter__()
+    waiting = asyncio.create_task(Served(turns)("a", "gone"))  # noqa: TID251  # cancelled below
+    await asyncio.sleep(SOON_SECONDS)
+    waiting.cancel()
+    await holder.__aexit__(None, None, None)  # before the waiter has run again
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(1), turns.turn("a"):
+        pass
