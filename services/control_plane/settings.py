@@ -84,7 +84,10 @@ def _environment_proxy(url: str) -> httpx.Proxy | None:
     address = named if "://" in named else f"http://{named}"
     if not address.startswith(("http://", "https://")):
         raise ValueError(f"{parts.scheme.upper()}_PROXY names no HTTP proxy")
-    return httpx.Proxy(address)
+    try:
+        return httpx.Proxy(address)
+    except (httpx.InvalidURL, ValueError):  # whose words may be a part of the password
+        raise ValueError(f"{parts.scheme.upper()}_PROXY is not http://USER:PASSWORD@HOST:PORT") from None
 
 
 def _is_loopback(host: str) -> bool:

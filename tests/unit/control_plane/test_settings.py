@@ -154,3 +154,13 @@ def test_no_token_is_in_the_repr_or_in_an_error() -> None:
 )
 def test_the_portals_origin_is_kept_as_browsers_send_it(typed: str, sent: str) -> None:
     assert settings(portal_origin=typed).portal_origin == sent
+
+
+def test_a_proxy_of_the_environment_that_is_no_url_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:pa/ss@proxy.test:3128")
+    with pytest.raises(ValueError, match="HTTPS_PROXY is not http://") as refusal:
+        settings().issuer_proxy_for("https://login.test/x")
+    assert "pa/" not in str(refusal.value)
+    assert "'pa'" not in str(refusal.value)
