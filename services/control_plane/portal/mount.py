@@ -199,11 +199,13 @@ class _Portal:
     async def sign_out(self, request: Request) -> Response:
         """End the session. The answer says where the page goes on to, where the issuer has a sign-out too."""
         self.browser.require_same_origin(request)
+        # Before the issuer is asked: an issuer without an answer must keep no session alive.
+        await run_in_threadpool(self.browser.end_session, request)
         there = None if self.oidc is None else await self.oidc.sign_out_url()
         response: Response = Response(status_code=204, headers=self._headers(request))
         if there is not None:
             response = JSONResponse({"continue_at": there}, headers=self._headers(request))
-        await run_in_threadpool(self.browser.sign_out, request, response)
+        self.browser.sign_out(response)
         return response
 
     async def _open_session(

@@ -102,11 +102,14 @@ class BrowserSignIn:
         if self.has_signed_out(request):
             self._set_cookie(response, SIGNED_OUT_COOKIE, "", 0)
 
-    def sign_out(self, request: HTTPConnection, response: Response) -> None:
-        """End the session, here and in the browser."""
+    def end_session(self, request: HTTPConnection) -> None:
+        """End the session of the request's browser."""
         if token := self._cookie(request, SESSION_COOKIE):
             with self._database.quiet_write() as session:
                 sessions.end_session(session, _hash(token))
+
+    def sign_out(self, response: Response) -> None:
+        """Take the session's cookie out of the browser, and note there that somebody has signed out."""
         self._set_cookie(response, SESSION_COOKIE, "", 0)
         self._set_cookie(response, SIGNED_OUT_COOKIE, "yes", SIGNED_OUT_SECONDS)
 

@@ -36,6 +36,10 @@ from shared.secret import Secret
 SCOPE: Final = "openid email"
 REQUEST_SECONDS: Final = 10.0
 DISCOVERY_SECONDS: Final = 3600.0
+RETRY_SECONDS: Final = 5.0
+"""After a failed discovery, whoever waited for the configuration is refused at once."""
+SIGN_OUT_SECONDS: Final = 2.0
+"""How long a sign-out waits to learn of the issuer's own sign-out; the session has ended by then."""
 CALLBACK_PATH: Final = "/sign-in/callback"
 SIGNED_OUT_PATH: Final = "/sign-in"
 _PROMPT_REFUSED: Final = {"invalid_request", "account_selection_required", "interaction_required"}
@@ -105,6 +109,7 @@ class _Token(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Issuer:
+    jwks_uri: str
     authorization_endpoint: str
     token_endpoint: str
     userinfo_endpoint: str | None
@@ -119,7 +124,7 @@ class OidcSignIn:
     """Signs people in at a single issuer.
 
     The issuer's published configuration is read at the first use, then hourly. `transport` makes the way to
-    the issuer, `keys_at` the source of its keys at a URL.
+    the issuer, `keys_at` the source of its keys at a URL; `monotonic` gives seconds that never go back.
     """
 
     def __init__(
@@ -128,12 +133,15 @@ class OidcSignIn:
         *,
         transport: Callable[[], httpx.AsyncBaseTransport],
         keys_at: Callable[[str], KeySource],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._transport = transport
         self._keys_at = keys_at
         self._issuer: _Issuer | None = None
         self._issuer_until = 0.0
+        self._retry_at = 0.0
+        self._monotonic = monotonic
         self._discovering = asyncio.Lock()
 
     async def examine(self) -> None:
@@ -182,8 +190,9 @@ class OidcSignIn:
         if not self._client.signs_out_there:
             return None
         try:
-            endpoint = (await self._discovered()).end_session_endpoint
-        except IssuerUnavailable:
+            async with asyncio.timeout(SIGN_OUT_SECONDS):
+                endpoint = (self._issuer or await self._discovered()).end_session_endpoint
+        except (IssuerUnavailable, TimeoutError):
             return None
         if endpoint is None:
             return None
@@ -301,16 +310,18 @@ class OidcSignIn:
 
     async def _discovered(self) -> _Issuer:
         async with self._discovering:
-            if self._issuer is None or time.monotonic() >= self._issuer_until:
+            now = self._monotonic()
+            if self._issuer is not None and now < self._issuer_until:
+                return self._issuer
+            if now >= self._retry_at:
                 try:
                     self._issuer = await self._discover()
                 except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                     _log.warning("the issuer's configuration cannot be read: %s", _reason(error))
-                    if self._issuer is None:
-                        raise IssuerUnavailable(
-                            "The sign-in service does not answer. Try again in a minute."
-                        ) from None
-                self._issuer_until = time.monotonic() + DISCOVERY_SECONDS
+                    self._retry_at = self._monotonic() + RETRY_SECONDS
+                self._issuer_until = self._monotonic() + DISCOVERY_SECONDS
+            if self._issuer is None:
+                raise IssuerUnavailable("The sign-in service does not answer. Try again in a minute.")
             return self._issuer
 
     async def _discover(self) -> _Issuer:
@@ -322,15 +333,19 @@ class OidcSignIn:
         if found.issuer != self._client.issuer:
             raise ValueError("it is another issuer's")
         found.require_https()
-        known = self._client
+        known, before = self._client, self._issuer
+        # The keys at hand outlive an outage of their URL, so a new source begins only at a new URL.
+        is_same_place = before is not None and before.jwks_uri == found.jwks_uri
+        keys = before.keys if before is not None and is_same_place else self._keys_at(found.jwks_uri)
         return _Issuer(
+            jwks_uri=found.jwks_uri,
             authorization_endpoint=found.authorization_endpoint,
             token_endpoint=found.token_endpoint,
             userinfo_endpoint=found.userinfo_endpoint,
             end_session_endpoint=found.end_session_endpoint,
             auth_method="none" if known.secret is None else known.auth_method or found.secret_method(),
             prompts=found.prompts(),
-            keys=self._keys_at(found.jwks_uri),
+            keys=keys,
             names_itself=found.authorization_response_iss_parameter_supported,
         )
 

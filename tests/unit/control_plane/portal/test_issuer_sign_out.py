@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.control_plane.sign_in.oidc import SIGN_OUT_SECONDS, OidcClient, OidcSignIn
 from tests.unit.control_plane.portal.test_mount import OWN, signed_in
 from tests.unit.control_plane.sign_in.provider import CLIENT_ID, URL, Provider
 from tests.unit.control_plane.world import PLATFORM_TOKEN, World
@@ -91,3 +93,35 @@ async def test_a_refused_sign_in_is_in_the_operators_audit_with_its_reason(
     assert (entry["action"], entry["actor"]) == ("sign_in.refused", "unknown")
     assert entry["details"]["way"] == "oidc"
     assert "no verified email address" in entry["details"]["reason"]
+
+
+class SilentIssuer(httpx.AsyncBaseTransport):
+    """Takes a request and says nothing. `asked`: whether there was one."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError(request.url)
+
+
+async def test_a_sign_out_ends_the_session_before_a_silent_issuer_is_asked(
+    world: World, provider: Provider
+) -> None:
+    silent = SilentIssuer()
+    oidc = OidcSignIn(
+        OidcClient(URL, CLIENT_ID, None, "https://portal.test"),
+        transport=lambda: silent,
+        keys_at=lambda _: provider.issuer,
+    )
+    world.context = replace(world.context, oidc=oidc)
+    async with world.client() as client, asyncio.TaskGroup() as group:
+        await signed_in(world, client)
+        signing_out = group.create_task(client.post("/sign-out", headers=OWN))
+        async with asyncio.timeout(SIGN_OUT_SECONDS / 2):
+            await silent.asked.wait()
+            assert (await client.get("/api/v1/me")).status_code == 401
+        async with asyncio.timeout(2 * SIGN_OUT_SECONDS):
+            assert (await signing_out).status_code == 204

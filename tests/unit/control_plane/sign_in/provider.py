@@ -58,6 +58,7 @@ class Provider:
         assume_email_verified: bool = False,
         auth_method: ClientAuthMethod | None = None,
         signs_out_there: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> OidcSignIn:
         """The gateway, registered here."""
         known = OidcClient(
@@ -69,7 +70,12 @@ class Provider:
             auth_method=auth_method,
             signs_out_there=signs_out_there,
         )
-        return OidcSignIn(known, transport=lambda: httpx.MockTransport(self._answer), keys_at=self._keys_at)
+        return OidcSignIn(
+            known,
+            transport=lambda: httpx.MockTransport(self._answer),
+            keys_at=self._keys_at,
+            monotonic=monotonic,
+        )
 
     async def sign_in(self, gateway: OidcSignIn, **query: str) -> Person:
         """Go there and come back; `query` changes what the way back says."""

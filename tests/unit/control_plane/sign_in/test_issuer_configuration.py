@@ -9,7 +9,13 @@ import httpx
 import pytest
 
 from services.control_plane.sign_in.issuer_configuration import ClientAuthMethod
-from services.control_plane.sign_in.oidc import IssuerUnavailable, PromptRefused, SignInFailed
+from services.control_plane.sign_in.oidc import (
+    DISCOVERY_SECONDS,
+    RETRY_SECONDS,
+    IssuerUnavailable,
+    PromptRefused,
+    SignInFailed,
+)
 from tests.unit.control_plane.sign_in.provider import CLIENT_ID, URL, Provider
 from tests.unit.control_plane.sign_in.test_oidc import DISCOVERY, refused
 
@@ -122,3 +128,42 @@ async def test_a_sign_out_goes_on_at_an_issuer_that_has_one(provider: Provider) 
     assert await provider.client(signs_out_there=False).sign_out_url() is None
     provider.answers[DISCOVERY] = lambda _: httpx.Response(500)
     assert await provider.client().sign_out_url() is None, "a dead issuer keeps nobody signed in here"
+
+
+# -- how long a configuration is good for
+
+
+class FakeSeconds:
+    """Seconds that go on only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_failed_discovery_is_not_repeated_by_each_visitor(provider: Provider) -> None:
+    seconds = FakeSeconds()
+    gateway = provider.client(monotonic=seconds)
+    provider.answers[DISCOVERY] = lambda _: httpx.Response(503)
+    for _ in range(3):
+        with pytest.raises(IssuerUnavailable):
+            await gateway.leave()
+    assert provider.asked == [DISCOVERY]
+    del provider.answers[DISCOVERY]
+    seconds.now += RETRY_SECONDS
+    await gateway.leave()
+    assert provider.asked == [DISCOVERY, DISCOVERY]
+
+
+async def test_the_keys_at_hand_are_kept_until_the_issuer_names_another_place(provider: Provider) -> None:
+    seconds = FakeSeconds()
+    gateway = provider.client(monotonic=seconds)
+    for _ in range(2):
+        await gateway.leave()
+        seconds.now += DISCOVERY_SECONDS
+    assert (provider.asked, provider.keys_asked_at) == ([DISCOVERY, DISCOVERY], [f"{URL}/jwks"])
+    provider.configuration = {"jwks_uri": f"{URL}/moved"}
+    await gateway.leave()
+    assert provider.keys_asked_at == [f"{URL}/jwks", f"{URL}/moved"]
