@@ -52,8 +52,8 @@ class KeyVerdicts:
         at = record.started_at + record.seconds
         verdict = self._verdicts.get(key)
         version = record.secret_version
-        if verdict is not None and version < verdict.version:
-            return  # an answer to a request that left with the key before
+        if verdict is not None and version < verdict.version and record.started_at <= verdict.at:
+            return  # an answer to a request that left with the key before; a later one: a restored database
         if verdict is None:
             verdict = self._verdicts[key] = _Verdict(is_accepted, at, version)
             if len(self._verdicts) > self._max_verdicts:
@@ -64,6 +64,7 @@ class KeyVerdicts:
         ):
             self._news[key] = None
         verdict.is_accepted, verdict.at, verdict.version = is_accepted, at, version
+        self._verdicts.move_to_end(key)
 
     def news(self) -> tuple[Seen, ...]:
         """Give the untold verdicts, the oldest first, at most `MAX_SEEN`."""

@@ -34,6 +34,23 @@ def test_a_refused_key_says_nothing_of_the_key_that_replaces_it() -> None:
     assert verdicts.news() == (Seen("acme", "openai", "accepted", 201.0, 2),)
 
 
+def test_a_version_that_a_restored_database_brings_back_is_judged_again() -> None:
+    verdicts = KeyVerdicts()
+    verdicts.note(exchange(version=5))
+    verdicts.told(verdicts.news())
+    verdicts.note(exchange(400, "upstream_key_rejected", at=500.0, version=3))
+    assert verdicts.is_rejected("acme", "openai", 3)
+    assert verdicts.news() == (Seen("acme", "openai", "rejected", 501.0, 3),)
+
+
+def test_the_verdict_that_was_touched_least_recently_goes_first() -> None:
+    verdicts = KeyVerdicts(max_verdicts=2)
+    for org in ("acme", "other", "acme", "third"):
+        verdicts.note(exchange(400, "upstream_key_rejected", org=org))
+    kept = [org for org in ("acme", "other", "third") if verdicts.is_rejected(org, "openai", 0)]
+    assert kept == ["acme", "third"]
+
+
 def test_the_same_word_on_a_new_key_is_news() -> None:
     verdicts = KeyVerdicts()
     verdicts.note(exchange(version=1))
