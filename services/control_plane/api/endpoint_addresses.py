@@ -47,8 +47,10 @@ class EndpointAddresses:
                 found = list(await self._resolver.resolve(requester, endpoint.host, endpoint.port))
             except NoAddressError:
                 raise refuse_endpoint(NOT_PUBLIC) from None
-            except TooManyLookUps:
-                raise self._shares.too_many_look_ups(requester.person) from None
+            except TooManyLookUps as error:
+                raise self._shares.too_many_look_ups(
+                    requester.person, for_everybody=error.for_everybody
+                ) from None
             except ResolveError as error:
                 return (f"{error} Requests will fail until it can be looked up.",)
         if not all(map(self._addresses.allows, found)):

@@ -121,8 +121,8 @@ async def _try_typed(
     judged = judge_key(provider, key, endpoint, is_own=endpoint == default_endpoint(provider))
     try:
         steps = await context.probe.probe(requester, provider, endpoint, judged.key)
-    except TooManyLookUps:
-        raise context.shares.too_many_look_ups(requester.person) from None
+    except TooManyLookUps as error:
+        raise context.shares.too_many_look_ups(requester.person, for_everybody=error.for_everybody) from None
     return TrialResult(
         provider=provider,
         endpoint=str(endpoint),

@@ -99,9 +99,13 @@ class Shares:
             if not self._running_key_tests[org]:
                 del self._running_key_tests[org]
 
-    def too_many_look_ups(self, person: str) -> OverLimit:
+    def too_many_look_ups(self, person: str, *, for_everybody: bool) -> OverLimit:
         """Give the refusal of a request that would need one more look-up of a name."""
         detail = "Names are being looked up for you or your organization already. Wait for these first."
+        if for_everybody:
+            detail = (
+                "The gateway is looking up as many names as it can, for others. Try again in a few seconds."
+            )
         return self._over(Problem.TOO_MANY_LOOK_UPS, detail, person, BUSY_RETRY_SECONDS)
 
     def _charge(self, buckets: TokenBuckets, problem: Problem, key: str, whose: str, pace: str = "") -> None:

@@ -45,7 +45,11 @@ class NoAddressError(ResolveError):
 
 
 class TooManyLookUps(Exception):  # noqa: N818  # a finding about who asks, not a failure
-    """The requester, or everybody together, has as many look-ups under way as there may be."""
+    """As many look-ups are under way as may be: `for_everybody` together, else for this requester."""
+
+    def __init__(self, *, for_everybody: bool) -> None:
+        super().__init__("too many look-ups")
+        self.for_everybody = for_everybody
 
 
 class Resolver(Protocol):
@@ -98,9 +102,10 @@ class SystemResolver:
     def _begin(self, requester: Requester, host: str, port: int) -> Future[Sequence[Any]]:
         keys = (("org", requester.org), ("person", requester.person))
         with self._lock:
-            too_many = self._all_under_way >= MAX_LOOKUPS
-            if too_many or any(self._under_way[key] >= MAX_LOOKUPS_EACH for key in keys):
-                raise TooManyLookUps
+            if any(self._under_way[key] >= MAX_LOOKUPS_EACH for key in keys):
+                raise TooManyLookUps(for_everybody=False)
+            if self._all_under_way >= MAX_LOOKUPS:
+                raise TooManyLookUps(for_everybody=True)
             self._under_way.update(keys)
             self._all_under_way += 1
         lookup = self._threads.submit(self._look_up, host, port, type=socket.SOCK_STREAM)

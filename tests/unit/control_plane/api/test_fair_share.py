@@ -13,7 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from services.control_plane.key_test.resolve import MAX_LOOKUPS_EACH, SystemResolver
+from services.control_plane.key_test.resolve import (
+    MAX_LOOKUPS,
+    MAX_LOOKUPS_EACH,
+    Requester,
+    SystemResolver,
+)
 from services.control_plane.rules.problems import TYPE_PREFIX
 from services.control_plane.store.changes import Author, changing
 from services.control_plane.store.orgs import live_org, put_member, put_org
@@ -161,6 +166,29 @@ async def test_a_silent_name_server_of_one_org_holds_nobody_else_up(
         statuses = [attack.result().status_code for attack in attacks]
     assert set(statuses) <= {200, 412, 429}
     assert silent.asked <= MAX_LOOKUPS_EACH
+    world.close()
+    resolver.close()
+
+
+@pytest.mark.parametrize("way", ["save", "test"])
+async def test_who_has_no_look_up_under_way_is_not_blamed_for_those_of_others(
+    tmp_path: Path, silent: SilentNames, way: str
+) -> None:
+    resolver = SystemResolver(look_up=silent)
+    world = new_world(tmp_path, resolver=resolver)
+    async with world.person(OWNER) as owner, asyncio.TaskGroup() as group:
+        for number in range(MAX_LOOKUPS):
+            requester = Requester(f"org-{number}", f"{number}@orgs.test")
+            group.create_task(resolver.resolve(requester, "silent.orgs.test", 443))
+        await asyncio.sleep(0)
+        if way == "save":
+            answer = await owner.put(OPENAI, json=CUSTOM, headers=ANY)
+        else:
+            typed = {"api_key": KEY, "endpoint": CUSTOM["endpoint"]}
+            answer = await owner.post(OPENAI + "/test", json=typed)
+        silent.released.set()
+    over_limit(answer, "too-many-look-ups")
+    assert "for others" in answer.json()["detail"]
     world.close()
     resolver.close()
 

@@ -60,8 +60,9 @@ async def test_threads_that_a_silent_name_server_holds_count_until_they_end(name
         with pytest.raises(ResolveError, match="in time"):
             await resolver.resolve(ACME, f"silent-{number}", 443)
     for requester in (ACME, Requester("acme", "another@acme.test"), Requester("other", ACME.person)):
-        with pytest.raises(TooManyLookUps):
+        with pytest.raises(TooManyLookUps) as refusal:
             await resolver.resolve(requester, "good", 443)
+        assert not refusal.value.for_everybody
     assert await resolver.resolve(Requester("other", "o@other.test"), "good", 443) == ["93.184.216.34"]
     name_server.released.set()
     async with asyncio.timeout(5):
@@ -84,7 +85,8 @@ async def test_one_look_up_more_than_there_are_threads_is_refused_and_never_queu
             requester = Requester(f"org-{number}", f"{number}@orgs.test")
             group.create_task(resolver.resolve(requester, f"silent-{number}", 443))
         await asyncio.sleep(SOON_SECONDS)
-        with pytest.raises(TooManyLookUps):
+        with pytest.raises(TooManyLookUps) as refusal:
             await resolver.resolve(ACME, "good", 443)
+        assert refusal.value.for_everybody
         name_server.released.set()
     resolver.close()
