@@ -36,8 +36,9 @@ ATTACKERS = 64
 SILENT_CONNECTIONS = 1_500
 LOOK_EVERY_SECONDS = 0.02
 MAX_TIMES_QUIET = 3
-FLOOR_SECONDS = 0.02
-"""A shorter wait is noise: a look shares two cores with the fleet, the load and the attack."""
+FLOOR_SECONDS = {"full": 0.02, "short": 1.0}
+"""A shorter wait is noise: a look shares two cores with the fleet, the load and the attack. The short form
+runs beside other tests, and shows only that nobody waits as long as for a silent name server."""
 LIMITS = {
     "AIGW_PERSON_CHANGES_PER_MINUTE": "120",
     "AIGW_ORG_CHANGES_PER_MINUTE": "60",
@@ -195,8 +196,9 @@ async def test_one_persons_attack_is_hardly_noticed_by_another_org_and_the_orche
             f"{what} {1000 * quiet[what]:.1f} → {1000 * attacked[what]:.1f} ms ({times[what]:.1f} times)"
             for what in quiet
         )
+        floor = FLOOR_SECONDS[form.name]
         for what in quiet:
-            assert attacked[what] <= max(MAX_TIMES_QUIET * quiet[what], FLOOR_SECONDS), trial.row.note
+            assert attacked[what] <= max(MAX_TIMES_QUIET * quiet[what], floor), trial.row.note
 
 
 async def waits(scene: Scene, seconds: float) -> dict[str, float]:
