@@ -119,6 +119,12 @@ class RequestReader:
             raise AssertionError(f"expected {expected} after {self.phase.name}, got {phase.name}")
         self.phase = phase
 
+    def end(self, phase: Phase) -> None:
+        """Go into one of `ENDINGS`, if the connection is not gone, and drop what is held."""
+        self.held = b""
+        if self.phase is not Phase.GONE:
+            self.enter(phase)
+
     @property
     def is_whole(self) -> bool:
         """Whether the whole current request has come."""

@@ -138,8 +138,8 @@ class BoxConnection(BoxSide):
 
     def _box_left(self) -> None:
         exchange, self._exchange = self._exchange, None
+        self._reader.end(Phase.ENDING)
         if exchange is not None:
-            self._reader.enter(Phase.ENDING)
             exchange.box_gone()
 
     def _forget(self) -> None:
@@ -329,7 +329,7 @@ class BoxConnection(BoxSide):
         """End after the response that is under way: uvicorn drains the process."""
         self._reader.must_close = True
         if self._reader.phase is _IDLE:
-            self.transport.close()
+            self.close()
 
     def close(self) -> None:
         """End cleanly once the last bytes have left."""
@@ -338,7 +338,6 @@ class BoxConnection(BoxSide):
 
     def break_off(self) -> None:
         """End visibly: a clean end would let clients take half a response for a whole response."""
-        self._exchange = None
         if self._reader.phase is not Phase.GONE:
             self._end(Phase.ENDING)
             self.transport.reset_once_drained(self._since)
@@ -351,7 +350,7 @@ class BoxConnection(BoxSide):
 
     def _end(self, phase: Phase) -> None:
         self._exchange = None
-        self._reader.enter(phase)
+        self._reader.end(phase)
         self._since = self._parts.now()
 
     def abort_exchange(self, refused: Refused, provider: str = "") -> None:
@@ -377,6 +376,7 @@ class BoxConnection(BoxSide):
         if self._reader.phase is Phase.HEAD:
             self._reader.must_close = True
             self._refuse_head(refused)
+        self._end(Phase.ENDING)
         self.transport.close_early()
 
     def check_deadlines(self, now: float, unix_seconds: float) -> None:

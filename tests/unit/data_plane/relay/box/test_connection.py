@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -228,3 +228,34 @@ async def test_deadlines_end_a_head_that_does_not_come_and_a_response_that_does_
     assert slow_transport.written.startswith(b"HTTP/1.1 408 ")
     assert (idle_transport.written, idle_transport.ended) == (b"", "close")
     assert waiting_transport.written.startswith(b"HTTP/1.1 504 ")
+
+
+def _evict(connection: BoxConnection) -> None:
+    connection.displace(Refused(Rejection.OVERLOADED, "3 connections of one box"))
+
+
+@pytest.mark.parametrize("end", [_evict, BoxConnection.shutdown, BoxConnection.eof_received])
+async def test_a_request_held_on_a_connection_that_ends_is_never_sent(
+    end: Callable[[BoxConnection], object],
+) -> None:
+    world = RelayWorld()
+    connection, _ = await _asked(world, GET + GET)
+    connection.pause_writing()
+    world.dialer.connections[0].data_received(ANSWER)
+    await _turns()
+    assert connection.idle_since() is not None
+    end(connection)
+    connection.resume_writing()
+    connection.data_received(GET)
+    await _turns()
+    assert world.sent.count(b"GET /v1/models HTTP/1.1\r\n") == 1
+    connection.connection_lost(None)
+    assert world.parts.connection_limits._orgs == {}
+
+
+async def test_nothing_is_held_of_a_refused_body_while_the_connection_lingers() -> None:
+    world = RelayWorld(RelayLimits(max_body_bytes=10))
+    connection, transport = await _asked(world, POST.replace(b": 7", b": 9000000") + bytes(200_000))
+    assert transport.half_closed
+    assert transport.written.startswith(b"HTTP/1.1 413 ")
+    assert connection._reader.held == b""
