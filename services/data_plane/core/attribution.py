@@ -10,9 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from services.data_plane.core.leaked_keys import looks_real
+from services.data_plane.core.leaked_keys import MIN_KEY_CHARS, looks_real
 
 MAX_LABEL_CHARS: Final = 64
+MAX_READ_BYTES: Final = 1024
+"""Of a value, searched for a key. The label's own end lies far before."""
 
 
 class Attribution(NamedTuple):
@@ -35,7 +37,8 @@ _CLASS: Final = (b"x-claude-code-request-class", b"x-openai-subagent")
 ATTRIBUTION_HEADERS: Final = frozenset((*_SESSION, *_AGENT, *_PARENT, *_CLASS))
 """The names in lower case; all of these headers pass to the provider as they came."""
 
-_BETWEEN_WORDS: Final = re.compile(rb"[^A-Za-z0-9._-]+")
+# What stands from each beginning of a word on: a key may follow a name and a sign of its own, `user_sk-…`.
+_ENDS: Final = re.compile(rb"(?<![A-Za-z0-9])(?=([A-Za-z0-9][A-Za-z0-9._-]{%d,}+))" % (MIN_KEY_CHARS - 1))
 _NOT_IN_A_LABEL: Final = re.compile(rb"[^A-Za-z0-9._:/@+=-]")
 
 
@@ -56,6 +59,6 @@ def _label(noted: Mapping[bytes, Sequence[bytes]], names: Sequence[bytes]) -> st
 
 def clean_label(value: bytes) -> str:
     """Cut a value to its limit and blank odd bytes out; a value with a provider's key gives no label."""
-    if any(map(looks_real, _BETWEEN_WORDS.split(value))):
+    if any(map(looks_real, _ENDS.findall(value[:MAX_READ_BYTES]))):
         return ""
     return _NOT_IN_A_LABEL.sub(b"_", value[:MAX_LABEL_CHARS]).decode("ascii")

@@ -49,9 +49,15 @@ def test_the_labels_are_those_of_the_clients_headers(lines: str, expected: Attri
     assert labels(lines) == expected
 
 
-@pytest.mark.parametrize("around", ["{}", "Bearer {}", "key={}&x=1", '{{"key":"{}"}}', "a/b:{}"])
+@pytest.mark.parametrize(
+    "around", ["{}", "Bearer {}", "key={}&x=1", '{{"key":"{}"}}', "a/b:{}", "user_{}", "a.b-{}"]
+)
 def test_a_provider_key_in_such_a_header_is_no_label(around: str) -> None:
     assert labels(f"session-id: {around.format('sk-proj-left-in-a-box-0123456789')}\r\n").session == ""
+
+
+def test_a_name_with_letters_of_a_key_inside_is_a_label() -> None:
+    assert clean_label(b"task-0647a1fc-0f91-4b1c-9d1e") == "task-0647a1fc-0f91-4b1c-9d1e"
 
 
 @given(st.binary(max_size=300))
