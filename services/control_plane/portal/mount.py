@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -55,6 +56,8 @@ NotFoundPage = Callable[[Request], Response | None]
 # Where a person may be taken after signing in: a page of ours, nothing that a browser reads as another host.
 _OWN_PAGE = re.compile(r"/(?:orgs/[A-Za-z0-9._:@%-]{1,256}/(?:ai-integrations|members|history))?")
 
+DEPARTURES_AT_A_TIME: Final = 4
+"""How many threads note departures: anybody may depart without end, and other requests need threads too."""
 _BY_THE_PERSON: Final = {"same-origin", "none"}
 """The browser's mark for a navigation begun by our own page or by the person (`Sec-Fetch-Site`)."""
 
@@ -94,6 +97,7 @@ class _Portal:
     oidc: OidcSignIn | None
     static_files: StaticFiles
     limit: AttemptLimit
+    departing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DEPARTURES_AT_A_TIME))
 
     # -- pages and files
 
@@ -155,7 +159,8 @@ class _Portal:
             return self._redirect(request, f"{SIGN_IN_PATH}?failed=unavailable")
         memory = {**departure.memory, "to": own_page}
         response = self._redirect(request, departure.url)
-        await run_in_threadpool(self.browser.begin, response, memory)
+        async with self.departing:
+            await run_in_threadpool(self.browser.begin, response, memory)
         return response
 
     async def arrive(self, request: Request) -> Response:

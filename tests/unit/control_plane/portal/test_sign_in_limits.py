@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from services.control_plane.app import public_app
 from services.control_plane.portal.attempt_limit import MAX_ATTEMPTS
@@ -52,6 +54,18 @@ async def test_departures_lock_nobody_out(
         back = await client.get("/sign-in/callback", params=provider.authorize(left.headers["location"]))
         assert (back.status_code, back.headers["location"]) == (303, "/orgs/acme/members")
         assert (await client.get("/api/v1/me")).json() == {"email": OWNER}
+
+
+async def test_departures_leave_threads_to_everybody_else(world: World, client: httpx.AsyncClient) -> None:
+    async with client, world.person(OWNER) as owner, asyncio.TaskGroup() as group:
+        with world.database.quiet_write() as session:
+            session.execute(text("SELECT 1"))  # from here on every other write waits
+            starts = [group.create_task(client.get("/sign-in/start")) for _ in range(60)]
+            await asyncio.sleep(0.3)
+            async with asyncio.timeout(3):
+                assert (await owner.get("/api/v1/orgs")).status_code == 200
+            assert not any(start.done() for start in starts)
+    assert {start.result().status_code for start in starts} == {303}
 
 
 async def test_sign_ins_that_succeed_use_up_nobodys_attempts(
