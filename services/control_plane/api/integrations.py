@@ -144,7 +144,7 @@ async def clear_integration(
     response: Response,
     if_match: IfMatch = None,
 ) -> WrittenIntegration:
-    """Forget a provider's key and endpoint. Owners only."""
+    """Forget a provider's key and endpoint, also of a provider that is no longer offered. Owners only."""
     target = _target(org, provider, person, if_match)
     written = await _made(context, target, lambda _: context.writes.clear(target))
     return _written(context, written, response)
