@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.data_plane.core.query_parameters import split_parameters, without_parameters
+from services.data_plane.core.query_parameters import MAX_PARAMETERS, split_parameters, without_parameters
+from services.data_plane.core.refused import Refused
 
 NAMES = frozenset({"key", "$key"})
 
@@ -41,6 +42,13 @@ def test_a_query_without_a_key_keeps_every_byte(query: bytes) -> None:
         b"+key",
         b"key%20",
         b"?key",
+        b"x%26key",
+        b"x%3Bkey",
+        b"x%253D1%2526key",
+        b"key%3D",
+        b"key%00",
+        b"key[]",
+        b"key%5B0%5D",
     ],
 )
 @pytest.mark.parametrize(
@@ -61,4 +69,13 @@ def test_a_key_falls_out_in_every_spelling_of_its_name(name: bytes, query: bytes
 
 def test_the_values_that_fell_out_are_told_decoded() -> None:
     assert split_parameters(b"?key=AIza%41&alt=sse&$key=", NAMES) == (b"?alt=sse", [b"AIzaA", b""])
+    assert split_parameters(b"?key%3DAIzaA", NAMES) == (b"", [b"AIzaA"])
     assert split_parameters(b"?alt=sse", NAMES) == (b"?alt=sse", [])
+
+
+@pytest.mark.parametrize("separator", [b"&", b";"])
+def test_more_parameters_than_can_be_read_quickly_are_refused(separator: bytes) -> None:
+    most = b"?" + separator.join([b"a=1"] * MAX_PARAMETERS)
+    assert without_parameters(most, NAMES) == most
+    with pytest.raises(Refused, match="1024 parameters"):
+        without_parameters(most + separator, NAMES)
