@@ -11,6 +11,9 @@ from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from services.data_plane.core.request_reader import Phase
+from services.data_plane.relay.unidentified import GRACE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -23,6 +26,23 @@ class MaybeIdle(Protocol):
 
     def idle_since(self) -> float | None:
         """Since when the connection has no request, or only a part of a head; None while it is busy."""
+
+
+def idle_time(phase: Phase, since: float, now: float, *, is_new: bool) -> float | None:
+    """Give the time since which a connection has no request; None while the connection is busy.
+
+    A connection without any request so far counts as busy for a moment: its first head may have come and only
+    not be read yet, as in a burst of connections.
+
+    Args:
+        phase: of the connection.
+        since: when the phase began.
+        now: by the same clock.
+        is_new: no request for a provider has come so far.
+    """
+    if phase is not Phase.IDLE and phase is not Phase.HEAD:
+        return None
+    return None if is_new and now < since + GRACE_SECONDS else since
 
 
 _C = TypeVar("_C", bound=MaybeIdle)

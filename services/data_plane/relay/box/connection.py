@@ -18,6 +18,7 @@ from services.data_plane.relay.box.hand_over import hand_over
 from services.data_plane.relay.box_side import BoxSide
 from services.data_plane.relay.exchange import Exchange
 from services.data_plane.relay.exchange_stage import Stage
+from services.data_plane.relay.idle_order import idle_time
 from services.data_plane.relay.unsent_requests import account_for_refusal, answer_newcomer, answer_warm_up
 from services.data_plane.relay.wire.transport import BoxTransport
 from shared.rejections import Place, Rejection
@@ -355,8 +356,7 @@ class BoxConnection(BoxSide):
 
     def abort_exchange(self, refused: Refused, provider: str = "") -> None:
         """Abort the open exchange: with `provider`, or with any provider if empty."""
-        exchange = self._exchange
-        if exchange is not None and provider in {"", exchange.record.provider}:
+        if (exchange := self._exchange) is not None and provider in {"", exchange.record.provider}:
             exchange.abort(refused)
 
     def revoke(self, refused: Refused) -> None:
@@ -368,8 +368,8 @@ class BoxConnection(BoxSide):
             self.close()
 
     def idle_since(self) -> float | None:
-        """Give the time since which no request is under way; None for a busy connection."""
-        return self._since if self._reader.phase is _IDLE or self._reader.phase is Phase.HEAD else None
+        """Give the time since which no request is under way; None for a busy or a new connection."""
+        return idle_time(self._reader.phase, self._since, self._parts.now(), is_new=self._template is None)
 
     def displace(self, refused: Refused) -> None:
         """End at once for a newer connection; a begun request is answered by `refused`."""

@@ -111,11 +111,11 @@ class RelayWorld:
             usage_tap=False,
         )
 
-    def connect(self) -> tuple[BoxConnection, FakeTransport]:
-        """Make the connection of a box."""
+    def connect(self, box: Box | None = None) -> tuple[BoxConnection, FakeTransport]:
+        """Make the connection of a box; `box` where the connection itself has proved a box."""
         state = cast("Any", SimpleNamespace(config=None))
         uvicorn = UvicornParts(state, ServerState(), {})
-        connection, transport = BoxConnection(self.parts, uvicorn, OneBox(), None), FakeTransport()
+        connection, transport = BoxConnection(self.parts, uvicorn, OneBox(), box), FakeTransport()
         connection.connection_made(transport)
         return connection, transport
 

@@ -16,10 +16,11 @@ from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
 from services.data_plane.relay.box.connection import BoxConnection
 from services.data_plane.relay.exchange_stage import Stage
+from services.data_plane.relay.unidentified import GRACE_SECONDS
 from shared.rejections import Rejection
 from tests.unit.data_plane.core.generated import splits
 from tests.unit.data_plane.relay.fake_transport import FakeTransport
-from tests.unit.data_plane.relay.relay_world import KEY, RelayWorld
+from tests.unit.data_plane.relay.relay_world import KEY, OneBox, RelayWorld
 
 HOST = b"Host: 10.0.2.2:1000\r\n"
 GET = b"GET /run9/ai/openai/v1/models HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -259,3 +260,23 @@ async def test_nothing_is_held_of_a_refused_body_while_the_connection_lingers() 
     assert transport.half_closed
     assert transport.written.startswith(b"HTTP/1.1 413 ")
     assert connection._reader.held == b""
+
+
+async def test_in_a_burst_no_connection_is_evicted_before_its_first_head_is_read() -> None:
+    world = RelayWorld(RelayLimits(max_connections_per_box=2))
+    burst = [world.connect(OneBox().identify(None)) for _ in range(3)]
+    assert [transport.closing for _, transport in burst] == [False] * 3
+    for connection, _ in burst:
+        connection.data_received(GET)
+    await _turns()
+    assert world.sent.count(b"GET /v1/models HTTP/1.1\r\n") == 2
+    assert burst[2][1].written.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_a_proved_connection_that_stays_silent_makes_room_after_the_grace() -> None:
+    world = RelayWorld(RelayLimits(max_connections_per_box=2))
+    (silent, _), _ = [world.connect(OneBox().identify(None)) for _ in range(2)]
+    silent._since -= GRACE_SECONDS
+    assert silent.idle_since() == silent._since
+    world.connect(OneBox().identify(None))
+    assert silent.transport.closing
