@@ -22,6 +22,8 @@ HEAD_SECONDS: Final = 10.0
 """From the connection, or the first byte of a further request, until the head is whole."""
 BODY_SECONDS: Final = 20.0
 """From the head until the body is whole."""
+UNREAD_SECONDS: Final = 60.0
+"""How long a client may leave bytes of an answer unread; a closed connection is kept as long at most."""
 MAX_CONNECTIONS: Final = 1024
 """Of one listener at a time."""
 GIVES_WAY: Final = "run9.gives-way"
@@ -43,6 +45,7 @@ class DeadlineProtocol(HttpToolsProtocol):
     """One connection, reset when a request's head or body takes longer to arrive than it may.
 
     Attributes:
+        is_reset: whether the connection has been reset.
         waits_since: since when there is no whole request, or one that gives way; None while one is answered.
     """
 
@@ -51,28 +54,35 @@ class DeadlineProtocol(HttpToolsProtocol):
         *arguments: Any,
         head_seconds: float = HEAD_SECONDS,
         body_seconds: float = BODY_SECONDS,
+        unread_seconds: float = UNREAD_SECONDS,
         max_connections: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._head_seconds = head_seconds
         self._body_seconds = body_seconds
+        self._unread_seconds = unread_seconds
         self._max_connections = max_connections or connection_cap()
         self.waits_since: float | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._reading_deadline: asyncio.TimerHandle | None = None
+        self.is_reset = False
         self._is_arriving = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection, and reset the one that waits longest where there are too many."""
         super().connection_made(transport)
+        # Writing counts as paused while any byte is unread, so that the deadline of reading sees each.
+        transport.set_write_buffer_limits(high=0)
         if len(self.connections) > self._max_connections:
-            (self._longest_waiting() or self).transport.abort()
+            (self._longest_waiting() or self).reset()
         self.waits_since = self.loop.time()
         self._expect(self._head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
         self._expect(None)
+        self._expect_reading(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -92,7 +102,8 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the deadline: the request is whole."""
         self._is_arriving = False
-        self.waits_since = None
+        if self._reading_deadline is None:  # else the answer before is unread, and the client is waited for
+            self.waits_since = None
         self._expect(None)
         super().on_message_complete()
 
@@ -101,6 +112,19 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._is_idle():
             self.waits_since = self.loop.time()
+
+    def pause_writing(self) -> None:
+        """Count as a connection that waits: the client does not read, and may have asked for much."""
+        super().pause_writing()
+        self.waits_since = self.loop.time()
+        self._expect_reading(self._unread_seconds)
+
+    def resume_writing(self) -> None:
+        """Count as busy again, where an answer is under way."""
+        super().resume_writing()
+        self._expect_reading(None)
+        if not self._is_idle():
+            self.waits_since = None
 
     def _give_way(self) -> None:
         """Count as a connection that waits, though its answer is still to come."""
@@ -111,9 +135,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         waiting = [
             (other.waits_since, number, other)
             for number, other in enumerate(self.connections)
-            if isinstance(other, DeadlineProtocol)
-            and other.waits_since is not None
-            and not other.transport.is_closing()
+            if isinstance(other, DeadlineProtocol) and other.waits_since is not None and not other.is_reset
         ]
         return min(waiting)[2] if waiting else None
 
@@ -123,16 +145,24 @@ class DeadlineProtocol(HttpToolsProtocol):
     def _expect(self, seconds: float | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._expire)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self.reset)
 
-    def _expire(self) -> None:
-        self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.abort()
+    def _expect_reading(self, seconds: float | None) -> None:
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
+        self._reading_deadline = None if seconds is None else self.loop.call_later(seconds, self.reset)
+
+    def reset(self) -> None:
+        """Reset the connection, also a closed one whose client has not read the rest."""
+        self._deadline, self.is_reset = None, True
+        self.transport.abort()
 
 
 def with_deadlines(
-    head_seconds: float, body_seconds: float, max_connections: int
+    head_seconds: float,
+    body_seconds: float,
+    max_connections: int,
+    unread_seconds: float = UNREAD_SECONDS,
 ) -> Callable[..., DeadlineProtocol]:
     """Give a factory of the protocol with other limits, for `shared.listener.serve`."""
 
@@ -141,6 +171,7 @@ def with_deadlines(
             *arguments,
             head_seconds=head_seconds,
             body_seconds=body_seconds,
+            unread_seconds=unread_seconds,
             max_connections=max_connections,
             **options,
         )

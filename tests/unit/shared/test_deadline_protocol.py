@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,6 +22,7 @@ from shared.listener import bind, port_of, serve
 DEADLINE_SECONDS = 30
 HEAD_SECONDS = BODY_SECONDS = 0.3
 MAX_CONNECTIONS = 3
+BIG = 16 * 1024 * 1024 * "x"
 REQUEST = b"GET /echo HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
@@ -32,6 +35,10 @@ async def slow(_: Request) -> PlainTextResponse:
     return PlainTextResponse("slow")
 
 
+async def big(_: Request) -> PlainTextResponse:
+    return PlainTextResponse(BIG)
+
+
 async def held_back(request: Request) -> PlainTextResponse:
     request.scope["extensions"][GIVES_WAY]()
     await asyncio.sleep(DEADLINE_SECONDS)
@@ -39,7 +46,9 @@ async def held_back(request: Request) -> PlainTextResponse:
 
 
 @asynccontextmanager
-async def served(head: float = HEAD_SECONDS, body: float = BODY_SECONDS) -> AsyncIterator[int]:
+async def served(
+    head: float = HEAD_SECONDS, body: float = BODY_SECONDS, unread: float = DEADLINE_SECONDS
+) -> AsyncIterator[int]:
     """Serve the application with short deadlines; give the port."""
     listener = bind("127.0.0.1", 0, option="--port")
     stop, started = asyncio.Event(), asyncio.Event()
@@ -47,10 +56,11 @@ async def served(head: float = HEAD_SECONDS, body: float = BODY_SECONDS) -> Asyn
         routes=[
             Route("/echo", echo, methods=["GET", "POST"]),
             Route("/slow", slow),
+            Route("/big", big),
             Route("/held", held_back),
         ]
     )
-    http = with_deadlines(head, body, MAX_CONNECTIONS)
+    http = with_deadlines(head, body, MAX_CONNECTIONS, unread)
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(serve(app, listener, stop=stop, started=started.set, http=http, grace_seconds=1))
         await started.wait()
@@ -170,6 +180,49 @@ async def test_an_answer_that_is_held_back_on_purpose_makes_room() -> None:
         assert b"200 OK" in await reader.readuntil(b"\r\n")
         for _, writer in (*held, (reader, late)):
             writer.transport.abort()
+
+
+async def unread_connection(port: int, header: bytes) -> socket.socket:
+    """A connection that asks for much, several times at once, and reads nothing."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    request = b"GET /big HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n\r\n"
+    connection.sendall(3 * request)
+    connection.setblocking(False)
+    await asyncio.sleep(0.2)
+    return connection
+
+
+UNREAD = pytest.mark.parametrize("header", [b"x: y", b"connection: close"])
+
+
+@UNREAD
+async def test_answers_that_nobody_reads_keep_no_probe_out(header: bytes) -> None:
+    async with served(head=DEADLINE_SECONDS) as port:
+        unread = [await unread_connection(port, header) for _ in range(MAX_CONNECTIONS)]
+        for one in unread:
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                one.send(REQUEST)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(REQUEST)
+        try:
+            assert b"200 OK" in await reader.readuntil(b"\r\n")
+        finally:
+            writer.close()
+            for one in unread:
+                one.close()
+
+
+@UNREAD
+async def test_a_client_that_reads_nothing_is_reset(header: bytes) -> None:
+    async with served(unread=HEAD_SECONDS) as port:
+        unread = await unread_connection(port, header)
+        await asyncio.sleep(2 * HEAD_SECONDS)
+        got = 0
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await asyncio.get_running_loop().sock_recv(unread, 1 << 20):
+                got += len(piece)
+        assert 0 < got < len(BIG)
+        unread.close()
 
 
 async def test_silent_connections_by_the_hundred_keep_no_probe_out() -> None:
