@@ -28,18 +28,22 @@ class MaybeIdle(Protocol):
         """Since when the connection has no request, or only a part of a head; None while it is busy."""
 
 
-def idle_time(phase: Phase, since: float, now: float, *, is_new: bool) -> float | None:
+def idle_time(phase: Phase, since: float, now: float, *, is_new: bool, is_sending: bool) -> float | None:
     """Give the time since which a connection has no request; None while the connection is busy.
 
     A connection without any request so far counts as busy for a moment: its first head may have come and only
-    not be read yet, as in a burst of connections.
+    not be read yet, as in a burst of connections. So does a connection whose last response has not left yet:
+    evicted, it would stay open with these bytes and no longer be counted.
 
     Args:
         phase: of the connection.
         since: when the phase began.
         now: by the same clock.
         is_new: no request for a provider has come so far.
+        is_sending: bytes wait for the box to take them.
     """
+    if is_sending:
+        return None
     if phase is not Phase.IDLE and phase is not Phase.HEAD:
         return None
     return None if is_new and now < since + GRACE_SECONDS else since

@@ -52,8 +52,7 @@ class BoxConnection(BoxSide):
 
     def __init__(self, parts: RelayParts, uvicorn: UvicornParts, identity: Identity, box: Box | None) -> None:
         self._parts, self._uvicorn, self._identity = parts, uvicorn, identity
-        self.box = box  # by which its latest request was admitted, or the connection itself
-        self.load = None  # of its box; None until a request has said which that is
+        self.box, self.load = box, None  # of the latest request, or as the connection itself has proved
         self._reader = RequestReader(parts.limits.max_head_bytes)
         self._since = parts.now()  # of the reader's phase; an exchange has deadlines of its own
         self._exchange: Exchange | None = None
@@ -369,7 +368,8 @@ class BoxConnection(BoxSide):
 
     def idle_since(self) -> float | None:
         """Give the time since which no request is under way; None for a busy or a new connection."""
-        return idle_time(self._reader.phase, self._since, self._parts.now(), is_new=self._template is None)
+        phase, is_new, is_sending = self._reader.phase, self._template is None, self.transport.is_sending
+        return idle_time(phase, self._since, self._parts.now(), is_new=is_new, is_sending=is_sending)
 
     def displace(self, refused: Refused) -> None:
         """End at once for a newer connection; a begun request is answered by `refused`."""

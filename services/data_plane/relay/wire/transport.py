@@ -101,6 +101,11 @@ class BoxTransport:
         """Whether an ending has begun."""
         return self._transport.is_closing()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether written bytes wait for the box to take them."""
+        return self._transport.get_write_buffer_size() > 0
+
     def pause_reading(self) -> None:
         """Stop reading from the box."""
         if not self.reading_paused and not self._transport.is_closing():

@@ -280,3 +280,20 @@ async def test_a_proved_connection_that_stays_silent_makes_room_after_the_grace(
     assert silent.idle_since() == silent._since
     world.connect(OneBox().identify(None))
     assert silent.transport.closing
+
+
+async def test_a_connection_whose_response_still_waits_for_its_box_is_not_evicted() -> None:
+    world = RelayWorld(RelayLimits(max_connections_per_box=1))
+    connection, transport = await _asked(world, GET)
+    transport.waiting = 9
+    connection.pause_writing()
+    world.dialer.connections[0].data_received(ANSWER)
+    await _turns()
+    _, newer = await _asked(world, GET)
+    assert newer.written.startswith(b"HTTP/1.1 503 ")
+    assert connection.load is not None
+    assert len(connection.load.stalled) == 1
+    transport.waiting = 0
+    connection.resume_writing()
+    _, newest = await _asked(world, GET)
+    assert (transport.closing, newest.written) == (True, b"")
