@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shared.config_feed import Event, IntegrationRow, NodeRow, OrgRow, Snapshot
-from shared.providers import PROVIDERS
+from shared.providers import DEFAULT_OFFER, PROVIDERS
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 
@@ -26,7 +26,7 @@ def crowd(orgs: int) -> Snapshot:
         tuple(
             IntegrationRow(org, provider, enabled=True, secret_version=3)
             for org in names
-            for provider in PROVIDERS
+            for provider in DEFAULT_OFFER
         ),
         tuple(OrgRow(org, f"The {org} Company", (f"a@{org}.example", f"b@{org}.example")) for org in names),
         tuple(NodeRow(f"node-{number}", f"kid-{number}", "A" * 43) for number in range(NODES)),

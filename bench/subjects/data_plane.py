@@ -24,7 +24,7 @@ from shared.config_feed import (
     encode_snapshot,
     snapshot_etag,
 )
-from shared.providers import PROVIDERS
+from shared.providers import DEFAULT_OFFER
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 
@@ -60,7 +60,7 @@ def snapshot_of(orgs: int) -> Snapshot:
     return Snapshot(
         _EPOCH,
         _REVISION,
-        tuple(IntegrationRow(org, provider, True, 1) for org in names for provider in PROVIDERS),
+        tuple(IntegrationRow(org, provider, True, 1) for org in names for provider in DEFAULT_OFFER),
         tuple(OrgRow(org, f"Org {org}", (f"owner@{org}.example",)) for org in names),
         (),
     )

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 PROVIDERS: Final[dict[ProviderName, Provider]] = {row.name: row for row in (OPENAI, ANTHROPIC, GEMINI)}
-DEFAULT_OFFER: Final[tuple[str, ...]] = ("openai", "anthropic")
+DEFAULT_OFFER: Final[tuple[ProviderName, ...]] = ("openai", "anthropic")
 """A deployment's default offer, in this order."""
 UNNAMED: Final = OPENAI
 """In whose shape the gateway answers a request that names no provider: most clients can read it."""

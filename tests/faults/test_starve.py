@@ -30,7 +30,8 @@ from tests.support.servers.fleet import Plane
 pytestmark = [*MARKS, pytest.mark.skipif(os.geteuid() != 0, reason="a name server of its own needs root")]
 VICTIM = "victim@starve.test"
 VICTIMS_ORG, ATTACKERS_ORG = "starve-victim", "starve-attacker"
-NAME_SERVER = "127.53.18.31"
+NAME_SERVER = f"127.53.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
+"""Of this process alone: other runs of the tests may have one beside it."""
 MOUNT = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
 ATTACKERS = 64
 SILENT_CONNECTIONS = 1_500

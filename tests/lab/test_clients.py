@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.providers import PROVIDERS
+from shared.providers import DEFAULT_OFFER, PROVIDERS
 from tests.support.gateway import Gateway, clean_environment
 from tests.support.laboratory import need_a_laboratory
 from tests.support.node_agent import Agent
@@ -97,7 +97,7 @@ def test_both_sdks_work_in_a_box_with_the_four_lines_alone(site: Site, way: str)
 
 
 def test_no_key_of_the_org_is_in_the_box_the_agents_memory_or_on_its_disk(site: Site) -> None:
-    keys = [(site.gateway.data_dir / f"demo-{name}-key").read_bytes().strip() for name in PROVIDERS]
+    keys = [(site.gateway.data_dir / f"demo-{name}-key").read_bytes().strip() for name in DEFAULT_OFFER]
     with ExitStack() as stack:
         box = stack.enter_context(way_in(site, "namespace"))
         seen = run(box, [sys.executable, str(PROGRAM)]).encode()

@@ -141,7 +141,9 @@ async def a_saved_key_that_cannot_be_tested_now(portal: PortalWorld, open_page: 
         await upstream.wait_for(lambda: len(upstream.requests) == MAX_TRIALS_PER_ORG)
         page = await open_page()
         await page.card("openai").get_by_role("button", name="Test OpenAI").click()
-        await expect(page.card("openai")).to_contain_text("Not tested. Too many tests are running")
+        await expect(page.card("openai")).to_contain_text(
+            "Not tested. Key tests of your organization are still running"
+        )
         released.set()
     return page
 

@@ -82,7 +82,7 @@ def _note(context: Context, row: IntegrationTable, person: Person, result: Trial
         with context.database.quiet_write() as session:
             since = at - CROWDED_SECONDS
             if not audit.is_crowded(session, row.org, TESTED, since=since, rows=MAX_NOTED_A_MINUTE):
-                audit.note(session, Author(person.email, at), note, row.revision)
+                audit.note(session, Author(person.email, at), note)
     except DatabaseUnavailable as error:
         _log.warning("a key test is not in the audit: %s", error)
 

@@ -14,7 +14,7 @@ NO_REVISION: Final = 0
 """The revision of what happened without a change of the configuration."""
 
 
-def note(session: Session, author: Author, what: AuditNote, revision: int = NO_REVISION) -> None:
+def note(session: Session, author: Author, what: AuditNote) -> None:
     """Add a row about something that is no change of the configuration, and so has no event."""
     session.add(
         AuditTable(
@@ -23,7 +23,7 @@ def note(session: Session, author: Author, what: AuditNote, revision: int = NO_R
             actor=author.actor,
             action=what.action,
             target=what.target,
-            revision=revision,
+            revision=NO_REVISION,
             details=json.dumps(dict(what.details), sort_keys=True),
         )
     )

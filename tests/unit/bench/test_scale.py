@@ -7,19 +7,19 @@ from bench.scale.crowd import crowd, toggles
 from bench.scale.measure import measure
 from bench.scale.page import page
 from shared.config_feed import decode_snapshot, encode_snapshot
-from shared.providers import PROVIDERS
+from shared.providers import DEFAULT_OFFER
 
 
 def test_the_crowd_survives_the_real_codec() -> None:
     made = crowd(10)
     assert decode_snapshot(encode_snapshot(made)) == made
-    assert len(made.integrations) == 10 * len(PROVIDERS)
+    assert len(made.integrations) == 10 * len(DEFAULT_OFFER)
     assert [event.revision for event in toggles(made, 3)] == [51, 52, 53]
 
 
 def test_a_small_measurement_counts_everything_it_was_asked_for() -> None:
     found = measure(orgs=30, processes=3, events=10, fan_out_events=1)
-    assert (found.orgs, found.integrations, found.processes) == (30, 30 * len(PROVIDERS), 3)
+    assert (found.orgs, found.integrations, found.processes) == (30, 30 * len(DEFAULT_OFFER), 3)
     assert found.snapshot_bytes == len(encode_snapshot(crowd(30)))
     assert found.event_bytes > 100
     asked = measure_at_once(orgs=30, askers=5)

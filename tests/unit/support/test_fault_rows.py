@@ -14,7 +14,7 @@ def test_percentiles_are_of_values_that_were_measured() -> None:
 
 def test_a_row_shows_counts_and_times() -> None:
     row = Row("Redis killed", "for 5 s", requests=10, changes=2, seconds=[0.02, 1.25])
-    assert as_line(row) == "| Redis killed | for 5 s | 10 | 0 | 2 | 0 | 0 | 0 | 20 ms / 1.2 s / 1.2 s |  |"
+    assert as_line(row) == "| Redis killed | for 5 s | 10 | 0 | 2 | 0 | 0 | 0 |  | 20 ms / 1.2 s / 1.2 s |  |"
 
 
 def test_a_missed_bar_is_told() -> None:

@@ -41,6 +41,14 @@ def _integration(org: str, host: str) -> CompiledIntegration:
 INTEGRATIONS = [_integration(org, host) for org in ("acme", "globex") for host in ("one", "two")]
 
 
+def _numbered(number: int) -> CompiledIntegration:
+    return INTEGRATIONS[number]
+
+
+integrations = st.integers(0, len(INTEGRATIONS) - 1).map(_numbered)
+"""By number: Hypothesis writes a strategy's values down, and a provider's row is long."""
+
+
 class PoolMachine(RuleBasedStateMachine):
     """`idle` is the model: connections by key, each with when it became idle, the latest last."""
 
@@ -56,7 +64,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.order: list[UpstreamConnection] = []  # in which they became idle
         self.transports: dict[UpstreamConnection, FakeTransport] = {}
 
-    @rule(target=in_use, integration=st.sampled_from(INTEGRATIONS))
+    @rule(target=in_use, integration=integrations)
     def open(self, integration: CompiledIntegration) -> UpstreamConnection:
         key = integration.pool_key
         connection = UpstreamConnection(
@@ -83,7 +91,7 @@ class PoolMachine(RuleBasedStateMachine):
         for since, connection in everyone[: max(len(everyone) - LIMITS.max_idle_upstreams, 0)]:
             self.idle[connection.pool_key].remove((since, connection))
 
-    @rule(target=in_use, integration=st.sampled_from(INTEGRATIONS))
+    @rule(target=in_use, integration=integrations)
     def take(self, integration: CompiledIntegration) -> object:
         taken, of_key = self.pool.take(integration), self.idle[integration.pool_key]
         if not of_key:
@@ -93,14 +101,14 @@ class PoolMachine(RuleBasedStateMachine):
         assert taken is expected
         return taken
 
-    @rule(integration=st.sampled_from(INTEGRATIONS), data=st.data())
+    @rule(integration=integrations, data=st.data())
     def lose_an_idle_one(self, integration: CompiledIntegration, data: st.DataObject) -> None:
         if of_key := self.idle[integration.pool_key]:
             _, connection = of_key.pop(data.draw(st.integers(0, len(of_key) - 1)))
             connection.connection_lost(None)
             assert self.lost[-1] is connection
 
-    @rule(integration=st.sampled_from(INTEGRATIONS), data=st.data())
+    @rule(integration=integrations, data=st.data())
     def hear_from_an_idle_one(self, integration: CompiledIntegration, data: st.DataObject) -> None:
         """A response that was not asked for ends the connection."""
         if of_key := self.idle[integration.pool_key]:
@@ -121,7 +129,7 @@ class PoolMachine(RuleBasedStateMachine):
                 entry for entry in entries if self.now - entry[0] < LIMITS.upstream_idle_seconds
             ]
 
-    @rule(org=st.sampled_from(["acme", "globex"]), kept=st.sets(st.sampled_from(INTEGRATIONS)))
+    @rule(org=st.sampled_from(["acme", "globex"]), kept=st.sets(integrations))
     def drain(self, org: str, kept: set[CompiledIntegration]) -> None:
         keep = frozenset(one.pool_key for one in kept)
         self.pool.drain(org, keep=keep)
