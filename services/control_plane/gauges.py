@@ -58,7 +58,7 @@ def watch_requests(metrics: WatchedMetrics, context: Context) -> None:
         "aigw_control_refused_by_limit",
         "Requests above the share of a person or an org, by problem.",
         "problem",
-        lambda: {problem.name.lower(): count for problem, count in context.shares.refused.items()},
+        lambda: {problem.name.lower(): count for problem, count in list(context.shares.refused.items())},
     )
 
 

@@ -18,6 +18,7 @@ from tests.support.chart import example, named, of_kind, rendered
 from tests.support.gateway import Gateway
 from tests.support.servers.tools import REPOSITORY, find_program, missing
 from tools.chart_pages import CHART
+from tools.metric_registrations import registrations
 
 ALERTS = CHART / "files" / "alerts.yaml"
 DASHBOARD = CHART / "files" / "dashboard.json"
@@ -40,15 +41,16 @@ def queries() -> list[str]:
     return [target["expr"] for panel in panels() for target in panel["targets"]]
 
 
-def test_every_metric_that_is_named_is_one_that_a_data_plane_gives(static_gateway: Gateway) -> None:
+def test_every_metric_that_is_named_is_one_that_a_plane_gives(static_gateway: Gateway) -> None:
     text = httpx.get(f"{static_gateway.ready['admin_url']}/metrics", trust_env=False).text
     given: set[str] = set()
     for family in text_string_to_metric_families(text):
         endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
         given |= {family.name + ending for ending in endings}
+    given |= {one.name for one in registrations() if one.path.startswith("services/control_plane/")}
     expressions = [*queries(), *(rule["expr"] for rule in alerts())]
     unknown = {name for expression in expressions for name in _METRIC.findall(expression)} - given
-    assert not unknown, "no data plane gives these metrics"
+    assert not unknown, "no plane gives these metrics"
 
 
 def test_no_expression_names_a_job_or_a_namespace() -> None:
@@ -120,13 +122,19 @@ def test_the_dashboard_is_in_a_config_map_that_the_sidecar_finds() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("production", "ServiceMonitor"), ("sub-chart", "PodMonitor")])
-def test_a_monitor_reads_the_admin_port_of_what_it_selects(name: str, kind: str) -> None:
-    (monitor,) = of_kind(example(name), kind)
-    ends = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
-    assert [(end["port"], end["path"]) for end in ends] == [("admin", "/metrics")]
-    wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    found = of_kind(example(name), "Service" if kind == "ServiceMonitor" else "Deployment")
-    heads = [
-        one["metadata"] if kind == "ServiceMonitor" else one["spec"]["template"]["metadata"] for one in found
-    ]
-    assert len([head for head in heads if wanted <= head["labels"].items()]) == 1
+def test_each_plane_has_a_monitor_that_selects_one_object_of_its_own(name: str, kind: str) -> None:
+    ports = {}
+    for monitor in of_kind(example(name), kind):
+        (end,) = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        (selected,) = (head for head in _heads(name, kind) if wanted <= head["labels"].items())
+        assert end["path"] == "/metrics"
+        ports[selected["labels"]["app.kubernetes.io/component"]] = end["port"]
+    assert ports == {"data-plane": "admin", "control-plane": "fleet"}
+
+
+def _heads(name: str, kind: str) -> list[dict[str, Any]]:
+    """Give the metadata of what a monitor of this kind can select."""
+    if kind == "ServiceMonitor":
+        return [one["metadata"] for one in of_kind(example(name), "Service")]
+    return [one["spec"]["template"]["metadata"] for one in of_kind(example(name), "Deployment")]

@@ -30,7 +30,7 @@ none: anybody), `ports` (numbers), `protocols`. Call with (list $ "data-plane").
 {{- with concat $policy.portal $testPods -}}
 {{- $ingress = append $ingress (dict "peers" . "ports" (list $control.ports.rest) "protocols" $tcp) -}}
 {{- end -}}
-{{- $ingress = append $ingress (dict "peers" (concat $dataPods $policy.fleet.from $testPods) "ports" (list $control.ports.fleet) "protocols" $tcp) -}}
+{{- $ingress = append $ingress (dict "peers" (concat $dataPods $policy.fleet.from $policy.monitoring $testPods) "ports" (list $control.ports.fleet) "protocols" $tcp) -}}
 {{- $egress = concat (list $dns $database $vault) $providers -}}
 {{- if $.Values.redis.enabled -}}{{- $egress = append $egress $redis -}}{{- end -}}
 {{- with $policy.issuers -}}{{- $egress = append $egress (dict "peers" . "ports" list "protocols" $tcp) -}}{{- end -}}
