@@ -12,7 +12,7 @@ from tests.support.servers.process import free_port, short_folder
 from tests.support.service_manager import ServiceManager
 
 
-async def test_an_upgrade_refuses_no_connection_and_cuts_nostreaming(node: Node) -> None:
+async def test_an_upgrade_refuses_no_connection_and_cuts_no_stream(node: Node) -> None:
     listen = node.plain()
     await node.rest.attached("a", "acme", listen)
     callers = Callers(listen["address"])

@@ -131,7 +131,7 @@ class TrialResult(BaseModel):
 
     provider: ShownProvider
     endpoint: str
-    tested: Literal["typed", "stored"] = Field(description="Which key was tried.")
+    tested: Literal["typed", "stored"] = Field(description="Which key was tested.")
     key_last4: str | None = Field(description="The last four of a stored key; null for a typed one.")
     verdict: KeyTestVerdict = Field(
         description="Invalid only when the provider refused the key with 401 or 403."

@@ -99,7 +99,7 @@ class StoredKeyTests:
             notes.too_late()
         steps = notes.steps()
         found = ", ".join(f"{step.step} {step.status}" for step in steps)
-        logger.info("the stored %s key of org %s was tried: %s", provider, org, found)
+        logger.info("the stored %s key of org %s was tested: %s", provider, org, found)
         return KeyTestResponse("tried", endpoint=str(integration.endpoint), steps=steps)
 
     def _has_revision(self, request: KeyTestRequest) -> bool:

@@ -127,7 +127,7 @@ async def test_a_saved_key_is_tested_by_the_data_plane_and_shown_nowhere(tmp_pat
         assert await owner.traffic() == {"accepted_at": None, "rejected_at": None}
     assert {request.target for request in upstream.requests} == {b"/v1/models"}
     check_logs(planes, canary)
-    assert f"the stored openai key of org {org} was tried: dns ok" in planes.logs[0].read_text()
+    assert f"the stored openai key of org {org} was tested: dns ok" in planes.logs[0].read_text()
 
 
 async def test_without_a_data_plane_the_answer_says_so_and_a_typed_key_is_tested_all_the_same(
