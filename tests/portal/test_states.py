@@ -293,13 +293,6 @@ STATES: Final[tuple[State, ...]] = (
 )  # fmt: skip
 
 
-SHOWN_OTHERWISE: Final[tuple[State, ...]] = (
-    both_on, history, nobody_knows_whether_it_was_saved, outlines, changed_by_somebody,
-    waiting_for_the_first_request, an_unknown_address,
-)  # fmt: skip
-"""The states that are looked at on paper, in forced colours and at 200 % as well."""
-
-
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 async def test_a_state_is_accessible_and_fits_in_both_themes_and_every_width(
     state: State, portal: PortalWorld, open_page: OpenPage
@@ -323,7 +316,7 @@ async def test_a_state_is_accessible_and_fits_in_both_themes_and_every_width(
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("state", SHOWN_OTHERWISE, ids=lambda state: state.__name__)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
 async def test_a_page_fits_at_200_percent_on_paper_and_in_forced_colours(
     state: State, portal: PortalWorld, open_page: OpenPage
 ) -> None:
