@@ -195,8 +195,9 @@ export class Card {
     const { rollout: found, saved, done } = this;
     if (!found || found.revision !== saved.revision || (saved.state === "not_set_up" && !done)) return;
     told.dataset.live = found.total > 0 && found.live >= found.total ? "all" : "some";
-    const rest_ = done && this.isDirty ? " What you typed since is not saved yet." : "";
-    say(told, done ? `${done}. ${rollout(found, true)}${rest_}` : this.isDirty ? told.textContent : rollout(found));
+    const live = rollout(found, Boolean(done));
+    const unsaved = this.isDirty ? `${/[.…]$/.test(live) ? "" : "."} What you typed since is not saved yet.` : "";
+    say(told, done ? `${done}. ${live}${unsaved}` : this.isDirty ? told.textContent : live);
   }
 
   /** @param {string} tone @param {...any} content */
