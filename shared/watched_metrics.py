@@ -48,6 +48,10 @@ class WatchedMetrics:
 
     def collect(self) -> Iterable[Metric]:
         """Give the families; called by the registry."""
+        yield from self.watched_families()
+
+    def watched_families(self) -> Iterable[Metric]:
+        """Give the families of the watched numbers."""
         for name, help_text, read in self._gauges:
             yield GaugeMetricFamily(name, help_text, value=read())
         for name, help_text, read_count in self._counters:

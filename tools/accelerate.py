@@ -46,6 +46,7 @@ COMPILED: Final = (
     "services/data_plane/relay/wire/transport.py",
     "services/data_plane/relay/wire/write_batch.py",
     "services/data_plane/key_test/models_response.py",
+    "shared/watched_metrics.py",
 )
 """Only code that runs per request or per piece of a stream."""
 

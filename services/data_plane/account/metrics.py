@@ -8,15 +8,14 @@ holds an org, a box or any other value freely chosen by callers.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from services.data_plane.core.usage.stated import StatedUsage, sum_of
 from services.data_plane.core.usage.tokens import NoUsage, Usage
+from shared.watched_metrics import CONTENT_TYPE_LATEST, WatchedMetrics
 
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
@@ -100,20 +99,13 @@ class _Tally:
         self.sums = sums
 
 
-class Metrics:
-    """The books of a data plane. Also a collector of its own registry."""
+class Metrics(WatchedMetrics):
+    """The books of a data plane, beside its watched numbers. Also a collector of its own registry."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._tallies: dict[_Ending, _Tally] = {}
         self._providers: dict[str, _ByProvider] = {}
-        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
-        self._counters: list[tuple[str, str, Callable[[], float]]] = []
-        self._labelled: list[tuple[str, str, str, Callable[[], Mapping[str, int]]]] = []
-        self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        GCCollector(registry=self._registry)
-        self._registry.register(self)
 
     def count(self, record: ExchangeRecord) -> None:
         """Count a finished exchange. No I/O; a few dict operations."""
@@ -153,37 +145,11 @@ class Metrics:
         tally = self._tallies[ending] = _Tally(sums)
         return tally
 
-    def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Have a gauge read at every scrape, e.g. the number of open streams."""
-        self._gauges.append((name, help_text, read))
-
-    def watch_count(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """Have a counter kept elsewhere read at every scrape."""
-        self._counters.append((name, help_text, read))
-
-    def watch_counts(
-        self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
-    ) -> None:
-        """Have counters kept elsewhere read at every scrape, by the values of a label."""
-        self._labelled.append((name, help_text, label, read))
-
-    def exposition(self) -> bytes:
-        """Write everything in the Prometheus text format, whose type is `CONTENT_TYPE_LATEST`."""
-        return generate_latest(self._registry)
-
     def collect(self) -> Iterable[Metric]:
         """Give the families; called by the registry."""
         yield self._exchange_family()
         yield from self._provider_families()
-        for name, help_text, read in self._gauges:
-            yield GaugeMetricFamily(name, help_text, value=read())
-        for name, help_text, read in self._counters:
-            yield CounterMetricFamily(name, help_text, value=read())
-        for name, help_text, label, read_all in self._labelled:
-            family = CounterMetricFamily(name, help_text, labels=[label])
-            for value, count in list(read_all().items()):
-                family.add_metric([value], count)
-            yield family
+        yield from self.watched_families()
 
     def _exchange_family(self) -> Metric:
         family = CounterMetricFamily(
