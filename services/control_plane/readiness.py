@@ -1,4 +1,4 @@
-"""Whether this process can serve: its database answers. One look at a time, by a thread of its own."""
+"""Readiness of the process: the database answers. A single thread looks, one look at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Looks at the database. However many ask at once, the database is asked once. For one event loop."""
+    """Looks at the database: callers at the same moment share a look. For a single event loop."""
 
     def __init__(self, database: Database, look_seconds: float = LOOK_SECONDS) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class Readiness:
             counter(session)
 
     def close(self) -> None:
-        """Let the thread go."""
+        """End the thread."""
         self._threads.close()
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final
 
 REFUSALS_PER_SECOND: Final = 20.0
-"""To one key; a program that waits as it is told never comes near."""
+"""Refusals of a key; a program obeying `Retry-After` stays far below."""
 MAX_DELAY_SECONDS: Final = 10.0
 """So with n connections that never wait, a tenth of n refusals go out in a second at most, or twenty."""
 MAX_KEYS: Final = 10_000

@@ -1,6 +1,6 @@
-"""What an OpenID Connect issuer publishes about itself, and what this gateway chooses of it.
+"""An OpenID Connect issuer's published configuration, and the gateway's choices among its options.
 
-Values only; `oidc` fetches them.
+The module holds values only; `oidc` fetches the document.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict
 
 ClientAuthMethod = Literal["client_secret_basic", "client_secret_post"]
 SECRET_METHODS: Final[tuple[ClientAuthMethod, ...]] = ("client_secret_basic", "client_secret_post")
-"""How a secret may be shown (OpenID Connect Core §9); the first that an issuer supports is used."""
+"""The ways of showing a client secret (OpenID Connect Core §9), the preferred way first."""
 PROMPTS: Final = ("select_account", "login")
-"""What makes an issuer ask who signs in (OpenID Connect Core §3.1.2.1), the kindest first."""
+"""Prompts for a choice of the account (OpenID Connect Core §3.1.2.1), the least work for people first."""
 
 
 class IssuerConfiguration(BaseModel):
-    """What an issuer publishes about itself, as far as it matters here (OpenID Connect Discovery §3)."""
+    """The used part of an issuer's discovery document (OpenID Connect Discovery §3)."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
 

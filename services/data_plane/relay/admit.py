@@ -1,4 +1,4 @@
-"""Whither a request goes, whose it is, and whether it may: judged by its head. Nothing is answered here."""
+"""Judges a request's head: its route, its box, and its admission. The connection writes the answers."""
 
 from __future__ import annotations
 

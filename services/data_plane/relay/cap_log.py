@@ -1,4 +1,4 @@
-"""Counts the connections that a full cap has evicted or refused, and logs them, one line a minute at most."""
+"""Counts the connections evicted or refused at a full cap, and logs the counts at most once a minute."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class CapLog:
 
     @property
     def evicted(self) -> Mapping[str, int]:
-        """The connections that were closed for a newer one, by the cap that was full."""
+        """The connections closed in favour of newer connections, by the full cap."""
         return self._counts["evicted"]
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """The connections that found a cap full and nothing idle to evict, by that cap."""
+        """The connections refused at a full cap without an idle connection to evict, by the cap."""
         return self._counts["refused"]
 
     def note(self, fate: Fate, cap: Cap, limit: int, org: str = "") -> None:
-        """Count one connection; `org` is the one whose cap was full."""
+        """Count a connection; `org` names the org of a full cap."""
         self._counts[fate][cap] += 1
         self._unlogged[fate] += 1
         self._cause = f"{limit} {_WORDS[cap]} {org}".rstrip()
         self.log()
 
     def log(self) -> None:
-        """Log what has not been logged, unless the last line is younger than a minute."""
+        """Log the counts since the last line, unless the last line is younger than a minute."""
         now = self._monotonic()
         if not self._unlogged or now - self._logged_at < LOG_EVERY_SECONDS:
             return
