@@ -22,6 +22,7 @@ _HOST = re.compile(
 _BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]*)?")
 # RFC 3986 §3.3 `pchar` and `/`, without percent-encoding: a base path has no reason to be encoded.
 _BASE_PATH = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
+_NO_HOST = "The endpoint has no valid host name."
 _PRINTABLE = re.compile(r"[\x21-\x7e]*")
 
 
@@ -77,15 +78,12 @@ def parse_endpoint(text: str) -> Endpoint:
         raise EndpointError("The endpoint contains a space, a control or a non-ASCII character.")
     try:
         parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise EndpointError("The endpoint is not a valid URL.") from None
+    except ValueError:  # of the brackets of an address; releases of CPython differ in what they refuse
+        raise EndpointError(_NO_HOST) from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise EndpointError("The endpoint must start with https://.")
-    if port == 0:
-        raise EndpointError("The endpoint's port must be between 1 and 65535.")
     host = _host_of(text, parts)
-    return Endpoint(parts.scheme, host, port or _DEFAULT_PORTS[parts.scheme], _base_path_of(parts))
+    return Endpoint(parts.scheme, host, _port_of(parts), _base_path_of(parts))
 
 
 def _host_of(text: str, parts: SplitResult) -> str:
@@ -95,8 +93,18 @@ def _host_of(text: str, parts: SplitResult) -> str:
         raise EndpointError("The endpoint must not contain a query or a fragment.")
     host = (parts.hostname or "").lower()
     if not (_is_ipv6(parts.netloc, host) if "[" in parts.netloc else _HOST.fullmatch(host)):
-        raise EndpointError("The endpoint has no valid host name.")
+        raise EndpointError(_NO_HOST)
     return host
+
+
+def _port_of(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise EndpointError("The endpoint's port must be between 1 and 65535.")
+    return port or _DEFAULT_PORTS[parts.scheme]
 
 
 def _is_ipv6(netloc: str, host: str) -> bool:

@@ -25,10 +25,10 @@ _CHUNK_LINE = re.compile(_SIZE + rb"\r\n")
 # The size lines of a stream's events. A look-up reads one in half the time that a match takes.
 _SMALL_SIZES: Final = {b"%x" % size: size for size in range(1, 0x1000)}
 _SMALL_LINE_BYTES: Final = len(b"fff\r\n")
-# §7.1.1, without the whitespace that it allows and that llhttp refuses.
+# §7.1.1, without the whitespace that the RFC allows and that llhttp refuses.
 _EXTENDED_LINE = re.compile(
     _SIZE + rb"(?:;" + _TOKEN + rb"++(?:=(?:" + _TOKEN + rb'++|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\'
-    + _TEXT + rb')*+"))?+)++\r\n'
+    + _TEXT + rb')*"))?)+\r\n'
 )  # fmt: skip
 # Servers have padded sizes with spaces for decades; from a provider that is harmless.
 _PADDED_LINE = re.compile(_SIZE + rb"[ \t]*+(?:;" + _TEXT + rb"*+)?\r\n")

@@ -21,8 +21,8 @@ MAX_TOKENS_READ: Final = 1_000
 """So many tokens of a beginning are read: the wanted members stand before the long members."""
 
 OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage(?:Metadata)?"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]]', re.DOTALL)
-_TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^"{}\[\],:\s]++)', re.DOTALL)
+_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*"|[{}\[\]]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*"|[{}\[\],:]|[^"{}\[\],:\s]++)', re.DOTALL)
 _DECODER: Final = json.JSONDecoder()
 # Google names the model behind everything else.
 _LAST_MODEL: Final = re.compile(rb'(?<=[{,\s])"modelVersion"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}"([^"\\]{1,128})"')

@@ -29,11 +29,11 @@ _USAGE: Final = re.compile(
 )
 # Nothing but single values may follow up to the end of the document: then the usage is the document's own
 # member, and no object that the model wrote. The same ends come again and again, and are remembered.
-_MEMBERS: Final = rb"""(?:,"[a-z_]{1,40}+":(?:"[^"\\]{0,99}+"|null|\d{1,12}+))*+}\s*+"""
+_MEMBERS: Final = rb"""(?:,"[a-z_]{1,40}+":(?:"[^"\\]{0,99}+"|null|\d{1,12}+))*}\s*+"""
 _END: Final = re.compile(rb"}" + _MEMBERS)
-_END_OF_DETAILS: Final = re.compile(rb"""(?:,"[a-z_]{1,40}+":\d{1,12}+)*+}}""" + _MEMBERS)
+_END_OF_DETAILS: Final = re.compile(rb"""(?:,"[a-z_]{1,40}+":\d{1,12}+)*}}""" + _MEMBERS)
 _MODEL: Final = re.compile(
-    rb"""{(?:"(?:id|object)":"[^"\\]{0,99}+",|"created":\d{1,12}+,)*+"model":"([^"\\]{1,99}+)","""
+    rb"""{(?:"(?:id|object)":"[^"\\]{0,99}+",|"created":\d{1,12}+,)*"model":"([^"\\]{1,99}+)","""
 )
 
 
