@@ -39,6 +39,7 @@ COMPILED: Final = (
     "services/data_plane/relay/parts.py",
     "services/data_plane/relay/preface_connection.py",
     "services/data_plane/relay/relay.py",
+    "services/data_plane/relay/splice.py",
     "services/data_plane/relay/unidentified.py",
     "services/data_plane/relay/upstream/connection.py",
     "services/data_plane/relay/upstream/pool.py",

@@ -48,3 +48,6 @@ class BoxSide(CountedConnection):
 
     def close(self) -> None:
         """End cleanly once the last bytes have left."""
+
+    def linger(self) -> None:
+        """Close, but let the box read the last bytes first."""

@@ -7,7 +7,6 @@ bytes. Its stages are the life of a request: prepare → send → relay → acco
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.core.held_response import HeldResponse
@@ -26,6 +25,7 @@ from services.data_plane.core.response_rules import (
 from services.data_plane.core.usage.tap import BATCH_BYTES, Tapped, UsageTap, tap_for
 from services.data_plane.relay.exchange_stage import Stage, silence_limit
 from services.data_plane.relay.parts import new_request_id
+from services.data_plane.relay.splice import Splice
 from services.data_plane.relay.upstream.connection import ResponseUser
 from shared.rejections import Rejection
 
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from services.data_plane.relay.parts import RelayParts
     from services.data_plane.relay.upstream.connection import UpstreamConnection
     from services.data_plane.relay.wire.transport import BoxTransport
-
-logger = logging.getLogger(__name__)
 
 _OK: Final = 200
 
@@ -57,7 +55,7 @@ class Exchange(ResponseUser):
     __slots__ = (
         *("_box_side", "_held", "_length", "_parts", "_quiet_since", "_scan", "_seen_bytes", "_spans"),
         *("_tap_wanted", "_task", "_unsent", "_upstream", "head", "integration", "load", "record", "stage"),
-        *("started", "tapped", "template"),
+        *("_splice", "started", "tapped", "template"),
     )
 
     def __init__(
@@ -84,8 +82,8 @@ class Exchange(ResponseUser):
         self._held: HeldResponse | None = None
         self._tap_wanted = False
         self.tapped: Tapped | None = None
-        # Where the payload stands in the latest piece of a chunked error.
-        self._spans: list[tuple[int, int]] | None = None
+        self._spans: list[tuple[int, int]] | None = None  # of payload, in the latest piece of a chunked error
+        self._splice: Splice | None = None  # of a WebSocket
 
     # Prepare and send.
 
@@ -97,8 +95,7 @@ class Exchange(ResponseUser):
                 return
         found = self._look_up()
         if isinstance(found, CompiledIntegration):
-            upstream = self._parts.pool.take(found)
-            if upstream is not None:
+            if (upstream := self._parts.pool.take(found)) is not None:
                 self._send(found, upstream)
                 return
         elif found is not NotReady.LOADING:
@@ -111,17 +108,11 @@ class Exchange(ResponseUser):
 
     async def _prepare(self, found: CompiledIntegration | NotReady, *, fresh: bool = False) -> None:
         """Bring the secret and a connection, a `fresh` connection after a pooled connection has failed."""
+        org, provider = self.record.org, self.template.route.provider.name
         try:
-            integration, upstream = await self._parts.bring_connection(
-                self.record.org, self.template.route.provider.name, found, fresh=fresh
-            )
+            integration, upstream = await self._parts.bring_connection(org, provider, found, fresh=fresh)
         except Refused as refused:
             self.refuse(refused)
-            return
-        except Exception:
-            # A fault of ours must not leave the box waiting for ever.
-            logger.exception("an exchange could not be prepared")
-            self.refuse(Refused(Rejection.CONFIG_UNAVAILABLE, "an internal fault of the gateway"))
             return
         self._task = None
         if self.stage is _PREPARING:
@@ -141,8 +132,7 @@ class Exchange(ResponseUser):
         if box_side.transport.write_paused:
             upstream.pause()
         box_side.request_sent()
-        # Last, because it may stall at once, and then the box is not read.
-        upstream.begin(self, self.head.method, data)
+        upstream.begin(self, self.head.method, data)  # last: a stall at once stops the reading of the box
 
     def send_body(self, data: bytes) -> None:
         """Pass a piece of the request's body; kept while there is no connection yet."""
@@ -153,6 +143,8 @@ class Exchange(ResponseUser):
             too_large = f"more than {self._parts.limits.max_body_bytes} bytes"
             self.abort(Refused(Rejection.BODY_TOO_LARGE, too_large))
         elif self._upstream is not None:
+            if self._splice is not None:
+                self._splice.take_from_box(data)
             self._upstream.write(data)
         elif self.stage is _PREPARING:
             self._unsent.append(data)
@@ -163,12 +155,9 @@ class Exchange(ResponseUser):
         return self.record.bytes_up if self.stage is _PREPARING else 0
 
     def check_deadline(self, now: float, *, body_awaited: bool, stalled: bool) -> None:
-        """Abort the exchange when past a deadline.
+        """Abort the exchange when past a deadline; end a drained WebSocket between its turns.
 
-        Args:
-            now: of the event loop's clock.
-            body_awaited: the request is not whole yet.
-            stalled: the box is not read, because the provider takes no more.
+        `body_awaited`: the request is not whole yet. `stalled`: the box is not read for a full provider.
         """
         moved_bytes = self.record.bytes_up + (self._upstream.passed_bytes if self._upstream else 0)
         if moved_bytes != self._seen_bytes:
@@ -176,6 +165,8 @@ class Exchange(ResponseUser):
         if self.stage is _PREPARING:
             return  # the secret's read and the dial have deadlines of their own
         stage, limits = self.stage, self._parts.limits
+        if self._close_splice("spliced", now):
+            return
         if self._held is not None:
             if now - self._quiet_since > limits.write_stall_seconds:
                 self._settle_held(self._held)
@@ -218,6 +209,7 @@ class Exchange(ResponseUser):
             return None
         record.status = status
         self.stage = _SPLICED if status == SWITCHING else _ANSWERING
+        self._splice = Splice() if status == SWITCHING else None
         if status >= FIRST_REDIRECT:
             self._scan = KeyScan(integration.key_search.spellings)
             self._spans = head.payload_spans()
@@ -227,8 +219,7 @@ class Exchange(ResponseUser):
             self._tap_wanted, self.tapped = tap_for(
                 status, self.head.method, self.template.route.label, head.kept, self.template.route.provider
             )
-        close = self._box_side.responding(head)
-        return prepare_response(head, integration, self.head.host, close=close)
+        return prepare_response(head, integration, self.head.host, close=self._box_side.responding(head))
 
     def relay(self, data: bytes, head: bytes = b"") -> None:
         """Pass a piece of the answer's body or of a splice unchanged; `head` goes out in the same write."""
@@ -242,6 +233,8 @@ class Exchange(ResponseUser):
             except KeyFound:
                 self._break_off("upstream_broke")
                 return
+        if self._splice is not None:
+            self._splice.take_from_provider(data)
         if head:
             self._box_side.write(head + data)
         else:
@@ -258,10 +251,7 @@ class Exchange(ResponseUser):
         return self.tapped
 
     def passthrough_target(self) -> tuple[BoxTransport | None, UsageTap | None]:
-        """Give the destination of whole chunks without inspection, and the tap beside.
-
-        To be asked once the response's head has left, because a chunk does not wait for the turn's end.
-        """
+        """Give the destination of whole chunks without inspection, and the tap beside."""
         if self._scan is not None or self._held is not None:
             return None, None
         return self._box_side.transport, self._tap() if self._tap_wanted else None
@@ -350,8 +340,7 @@ class Exchange(ResponseUser):
             self.refuse(refused, upstream_status=held.head.status)
             return False
         self._held = None
-        head = self._begin(held.head, self.integration, key_told=held.key_told)
-        if head is None:
+        if (head := self._begin(held.head, self.integration, key_told=held.key_told)) is None:
             return False
         assert self._scan is not None  # only errors are held
         try:
@@ -367,7 +356,21 @@ class Exchange(ResponseUser):
             self.refuse(refused)
         elif self.stage is not _ENDED:
             self.record.code = refused.rejection.code
-            self._break_off("cut")
+            if not self._close_splice("cut"):
+                self._break_off("cut")
+
+    def _close_splice(self, outcome: Outcome, now: float | None = None) -> bool:
+        """End a WebSocket by Close frames in a process that ends: with `now`, only between two turns."""
+        upstream, splice = self._upstream, self._splice
+        if upstream is None or splice is None or not self._parts.draining:
+            return False
+        is_due = now is None or splice.is_between_turns(now, self.tapped)
+        if not is_due or not splice.close(upstream, self._box_side):
+            return False
+        self._release()
+        self._end(outcome)
+        self._box_side.close() if now is None else self._box_side.linger()
+        return True
 
     def _break_off(self, outcome: Outcome) -> None:
         self._let_go()
@@ -375,12 +378,10 @@ class Exchange(ResponseUser):
         self._box_side.break_off()
 
     def _let_go(self) -> None:
-        if self._task is not None:
-            if self._task is not asyncio.current_task(self._parts.loop):
-                self._task.cancel()
-            self._task = None
-        upstream = self._release()
-        if upstream is not None:
+        if self._task is not None and self._task is not asyncio.current_task(self._parts.loop):
+            self._task.cancel()
+        self._task = None
+        if (upstream := self._release()) is not None:
             upstream.abort()
 
     def _release(self) -> UpstreamConnection | None:
@@ -392,9 +393,8 @@ class Exchange(ResponseUser):
 
     def _end(self, outcome: Outcome, now: float | None = None) -> None:
         self.stage = _ENDED
-        record = self.record
+        record, parts = self.record, self._parts
         record.outcome = outcome
-        parts = self._parts
         record.seconds = (parts.now() if now is None else now) - self.started
         parts.connection_limits.end_exchange(self.load, self._box_side)
         parts.account.finished(record, self.tapped)

@@ -6,16 +6,18 @@ Made once by the relay. Each connection and exchange is given this value and not
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady, refused_because
+from services.data_plane.core.refused import Refused
 from services.data_plane.relay.connection_limits import ConnectionLimits
 from services.data_plane.relay.wire.hang_up_watch import HangUpWatch
 from services.data_plane.relay.wire.write_batch import WriteBatch
 from shared.endpoint import parse_endpoint
-from shared.rejections import Place
+from shared.rejections import Place, Rejection
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     from shared.clock import Clock
     from shared.providers import Provider, ProviderName
 
+logger = logging.getLogger(__name__)
+
 
 class RelayParts:
     """The shared parts.
 
     Attributes:
         authorities: under which boxes may ask, in lower case.
+        draining: whether the process ends; WebSockets then end between two turns.
         now: the event loop's time, without the call around.
         portal: the address of the Portal; empty where the operator has set none.
         usage_tap: whether responses are searched for their tokens.
@@ -65,6 +70,7 @@ class RelayParts:
         self.loop = asyncio.get_running_loop()
         self.now = time.monotonic
         self.tasks = TaskSet()
+        self.draining = False
         self.hang_up_watch = HangUpWatch()
         self.connection_limits = ConnectionLimits(limits)
 
@@ -95,6 +101,18 @@ class RelayParts:
         Raises:
             Refused: the integration is missing, disabled or cannot be loaded, or its provider not reached.
         """
+        try:
+            return await self._bring_connection(org, provider, found, fresh=fresh)
+        except Refused:
+            raise
+        except Exception:
+            # A fault of ours must not leave the box waiting for ever.
+            logger.exception("an exchange could not be prepared")
+            raise Refused(Rejection.CONFIG_UNAVAILABLE, "an internal fault of the gateway") from None
+
+    async def _bring_connection(
+        self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool
+    ) -> tuple[CompiledIntegration, UpstreamConnection]:
         while True:
             integration = found if isinstance(found, CompiledIntegration) else await self._load(org, provider)
             if not fresh and (upstream := self.pool.take(integration)) is not None:

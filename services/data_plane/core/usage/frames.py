@@ -62,11 +62,15 @@ class Frames:
         shape: how the provider states tokens in a message.
         deflate: set when the handshake agreed on permessage-deflate.
         is_readable: False after agreement on another extension: nothing is read then.
+
+    Attributes:
+        turn_ended: whether the latest whole message is known to end a turn of the conversation.
     """
 
     __slots__ = (
         *("_deflate", "_failed", "_is_last", "_is_packed", "_is_text", "_last", "_left", "_packed"),
         *("_packed_bytes", "_partly", "_rest", "_shape", "_skips", "_text", "_total"),
+        "turn_ended",
     )
 
     def __init__(self, shape: Shape, deflate: Deflate | None = None, *, is_readable: bool = True) -> None:
@@ -83,6 +87,7 @@ class Frames:
         self._total: Usage | None = None
         self._last: Reading | None = None
         self._partly: NoUsage | None = None
+        self.turn_ended = False
 
     @property
     def held_bytes(self) -> int:
@@ -146,6 +151,7 @@ class Frames:
 
     def _end_message(self) -> None:
         text, self._text = self._text, Text()
+        self.turn_ended = False
         if self._is_packed:
             packed, self._packed, self._packed_bytes = b"".join(self._packed), [], 0
             assert self._deflate is not None
@@ -162,7 +168,7 @@ class Frames:
         reading = self._shape.read_message(text.members() if found is None else found)
         if reading is None:
             return
-        self._last = reading
+        self._last, self.turn_ended = reading, True
         if isinstance(reading.usage, Usage):
             self._total = added(self._total or NOTHING, reading.usage)
         elif found is None:

@@ -49,6 +49,12 @@ class UsageTap:
         kept = self._payload.held_bytes if self._payload is not None else 0
         return self._waiting_bytes + kept + (self._frames.held_bytes if self._frames is not None else 0)
 
+    @property
+    def turn_ended(self) -> bool:
+        """Whether the latest message of a WebSocket is known to end a turn; False where that is unknown."""
+        self._look()
+        return self._frames is not None and self._frames.turn_ended
+
     def take(self, piece: bytes) -> None:
         """Take the next piece."""
         self._pieces.append(piece)

@@ -223,7 +223,7 @@ class BoxConnection(BoxSide):
         if self._exchange is not None:
             self._exchange.abort(bad_request(str(bad)))
         else:
-            self._linger()
+            self.linger()
 
     def _next_request(self) -> None:
         self._since = self._parts.now()
@@ -286,7 +286,7 @@ class BoxConnection(BoxSide):
         if after is _NEXT:
             self._next_request()
         elif after is After.LINGER:
-            self._linger()
+            self.linger()
         elif after is After.CLOSE:
             self.close()
 
@@ -327,7 +327,7 @@ class BoxConnection(BoxSide):
 
     def shutdown(self) -> None:
         """End after the response that is under way: uvicorn drains the process."""
-        self._reader.must_close = True
+        self._reader.must_close = self._parts.draining = True
         if self._reader.phase is _IDLE:
             self.close()
 
@@ -342,8 +342,8 @@ class BoxConnection(BoxSide):
             self._end(Phase.ENDING)
             self.transport.reset_once_drained(self._since)
 
-    def _linger(self) -> None:
-        """Close, but let the box read the response first."""
+    def linger(self) -> None:
+        """Close, but let the box read the last bytes first."""
         self._end(Phase.LINGER)
         self.transport.resume_reading()
         self.transport.close_writing()
