@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal chart lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
+.PHONY: help run test compiled portal chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' und
 
 faults: $(DEV_STAMP) ## run the fault tests in full (25 minutes) and write docs/reliability.md
 	$(BIN)/pytest tests/faults --ignore tests/faults/relay --faults full --faults-page docs/reliability.md $(ARGS)
+
+processes: $(DEV_STAMP) ## kill workers for a minute and restart a fleet three times, both under load (4 minutes)
+	$(BIN)/pytest tests/e2e/test_workers.py tests/e2e/test_rolling_restart.py tests/e2e/test_draining.py --processes full $(ARGS)
 
 lab: $(DEV_STAMP) ## run the laboratory in full: boxes on QEMU, churn, upgrades (as root, about an hour)
 	$(BIN)/pytest tests/lab tests/agent --lab full $(ARGS)

@@ -84,7 +84,7 @@ async def _run_workers(settings: DataPlaneSettings, count: int, stop: asyncio.Ev
         settings.listeners(),
         option=settings.box_option,
         admin=(settings.admin_host, settings.admin_port),
-        drain_seconds=settings.drain_seconds,
+        drain_seconds=settings.stop_delay_seconds + settings.drain_seconds,
     )
 
     def started() -> None:

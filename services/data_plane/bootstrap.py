@@ -226,6 +226,7 @@ class DataPlane:
             await asyncio.wait({box, admin, stopped}, return_when=asyncio.FIRST_COMPLETED)
             self._stopping = True
             self._acknowledger.report_change()
+            await asyncio.sleep(self._settings.stop_delay_seconds)
             stop_box.set()
             await box
             stop_admin.set()

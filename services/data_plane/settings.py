@@ -50,6 +50,12 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         1, ge=1, le=256, description="How many processes serve boxes on one port, behind one admin listener."
     )
     drain_seconds: int = Field(10, ge=0, le=3_600, description="How long a stop waits for running requests.")
+    stop_delay_seconds: int = Field(
+        0,
+        ge=0,
+        le=300,
+        description="How long a stop still accepts connections, not ready: until balancers have noticed.",
+    )
 
     control_plane_internal_url: str = Field(
         "http://127.0.0.1:9902", description="Where the control plane's fleet interface is."

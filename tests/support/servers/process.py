@@ -128,6 +128,16 @@ class ServerProcess:
         assert self._process is not None, "it was never started"
         self._process.send_signal(number)
 
+    def ended(self, seconds: float) -> int:
+        """Wait until it has ended by itself; give its exit code."""
+        assert self._process is not None, "it was never started"
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it did not end within {seconds} s:\n{self.log}") from None
+        self._process = None
+        return code
+
     def close(self) -> None:
         """Stop it and forget everything that it wrote."""
         self.stop()
