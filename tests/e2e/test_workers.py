@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import pytest
 
+from tests.e2e.conftest import Length
 from tests.support.answers import json_answer
 from tests.support.control_plane import ControlPlane
 from tests.support.planes_apart import PlanesApart
@@ -21,8 +23,7 @@ from tests.support.polling import START_SECONDS, eventually
 from tests.support.scripted_upstream import ScriptedUpstream
 
 KEY = "sk-key-of-acme-000000001"
-KILLS = 5
-CALLERS = 4
+MAX_OWN_MEMORY_KIB = 80 * 1024
 CALL_SECONDS = 120.0
 """A call waits for the worker that is started anew, on a machine that does much else."""
 _LABELS = re.compile(r"\{.*\} ")
@@ -109,20 +110,39 @@ async def test_each_worker_acknowledges_a_change_and_the_admin_listener_speaks_f
         assert len({one["revision"] for one in shown}) == 1
 
 
-async def test_a_worker_killed_under_load_costs_only_its_own_requests_in_flight(tmp_path: Path) -> None:
+async def test_an_idle_worker_holds_little_memory_and_nothing_of_the_control_plane(tmp_path: Path) -> None:
+    async with _provider() as upstream, fleet_of_two(tmp_path, upstream) as fleet:
+        assert await fleet.call_once() == 200
+        workers = [Path(f"/proc/{pid}") for pid in await _both(fleet)]
+        held = [_own_memory_kib(worker) for worker in workers]
+        assert max(held) <= MAX_OWN_MEMORY_KIB, held
+        assert not [worker for worker in workers if "/sqlalchemy/" in worker.joinpath("maps").read_text()]
+
+
+def _own_memory_kib(process: Path) -> int:
+    """Read a process's memory without the files that it maps, whose pages it shares with others."""
+    lines = process.joinpath("status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
+@pytest.mark.timeout(600)
+async def test_a_worker_killed_under_load_costs_only_its_own_requests_in_flight(
+    tmp_path: Path, length: Length
+) -> None:
     async with _provider() as upstream, fleet_of_two(tmp_path, upstream) as fleet:
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as callers:
-            for _ in range(CALLERS):
+            for _ in range(length.callers):
                 callers.create_task(fleet.call_until(stop))
-            for round_number in range(KILLS):
+            for round_number in range(length.kills):
                 await _kill_one(fleet, round_number)
+                await asyncio.sleep(length.kill_pause_seconds)
             stop.set()
         # A caller has one request open at a time, so a kill can cost each caller one at most.
-        assert len(fleet.failures) <= KILLS * CALLERS
+        assert len(fleet.failures) <= length.kills * length.callers
         assert set(fleet.failures) <= {"RemoteProtocolError", "ReadError"}, "only what was in flight is lost"
         assert fleet.answered > 0
-        assert await fleet.total("aigw_worker_restarts_total") == KILLS
+        assert await fleet.total("aigw_worker_restarts_total") == length.kills
         assert (await fleet.admin("/readyz")).status_code == 200
 
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from sqlmodel import Session, create_engine
 
+from services.control_plane.store.database_url import checked_database_url
 from services.control_plane.store.high_water import HighWater
 from services.control_plane.store.outage import (
     CommitUnknown,
@@ -38,35 +38,8 @@ POOL_OVERFLOW: Final = REQUEST_THREADS + FLEET_THREADS  # with the 8: readiness 
 POOL_TIMEOUT_SECONDS: Final = 10
 RETRY_SECONDS: Final = 5
 """How soon to ask again while the database is away."""
-MAX_PORT: Final = 65_535
 
 _BEGIN = "aigw_sqlite_begin"
-
-
-def checked_database_url(text: str) -> URL:
-    """Read a database's URL; raises `ValueError` with the remedy and without any part of the text."""
-    if not text.startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise ValueError("a database is sqlite:///FILE or postgresql+psycopg://…")
-    url = _parsed(text)
-    if url is None:
-        raise ValueError(
-            "a database is postgresql+psycopg://USER:PASSWORD@HOST:PORT/NAME; the port is a number up to "
-            f"{MAX_PORT}, and / : @ ? # [ ] in the password are written by their codes, as %2F for /"
-        )
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ValueError("an in-memory SQLite database is lost between connections: name a file")
-    return url
-
-
-def _parsed(text: str) -> URL | None:
-    try:
-        url = make_url(text)
-        url.get_dialect()().create_connect_args(url)
-    except (ValueError, ArgumentError):
-        return None
-    if "@" in (url.host or ""):  # the end of a password that holds a raw one
-        return None
-    return url if url.port is None or 0 < url.port <= MAX_PORT else None
 
 
 def limit_transaction(connection: Connection, lock_seconds: float, abandoned_seconds: float) -> None:
