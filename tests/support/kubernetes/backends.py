@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import subprocess
 import tempfile
 import time
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 VAULT_ADDRESS: Final = "10.98.0.200"
 OPENAI_KEY: Final = "sk-demo-of-the-test"
+VAULT_PORT: Final = 8200
 UNSEAL_SECONDS: Final = 60.0
+REACHABLE_SECONDS: Final = 120.0
 VAULT_HCL: Final = """\
 storage "inmem" {}
 listener "tcp" {
@@ -197,6 +200,7 @@ class Backends:
         )
 
     def _set_up_vault(self) -> None:
+        _until_reachable(VAULT_ADDRESS, VAULT_PORT)
         made = self._vault().sys.initialize(secret_shares=1, secret_threshold=1)
         self._root_token = made["root_token"]
         vault = self._vault()
@@ -236,3 +240,20 @@ class Backends:
                 timeout=120,
             )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _until_reachable(address: str, port: int) -> None:
+    """Wait until the node leads a Service's address to its pod.
+
+    Each attempt is a new connection: the node remembers a connection begun too early without the Service's
+    rule, and would send its repeated packets nowhere.
+    """
+    deadline = time.monotonic() + REACHABLE_SECONDS
+    while True:
+        try:
+            socket.create_connection((address, port), timeout=2).close()
+        except OSError:
+            assert time.monotonic() < deadline, f"{address}:{port} cannot be reached"
+            time.sleep(0.2)
+        else:
+            return

@@ -16,6 +16,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+LIVE_SECONDS = 60.0
+
 
 def call(method: str, url: str, token: str, body: Any = None, head: dict[str, str] | None = None) -> Any:
     """Call the REST interface; give (status, headers, body)."""
@@ -45,7 +47,18 @@ def provision(do: dict[str, Any]) -> Any:
     etag = {name.lower(): value for name, value in head.items()}.get("etag", "")
     body = {"api_key": do["key"], "endpoint": do["endpoint"], "enabled": True}
     status, _, text = call("PUT", card, do["owner_token"], body, {"if-match": etag})
-    return {"status": status, "text": text}
+    return {"status": status, "text": text if status >= 300 else until_live(card, do["owner_token"])}
+
+
+def until_live(card: str, token: str) -> str:
+    """Wait until every data plane enforces the change; give the last roll-out."""
+    deadline = time.monotonic() + LIVE_SECONDS
+    while True:
+        _, _, text = call("GET", f"{card}/rollout", token)
+        rollout = json.loads(text)
+        if 0 < rollout["total"] == rollout["live"] or time.monotonic() > deadline:
+            return str(text)
+        time.sleep(0.2)
 
 
 def stream(do: dict[str, Any]) -> Any:
