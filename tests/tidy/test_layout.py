@@ -12,6 +12,8 @@ from tests.tidy.tree import ROOT, listing, texts, tracked
 UNIT = "tests/unit/"
 PLANES = {"control_plane", "data_plane", "node_agent"}
 MAX_CI_LINES = 15
+UNIT_TESTED = "services/data_plane/relay/"
+"""A package whose every file can be built without a socket, and so has a unit test of its own."""
 
 
 def _mirrored(folder: PurePosixPath) -> str:
@@ -43,6 +45,15 @@ def test_every_folder_of_unit_tests_mirrors_a_source_folder() -> None:
 )
 def test_every_shared_module_or_package_has_its_tests(module: str) -> None:
     assert f"{UNIT}shared/test_{module}.py" in tracked()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in tracked() if path.startswith(UNIT_TESTED) and not path.endswith("/__init__.py")],
+)
+def test_every_file_of_the_relay_has_a_unit_test_at_the_mirrored_path(path: str) -> None:
+    source = PurePosixPath(path).relative_to("services")
+    assert f"{UNIT}{source.parent}/test_{source.name}" in tracked()
 
 
 def test_no_two_test_files_of_a_folder_share_a_name_and_no_test_folder_is_a_package() -> None:

@@ -6,8 +6,8 @@ A full cap closes the connection idle for longest; where all connections are bus
 
 from __future__ import annotations
 
-import contextlib
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.data_plane.core.refused import Refused
@@ -94,6 +94,23 @@ class BoxLoad:
         self.exchanges = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FullCap:
+    """A cap without a place for one more connection.
+
+    Attributes:
+        cap: which one.
+        limit: its number.
+        chosen: the idle connection to evict for the newcomer; None when all connections are busy.
+        refused: the answer to the connection without a place.
+    """
+
+    cap: Cap
+    limit: int
+    chosen: CountedConnection | None
+    refused: Refused
+
+
 class ConnectionLimits:
     """The books of open connections and requests, and their limits.
 
@@ -110,6 +127,7 @@ class ConnectionLimits:
         self._identified: IdleOrder[CountedConnection] = IdleOrder()
         self.cap_log = CapLog(monotonic)
         self._orgs: dict[str, OrgLoad] = {}
+        self._refused: set[CountedConnection] = set()  # counted as refused, each of them once
         self.connections: set[CountedConnection] = set()
         self.unidentified = UnidentifiedConnections(limits.max_unidentified_connections, self.cap_log)
         # Each may keep a full buffer; and, whatever the settings, one connection may.
@@ -138,8 +156,9 @@ class ConnectionLimits:
             return full
         self.add(connection, now)
         if connection.box is not None:
-            # Above the box's limit the connection stays an unidentified one, whose first request is told so.
-            with contextlib.suppress(Refused):
+            # Without a place the connection stays an unidentified one, whose first request is told so.
+            cap = self._full_cap(connection.box, None)
+            if cap is None or cap.chosen is not None:
                 self.book(connection.box, connection)
         return None
 
@@ -153,17 +172,18 @@ class ConnectionLimits:
             self.cap_log.note("evicted", "all", limit)
             return
         # Of the org with the most connections first: an org that fills the process makes room in it.
-        self._evict(self._identified.choose(_size_of_org), "all", limit, refused)
-
-    def _evict(self, chosen: CountedConnection | None, cap: Cap, limit: int, refused: Refused) -> None:
-        """Close an idle connection for a newer one; raises `Refused` without any."""
+        chosen = self._identified.choose(_size_of_org)
         if chosen is None:
-            self.cap_log.note("refused", cap, limit)
+            self.cap_log.note("refused", "all", limit)
             raise refused
-        org = chosen.load.org.name if chosen.load is not None and cap != "all" else ""
+        self._evict(chosen, FullCap("all", limit, chosen, refused))
+
+    def _evict(self, chosen: CountedConnection, full: FullCap) -> None:
+        """Close an idle connection for a newer one."""
+        org = chosen.load.org.name if chosen.load is not None and full.cap != "all" else ""
         self._leave_box(chosen)
-        chosen.displace(refused)
-        self.cap_log.note("evicted", cap, limit, org)
+        chosen.displace(full.refused)
+        self.cap_log.note("evicted", full.cap, full.limit, org)
 
     @property
     def open_exchanges(self) -> int:
@@ -179,6 +199,7 @@ class ConnectionLimits:
         """Forget an ended connection."""
         self.connections.discard(connection)
         self.unidentified.discard(connection)
+        self._refused.discard(connection)
         self._leave_box(connection)
 
     def _leave_box(self, connection: CountedConnection) -> None:
@@ -194,7 +215,7 @@ class ConnectionLimits:
         current = connection.load
         if current is not None and current.name == box.box and current.org.name == box.org:
             return current
-        self._make_room_for(box, current)
+        self._make_room_for(box, connection)
         if current is not None:
             self._release(current, connection)
         else:
@@ -211,21 +232,38 @@ class ConnectionLimits:
             self.stalled(connection)
         return load
 
-    def _make_room_for(self, box: Box, current: BoxLoad | None) -> None:
-        """Evict a connection for another of the box, at a full cap; raises `Refused` when all are busy.
+    def _make_room_for(self, box: Box, newcomer: CountedConnection) -> None:
+        """Evict a connection of the box or its org at a full cap; raises `Refused` when all are busy.
+
+        A connection may ask again with each request, and is counted as refused once.
+        """
+        full = self._full_cap(box, newcomer.load)
+        if full is None:
+            return
+        if full.chosen is not None:
+            self._evict(full.chosen, full)
+            return
+        if newcomer not in self._refused:
+            self._refused.add(newcomer)
+            self.cap_log.note("refused", full.cap, full.limit)
+        raise full.refused
+
+    def _full_cap(self, box: Box, current: BoxLoad | None) -> FullCap | None:
+        """Give the cap without a place for one more connection of the box.
 
         `current` is the present load of the connection to book: within one org the number stays the same.
         """
         org = self._orgs.get(box.org)
         if org is None:
-            return
+            return None
         load, limit = org.boxes.get(box.box), self._limits.max_connections_per_box
         if load is not None and len(load.connections) >= limit:
-            chosen, refused = longest_idle(load.connections), _full(limit, "connections of one box")
-            self._evict(chosen, "box", limit, refused)
-        elif len(org.connections) >= self._max_per_org and (current is None or current.org is not org):
+            refused = _full(limit, "connections of one box")
+            return FullCap("box", limit, longest_idle(load.connections), refused)
+        if len(org.connections) >= self._max_per_org and (current is None or current.org is not org):
             refused = _full(self._max_per_org, "connections of one organization")
-            self._evict(org.connections.choose(), "org", self._max_per_org, refused)
+            return FullCap("org", self._max_per_org, org.connections.choose(), refused)
+        return None
 
     def _load_of(self, box: Box) -> BoxLoad:
         org = self._orgs.get(box.org)

@@ -77,6 +77,7 @@ class Relay:
         )
         self.connection_limits = self.parts.connection_limits
         self._sweeper: asyncio.TimerHandle | None = None
+        self._failing: set[object] = set()  # of the last sweep: steps, and connections
 
     @property
     def open_exchanges(self) -> int:
@@ -139,18 +140,36 @@ class Relay:
     # Time.
 
     def _sweep(self) -> None:
-        """Look at every deadline. A common timer for all: a timer for each would cost each request."""
-        now, unix_seconds = self.parts.now(), self.parts.clock()
+        """Look at every deadline. A common timer for all: a timer for each would cost each request.
+
+        A step that fails keeps no other step from its work, and is logged once until a sweep without its
+        failure.
+        """
+        now, unix_seconds, failing = self.parts.now(), self.parts.clock(), set[object]()
         for connection in list(self.connection_limits.connections):
             try:
                 connection.check_deadlines(now, unix_seconds)
             except Exception:
-                logger.exception("a deadline could not be enforced")
-        self.connection_limits.unidentified.displace_oldest(now)
-        self.connection_limits.cap_log.log()
-        self.parts.pool.close_unused(now)
-        self.prewarmer.open_due(now)
+                failing.add(connection)
+                if connection not in self._failing:
+                    logger.exception("a deadline could not be enforced")
+        for name, step in (
+            ("unidentified connections", self.connection_limits.unidentified.displace_oldest),
+            ("unused upstream connections", self.parts.pool.close_unused),
+            ("upstream connections ahead of requests", self.prewarmer.open_due),
+            ("connections at a cap", self._log_caps),
+        ):
+            try:
+                step(now)
+            except Exception:
+                failing.add(name)
+                if name not in self._failing:
+                    logger.exception("the sweep of %s failed", name)
+        self._failing = failing
         self._sweeper = self.parts.loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _log_caps(self, _now: float) -> None:
+        self.connection_limits.cap_log.log()
 
     async def aclose(self) -> None:
         """End everything still open. The listener has drained before."""

@@ -14,7 +14,7 @@ import contextlib
 import re
 import socket
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 HAPPY_EYEBALLS_DELAY_SECONDS: Final = 0.25  # RFC 8305 §5
 MAX_PROXY_HEAD_BYTES: Final = 16 * 1024
 Made = TypeVar("Made", bound=asyncio.Protocol)
+OpenSocket = Callable[["Sequence[AddressInfo]"], Awaitable[socket.socket]]
+"""Gives a socket connected to one of several addresses; raises `OSError`. The network's own is `race`."""
 _ESTABLISHED: Final = re.compile(rb"HTTP/1\.[01] 2[0-9]{2}[ \r]")
 
 
@@ -50,17 +52,19 @@ class Egress(Protocol):
 
 
 class DirectEgress:
-    """Connects to the addresses checked by the resolver, racing them."""
+    """Connects to the addresses checked by the resolver, racing them. `open_socket`: see `OpenSocket`."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, open_socket: OpenSocket | None = None) -> None:
         self._resolver = resolver
+        self._open_socket = open_socket or race
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
         """Resolve, check, connect; race where there are several addresses."""
         infos = await self._resolver.resolve(endpoint.host, endpoint.port)
-        if len(infos) == 1:
+        # An IPv6 scope takes a socket: the event loop has no argument for a scope, and would choose one.
+        if len(infos) == 1 and not any(infos[0][4][2:]):
             return await _reach(infos[0], make)
-        return await _hand_over(await _open_one_of(infos), make)
+        return await _hand_over(await self._open_socket(infos), make)
 
 
 class ProxyEgress:
@@ -73,13 +77,22 @@ class ProxyEgress:
         host, port: of the proxy.
         credentials: `user:password` for `Proxy-Authorization: Basic` (RFC 7617); None for none.
         policy: judges literal addresses.
+        open_socket: see `OpenSocket`.
     """
 
-    def __init__(self, host: str, port: int, credentials: Secret | None, policy: AddressPolicy) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        credentials: Secret | None,
+        policy: AddressPolicy,
+        open_socket: OpenSocket | None = None,
+    ) -> None:
         self._host = host
         self._port = port
         self._credentials = credentials
         self._policy = policy
+        self._open_socket = open_socket or race
 
     async def connect(self, endpoint: Endpoint, make: Callable[[], Made]) -> Made:
         """Get a tunnel and connect a protocol to the tunnel."""
@@ -90,7 +103,7 @@ class ProxyEgress:
         self._check_literal(endpoint.host)
         loop = asyncio.get_running_loop()
         infos = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        connected = await _open_one_of(infos)
+        connected = await self._open_socket(infos)
         try:
             await loop.sock_sendall(connected, self._request(endpoint))
             _check_answer(*await _read_head(connected))
@@ -120,17 +133,14 @@ async def _reach(info: AddressInfo, make: Callable[[], Made]) -> Made:
     TCP_NODELAY by itself.
     """
     family, _, _, _, address = info
-    # An IPv6 scope, for which the event loop has no argument: it would choose an interface by itself.
-    if any(address[2:]):
-        return await _hand_over(await _open_one_of((info,)), make)
     _, protocol = await asyncio.get_running_loop().create_connection(
         make, address[0], address[1], family=family, flags=socket.AI_NUMERICHOST
     )
     return protocol
 
 
-async def _open_one_of(infos: Sequence[AddressInfo]) -> socket.socket:
-    """Race the addresses."""
+async def race(infos: Sequence[AddressInfo]) -> socket.socket:
+    """Connect to the addresses, each a moment after the last, and give the first connected socket."""
     connected = await aiohappyeyeballs.start_connection(
         list(infos),
         happy_eyeballs_delay=HAPPY_EYEBALLS_DELAY_SECONDS,

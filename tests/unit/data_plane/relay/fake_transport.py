@@ -11,13 +11,22 @@ WATCHABLE: Final = os.eventfd(0, os.EFD_NONBLOCK)
 
 
 class FakeSocket:
-    """A socket that can be configured and watched."""
+    """A socket that can be configured and watched; `options` holds the set options, in order."""
+
+    def __init__(self) -> None:
+        self.options: list[tuple[object, ...]] = []
 
     def fileno(self) -> int:
         return WATCHABLE
 
-    def setsockopt(self, *_: object) -> None:
-        pass
+    def getsockname(self) -> tuple[str, int]:
+        return ("127.0.0.1", 1000)
+
+    def getpeername(self) -> tuple[str, int]:
+        return ("127.0.0.1", 50_000)
+
+    def setsockopt(self, *option: object) -> None:
+        self.options.append(option)
 
 
 class FakeTransport(asyncio.Transport):
@@ -25,6 +34,8 @@ class FakeTransport(asyncio.Transport):
 
     Attributes:
         written: everything that was written, whatever became of it.
+        pieces: the same by call.
+        socket: given to callers that ask for the transport's socket.
         waiting: how many bytes the peer has not taken, as the test says.
         ended: how it ended: `close`, `abort`, or empty.
     """
@@ -33,6 +44,9 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.closing = False
         self.written = b""
+        self.pieces: list[bytes] = []
+        self.socket: object = FakeSocket()
+        self.half_closable = True
         self.waiting = 0
         self.ended = ""
         self.half_closed = self.reading_paused = False
@@ -47,9 +61,10 @@ class FakeTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
+        self.pieces.append(bytes(data))
 
     def can_write_eof(self) -> bool:
-        return True
+        return self.half_closable
 
     def write_eof(self) -> None:
         self.half_closed = True
@@ -61,7 +76,14 @@ class FakeTransport(asyncio.Transport):
         self.reading_paused = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return FakeSocket() if name == "socket" else default
+        return self.socket if name == "socket" else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        assert self.protocol is not None
+        return self.protocol
 
     def is_closing(self) -> bool:
         return self.closing

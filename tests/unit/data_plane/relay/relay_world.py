@@ -80,9 +80,11 @@ class HeldBooks:
     """Keeps every record."""
 
     records: list[ExchangeRecord] = field(default_factory=list)
+    tapped: list[Tapped | None] = field(default_factory=list)
 
-    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:  # noqa: ARG002  # same
+    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
         self.records.append(record)
+        self.tapped.append(tapped)
 
 
 class OneBox:
@@ -95,7 +97,9 @@ class OneBox:
 class RelayWorld:
     """Make it in a running event loop."""
 
-    def __init__(self, limits: RelayLimits | None = None) -> None:
+    def __init__(
+        self, limits: RelayLimits | None = None, *, usage_tap: bool = False, portal: str = ""
+    ) -> None:
         self.limits = limits or RelayLimits()
         self.table, self.books, self.dialer = HeldTable(), HeldBooks(), FakeDialer()
         batch = WriteBatch()
@@ -108,7 +112,8 @@ class RelayWorld:
             clock=lambda: 1_000.0,
             batch=batch,
             pool=Pool(self.dialer, self.limits, batch, TemplateStore()),
-            usage_tap=False,
+            usage_tap=usage_tap,
+            portal=portal,
         )
 
     def connect(self, box: Box | None = None) -> tuple[BoxConnection, FakeTransport]:

@@ -207,3 +207,30 @@ def test_when_all_places_are_taken_strangers_go_first_and_then_the_largest_orgs_
     with pytest.raises(Refused, match="4 connections in all"):
         limits.make_room()
     assert (+Counter(limits.cap_log.evicted), +Counter(limits.cap_log.refused)) == ({"all": 3}, {"all": 1})
+
+
+def test_a_proved_connection_without_a_place_is_counted_as_refused_by_its_requests_and_once() -> None:
+    limits = ConnectionLimits(SMALL)
+    for _ in range(2):
+        limits.book(_box("one"), Connection(limits))
+    proved = Connection(limits)
+    proved.box = _box("one")
+    assert limits.take_place(proved, 0.0) is None
+    assert (proved.load, len(limits.unidentified), +Counter(limits.cap_log.refused)) == (None, 1, {})
+    for _ in range(3):
+        with pytest.raises(Refused):
+            limits.book(_box("one"), proved)
+    assert +Counter(limits.cap_log.refused) == {"box": 1}
+    limits.discard(proved)
+    assert limits._refused == set()
+
+
+def test_a_proved_connection_takes_the_place_of_an_idle_one_at_its_arrival() -> None:
+    limits = ConnectionLimits(SMALL)
+    idle = Connection(limits, 1.0)
+    for connection in (idle, Connection(limits)):
+        limits.book(_box("one"), connection)
+    proved = Connection(limits)
+    proved.box = _box("one")
+    assert limits.take_place(proved, 0.0) is None
+    assert (proved.load is not None, str(idle.displaced_by)) == (True, "overloaded: 2 connections of one box")
