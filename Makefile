@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 RUN_STAMP := $(VENV)/.runtime-stamp
 DEV_STAMP := $(VENV)/.dev-stamp
-LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz) tests/clients/python/requirements bench/peers/litellm/requirements
+LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz release) tests/clients/python/requirements bench/peers/litellm/requirements
 
 # In CI, what fails beside everything else is run once more by itself. Passing only then is a fault to report.
 ONCE_MORE = { echo "Once more, by itself: what failed."; $(BIN)/pytest --last-failed; }

@@ -123,7 +123,7 @@ def test_the_image_is_pinned_runs_as_nobody_special_and_starts_the_program() -> 
     assert EXACT_TAG.fullmatch(bases[0])
     assert 'ENTRYPOINT ["aigw"]' in DOCKERFILE
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
-    assert DOCKERFILE.count("--require-hashes") == 2
+    assert DOCKERFILE.count("--require-hashes") == 3
 
 
 def test_the_image_copies_what_there_is_and_nothing_is_held_back_from_it() -> None:
