@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi clean nightly
+.PHONY: help run test compiled portal chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,6 +110,11 @@ lock: $(DEV_STAMP) ## resolve every requirements file again; commits no registry
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command 'make lock' $$set.in -o $$set.txt || exit 1; \
 	done
+
+release: $(DEV_STAMP) ## make a release's files in dist/: wheel, chart, bill of materials, provenance, checksums (ARGS=--draft)
+	$(PYTHON) -m venv .tools/release
+	.tools/release/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/release.txt
+	$(BIN)/python -m tools.release dist $(ARGS)
 
 clean: ## forget the virtual environment, caches and embedded data
 	rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
