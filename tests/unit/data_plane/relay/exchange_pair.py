@@ -70,6 +70,9 @@ class HeldSide(BoxSide):
     def close(self) -> None:
         self.said.append("closed")
 
+    def linger(self) -> None:
+        self.said.append("lingers")
+
     def break_off(self) -> None:
         self.said.append("broken off")
 
