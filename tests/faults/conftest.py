@@ -1,6 +1,7 @@
 """The options and the one site of the fault tests.
 
-`--faults full` runs them in full length; `--faults-page FILE` writes their table.
+`--faults full` runs them in full length; `--faults-page FILE` writes their table. `--faults-rows FILE` keeps
+the rows there and adds those of earlier runs, so that the table can be made in pieces.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.faults.site import Backends, Site
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", choices=["short", "full"], default="short", help="length of the fault tests")
     parser.addoption("--faults-page", default="", metavar="FILE", help="write the table of faults there")
+    parser.addoption("--faults-rows", default="", metavar="FILE", help="rows of earlier pieces, and of this")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -49,6 +51,10 @@ async def site(
     """The fleet, its orgs and its provider."""
     async with Site.open(tmp_path_factory.mktemp("faults"), backends) as opened:
         yield opened
+        rows = opened.rows
+        if kept := pytestconfig.getoption("--faults-rows", ""):
+            rows = page.merged(page.read_rows(Path(kept)), rows)
+            page.write_rows(Path(kept), rows)
         if target := pytestconfig.getoption("--faults-page", ""):
-            page.write(Path(target), opened.rows, form.name)
+            page.write(Path(target), rows, form.name)
         opened.check_logs()

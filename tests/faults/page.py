@@ -1,10 +1,12 @@
-"""Writes `docs/reliability.md` from the rows of a full run."""
+"""Writes `docs/reliability.md` from the rows of a full run, made at once or in pieces."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -42,10 +44,27 @@ _COLUMNS: Final = (
 )
 
 
+def merged(earlier: Iterable[Row], later: Iterable[Row]) -> list[Row]:
+    """Give the rows of several runs: each fault as seen last, in the order of the first sight."""
+    rows = {(row.fault, row.done): row for row in earlier}
+    rows.update({(row.fault, row.done): row for row in later})
+    return list(rows.values())
+
+
+def read_rows(file: Path) -> list[Row]:
+    """Read the rows of earlier pieces; none without a file."""
+    return [Row(**row) for row in json.loads(file.read_text())] if file.exists() else []
+
+
+def write_rows(file: Path, rows: Iterable[Row]) -> None:
+    """Keep the rows for a later piece."""
+    file.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
 def page(rows: Sequence[Row], form: str) -> str:
     """Write the page."""
     lines = [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}", *map(as_line, rows)]
-    return f"{_HEAD}{_bars(rows)}\n\n{chr(10).join(lines)}\n\n{_machine(form)}\n"
+    return f"{_HEAD}{_bars(rows)}\n\n{chr(10).join(lines)}\n\n{_machine(form, rows)}\n"
 
 
 def _bars(rows: Sequence[Row]) -> str:
@@ -79,10 +98,23 @@ def _count(name: str, measured: int) -> str:
     return f"| {name} | 0 | {measured} | {'**missed**' if measured else 'met'} |"
 
 
-def _machine(form: str) -> str:
+def _machine(form: str, rows: Sequence[Row]) -> str:
     return (
         f"Measured in the {form} form on a shared machine with {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.machine()}, Python {platform.python_version()}; servers, fleet and load on it."
+        f"{platform.machine()}, Python {platform.python_version()}; servers, fleet and load on it. "
+        f"{_busy(rows)}"
+    )
+
+
+def _busy(rows: Sequence[Row]) -> str:
+    """Say how busy the machine was: the load average at the end of each row counts other programs as well."""
+    loads = [row.machine_load for row in rows if row.machine_load]
+    if not loads:
+        return ""
+    return (
+        f"The machine's load average at the end of a row was {min(loads):.1f} to {max(loads):.1f}, "
+        f"median {percentile(loads, 0.5):.1f}. Other programs count in it: above the number of cores, a time "
+        "is partly a wait for a core."
     )
 
 

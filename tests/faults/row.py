@@ -21,6 +21,7 @@ class Row:
         false_live: how often a change was called live on every process while one did not enforce it.
         live_checks: how many times that was looked at.
         seconds: from commit to enforced, of each change on each process.
+        machine_load: how many programs of the machine wanted to run at the end, over a minute; 0: not looked.
         note: what the numbers do not say.
     """
 
@@ -35,6 +36,7 @@ class Row:
     false_live: int = 0
     live_checks: int = 0
     seconds: list[float] = field(default_factory=list)
+    machine_load: float = 0.0
     note: str = ""
 
 

@@ -6,6 +6,7 @@ Leaving the context waits until all is well again, checks what must hold whateve
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -207,6 +208,7 @@ async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True)
         await trial.close()
         row.requests, row.failed = load.requests, load.failed
         row.missing += load.wrong_missing
+        row.machine_load = os.getloadavg()[0]
         site.rows.append(row)
     assert not load.failures, f"requests of loaded orgs failed: {dict(load.failures)}"
     assert (row.lost, row.twice, row.missing, row.false_live) == (0, 0, 0, 0), row
