@@ -65,6 +65,7 @@ class Load:
             *("--connections", str(connections), "--seconds", str(seconds), "--most", str(most or _NO_LIMIT)),
             *("--events", str(work.events), "--deadline", str(deadline)),
             *("--rewritten", str(int(running.rewrites))),
+            *(("--preface", str(running.preface_file)) if running.preface_file is not None else ()),
         ]
 
 
@@ -92,12 +93,14 @@ def measure(row: Row, load: Load, running: Running, *, core: int, seconds_factor
     )
     busy_before, began = proc.core_busy_seconds(core), time.monotonic()
     before = proc.tree(running.pid) if running.pid is not None else []
+    loop_before = proc.main_thread_seconds(running.pid) if running.pid is not None else 0.0
     peak_bytes, counted = _run(command, running.pid if row.fresh else None)
     after = proc.tree(running.pid) if running.pid is not None else []
     busy, lasted = proc.core_busy_seconds(core) - busy_before, time.monotonic() - began
     figures = derive(counted)
     if running.pid is not None:
         figures |= cpu_figures(counted, proc.cpu_seconds(after) - proc.cpu_seconds(before))
+        figures |= loop_figures(counted, proc.main_thread_seconds(running.pid) - loop_before)
         figures["foreign_share"] = max(0.0, busy - figures["cpu_seconds"]) / lasted
         figures["resident_mib"] = proc.resident_bytes(after) / 2**20
     if running.pid is not None and row.fresh:
@@ -121,6 +124,14 @@ def cpu_figures(counted: Figures, cpu_seconds: float) -> Figures:
     figures["core_share"] = cpu_seconds / counted["seconds"]
     if counted["events"]:
         figures["cpu_us_per_event"] = cpu_seconds * 1e6 / counted["events"]
+    return figures
+
+
+def loop_figures(counted: Figures, seconds: float) -> Figures:
+    """Share the run time of the main thread out: finer than ticks, for a subject that is one event loop."""
+    figures = {"loop_us_per_request": seconds * 1e6 / counted["responses"]}
+    if counted["events"]:
+        figures["loop_us_per_event"] = seconds * 1e6 / counted["events"]
     return figures
 
 

@@ -56,9 +56,20 @@ def cpu_seconds(stats: list[Stat]) -> float:
     return sum(stat.cpu_ticks for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
+def main_thread_seconds(pid: int) -> float:
+    """Run time of the main thread, that of an event loop, in nanoseconds where `cpu_seconds` has ticks."""
+    return int((_PROC / str(pid) / "schedstat").read_text().split()[0]) / 1e9
+
+
 def resident_bytes(stats: list[Stat]) -> int:
     """Resident memory of these processes. Pages that they share count once for each."""
     return sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE")
+
+
+def private_bytes(pid: int) -> int:
+    """Private resident memory of one process, counted page by page; `stat` is some megabytes behind."""
+    lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 def core_busy_seconds(core: int) -> float:

@@ -47,6 +47,9 @@ COMPILED: Final = (
     "services/data_plane/relay/wire/transport.py",
     "services/data_plane/relay/wire/write_batch.py",
     "services/data_plane/key_test/models_response.py",
+    "services/node_agent/relay/box_side.py",
+    "services/node_agent/relay/side.py",
+    "services/node_agent/relay/target_side.py",
     "shared/watched_metrics.py",
 )
 """Only code that runs per request or per piece of a stream."""

@@ -4,7 +4,7 @@
  *   load --port P --request FILE --connections N --seconds S --most COUNT --deadline S --events E
  *        --answer-body FILE --answer-words FILE --rewritten 0|1 --event FILE --index-at N --stamp-at N (others are ignored)
  *
- * A connection sends its next request when the answer is complete, until S seconds or COUNT requests are reached;
+ * With --preface FILE each connection begins with the file's bytes. A connection sends its next request when the answer is complete, until S seconds or COUNT requests are reached;
  * all begun answers are read to their end. Every byte of every answer is compared; the first wrong one ends the
  * program with status 1. With --rewritten 1 the answer may be another document, but must hold the words. Prints one line of JSON: counts, and percentiles in microseconds.
  */
@@ -41,7 +41,7 @@ struct connection {
     char rewritten[REWRITTEN_BYTES]; /* the body so far, with --rewritten */
 };
 
-static struct bytes request, answer_body, answer_words, event_template;
+static struct bytes preface, request, answer_body, answer_words, event_template;
 static int is_rewritten;
 static size_t index_at, stamp_at;
 static uint64_t expected_bytes, events_expected;
@@ -150,6 +150,8 @@ static void open_connection(struct connection *c) {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (void *)&to, sizeof to)) die("connect: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (preface.length && send(c->fd, preface.data, preface.length, MSG_NOSIGNAL) != (ssize_t)preface.length)
+        die("preface: %s", strerror(errno));
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK)) die("nonblocking: %s", strerror(errno));
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, c->fd, &e);
@@ -255,6 +257,8 @@ static void print_percentiles(const char *name, struct samples *s) {
 
 int main(int argc, char **argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const char *preface_file = option(argc, argv, "preface", "");
+    if (*preface_file) preface = read_file(preface_file);
     request = read_file(option(argc, argv, "request", NULL));
     answer_body = read_file(option(argc, argv, "answer-body", NULL));
     answer_words = read_file(option(argc, argv, "answer-words", NULL));

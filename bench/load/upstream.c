@@ -4,6 +4,7 @@
  *   POST /v1/json/<body bytes>[anything]                    the prepared answer; 0 bytes: a body of any length
  *   POST /v1/sse/<body bytes>/<events>/<interval us>        one chunk per event; 0 us: as fast as taken
  *
+ * A PROXY protocol v2 header at a connection's start is skipped, whatever it holds.
  * Every event is written by a write of its own and stamped with the monotonic clock. One thread, epoll, plain and
  * (with BENCH_TLS and --certificate, --private-key) TLS. Prints {"plain": port, "tls": port or 0}, runs until killed.
  */
@@ -27,6 +28,7 @@ typedef void SSL;
 #define MAX_CONNECTIONS 16384
 #define IN_BYTES (64 * 1024)
 #define OUT_BYTES 4096
+#define PREFACE_BYTES 16 /* before what its length counts */
 #define WOULD_BLOCK (-1)
 #define GONE (-2)
 
@@ -36,7 +38,7 @@ struct connection {
     int fd, slot; /* slot: place in the heap (paced) or in the hurry list (unpaced); -1 in neither */
     SSL *ssl;
     enum phase phase;
-    int wants_write;
+    int wants_write, has_begun;
     char *in;
     size_t in_length;
     struct body body;
@@ -258,10 +260,24 @@ static int start_request(struct connection *c, size_t length) {
     return 0;
 }
 
+/* Skip a PROXY protocol v2 header in front of everything else; 0 when more of it must come. */
+static int begin(struct connection *c) {
+    static const char signature[] = "\r\n\r\n\0\r\nQUIT\n";
+    size_t known = c->in_length < sizeof signature - 1 ? c->in_length : sizeof signature - 1, length = 0;
+    if (!memcmp(c->in, signature, known)) {
+        if (c->in_length < PREFACE_BYTES) return 0;
+        length = PREFACE_BYTES + ((size_t)(unsigned char)c->in[14] << 8 | (unsigned char)c->in[15]);
+        if (c->in_length < length) return 0;
+    }
+    memmove(c->in, c->in + length, c->in_length -= length);
+    return c->has_begun = 1;
+}
+
 /* Take what is buffered as far as it goes; 0, or GONE. */
 static int read_requests(struct connection *c) {
     size_t used = 0;
     int state = 0;
+    if (!c->has_begun && !begin(c)) return 0;
     while (!state && (c->phase == READ_HEAD || c->phase == READ_BODY)) {
         if (c->phase == READ_HEAD) {
             size_t length = head_length(c->in + used, c->in_length - used);

@@ -19,6 +19,7 @@ from services.control_plane.secrets.local import LocalSecretWriter
 from shared.config_feed import (
     SNAPSHOT_MEDIA_TYPE,
     IntegrationRow,
+    NodeRow,
     OrgRow,
     Snapshot,
     encode_snapshot,
@@ -54,15 +55,15 @@ _PORTS: Final = re.compile(r"boxes on \S+:(\d+); admin on port (\d+)")
 _ADMIN_SECONDS: Final = 5.0
 
 
-def snapshot_of(orgs: int) -> Snapshot:
-    """Write a configuration in which every one of `orgs` has both providers switched on."""
+def snapshot_of(orgs: int, nodes: tuple[NodeRow, ...] = ()) -> Snapshot:
+    """Write a configuration of `nodes` in which every one of `orgs` has both providers switched on."""
     names = [_name(number) for number in range(orgs)]
     return Snapshot(
         _EPOCH,
         _REVISION,
         tuple(IntegrationRow(org, provider, True, 1) for org in names for provider in DEFAULT_OFFER),
         tuple(OrgRow(org, f"Org {org}", (f"owner@{org}.example",)) for org in names),
-        (),
+        nodes,
     )
 
 
@@ -76,13 +77,15 @@ def _name(number: int) -> str:
 
 
 @contextmanager
-def running_data_plane(around: Surroundings, *more: str, orgs: int = FEW_ORGS) -> Iterator[Running]:
+def running_data_plane(
+    around: Surroundings, *more: str, orgs: int = FEW_ORGS, nodes: tuple[NodeRow, ...] = ()
+) -> Iterator[Running]:
     """Serve the bench's upstream to one of `orgs`, with `more` settings; only its secret is ever read."""
     org = org_used(orgs)
     secrets = around.folder / "secrets"
     document = SecretDocument(org, "openai", around.endpoint, Secret(around.key()))
     LocalSecretWriter(secrets).write(document, 1)
-    with snapshot_server(snapshot_of(orgs)) as control_plane_port:
+    with snapshot_server(snapshot_of(orgs, nodes)) as control_plane_port:
         command = ["env", *_SETTINGS, *_settings(around, secrets, org, control_plane_port), *more]
         command += [str(AIGW), "data-plane"]
         name = f"data plane with {orgs} orgs"

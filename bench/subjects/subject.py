@@ -55,6 +55,8 @@ class Running:
         path: the whole path to ask for; None is the prefix and the work's own path.
         headers: what the box sends beside its own, or instead of those of the same name.
         warm_up_seconds: for how long it is asked before anything is measured.
+        preface_file: holds the bytes with which each of the box's connections begins; None without such.
+        renew: writes `preface_file` anew, for what in it goes stale; None where nothing does.
         rewrites: answers are written anew, so that only status, length and the model's words can be checked.
     """
 
@@ -64,6 +66,8 @@ class Running:
     key: str = PLACEHOLDER
     path: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    preface_file: Path | None = None
+    renew: Callable[[], None] | None = None
     rewrites: bool = False
     warm_up_seconds: float = WARM_UP_SECONDS
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from bench.trials.gone import GONE
+from bench.trials.identity import IDENTITY
+from bench.trials.node_agent import NODE_AGENT
 from bench.trials.orgs import ORGS
 from bench.trials.slow import SLOW_READER, SLOW_WRITER
 from bench.trials.trial import Trial
 from bench.trials.usage_tap import USAGE_TAP
 
-TRIALS: Final[tuple[Trial, ...]] = (ORGS, USAGE_TAP, SLOW_READER, SLOW_WRITER, GONE)
+TRIALS: Final[tuple[Trial, ...]] = (ORGS, USAGE_TAP, IDENTITY, NODE_AGENT, SLOW_READER, SLOW_WRITER, GONE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,6 +42,12 @@ class Scene:
             ca_file=None,
             key_file=self.upstream.key_file,
         )
+
+    def around_in(self, name: str) -> Surroundings:
+        """Where one of several subjects alive at once runs: before the provider, in a folder of its own."""
+        folder = self.folder / name
+        folder.mkdir()
+        return replace(self.around(self.upstream.port), folder=folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ from services.node_agent.relay.acceptor import Shared
 from services.node_agent.relay.counters import Counters
 from services.node_agent.relay.endings import Endings
 from services.node_agent.relay.health import CHECK_SECONDS, HealthCheck
-from services.node_agent.relay.side import READ_BYTES
 from services.node_agent.relay.targets import ConnectTimes, Targets
 from services.node_agent.rest.app import RestParts, rest_app
 from services.node_agent.rules.attachment import UnixListen
@@ -137,7 +136,6 @@ class NodeAgent:
             endings=Endings(time.monotonic),
             tasks=tasks,
             clock=unix_now,
-            scratch=memoryview(bytearray(READ_BYTES)),
         )
 
     def _attachments(self, store: Store, shared: Shared, descriptors: int) -> Attachments:

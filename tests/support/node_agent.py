@@ -86,7 +86,7 @@ class Agent:
     def start(self) -> None:
         """Start it; again after `process.stop` or `process.kill`."""
         (self.folder / "log").unlink(missing_ok=True)
-        command, passed = [sys.executable, "-m", "aigw", "node-agent"], list[int]()
+        command, passed = [sys.executable, "-P", "-m", "aigw", "node-agent"], list[int]()
         settings = self.settings()
         if self.manager is not None:
             command, passed = self.manager.start_command(command)

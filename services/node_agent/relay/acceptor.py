@@ -6,17 +6,19 @@ import asyncio
 import logging
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from services.node_agent.listeners.making import BACKLOG
-from services.node_agent.relay.side import Side
+from services.node_agent.relay.box_side import BoxSide
+from services.node_agent.relay.target_side import TargetSide
 from services.node_agent.relay.targets import NoTargetError
 from services.node_agent.rules.refusal import NO_DATA_PLANE, TOO_MANY
 
 if TYPE_CHECKING:
     from services.node_agent.relay.counters import Counters
     from services.node_agent.relay.endings import Endings
-    from services.node_agent.relay.targets import KnownTarget, Targets
+    from services.node_agent.relay.side import Side
+    from services.node_agent.relay.targets import Targets
     from services.node_agent.rules.capacity import Occupancy, Refusal
     from services.node_agent.tokens import Preface
     from shared.clock import Clock
@@ -30,11 +32,7 @@ REFUSAL_LOG_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The parts used by every acceptor of an agent.
-
-    Attributes:
-        scratch: memory into which connections are read, in turn.
-    """
+    """The parts used by every acceptor of an agent."""
 
     targets: Targets
     occupancy: Occupancy
@@ -42,7 +40,6 @@ class Shared:
     endings: Endings
     tasks: TaskSet
     clock: Clock
-    scratch: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +100,9 @@ class Acceptor:
         for side in list(self._sides):
             side.end()
 
-    def _new_side(self) -> BoxSide:
-        return BoxSide(self._shared.scratch, self)
+    def _new_side(self) -> asyncio.BaseProtocol:
+        # A protocol by its methods, which is all that event loops ask for (docs/adr/0014).
+        return cast("asyncio.BaseProtocol", BoxSide(self))
 
     # What the sides tell.
 
@@ -154,9 +152,9 @@ class Acceptor:
 
     async def _connect(self, side: BoxSide) -> None:
         side.connecting = asyncio.current_task()
-        target = TargetSide(self._shared.scratch, self)
+        target = TargetSide(self)
         try:
-            known = await self._shared.targets.connect(target)
+            known = await self._shared.targets.connect(cast("asyncio.BaseProtocol", target))
         except NoTargetError:
             self._shared.counters.unserved += 1
             self._note("No data plane could be reached.")
@@ -190,97 +188,3 @@ class Acceptor:
 
 
 _CAPS: Final[dict[Refusal, str]] = {"box": "this box", "org": "its organization", "all": "the node"}
-
-
-class BoxSide(Side):
-    """The box's end. Until the data plane is connected, a single piece is held and no more is read."""
-
-    __slots__ = ("_acceptor", "_held", "connecting", "is_counted", "is_gone")
-
-    def __init__(self, scratch: memoryview, acceptor: Acceptor) -> None:
-        super().__init__(scratch, acceptor)
-        self._acceptor = acceptor
-        self._held = b""
-        self._write = self._hold
-        self.connecting: asyncio.Task[None] | None = None
-        self.is_counted = False
-        self.is_gone = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have a data plane found for this connection, or be refused."""
-        super().connection_made(transport)
-        self._acceptor.arrived(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Remember the loss for a connection attempt under way."""
-        self.is_gone = True
-        super().connection_lost(exc)
-
-    def begin(self, target: TargetSide, preface: bytes) -> None:
-        """Splice with a data plane: the preface goes first, in one write with the bytes held."""
-        held, self._held = self._held, b""
-        self.join(target)
-        if held:
-            self.transport.resume_reading()
-        target.transport.write(preface + held)  # after the splice is there, so that a full buffer pauses it
-
-    def _hold(self, data: bytes | bytearray | memoryview) -> None:
-        self.transport.pause_reading()
-        self._held = bytes(data)
-
-    def answer(self, refusal: bytes) -> None:
-        """Send a fixed answer, then end. Bytes sent by the box meanwhile are read and dropped.
-
-        Without the reading, the kernel would end the connection by a reset, and the answer with it.
-        """
-        if self.is_gone:
-            return
-        self.transport.write(refusal)
-        self.transport.write_eof()
-        self._write = _drop
-        self._acceptor.side_is_ending(self)
-        if self._held:
-            self._held = b""
-            self.transport.resume_reading()
-
-    def end(self) -> None:
-        """End this connection at once, on both sides."""
-        if self.other is not None:
-            self.other.abort()
-        self.abort()
-
-
-class TargetSide(Side):
-    """The data plane's end."""
-
-    __slots__ = ("_known", "is_gone")
-
-    def __init__(self, scratch: memoryview, acceptor: Acceptor) -> None:
-        super().__init__(scratch, acceptor)
-        self._known: KnownTarget | None = None
-        self.is_gone = False
-
-    def belongs_to(self, known: KnownTarget) -> None:
-        """Count the end of this connection for its target."""
-        self._known = known
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Remember the loss if the box is not joined yet."""
-        self.is_gone = True
-        super().connection_lost(exc)
-
-    def leave(self) -> None:
-        """Give the target's count back, once."""
-        known, self._known = self._known, None
-        if known is not None:
-            known.connections -= 1
-
-    def give_up(self) -> None:
-        """End a connection no longer needed by any box."""
-        if hasattr(self, "transport"):
-            self.transport.abort()
-        self.leave()
-
-
-def _drop(data: bytes | bytearray | memoryview) -> None:
-    """Take the place of a data plane where there is none."""

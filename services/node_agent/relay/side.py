@@ -11,13 +11,15 @@ import contextlib
 import os
 import socket
 import struct
-from typing import Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-READ_BYTES: Final = 64 * 1024
-"""At most read at once, so that a full write buffer is over its limit by one piece at most."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WRITE_BUFFER_BYTES: Final = 64 * 1024
-"""Above this many unsent bytes of one side, the other side is not read."""
+"""Above this many unsent bytes of one side, the other side is not read. A last read may come on top: at most
+256 KB, and no more than the kernel holds for the socket.
+"""
 
 MAX_LAST_BYTES: Final = 256 * 1024
 """Read from a connection that broke under a write: enough for an early answer to an upload."""
@@ -35,17 +37,18 @@ class Owner(Protocol):
         """This side's transport is gone."""
 
 
-class Side(asyncio.BufferedProtocol):
+class Side:
     """An end of a connection. Both sides hold each other from `join` until one of them is lost.
 
-    Args:
-        scratch: memory into which every side of the event loop reads; bytes are copied before the next read.
+    Compiled where it can be (docs/adr/0014), as it runs for every piece: hence no base of asyncio's.
     """
 
-    __slots__ = ("_owner", "_scratch", "_write", "bytes_in", "is_at_end", "other", "transport")
+    __slots__ = ("_owner", "_pass_on", "bytes_in", "is_at_end", "other", "transport")
 
-    def __init__(self, scratch: memoryview, owner: Owner) -> None:
-        self._scratch = scratch
+    transport: asyncio.Transport
+    _pass_on: Callable[[bytes], None]
+
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self.other: Side | None = None
         self.bytes_in = 0
@@ -59,16 +62,12 @@ class Side(asyncio.BufferedProtocol):
     def join(self, other: Side) -> None:
         """Splice with another side; both transports are there."""
         self.other, other.other = other, self
-        self._write, other._write = other.transport.write, self.transport.write
+        self._pass_on, other._pass_on = other.transport.write, self.transport.write
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the hint is always the same
-        """Give the memory for the next bytes."""
-        return self._scratch
-
-    def buffer_updated(self, nbytes: int) -> None:
+    def data_received(self, data: bytes) -> None:
         """Pass bytes on."""
-        self.bytes_in += nbytes
-        self._write(bytes(self._scratch[:nbytes]))
+        self.bytes_in += len(data)
+        self._pass_on(data)
 
     def eof_received(self) -> bool:
         """Pass the end of sending on; the transport stays open for what the other side still sends."""

@@ -15,6 +15,7 @@ from bench.rows import Row
 from bench.subjects.subject import Running
 from bench.upstream import Upstream, running_upstream
 from bench.workload import UPSTREAM_KEY, UPSTREAM_PREFIX, Work, write_files
+from shared.proxy_preface import encode_preface
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler on PATH")
 
@@ -104,3 +105,16 @@ def test_an_answer_that_was_written_anew_must_hold_the_words(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert ("lacks the model's words" in done.stderr) == bool(status)
+
+
+def test_a_preface_is_sent_once_per_connection_and_skipped_by_the_upstream(
+    bench: _Bench, tmp_path: Path
+) -> None:
+    preface = tmp_path / "preface"
+    preface.write_bytes(encode_preface(b"t" * 600))
+    row = Row("r", "r", Work("json"), connections=3, figures=(), seconds=60, most=30)
+    running = Running(
+        bench.upstream.port, None, prefix=UPSTREAM_PREFIX, key=UPSTREAM_KEY, preface_file=preface
+    )
+    counted = measure(row, bench.load, running, core=_CORE)
+    assert (counted["responses"], counted["connects"]) == (30, 3)
