@@ -20,8 +20,6 @@ import uvicorn
 from shared.deadline_protocol import DeadlineProtocol
 
 if TYPE_CHECKING:
-    import ssl
-
     from starlette.types import ASGIApp
 
 LISTEN_BACKLOG: Final = 4096
@@ -149,13 +147,12 @@ async def serve(
     http: ProtocolFactory = DeadlineProtocol,
     grace_seconds: int = 10,
     keep_alive_seconds: int = 75,
-    tls: ssl.SSLContext | None = None,
     trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve `app` on a bound socket until `stop` is set; then drain for up to `grace_seconds`.
 
     `http` is uvicorn's protocol class, or a factory that takes the same four keyword arguments.
-    `started` is called once, when connections are accepted. With `tls`, connections are TLS by that context.
+    `started` is called once, when connections are accepted.
     `trusted_proxies`: addresses and networks whose `X-Forwarded-For`, read from its end, and
     `X-Forwarded-Proto` say who asks and by which scheme; by default nobody's do.
 
@@ -179,7 +176,6 @@ async def serve(
         **options,
     )
     config.load()
-    config.ssl = tls
     server = _QuietServer(config, stop)
     watcher = asyncio.gather(_announce(server, started), _stop_when(server, stop))
     try:

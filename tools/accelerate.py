@@ -38,6 +38,7 @@ COMPILED: Final = (
     "services/data_plane/relay/unsent_requests.py",
     "services/data_plane/relay/parts.py",
     "services/data_plane/relay/preface_connection.py",
+    "services/data_plane/relay/tls_handshake.py",
     "services/data_plane/relay/relay.py",
     "services/data_plane/relay/splice.py",
     "services/data_plane/relay/unidentified.py",

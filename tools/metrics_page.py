@@ -11,6 +11,7 @@ from typing import Final, get_args
 
 from services.data_plane.core.unidentified import IdentityFault
 from services.data_plane.core.usage.tokens import Usage
+from services.data_plane.relay.tls_handshake import FAULTS
 from services.node_agent.rules.target import Condition
 from tools.commented_values import commented_values
 from tools.metric_registrations import Registration, registrations
@@ -67,6 +68,7 @@ LABELS: Final[dict[str, str]] = {
     "kind": _listed(name.removesuffix("_tokens") for name in Usage._fields),
     "found": "`read`, or why the tokens are unknown, see below",
     "reason": f"the failed check, see [Identity](identity.md): {_listed(_flat(IdentityFault))}",
+    "fault": f"{_listed(FAULTS)}, see [Boxes](boxes.md)",
     "cap": "the full cap: `box`, `org`, `all`, or `unidentified` (connections without a known box)",
     "target": "the data-plane process, as in `AIGW_AGENT_TARGETS`",
     "class": "the class of the response's status: `2xx`, `3xx`, `4xx` or `5xx`",

@@ -193,7 +193,7 @@ class DataPlane:
         )
         parts.metrics.watch("aigw_open_exchanges", "Requests under way.", lambda: relay.open_exchanges)
         count_warm_connections(parts.metrics, relay.prewarmer)
-        count_box_connections(parts.metrics, relay.connection_limits)
+        count_box_connections(parts.metrics, relay.connection_limits, parts.boxes)
         return relay
 
     def _start_background(self, tasks: TaskSet) -> None:

@@ -11,8 +11,10 @@ from services.data_plane.identity.proxy_tlv import PrefaceIdentity
 from services.data_plane.identity.static import StaticIdentity
 from services.data_plane.inherited_sockets import adopt
 from services.data_plane.relay.preface_connection import preface_protocol_factory
+from services.data_plane.relay.tls_handshake import HandshakeFaults, tls_protocol_factory
 from shared.listener import ListenError, bind, bind_unix, port_of, serve
 from shared.tasks import TaskSet
+from shared.tls_files import TlsFiles
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,6 +39,9 @@ class BoxListeners:
         verifier: judges box tokens.
         static_org: the org of every caller in static mode.
         tls: for listeners with the transport `tls`.
+
+    Attributes:
+        handshake_faults: the TLS handshakes without success.
     """
 
     def __init__(
@@ -44,13 +49,14 @@ class BoxListeners:
         listeners: Sequence[tuple[BoxListener, str]],
         verifier: TokenVerifier,
         static_org: str,
-        tls: ssl.SSLContext | None,
+        tls: TlsFiles | None,
     ) -> None:
         self._listeners = listeners
         self._verifier = verifier
         self._header = HeaderIdentity(verifier)
         self._static_org = static_org
-        self._tls = tls
+        self.tls = tls
+        self.handshake_faults = HandshakeFaults()
         self._sockets: list[socket.socket] = []
 
     def __len__(self) -> int:
@@ -104,6 +110,8 @@ class BoxListeners:
     ) -> None:
         """Serve all until `stop` is set, then drain; `started` is called by each. Raises `ListenError`."""
         tasks = TaskSet()
+        if self.tls is not None:
+            tasks.start(self.tls.run(), "TLS files of box listeners")
         try:
             serving = [
                 tasks.start(
@@ -114,7 +122,6 @@ class BoxListeners:
                         started=started,
                         http=self._protocol_factory(listener, relay, ready),
                         grace_seconds=grace_seconds,
-                        tls=self._tls if listener.transport == "tls" else None,
                     ),
                     f"box listener {listener}",
                 )
@@ -128,6 +135,14 @@ class BoxListeners:
     def _protocol_factory(
         self, listener: BoxListener, relay: Relay, ready: Callable[[], bool]
     ) -> ProtocolFactory:
+        made, tls = self._plain_protocol_factory(listener, relay, ready), self.tls
+        if listener.transport != "tls" or tls is None:
+            return made
+        return tls_protocol_factory(relay, made, lambda: tls.context, self.handshake_faults)
+
+    def _plain_protocol_factory(
+        self, listener: BoxListener, relay: Relay, ready: Callable[[], bool]
+    ) -> ProtocolFactory:
         match listener.mode:
             case "static":
                 return relay.protocol_factory(StaticIdentity(self._static_org))
@@ -137,23 +152,27 @@ class BoxListeners:
                 return preface_protocol_factory(relay, PrefaceIdentity(self._verifier), ready)
 
 
-def box_tls(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> ssl.SSLContext:
+def box_tls(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> TlsFiles:
     """Give the TLS of box listeners; with authorities, a client must show a certificate of theirs.
 
     Raises:
         ListenError: a file cannot be read or used.
     """
+    name = "AIGW_BOX_TLS_CERTIFICATE_FILE and AIGW_BOX_TLS_KEY_FILE"
+    if client_ca_file is not None:
+        name = f"{name} or AIGW_BOX_TLS_CLIENT_CA_FILE"
+    paths = [path for path in (certificate_file, key_file, client_ca_file) if path is not None]
+    try:
+        return TlsFiles(name, lambda: _context(certificate_file, key_file, client_ca_file), paths)
+    except OSError as error:  # `ssl.SSLError` is one
+        raise ListenError(f"{name} cannot be used ({error.strerror}).") from None
+
+
+def _context(certificate_file: Path, key_file: Path, client_ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate_file, key_file)
-    except OSError as error:  # `ssl.SSLError` is one
-        names = "AIGW_BOX_TLS_CERTIFICATE_FILE and AIGW_BOX_TLS_KEY_FILE"
-        raise ListenError(f"{names} cannot be used ({error.strerror}).") from None
+    context.load_cert_chain(certificate_file, key_file)
     if client_ca_file is not None:
-        try:
-            context.load_verify_locations(client_ca_file)
-        except OSError as error:
-            raise ListenError(f"AIGW_BOX_TLS_CLIENT_CA_FILE cannot be used ({error.strerror}).") from None
+        context.load_verify_locations(client_ca_file)
         context.verify_mode = ssl.CERT_REQUIRED
     return context

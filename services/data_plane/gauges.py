@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from services.data_plane.account.metrics import Metrics
 
@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
     from services.data_plane.identity.refusals import IdentityRefusals
     from services.data_plane.relay.connection_limits import ConnectionLimits
+    from services.data_plane.relay.tls_handshake import HandshakeFaults
     from services.data_plane.relay.upstream.prewarm import Prewarmer
     from services.data_plane.table.config_table import ConfigTable
     from services.data_plane.table.forgeries import Forgeries
+    from shared.tls_files import TlsFiles
 
 
 def watched_metrics(
@@ -79,8 +81,23 @@ def count_warm_connections(metrics: Metrics, warmer: Prewarmer) -> None:
     )
 
 
-def count_box_connections(metrics: Metrics, limits: ConnectionLimits) -> None:
-    """Have the connections of boxes counted, and those that a full cap has closed."""
+class Listeners(Protocol):
+    """The TLS of box listeners: its files, None without a TLS listener, and its failed handshakes."""
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The certificate files."""
+        ...
+
+    @property
+    def handshake_faults(self) -> HandshakeFaults:
+        """The counts of handshakes without success."""
+        ...
+
+
+def count_box_connections(metrics: Metrics, limits: ConnectionLimits, listeners: Listeners) -> None:
+    """Have the connections of boxes counted: open, closed by a full cap, and without a TLS handshake."""
+    _watch_box_tls(metrics, listeners)
     metrics.watch(
         "aigw_box_connections",
         "Connections of boxes that are open now.",
@@ -102,4 +119,20 @@ def count_box_connections(metrics: Metrics, limits: ConnectionLimits) -> None:
         "Connections of boxes that were refused because all others were busy, by the cap that was full.",
         "cap",
         lambda: limits.cap_log.refused,
+    )
+
+
+def _watch_box_tls(metrics: Metrics, listeners: Listeners) -> None:
+    metrics.watch_counts(
+        "aigw_box_tls_handshake_failures",
+        "TLS handshakes of box connections without success: late, refused (a certificate, most often), left, "
+        "or displaced by a newer connection.",
+        "fault",
+        lambda: listeners.handshake_faults.by_fault,
+    )
+    metrics.watch(
+        "aigw_box_tls_files_unusable",
+        "1 when the changed certificate files of box listeners cannot be used, and the former ones stay in "
+        "use; else 0. Alarm.",
+        lambda: float(listeners.tls is not None and listeners.tls.is_unusable),
     )

@@ -89,7 +89,9 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
         "0660. In place of AIGW_IDENTITY_MODE, AIGW_BOX_HOST and AIGW_BOX_PORT.",
     )
     box_tls_certificate_file: Path | None = Field(
-        None, description="The certificate chain (PEM) of box listeners with the transport tls."
+        None,
+        description="The certificate chain (PEM) of box listeners with the transport tls. These "
+        "files are read again when they change.",
     )
     box_tls_key_file: Path | None = Field(None, description="Its private key (PEM).")
     box_tls_client_ca_file: Path | None = Field(
@@ -137,6 +139,7 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     )
 
     preface_seconds: PositiveSeconds = _LIMITS.preface_seconds
+    tls_handshake_seconds: PositiveSeconds = _LIMITS.tls_handshake_seconds
     head_seconds: PositiveSeconds = _LIMITS.head_seconds
     body_progress_seconds: PositiveSeconds = _LIMITS.body_progress_seconds
     write_stall_seconds: PositiveSeconds = _LIMITS.write_stall_seconds

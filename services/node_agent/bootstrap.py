@@ -44,6 +44,7 @@ from shared.listener import serve
 from shared.process_limits import raise_descriptor_limit
 from shared.secret import Secret
 from shared.tasks import TaskSet
+from shared.tls_files import TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class NodeAgent:
         self._names = names
         self._manager = ServiceManager(names.notify_socket)
         self._minter = Minter(read_node_key(settings.agent_node_key), settings.agent_kid, unix_now)
-        self._tls = _tls_context(settings)
+        self._tls = target_tls(settings)
         self._predecessor: Predecessor | None = None
         self._successor: subprocess.Popen[bytes] | None = None
 
@@ -160,17 +161,18 @@ class NodeAgent:
             HealthCheck(
                 known,
                 client,
+                self._tls,
                 interval_seconds=self._settings.agent_health_seconds,
                 random=SystemRandom().random,
             )
             for known in shared.targets.known
         ]
         # A first look before the first connection, so that none is sent to a data plane that is gone.
-        for check, condition in zip(
-            checks, await asyncio.gather(*(check.check() for check in checks)), strict=True
-        ):
-            check.known.stands(condition)
+        await asyncio.gather(*(check.check() for check in checks))
+        for check in checks:
             tasks.start(check.run(), "health check")
+        if self._tls is not None:
+            tasks.start(self._tls.run(), "TLS files of targets")
         tasks.start(_renew(attachments), "token renewal")
         tasks.start(shared.endings.run(), "endings")
 
@@ -299,11 +301,18 @@ def _rest_socket(path: Path) -> socket.socket:
     return make_listener(UnixListen(str(path), REST_MODE)).made
 
 
-def _tls_context(settings: NodeAgentSettings) -> ssl.SSLContext | None:
+def target_tls(settings: NodeAgentSettings) -> TlsFiles | None:
+    """Give the TLS of `tls` targets, None without one; raises `OSError` where a file cannot be used."""
     if not any(target.transport == "tls" for target in settings.targets()):
         return None
-    context = ssl.create_default_context(cafile=settings.agent_tls_ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if settings.agent_tls_certificate is not None:
-        context.load_cert_chain(settings.agent_tls_certificate)
-    return context
+    authorities, certificate = settings.agent_tls_ca_file, settings.agent_tls_certificate
+
+    def build() -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=authorities)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if certificate is not None:
+            context.load_cert_chain(certificate)
+        return context
+
+    paths = [path for path in (authorities, certificate) if path is not None]
+    return TlsFiles("AIGW_AGENT_TLS_CA_FILE or AIGW_AGENT_TLS_CERTIFICATE", build, paths)

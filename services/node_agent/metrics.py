@@ -43,7 +43,7 @@ class Metrics:
         yield from self._targets()
 
     def _gauges(self) -> Iterable[Metric]:
-        occupancy = self._shared.occupancy
+        occupancy, tls = self._shared.occupancy, self._shared.targets.tls
         for name, meaning, value in (
             ("aigw_agent_attachments", "Boxes attached to this node.", len(self._attachments.all())),
             (
@@ -56,6 +56,11 @@ class Metrics:
                 "aigw_agent_max_connections",
                 "The cap of all open connections of boxes, from the process's descriptors.",
                 occupancy.caps.in_all,
+            ),
+            (
+                "aigw_agent_tls_files_unusable",
+                "1 when changed certificate files cannot be used and the former ones stay; else 0. Alarm.",
+                float(tls is not None and tls.is_unusable),
             ),
             (
                 "aigw_agent_ending_connections",

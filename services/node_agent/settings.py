@@ -42,10 +42,14 @@ class NodeAgentSettings(GatewaySettings):
     )
     agent_kid: str = Field("", description="The id under which its public half was registered for this node.")
     agent_tls_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that tls targets are verified by, in place of the system's."
+        None,
+        description="Certificates (PEM) that tls targets are verified by, in place of the system's. "
+        "Read again when the file changes.",
     )
     agent_tls_certificate: Path | None = Field(
-        None, description="This node's own certificate and private key in one file (PEM), for tls targets."
+        None,
+        description="This node's own certificate and private key in one file (PEM), for tls "
+        "targets. Read again when the file changes.",
     )
     agent_max_connections_per_box: int = Field(
         256, gt=0, description="Open at once; an org has at most half of what the node's descriptors allow."

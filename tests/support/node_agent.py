@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from aigw.node_key import NodeKey
 from shared.box_token import Box, read_public_key, verify
 from shared.clock import unix_now
-from shared.proxy_preface import FIXED_HEADER_BYTES, SIGNATURE, TLV_BOX_TOKEN
+from shared.proxy_preface import COMMAND_LOCAL, FIXED_HEADER_BYTES, SIGNATURE, TLV_BOX_TOKEN, VERSION
 from tests.support.gateway import clean_environment
 from tests.support.servers.process import START_SECONDS, ServerProcess
 from tests.support.service_manager import ServiceManager
@@ -180,6 +181,7 @@ class PrefacedServer:
     port: int = 0
     admin_port: int = 0
     ready: bool = True
+    tls: ssl.SSLContext | None = None
     served: Counter[Box] = field(default_factory=Counter)
     refused: int = 0
     open_connections: int = 0
@@ -188,7 +190,7 @@ class PrefacedServer:
 
     async def start(self) -> None:
         """Listen; on the same ports again after `stop`."""
-        boxes = await asyncio.start_server(self._box, "127.0.0.1", self.port, backlog=1024)
+        boxes = await asyncio.start_server(self._box, "127.0.0.1", self.port, backlog=1024, ssl=self.tls)
         admin = await asyncio.start_server(self._admin, "127.0.0.1", self.admin_port)
         self._servers = [boxes, admin]
         self.port = boxes.sockets[0].getsockname()[1]
@@ -205,25 +207,32 @@ class PrefacedServer:
     @property
     def target(self) -> str:
         """The agent's setting for this server."""
-        return f"tcp://127.0.0.1:{self.port}=http://127.0.0.1:{self.admin_port}"
+        return f"{'tls' if self.tls else 'tcp'}://127.0.0.1:{self.port}=http://127.0.0.1:{self.admin_port}"
 
     async def _box(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open_connections += 1
         self._writers.add(writer)
         try:
-            await self._serve(await self._proved(reader), reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+            box = await self._proved(reader, writer)
+            if box is not None:
+                await self._serve(box, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             pass
         finally:
             self.open_connections -= 1
             self._writers.discard(writer)
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
 
-    async def _proved(self, reader: asyncio.StreamReader) -> Box:
+    async def _proved(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Box | None:
+        """Give the box of the preface; None for a health check, which is answered."""
         head = await reader.readexactly(FIXED_HEADER_BYTES)
         rest = await reader.readexactly(int.from_bytes(head[14:16]))
+        if head[12] == (VERSION | COMMAND_LOCAL):
+            writer.write(b"HTTP/1.1 %b\r\ncontent-length: 0\r\n\r\n" % self._status)
+            await writer.drain()
+            return None
         try:
             assert head[:12] == SIGNATURE
             assert (head[12], head[13], rest[0]) == (0x21, 0, TLV_BOX_TOKEN)
@@ -280,11 +289,14 @@ class PrefacedServer:
             writer.write(_identity(box) + b"\n")
             await writer.drain()
 
+    @property
+    def _status(self) -> bytes:
+        return b"200 OK" if self.ready else b"503 Service Unavailable"
+
     async def _admin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while await reader.readuntil(b"\r\n\r\n"):
-                status = b"200 OK" if self.ready else b"503 Service Unavailable"
-                writer.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n")
+                writer.write(b"HTTP/1.1 " + self._status + b"\r\ncontent-length: 0\r\n\r\n")
                 await writer.drain()
         writer.close()
 

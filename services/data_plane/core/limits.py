@@ -20,6 +20,7 @@ class RelayLimits:
 
     Attributes:
         preface_seconds: from a connection's beginning to the end of its preface, on proxy-tlv listeners.
+        tls_handshake_seconds: from a connection's beginning to the end of its handshake, on TLS listeners.
         head_seconds: from a request's first byte to the end of its head.
         body_progress_seconds: longest pause between two pieces of a request body.
         write_stall_seconds: longest time for either side to refuse bytes.
@@ -45,6 +46,7 @@ class RelayLimits:
     """
 
     preface_seconds: float = 5
+    tls_handshake_seconds: float = 5
     head_seconds: float = 10
     body_progress_seconds: float = 30
     write_stall_seconds: float = 60

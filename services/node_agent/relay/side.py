@@ -135,11 +135,12 @@ def last_bytes(transport: asyncio.BaseTransport) -> bytes:
     """Give the bytes still waiting at the socket of a lost connection; for `connection_lost` only.
 
     A server that refuses an upload answers and closes, and its kernel resets the connection. The event loop
-    may notice a failed write first and read no more, although the answer is there.
+    may notice a failed write first and read no more, although the answer is there. Below TLS the waiting
+    bytes are encrypted, and none of them is given.
     """
     made = transport.get_extra_info("socket")
     data = b""
-    if made is not None:
+    if made is not None and transport.get_extra_info("sslcontext") is None:
         with contextlib.suppress(OSError):
             while len(data) < MAX_LAST_BYTES and (
                 piece := os.read(made.fileno(), MAX_LAST_BYTES - len(data))

@@ -14,6 +14,7 @@ from services.node_agent.rules.target import Condition, Standing, Target, order_
 
 if TYPE_CHECKING:
     from services.node_agent.relay.counters import Counters
+    from shared.tls_files import TlsFiles
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +39,22 @@ class KnownTarget:
         connections: that this agent has to it.
     """
 
-    __slots__ = ("address", "condition", "connections", "target")
+    __slots__ = ("_why", "address", "condition", "connections", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.address: tuple[str, int] | None = None
         self.condition = Condition.UNKNOWN
         self.connections = 0
+        self._why = ""
 
-    def stands(self, condition: Condition) -> None:
-        """Note how the target stands; a change is logged."""
-        if condition is not self.condition:
+    def stands(self, condition: Condition, why: str = "") -> None:
+        """Note how the target stands; a change is logged, also one of the reason alone."""
+        if (condition, why) != (self.condition, self._why):
             level = logging.INFO if condition is Condition.READY else logging.WARNING
-            logger.log(level, "data plane %s: %s", self.target.name, condition.name.lower())
-        self.condition = condition
+            said = f"{condition.name.lower()} ({why})" if why else condition.name.lower()
+            logger.log(level, "data plane %s: %s", self.target.name, said)
+        self.condition, self._why = condition, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Targets:
     """All targets of one agent.
 
     Args:
-        tls: the context for `tls` targets; None where there are none.
+        tls: for `tls` targets; None where there are none.
         turn: where to begin among equal targets; agents should differ, so that their first choices differ
             too.
     """
@@ -75,13 +78,13 @@ class Targets:
         self,
         targets: Sequence[Target],
         *,
-        tls: ssl.SSLContext | None,
+        tls: TlsFiles | None,
         times: ConnectTimes,
         counters: Counters,
         turn: int = 0,
     ) -> None:
         self.known = tuple(map(KnownTarget, targets))
-        self._tls = tls
+        self.tls = tls
         self._times = times
         self._counters = counters
         self._turn = turn
@@ -108,10 +111,11 @@ class Targets:
             try:
                 async with asyncio.timeout_at(until):
                     await self._open(known, protocol)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as error:
                 known.connections -= 1
                 self._counters.failed_connects += 1
-                known.stands(Condition.UNREACHABLE)
+                if known.condition is not Condition.UNREACHABLE:  # or boxes could fill the log
+                    known.stands(Condition.UNREACHABLE, reason_of(error))
             except BaseException:
                 known.connections -= 1
                 raise
@@ -120,6 +124,10 @@ class Targets:
             if loop.time() >= deadline:
                 break
         raise NoTargetError
+
+    @property
+    def _context(self) -> ssl.SSLContext | None:
+        return None if self.tls is None else self.tls.context
 
     async def _open(self, known: KnownTarget, protocol: asyncio.BaseProtocol) -> None:
         loop = asyncio.get_running_loop()
@@ -136,7 +144,7 @@ class Targets:
             await loop.sock_connect(made, place)
             if target.transport == "tls":
                 await loop.create_connection(
-                    lambda: protocol, sock=made, ssl=self._tls, server_hostname=target.host
+                    lambda: protocol, sock=made, ssl=self._context, server_hostname=target.host
                 )
             elif target.transport == "unix":
                 await loop.create_unix_connection(lambda: protocol, sock=made)
@@ -157,6 +165,19 @@ def prepare(made: socket.socket) -> None:
         for option, value in _KEEPALIVE:
             made.setsockopt(socket.IPPROTO_TCP, option, value)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MILLISECONDS)
+
+
+def reason_of(error: OSError) -> str:
+    """Say why a target could not be reached; `ssl.SSLError` and `TimeoutError` are kinds of `OSError`."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is refused: {error.verify_message}"
+        case ssl.SSLError():
+            return f"TLS: {error.reason or error}"
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return error.strerror or str(error) or type(error).__name__
 
 
 async def look_up(target: Target) -> tuple[str, int]:
