@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from aigw.commands import (
     about,
+    agent,
     boxes,
     config,
     database,
@@ -21,13 +22,28 @@ from aigw.commands import (
     doctor,
     embedded,
     integrations,
-    node,
+    nodes,
     orgs,
     planes,
 )
+from aigw.commands.command_group import CommandGroup
 from aigw.failures import EXIT_INTERRUPTED, EXIT_USAGE, EXPECTED, lines_of
 
+
+class Commands(CommandGroup):
+    """The list in `aigw -h`."""
+
+    sections: ClassVar = {
+        "Try out": ["up", "sign-in-link", "demo"],
+        "Run": ["control-plane", "data-plane", "node-agent", "box-pipe"],
+        "Check and maintain": ["doctor", "config", "db", "version", "openapi"],
+        "Provision (by the REST API of AIGW_API_URL)": ["org", "member", "integration", "node"],
+        "Identity of boxes": ["node-key", "box-token"],
+    }
+
+
 app = typer.Typer(
+    cls=Commands,
     help="The run9 AI Gateway: sandboxes call AI providers by one local URL; the org's key stays outside.",
     no_args_is_help=True,
     add_completion=False,
@@ -39,11 +55,12 @@ app.add_typer(embedded.commands)
 app.add_typer(planes.commands)
 app.add_typer(doctor.commands)
 app.add_typer(boxes.commands)
-app.add_typer(node.commands)
+app.add_typer(agent.commands)
 app.add_typer(about.commands)
 app.add_typer(orgs.org, name="org")
 app.add_typer(orgs.member, name="member")
 app.add_typer(integrations.commands, name="integration")
+app.add_typer(nodes.commands, name="node")
 app.add_typer(config.commands, name="config")
 app.add_typer(database.commands, name="db")
 app.add_typer(demo.commands, name="demo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ValidationError
@@ -29,22 +30,52 @@ SETTINGS: Final[dict[str, type[GatewaySettings]]] = {
 Row = tuple[str, str, str]
 
 
-def table() -> tuple[str, bool]:
-    """Write the settings in their present state, and tell whether every plane could start with them.
+@dataclass(frozen=True, slots=True)
+class PlaneSettings:
+    """The settings of a plane in their present state.
 
-    The node agent is shown where one of its variables is set: most hosts of the planes run no agent.
+    Attributes:
+        plane: the plane's title.
+        rows: (name, value, source) of each setting; empty where the plane cannot start.
+        faults: a sentence for each reason why the plane cannot start.
     """
-    blocks, good = [], True
-    for title, cls in SETTINGS.items():
-        if cls is NodeAgentSettings and not _is_set_up(cls):
-            continue
-        try:
-            lines = _aligned(list(_rows(cls())))
-        except ValidationError as error:
-            lines = [f"cannot start: {line}" for line in lines_of(error)]
-            good = False
-        blocks.append("\n".join([title, *(f"  {line}" for line in lines)]))
-    return "\n\n".join(blocks), good
+
+    plane: str
+    rows: Sequence[Row] = ()
+    faults: Sequence[str] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Give the values for programs."""
+        settings = [{"name": name, "value": value, "source": source} for name, value, source in self.rows]
+        return {"plane": self.plane, "settings": settings, "faults": list(self.faults)}
+
+
+def settings_of_planes() -> list[PlaneSettings]:
+    """Read the settings of every plane.
+
+    The node agent is there where one of its variables is set: most hosts of the planes run no agent.
+    """
+    return [
+        _settings_of(title, cls)
+        for title, cls in SETTINGS.items()
+        if cls is not NodeAgentSettings or _is_set_up(cls)
+    ]
+
+
+def table(planes: Sequence[PlaneSettings]) -> str:
+    """Write the settings for people."""
+    blocks = []
+    for plane in planes:
+        lines = [*_aligned(plane.rows), *(f"cannot start: {fault}" for fault in plane.faults)]
+        blocks.append("\n".join([plane.plane, *(f"  {line}" for line in lines)]))
+    return "\n\n".join(blocks)
+
+
+def _settings_of(title: str, cls: type[GatewaySettings]) -> PlaneSettings:
+    try:
+        return PlaneSettings(title, rows=list(_rows(cls())))
+    except ValidationError as error:
+        return PlaneSettings(title, faults=list(lines_of(error)))
 
 
 def _is_set_up(cls: type[GatewaySettings]) -> bool:
@@ -57,7 +88,7 @@ def _rows(settings: GatewaySettings) -> Iterator[Row]:
 
 
 def _aligned(rows: Sequence[Row]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     return [f"{name:<{widths[0]}}  {value:<{widths[1]}}  {source}" for name, value, source in rows]
 
 

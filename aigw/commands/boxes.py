@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from aigw.commands.command_group import CommandGroup
 from aigw.failures import UserError
 
 commands = typer.Typer()
-node_key = typer.Typer(help="Look after a node's signing key.", no_args_is_help=True)
+node_key = typer.Typer(cls=CommandGroup, help="Look after a node's signing key.", no_args_is_help=True)
 commands.add_typer(node_key, name="node-key")
 
 _ABOUT_NEW_KEY = "Make a node key here instead, and print its public half: as node-key new does."

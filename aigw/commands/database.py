@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from aigw.commands.command_group import CommandGroup
 from aigw.commands.invocation import warn_of_unknown_names
+from aigw.commands.rest import AsJson
 
-commands = typer.Typer(help="Look after the control plane's database.", no_args_is_help=True)
+commands = typer.Typer(
+    cls=CommandGroup, help="Look after the control plane's database.", no_args_is_help=True
+)
 
 
 @commands.command("upgrade")
@@ -19,12 +23,16 @@ def db_upgrade() -> None:
 
 
 @commands.command("current")
-def db_current() -> None:
+def db_current(*, as_json: AsJson = False) -> None:
     """Print the database's schema, and the newest."""
     from aigw.planes.control_plane import schema_of_database  # noqa: PLC0415  # loaded by this command alone
+    from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
 
     there, newest = schema_of_database()
-    typer.echo(f"{there or 'empty'} (newest: {newest})")
+    if as_json:
+        show({"schema": there, "newest": newest}, as_json=True)
+    else:
+        typer.echo(f"{there or 'empty'} (newest: {newest})")
 
 
 @commands.command("check")

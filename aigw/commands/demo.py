@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from aigw.commands.command_group import CommandGroup
+
 commands = typer.Typer(
-    help="The demo beside planes of their own, as in docker-compose.yml.", no_args_is_help=True
+    cls=CommandGroup,
+    help="The demo beside planes of their own, as in docker-compose.yml.",
+    no_args_is_help=True,
 )
 
 CredentialFolder = Annotated[Path, typer.Option(help="Where the demo's credentials are.")]

@@ -8,12 +8,17 @@ from urllib.parse import quote
 
 import typer
 
-from aigw.commands.rest import AsJson, Org, api_session, read_key
+from aigw.commands.command_group import CommandGroup
+from aigw.commands.rest import AsJson, Org, api_session, confirm, read_key
 
 if TYPE_CHECKING:
     from aigw.rest_client.session import ApiSession
 
-commands = typer.Typer(help="An organization's providers: keys, endpoints, on and off.", no_args_is_help=True)
+commands = typer.Typer(
+    cls=CommandGroup,
+    help="An organization's providers: keys, endpoints, on and off.",
+    no_args_is_help=True,
+)
 
 Provider = Annotated[
     str, typer.Argument(help="A name of `aigw integration list`, such as openai.", metavar="PROVIDER")
@@ -80,16 +85,19 @@ def integration_clear(
     provider: Provider,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forget a provider's key and endpoint."""
-    if not yes:
-        typer.confirm(f"Destroy the {provider} key of {org_id}?", abort=True)
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # loaded by this command alone
+
+    confirm(f"Destroy the {provider} key of {org_id}?", yes=yes)
     with api_session() as api:
         # A provider that is no longer offered is shown nowhere, and can be cleared all the same.
         listed = [item["provider"] for item in api.call("GET", _path(org_id))[0]["items"]]
         if_match = _state(api, org_id, provider) if provider in listed else "*"
         api.call("DELETE", _path(org_id, provider), if_match=if_match)
-    typer.echo(f"{provider} of {org_id} is cleared.")
+    outcome = {"org": org_id, "provider": provider, "cleared": True}
+    show_done(f"{provider} of {org_id} is cleared.", outcome, as_json=as_json)
 
 
 @commands.command("test")
@@ -103,14 +111,17 @@ def integration_test(
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test a key step by step; nothing is stored."""
-    from aigw.rest_client.output import show  # noqa: PLC0415  # loaded by this command alone
+    """Test a key step by step; nothing is stored. Exits with 1 when the provider refused the key."""
+    from aigw.rest_client.output import show_key_test  # noqa: PLC0415  # loaded by this command alone
 
     body: dict[str, Any] = {} if key_file is None else {"api_key": read_key(key_file)}
     if endpoint is not None:
         body["endpoint"] = endpoint
     with api_session() as api:
-        show(api.call("POST", f"{_path(org_id, provider)}/test", body)[0], as_json=as_json)
+        result = api.call("POST", f"{_path(org_id, provider)}/test", body)[0]
+    show_key_test(result, as_json=as_json)
+    if result["verdict"] == "invalid":
+        raise typer.Exit(1)
 
 
 def _change(org_id: str, provider: str, method: str, body: dict[str, Any], *, as_json: bool) -> None:

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import typer
 
-from aigw.commands.rest import AsJson, Org, api_session
+from aigw.commands.command_group import CommandGroup
+from aigw.commands.rest import AsJson, Org, api_session, confirm
 
-org = typer.Typer(help="Organizations: list, show, put, remove.", no_args_is_help=True)
-member = typer.Typer(help="The people of an organization.", no_args_is_help=True)
+org = typer.Typer(cls=CommandGroup, help="Organizations: list, show, put, remove.", no_args_is_help=True)
+member = typer.Typer(cls=CommandGroup, help="The people of an organization.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The person's address.", metavar="EMAIL")]
 
@@ -49,14 +50,18 @@ def org_put(
 
 @org.command("remove")
 def org_remove(
-    org_id: Org, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    org_id: Org,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove an organization with its members; its keys are destroyed."""
-    if not yes:
-        typer.confirm(f"Remove {org_id} and destroy its keys?", abort=True)
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # loaded by this command alone
+
+    confirm(f"Remove {org_id} and destroy its keys?", yes=yes)
     with api_session() as api:
         api.call("DELETE", f"/orgs/{quote(org_id, safe='')}")
-    typer.echo(f"{org_id} is removed.")
+    show_done(f"{org_id} is removed.", {"org": org_id, "removed": True}, as_json=as_json)
 
 
 @member.command("list")
@@ -85,11 +90,14 @@ def member_put(
 
 
 @member.command("remove")
-def member_remove(org_id: Org, email: Email) -> None:
+def member_remove(org_id: Org, email: Email, *, as_json: AsJson = False) -> None:
     """Take a person out of an organization."""
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # loaded by this command alone
+
     with api_session() as api:
         api.call("DELETE", _member(org_id, email))
-    typer.echo(f"{email} is no longer in {org_id}.")
+    outcome = {"org": org_id, "email": email, "removed": True}
+    show_done(f"{email} is no longer in {org_id}.", outcome, as_json=as_json)
 
 
 @member.command("sign-out")
@@ -100,12 +108,16 @@ def member_sign_out(
         str | None,
         typer.Option("--org", help="As an owner of this organization; left out: by the platform's token."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """End every Portal session of a person."""
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # loaded by this command alone
+
     path = f"/people/{quote(email, safe='')}" if org_id is None else _member(org_id, email)
     with api_session() as api:
         ended = api.call("DELETE", f"{path}/sessions")[0]["ended"]
-    typer.echo(f"{email} is signed out ({ended} {'session' if ended == 1 else 'sessions'} ended).")
+    sentence = f"{email} is signed out ({ended} {'session' if ended == 1 else 'sessions'} ended)."
+    show_done(sentence, {"email": email, "ended": ended}, as_json=as_json)
 
 
 def _member(org_id: str, email: str) -> str:

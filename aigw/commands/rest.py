@@ -25,6 +25,12 @@ def api_session() -> ApiSession:
     return ApiSession(settings.api_url, settings.api_token)
 
 
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is destroyed; a `no` ends the program. `yes`: the caller has said so already."""
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+
+
 def read_key(key_file: Path | None) -> str:
     """Read a key from a file, or from standard input; never from the command line, which others can see."""
     if key_file is None:

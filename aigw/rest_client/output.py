@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_VERDICTS: Final = {
+    "valid": "is accepted at",
+    "invalid": "was refused at",
+    "unknown": "is neither known to be good nor to be bad at",
+}
+_STEP_CHARS: Final = len("authentication")
+_STATUS_CHARS: Final = len("skipped")
 
 
 def show(value: object, *, as_json: bool) -> None:
@@ -34,6 +42,27 @@ def show_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
     for line in cells:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_done(sentence: str, outcome: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print that a change without an answer of its own was made: a sentence, or JSON."""
+    if as_json:
+        show(outcome, as_json=True)
+    else:
+        typer.echo(sentence)
+
+
+def show_key_test(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the result of a key test: the verdict and a line for each step, or JSON."""
+    if as_json:
+        show(result, as_json=True)
+        return
+    tested = "The typed key" if result["tested"] == "typed" else f"The stored key …{result['key_last4']}"
+    typer.echo(f"{tested} {_VERDICTS[result['verdict']]} {result['endpoint']}.")
+    for step in result["steps"]:
+        seconds = "" if step["seconds"] is None else f"  ({step['seconds']:.2f} s)"
+        name = step["step"].replace("_", " ")
+        typer.echo(f"  {name:<{_STEP_CHARS}}  {step['status']:<{_STATUS_CHARS}}  {step['detail']}{seconds}")
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

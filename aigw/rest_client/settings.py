@@ -12,7 +12,8 @@ class ClientSettings(GatewaySettings):
     """The settings of the REST commands: `AIGW_API_URL`, and `AIGW_API_TOKEN` or `AIGW_API_TOKEN_FILE`."""
 
     api_url: str = Field(
-        "http://127.0.0.1:9900", description="The control plane that aigw org, member and integration call."
+        "http://127.0.0.1:9900",
+        description="The control plane that aigw org, member, integration and node call.",
     )
     api_token: Secret = Field(
         default_factory=lambda: Secret(""),

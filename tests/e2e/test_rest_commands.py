@@ -1,4 +1,4 @@
-"""The commands that call the REST API, against a running gateway: org, member, integration."""
+"""The commands that call the REST API, against a running gateway: org, member, integration, node."""
 
 from __future__ import annotations
 
@@ -71,6 +71,51 @@ def test_an_org_is_made_given_an_owner_set_up_and_cleared_without_a_line_of_curl
     rows = json.loads(run("integration", "list", "cli-org", "--json", as_owner=True).stdout)
     assert {row["state"] for row in rows} == {"not_set_up"}
     assert run("org", "remove", "cli-org", "--yes").returncode == 0
+
+
+def test_a_key_test_is_told_in_sentences_and_exits_by_the_verdict(run: Run) -> None:
+    stored = run("integration", "test", "demo", "openai", as_owner=True)
+    assert (stored.returncode, stored.stderr) == (0, "")
+    first, *steps = stored.stdout.splitlines()
+    assert first.startswith("The stored key …")
+    assert " is accepted at http" in first
+    assert [line.split()[0] for line in steps] == ["dns", "tls", "authentication", "model"]
+
+    typed = run(
+        "integration",
+        "test",
+        "demo",
+        "openai",
+        "--json",
+        "--key-file",
+        "/dev/stdin",
+        as_owner=True,
+        stdin=KEY,
+    )
+    assert typed.returncode == 1
+    assert json.loads(typed.stdout)["verdict"] == "invalid"
+    assert KEY not in typed.stdout + typed.stderr
+
+
+def test_a_node_is_registered_shown_and_removed(run: Run, tmp_path: Path) -> None:
+    public = run("node-key", "new", str(tmp_path / "node.pem")).stdout.strip()
+    for bad in ("cli-key", "=x", "cli-key="):
+        refused = run("node", "put", "cli-node", "--key", bad)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("aigw: --key needs the form KID=PUBLIC_KEY")
+    made = run("node", "put", "cli-node", "--key", f"cli-key={public}", "--json")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert json.loads(made.stdout)["keys"] == [{"kid": "cli-key", "public_key": public}]
+    assert ["cli-node", "cli-key"] in [line.split() for line in run("node", "list").stdout.splitlines()]
+    assert ["cli-key", public] in [
+        line.split() for line in run("node", "show", "cli-node").stdout.splitlines()
+    ]
+
+    asked = run("node", "remove", "cli-node", stdin="n\n")
+    assert asked.returncode == 1
+    gone = run("node", "remove", "cli-node", "--yes", "--json")
+    assert json.loads(gone.stdout) == {"node": "cli-node", "removed": True}
+    assert run("node", "show", "cli-node").returncode == 2
 
 
 def test_a_refusal_is_one_line_in_the_words_of_the_control_plane(run: Run) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from aigw.__main__ import Commands, app
 from shared.box_token import read_public_key, verify
 from shared.clock import unix_now
 from tests.support.gateway import clean_environment
@@ -25,12 +28,44 @@ def test_the_version_is_that_of_the_package() -> None:
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.strip().count(".") == 2
     assert found.stdout.strip().endswith(("(compiled relay)", "(interpreted relay)"))
+    told = json.loads(aigw("version", "--json").stdout)
+    assert found.stdout == f"{told['version']} ({told['relay']} relay)\n"
+    assert aigw("--version").stdout == found.stdout
 
 
 def test_no_command_shows_what_there_is() -> None:
     found = aigw()
     for command in ("up", "control-plane", "data-plane", "config", "box-token", "version", "openapi"):
         assert command in found.stdout + found.stderr
+
+
+def test_every_command_stands_under_a_heading_with_its_whole_summary() -> None:
+    found = aigw("-h")
+    headings = [line for line in found.stdout.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == ["Options:", *(f"{name}:" for name in Commands.sections)]
+    named = [name for names in Commands.sections.values() for name in names]
+    assert sorted(named) == sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a group, which Typer gives as a command
+    assert "..." not in found.stdout.split("Options:", 1)[1]
+    assert "QEMU's guestfwd." in found.stdout
+
+
+def test_config_show_gives_the_same_as_json_and_hides_secrets() -> None:
+    found = aigw("config", "show", "--json", AIGW_INTERNAL_TOKEN="a-secret-internal-token", AIGW_BOX_PORT="0")
+    planes = {plane["plane"]: plane for plane in json.loads(found.stdout)}
+    rows = {row["name"]: (row["value"], row["source"]) for row in planes["Data plane"]["settings"]}
+    assert rows["AIGW_INTERNAL_TOKEN"] == ("(set, hidden)", "AIGW_INTERNAL_TOKEN")
+    assert "a-secret" not in found.stdout
+    faulty = aigw("config", "show", "--json", AIGW_ADMIN_PORT="99999")
+    assert faulty.returncode == 2
+    assert any("AIGW_ADMIN_PORT" in fault for plane in json.loads(faulty.stdout) for fault in plane["faults"])
+
+
+def test_the_doctor_gives_its_findings_as_json() -> None:
+    found = aigw("doctor", "--plane", "data", "--json")
+    assert found.returncode == 1
+    findings = json.loads(found.stdout)
+    assert "data plane: snapshot" in {finding["name"] for finding in findings if finding["grade"] == "FAIL"}
+    assert all(set(finding) == {"grade", "name", "text", "remedy"} for finding in findings)
 
 
 def test_config_show_tells_values_and_sources_and_hides_secrets(tmp_path: Path) -> None:
