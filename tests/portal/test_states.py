@@ -195,6 +195,13 @@ async def members(_: PortalWorld, open_page: OpenPage) -> WatchedPage:
     return await open_page("members")
 
 
+async def asked_to_end_sessions(_: PortalWorld, open_page: OpenPage) -> WatchedPage:
+    page = await open_page("members")
+    await page.page.get_by_role("button", name=f"End sessions of {MEMBER}").click()
+    await expect(page.page.get_by_role("dialog")).to_be_visible()
+    return page
+
+
 async def history(portal: PortalWorld, open_page: OpenPage) -> WatchedPage:
     await portal.set_up("openai")
     return await open_page("history")
@@ -286,10 +293,10 @@ STATES: Final[tuple[State, ...]] = (
     my_orgs, nothing_set_up, both_on, off, about_to_switch_off, snippets_shown, a_key_of_the_other_provider,
     faults_in_both_fields, a_new_endpoint_needs_the_key, a_refused_key, a_saved_key_that_works,
     a_saved_key_that_is_refused, a_saved_key_whose_provider_is_down, a_saved_key_that_cannot_be_tested_now,
-    changed_in_another_window, somebody_was_faster, asked_to_clear, a_member_looks, members, history,
-    not_my_org, signed_out, a_used_link, the_session_has_ended, nobody_knows_whether_it_was_saved, outlines,
-    no_answer_from_the_gateway, changed_by_somebody, waiting_for_the_first_request, first_request_accepted,
-    an_unknown_address,
+    changed_in_another_window, somebody_was_faster, asked_to_clear, a_member_looks, members,
+    asked_to_end_sessions, history, not_my_org, signed_out, a_used_link, the_session_has_ended,
+    nobody_knows_whether_it_was_saved, outlines, no_answer_from_the_gateway, changed_by_somebody,
+    waiting_for_the_first_request, first_request_accepted, an_unknown_address,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-// Members: who may edit and who may read. The platform decides; nothing is changed here.
+// Members: who may edit and who may read. The platform decides; here an owner can end a person's sessions.
 
 import { h, say } from "./dom.js";
+import { askToEndSessions } from "./end_sessions_dialog.js";
 import { heading, onslow, showGone, skeleton } from "./frame.js";
 import { LIST_MS, Poll } from "./poll.js";
 import { all, orgPath } from "./rest.js";
@@ -22,7 +23,11 @@ export async function showMembers(main, finding, asking, id) {
   const [org, me, members] = await Promise.all([finding, asking, all(path, { onslow: () => onslow(main) })]);
   const body = h("tbody");
   const told = h("p", { class: "fine", role: "status" });
-  fill(body, members, me);
+  const columns = ["Person", "Role", "Since"];
+  if (org.role === "owner") columns.push("Sessions");
+  /** @param {Member[]} found */
+  const fill = (found) => body.replaceChildren(...found.map((member) => row(member, me, org, told)));
+  fill(members);
   main.querySelector(".skeleton")?.replaceWith(
     h(
       "div",
@@ -37,7 +42,7 @@ export async function showMembers(main, finding, asking, id) {
           h(
             "tr",
             {},
-            ["Person", "Role", "Since"].map((name) => h("th", { scope: "col" }, name)),
+            columns.map((name) => h("th", { scope: "col" }, name)),
           ),
         ),
         body,
@@ -51,24 +56,35 @@ export async function showMembers(main, finding, asking, id) {
     const found = await all(path);
     if (JSON.stringify(found) === shown) return;
     shown = JSON.stringify(found);
-    fill(body, found, me);
+    fill(found);
     say(told, `This list has changed at ${clockTime()}.`);
   };
   new Poll({ ask, pauseMs: () => LIST_MS, ongone: () => showGone(main) }).later();
 }
 
-/** @param {HTMLElement} body @param {Member[]} members @param {string} me */
-function fill(body, members, me) {
-  body.replaceChildren(...members.map((member) => row(member, me)));
-}
-
-/** @param {Member} member @param {string} me */
-function row(member, me) {
+/** @param {Member} member @param {string} me @param {Org} org @param {HTMLElement} told */
+function row(member, me, org, told) {
   return h(
     "tr",
     {},
     h("th", { scope: "row" }, member.email, member.email === me ? h("span", { class: "tag" }, "you") : null),
     h("td", { "data-label": "Role" }, h("span", { class: `role ${member.role}` }, member.role === "owner" ? "Owner" : "Member")),
     h("td", { "data-label": "Since" }, h("time", { datetime: member.since }, day(member.since))),
+    org.role === "owner" ? h("td", { "data-label": "Sessions" }, endButton(member, me, org, told)) : null,
   );
+}
+
+/** @param {Member} member @param {string} me @param {Org} org @param {HTMLElement} told */
+function endButton({ email }, me, org, told) {
+  const onclick = async () => {
+    const ended = await askToEndSessions(org, email, { isMe: email === me });
+    if (ended !== null) say(told, endedWords(email, ended));
+  };
+  return h("button", { type: "button", class: "button small", "aria-label": `End sessions of ${email}`, onclick }, "End sessions …");
+}
+
+/** @param {string} email @param {number} ended */
+function endedWords(email, ended) {
+  if (ended === 0) return `${email} was signed in nowhere. Unused sign-in links no longer work.`;
+  return `${email} was signed out of ${ended === 1 ? "1 browser" : `${ended} browsers`} at ${clockTime()}.`;
 }
