@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.providers import PROVIDERS, ProviderName
-from shared.refusals import MAX_REASON_CHARS, Meaning, refusal_of
+from shared.refusals import COMMON_REFUSALS, MAX_REASON_CHARS, Meaning, RefusalRule, refusal_of, stated_error
 
 FILE = Path(__file__).parents[2] / "corpus" / "refusals" / "meanings.json"
 MEANINGS = [tuple(row.values()) for row in json.loads(FILE.read_text())]
@@ -31,6 +31,16 @@ def test_a_refusal_means_what_its_provider_means(
 def test_a_body_that_is_no_error_tells_nothing(body: bytes) -> None:
     for row in PROVIDERS.values():
         assert refusal_of(401, body, row.refusals).meaning == "unknown"
+
+
+def test_every_rule_has_a_case_that_only_this_rule_judges_first() -> None:
+    judged: dict[str, set[RefusalRule | None]] = {name: set() for name in PROVIDERS}
+    for provider, status, body, _ in MEANINGS:
+        stated, rules = stated_error(json.dumps(body).encode()), PROVIDERS[provider].refusals
+        judged[provider].add(next((r for r in (*rules, *COMMON_REFUSALS) if r.applies(status, stated)), None))
+    for name, row in PROVIDERS.items():
+        assert [rule for rule in row.refusals if rule not in judged[name]] == []
+    assert [rule for rule in COMMON_REFUSALS if not any(rule in found for found in judged.values())] == []
 
 
 def test_every_rule_has_a_source_and_tests_something() -> None:

@@ -10,11 +10,16 @@ from tests.support.exchange_records import exchange_record
 
 
 def failed(
-    org: str = "acme", status: int = 429, code: str = "", outcome: Outcome = "answered"
+    org: str = "acme",
+    status: int = 429,
+    code: str = "",
+    outcome: Outcome = "answered",
+    method: str = "POST",
 ) -> ExchangeRecord:
     return exchange_record(
         org=org,
         provider="openai",
+        method=method,
         status=status,
         code=code,
         outcome=outcome,
@@ -34,6 +39,8 @@ def failed(
         (failed(status=503, code="overloaded", outcome="rejected"), False),
         (failed(status=200, outcome="upstream_broke"), True),
         (failed(org=""), False),
+        (failed(status=404, method="HEAD"), False),
+        (failed(status=404, method="GET"), True),
     ],
 )
 def test_only_what_the_provider_failed_counts(record: ExchangeRecord, counts: bool) -> None:  # noqa: FBT001  # parametrized

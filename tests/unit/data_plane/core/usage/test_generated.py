@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from anthropic.types import Message, MessageDeltaUsage
 from anthropic.types.beta import BetaMessage, BetaMessageDeltaUsage
+from google.genai.types import GenerateContentResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types import Completion, CreateEmbeddingResponse, ImagesResponse
@@ -24,7 +25,8 @@ from services.data_plane.core.usage.tokens import NoUsage, Usage
 from tests.support.sdk_values import objects_of
 
 Json = dict[str, Any]
-EXAMPLES = 150
+EXAMPLES = 1_000 if settings.default is not None and settings.default.max_examples >= 1_000 else 150
+"""Of each shape: a thousand with `--hypothesis-profile=nightly`."""
 
 
 def zero(value: Any) -> int:
@@ -55,6 +57,22 @@ def plain_openai(usage: Json | None) -> Usage | None:
         wrote,
         zero(gave.get("reasoning_tokens")),
     )
+
+
+def plain_gemini(usage: Json | None) -> Usage | None:
+    if not usage or usage.get("promptTokenCount") is None:
+        return None
+    names = (
+        "toolUsePromptTokenCount",
+        "cachedContentTokenCount",
+        "candidatesTokenCount",
+        "thoughtsTokenCount",
+    )
+    by_tools, cached, said, thought = (zero(usage.get(name)) for name in names)
+    read, wrote = usage["promptTokenCount"] + by_tools, said + thought
+    if zero(usage.get("totalTokenCount")) < read + wrote and usage.get("totalTokenCount") is not None:
+        return None
+    return Usage(read, cached, 0, wrote, thought)
 
 
 def plain_anthropic(usage: Json) -> Usage:
@@ -110,6 +128,7 @@ generated = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 CUTS = st.integers(1, 4000)
+COUNT = st.integers(0, 10**9)
 DOCUMENTS: list[tuple[type[BaseModel], str, Callable[[Any], Usage | None]]] = [
     (ChatCompletion, "openai", plain_openai),
     (Completion, "openai", plain_openai),
@@ -175,3 +194,21 @@ def test_a_message_stream_is_read_as_plain_json_reads_it(
         agrees(body, "anthropic", plain_anthropic(merged), message.get("model"), cuts)
 
     check()
+
+
+@generated
+@given(
+    st.lists(objects_of(GenerateContentResponse), min_size=1, max_size=3),
+    st.none() | st.fixed_dictionaries({"promptTokenCount": COUNT}, optional={"totalTokenCount": COUNT}),
+    CUTS,
+)
+def test_an_answer_of_google_is_read_as_plain_json_reads_it(
+    parts: list[Json], counts: Json | None, cuts: int
+) -> None:
+    if counts is not None:  # most generated answers have no usage, or one without a prompt
+        parts = [part | {"usageMetadata": (part.get("usageMetadata") or {}) | counts} for part in parts]
+    body = json.dumps(parts[-1]).encode()
+    agrees(body, "gemini", plain_gemini(parts[-1].get("usageMetadata")), parts[-1].get("modelVersion"), cuts)
+    said = [part for part in parts if part.get("usageMetadata") is not None]
+    expected = plain_gemini(said[-1]["usageMetadata"]) if said else None
+    agrees(stream(*parts), "gemini", expected, said[-1].get("modelVersion") if said else "", cuts)
