@@ -52,7 +52,7 @@ test-tools: ## get the real servers and clients for tests: Debian's (as root), G
 chart: $(DEV_STAMP) ## install, upgrade and roll back every example of the Helm chart on a Kubernetes node (root)
 	$(BIN)/pytest tests/chart -m "full_chart or not full_chart" $(ARGS)
 
-clients: $(DEV_STAMP) ## run the released clients, and measure their matrix (after make test-tools; 30 minutes, 3 GB)
+clients: $(DEV_STAMP) ## run the released clients, and measure their matrix (after make test-tools; 45 minutes, 4 GB)
 	tools/more_clients.sh
 	$(BIN)/pytest tests/clients $(ARGS)
 	$(BIN)/python -m tests.clients.matrix.measure

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from tests.clients.matrix.notes import lines
+
 _ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = _ROOT / "docs" / "clients.md"
 RECORD: Final = _ROOT / "tests" / "clients" / "matrix" / "record.json"
@@ -18,7 +20,6 @@ _BEGIN: Final = "<!-- The matrix: written by `make docs` from tests/clients/matr
 _END: Final = "<!-- The end of the matrix. -->\n"
 _CALLS: Final = ("plain", "stream", "tools", "websocket", "files")
 _FAILURES: Final = ("off", "401", "429", "529", "500", "cut")
-_COMMAND_LINES: Final = ("Claude ", "Codex", "opencode", "GitHub Copilot", "qwen-code")
 _UNKNOWN: Final = "not measured"
 
 Cell = dict[str, Any]
@@ -37,23 +38,26 @@ def _matrix(record: dict[str, Any]) -> str:
     works.append("|---" * 9 + "|")
     fails = ["| client | off | key rejected | provider 429 | provider 529 | provider 500 | cut mid-stream |"]
     fails.append("|---" * 7 + "|")
+    varies = ["| client | parts of its requests that the client makes up anew at each run |", "|---|---|"]
     for name, row in sorted(record.items(), key=lambda item: item[0].lower()):
         cells = row["cells"]
-        calls = " | ".join(_call(name, case, cells.get(case)) for case in _CALLS)
+        calls = " | ".join(_call(cells.get(case)) for case in _CALLS)
         works.append(f"| {name} | {row['version']} | {row['date']} | {calls} | {_differences(cells)} |")
         fails.append(
             f"| {name} | " + " | ".join(_failure(cells.get(case), case) for case in _FAILURES) + " |"
         )
-    return "\n".join([*works, "", *fails, ""])
+        made_up = {part: None for case in _CALLS for part in cells.get(case, {}).get("varies", ())}
+        if made_up:
+            varies.append(f"| {name} | {', '.join(f'`{_escaped(part)}`' for part in made_up)} |")
+    reasons = ["The reasons for the cells that do not say that a call works or that a sentence is shown:", ""]
+    return "\n".join([*works, "", *fails, "", *varies, "", *reasons, *lines(record), ""])
 
 
-def _call(name: str, case: str, cell: Cell | None) -> str:
-    if cell is None and case == "websocket" and name.endswith("anthropic"):
-        return "the API has none"
-    if cell is None and case == "plain" and name.startswith(_COMMAND_LINES):
-        return "always streams"
+def _call(cell: Cell | None) -> str:
     if cell is None:
         return _UNKNOWN
+    if "lacks" in cell:
+        return str(cell["lacks"])
     if cell["works"]:
         return "works"
     return "no: " + (_quoted(cell) if cell["ended"] else f"not over in {cell['seconds']:.0f} s")
@@ -63,21 +67,28 @@ def _differences(cells: dict[str, Cell]) -> str:
     compared = {case: cell["differs"] for case, cell in cells.items() if "differs" in cell}
     if not compared:
         return _UNKNOWN
-    found = [f"{case}: {differs}" for case, differs in compared.items() if differs]
-    return "as directly" if not found else "differs in " + ", ".join(found)
+    parts = {part: None for found in compared.values() for part in found}
+    return f"differs in {_escaped(', '.join(parts))}" if parts else "as directly"
 
 
 def _failure(cell: Cell | None, case: str) -> str:
     if cell is None:
-        return _UNKNOWN
-    if not cell["ended"]:
-        return f"{cell['requests']} requests, not over in {cell['seconds']:.0f} s"
+        return "has no stream" if case == "cut" else _UNKNOWN
     requests = f"{cell['requests']} request{'' if cell['requests'] == 1 else 's'}"
+    over = f"over in {cell['seconds']} s" if cell["ended"] else f"not over in {cell['seconds']:.0f} s"
     if case == "cut":
-        shown = "error" if cell["shown"] else "**no error**"
-    else:
-        shown = "shown" if cell["shown"] else "not shown: " + _quoted(cell)
-    return f"{requests}, {cell['seconds']} s, {shown}"
+        found = "error" if cell["shown"] else "**no error**"
+        return f"{requests}, {found}, {over}" if cell["ended"] else f"{requests}, {over}"
+    if cell["shown"] and "seconds_to_sentence" not in cell:
+        return f"{requests}, shown, {over}"
+    if cell["shown"]:
+        end = "" if cell["ended"] else f", {over}"
+        return f"{requests}, shown after {cell['seconds_to_sentence']} s{end}"
+    return f"{requests}, {over}" + (f", not shown: {_quoted(cell)}" if cell["ended"] else "")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _quoted(cell: Cell) -> str:

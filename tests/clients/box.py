@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from shared.clock import unix_now
 from tests.support.gateway import Gateway
 
 RUN_SECONDS: Final = 60.0
+READ_BYTES: Final = 65_536
 _NOWHERE: Final = "http://127.0.0.1:9"
 """The discard port, where nothing listens: whoever wants another host than loopback by TLS fails at once."""
 
@@ -31,11 +34,27 @@ _QUIET: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a program left behind."""
+    """What a program left behind.
+
+    Attributes:
+        code: the exit code.
+        out, err: the whole text of both pipes.
+        heard: each piece of text with its Unix time of arrival, of both pipes, in order of arrival.
+    """
 
     code: int
     out: str
     err: str
+    heard: tuple[tuple[float, str], ...] = ()
+
+    def moment_of(self, sentence: str) -> float | None:
+        """Give the Unix time at which `sentence` was printed whole, or nothing; a line break is a blank."""
+        said = ""
+        for moment, piece in self.heard:
+            said += piece
+            if sentence in " ".join(said.split()):
+                return moment
+        return None
 
     def json(self) -> Any:
         """Read the last line it printed; fails with its complaints when it did not end well."""
@@ -112,15 +131,41 @@ class Box:
         deadline = loop.time() + seconds
         timer = loop.call_at(deadline, _kill_all, process)
         try:
-            out, err = await process.communicate(stdin.encode())
+            out, err = await _heard(process, stdin.encode())
         finally:
             timer.cancel()
             _kill_all(process)
+        heard = tuple((moment, piece.decode(errors="replace")) for moment, piece in sorted(out + err))
+        out_text, err_text = (
+            b"".join(piece for _, piece in pipe).decode(errors="replace") for pipe in (out, err)
+        )
         if loop.time() >= deadline:
-            said = Finished(-1, out.decode(errors="replace"), err.decode(errors="replace"))
-            raise DidNotEndError(command[0], seconds, said)
+            raise DidNotEndError(command[0], seconds, Finished(-1, out_text, err_text, heard))
         assert process.returncode is not None
-        return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+        return Finished(process.returncode, out_text, err_text, heard)
+
+
+_Pieces = list[tuple[float, bytes]]
+
+
+async def _heard(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[_Pieces, _Pieces]:
+    """Listen to both pipes of a program until its end; gives each piece with its time."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with contextlib.suppress(ConnectionError):  # a program may end without a look at its input
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+    process.stdin.close()
+    out, err, _ = await asyncio.gather(_listen(process.stdout), _listen(process.stderr), process.wait())
+    return out, err
+
+
+async def _listen(pipe: asyncio.StreamReader) -> _Pieces:
+    pieces: _Pieces = []
+    while piece := await pipe.read(READ_BYTES):
+        pieces.append((unix_now(), piece))
+    return pieces
 
 
 def _kill_all(process: asyncio.subprocess.Process) -> None:
@@ -129,3 +174,7 @@ def _kill_all(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # all have ended
+
+
+def _text(pieces: _Pieces) -> str:
+    return b"".join(piece for _, piece in pieces).decode(errors="replace")

@@ -1,154 +1,91 @@
 """Measures what clients make of a refusal at each status: requests, seconds, whether the sentence is shown.
 
-    python -m tests.clients.measure_refusals
+    python -m tests.clients.measure_refusals [--only TITLE]
 
-Starts a server that refuses every call in the provider's shape, runs each client that is installed against
-it, and prints the table of docs/adr/0003 in Markdown. A client that is not installed has no row.
+Starts a server that refuses every call in the provider's shape, points each client of the matrix at it,
+and prints the table of docs/adr/0003 in Markdown. A client that is not installed has no row.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
+import argparse
+import asyncio
+import shutil
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
 from services.data_plane.core.answers import write_rejection
 from services.data_plane.core.refused import Refused
+from shared.clock import unix_now
 from shared.providers import PROVIDERS, ProviderName
 from shared.rejections import Place, Rejection
+from tests.clients.box import DidNotEndError
+from tests.clients.matrix.catalogue import Client, clients_of
+from tests.clients.matrix.installation import Installation
+from tests.clients.matrix.matrix_box import MatrixBox
+from tests.support.answers import whole
+from tests.support.gateway import Gateway
+from tests.support.scripted_upstream import Answer, Close, ReceivedRequest, ScriptedUpstream, Send
 
-HERE: Final = Path(__file__).resolve().parent
 STATUSES: Final = (400, 402, 403)
-MAX_SECONDS: Final = 60
+MAX_SECONDS: Final = 40.0
 _SENTENCE: Final = "is switched off for this box"
-_OPENAI_PY: Final = "import openai; openai.OpenAI().responses.create(model='gpt-5', input='hi')"
-_ANTHROPIC_PY: Final = (
-    "import anthropic; anthropic.Anthropic().messages.create(model='claude-sonnet-4-5', max_tokens=9, "
-    "messages=[{'role': 'user', 'content': 'hi'}])"
-)
-_OPENAI_JS: Final = (
-    "import OpenAI from 'openai'; await new OpenAI().responses.create({model: 'gpt-5', input: 'hi'})"
-)
-_ANTHROPIC_JS: Final = (
-    "import Anthropic from '@anthropic-ai/sdk'; await new Anthropic().messages.create({model: "
-    "'claude-sonnet-4-5', max_tokens: 9, messages: [{role: 'user', content: 'hi'}]})"
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One client: its name, whose API it calls, and its command."""
-
-    name: str
-    provider: ProviderName
-    command: tuple[str, ...]
-
-
-def _clients() -> list[Client]:
-    bins = HERE / "node_modules" / ".bin"
-    node = ("node", "--input-type=module", "-e")
-    clients = [
-        Client("Claude Code", "anthropic", (str(bins / "claude"), "-p", "say ping")),
-        Client("Codex", "openai", (str(bins / "codex"), "exec", "--skip-git-repo-check", "say ping")),
-        Client("qwen-code", "openai", (str(bins / "qwen"), "-p", "say ping")),
-        Client("Python openai", "openai", (sys.executable, "-c", _OPENAI_PY)),
-        Client("Python anthropic", "anthropic", (sys.executable, "-c", _ANTHROPIC_PY)),
-        Client("Node openai", "openai", (*node, _OPENAI_JS)),
-        Client("Node @anthropic-ai/sdk", "anthropic", (*node, _ANTHROPIC_JS)),
-    ]
-    return [one for one in clients if not one.command[0].startswith("/") or Path(one.command[0]).exists()]
-
-
-@contextmanager
-def _refusing(status: int, provider: ProviderName) -> Iterator[tuple[int, list[str]]]:
-    """Serve refusals; gives the port and the requests that came, without warm-ups."""
+def _refusal(status: int, provider: ProviderName) -> Answer:
     refused = Refused(Rejection.INTEGRATION_DISABLED)
     raw = write_rejection(refused, PROVIDERS[provider], Place(), "req_0", bodiless=False, close=True)
-    raw = raw.replace(b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 %d Refused" % status, 1)
-    seen: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
-            seen.append(f"{self.command} {self.path}")
-            self.wfile.write(raw)
-            self.close_connection = True
-
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def do_HEAD(self) -> None:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1], seen
-    finally:
-        server.shutdown()
-        server.server_close()
+    return (Send(raw.replace(b"HTTP/1.1 400 Bad Request", b"HTTP/1.1 %d Refused" % status, 1)), Close())
 
 
-def measured(client: Client, status: int) -> str:
+async def measured(client: Client, status: int, gateway: Gateway, home: Path) -> str:
     """Run one client once; gives a cell of the table."""
-    with _refusing(status, client.provider) as (port, seen), tempfile.TemporaryDirectory() as home:
-        origin = f"http://127.0.0.1:{port}/run9/ai"
-        codex = Path(home) / ".codex"
-        codex.mkdir()
-        (codex / "config.toml").write_text(f'openai_base_url = "{origin}/openai/v1"\n')
-        environment = {
-            "PATH": os.environ["PATH"],  # noqa: TID251  # programs are found as this program finds them
-            "HOME": home,
-            "OPENAI_BASE_URL": f"{origin}/openai/v1/",
-            "OPENAI_API_KEY": "run9-placeholder",
-            "OPENAI_MODEL": "gpt-5",
-            "ANTHROPIC_BASE_URL": f"{origin}/anthropic",
-            "ANTHROPIC_AUTH_TOKEN": "run9-placeholder",
-            "ANTHROPIC_API_KEY": "run9-placeholder",
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "HTTPS_PROXY": "http://127.0.0.1:9",
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
-        begun = time.monotonic()
+    seen: list[float] = []
+
+    def respond(request: ReceivedRequest) -> Answer:
+        if request.method == b"HEAD":
+            return whole(b"")
+        seen.append(unix_now())
+        return _refusal(status, client.provider)
+
+    async with ScriptedUpstream(respond=respond) as upstream:
+        shutil.rmtree(home, ignore_errors=True)
+        box = MatrixBox(gateway, home)
+        await box.prepare(client)
+        box.call_directly(upstream.origin, client)
+        command, is_over = next(iter(client.commands.values())), True
         try:
-            done = subprocess.run(
-                client.command,
-                env=environment,
-                cwd=HERE,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=MAX_SECONDS,
-                check=False,
-            )
-            said = (done.stdout + done.stderr).decode("utf-8", "replace")
-            shown = "sentence shown" if _SENTENCE in " ".join(said.split()) else "sentence not shown"
-        except subprocess.TimeoutExpired:
-            shown = "no end"
-        seconds = time.monotonic() - begun
-    return f"{len(seen)} requests, {seconds:.1f} s, {shown}"
+            done = await box.run(*command, seconds=MAX_SECONDS, **client.variables)
+        except DidNotEndError as still:
+            done, is_over = still.so_far, False
+    moment = done.moment_of(_SENTENCE)
+    shown = "not shown" if moment is None else f"shown after {max(0.0, moment - seen[0]):.1f} s"
+    requests = f"{len(seen)} request{'' if len(seen) == 1 else 's'}"
+    return f"{requests}, {shown}" + ("" if is_over else f", not over in {MAX_SECONDS:.0f} s")
+
+
+async def _print_table(only: str) -> None:
+    clients = [client for client in clients_of(Installation()) if only in client.key]
+    offered = {"AIGW_PROVIDERS": "openai,anthropic,gemini"}
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Gateway(Path(name) / "gateway", environment=offered) as gateway,
+    ):
+        lines = ["| client | " + " | ".join(map(str, STATUSES)) + " |", "|---" * (len(STATUSES) + 1) + "|"]
+        sys.stdout.write("\n".join(lines) + "\n")
+        for client in clients:
+            cells = [await measured(client, status, gateway, Path(name) / "home") for status in STATUSES]
+            sys.stdout.write(f"| {client.key} {client.version} | {' | '.join(cells)} |\n")
+            sys.stdout.flush()
 
 
 def main() -> None:
     """Print the table."""
-    lines = ["| client | " + " | ".join(map(str, STATUSES)) + " |", "|---" * (len(STATUSES) + 1) + "|"]
-    sys.stdout.write("\n".join(lines) + "\n")
-    for client in _clients():
-        cells = [measured(client, status) for status in STATUSES]
-        sys.stdout.write(f"| {client.name} | {' | '.join(cells)} |\n")
-        sys.stdout.flush()
+    parser = argparse.ArgumentParser(description="Measure refusals by status.")
+    parser.add_argument("--only", default="", help="a part of the client's name in the record")
+    asyncio.run(_print_table(parser.parse_args().only))
 
 
 if __name__ == "__main__":

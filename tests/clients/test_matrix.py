@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.matrix.measure import RECORD
+from tests.clients.installed import node_program
+from tests.clients.matrix.catalogue import CALLS, clients_of
+from tests.clients.matrix.installation import Installation
+from tests.clients.matrix.measure import FAILURES, RECORD, Measured
 from tests.clients.matrix.newest import differences
+from tests.clients.matrix.notes import NOTES, unexplained
+from tests.clients.org import Org
+
+RECORDED: dict[str, Any] = json.loads(RECORD.read_text())
 
 ROW: dict[str, Any] = {
     "version": "1.0",
@@ -35,13 +44,31 @@ def test_a_difference_is_a_version_or_a_fact_of_a_case(measured: dict[str, Any],
     assert differences({"x": ROW}, measured) == expected
 
 
-SILENT = {
-    "openai-go, openai": "its error text has the status alone; the body is in a field of the error",
-}
-"""Clients that end at once but do not print the sentence, and what they print instead."""
+@pytest.mark.xdist_group("real clients")
+async def test_a_client_is_measured_as_it_is_recorded(org: Org, tmp_path: Path) -> None:
+    node_program("matrix/anthropic.mjs")  # skips where the Node clients are missing
+    whole = next(one for one in clients_of(Installation()) if one.title == "@anthropic-ai/sdk")
+    client = replace(whole, commands={call: whole.commands[call] for call in ("stream", "tools")})
+    cells = await Measured(client, org, tmp_path / "home").cells(("off", "401"))
+    assert not unexplained(cells)
+    recorded = RECORDED[client.key]["cells"]
+    for case, cell in cells.items():
+        assert cell.get("requests") == recorded[case].get("requests"), case
 
 
-@pytest.mark.parametrize("name", sorted(json.loads(RECORD.read_text())))
-def test_every_recorded_client_ends_with_the_sentence_of_a_switched_off_integration(name: str) -> None:
-    off = json.loads(RECORD.read_text())[name]["cells"]["off"]
-    assert (off["ended"], off["shown"]) == (True, name not in SILENT)
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_every_cell_is_measured_or_has_a_reason(name: str) -> None:
+    cells = RECORDED[name]["cells"]
+    missing = {*CALLS, *FAILURES} - cells.keys()
+    assert missing <= ({"cut"} if "lacks" in cells["stream"] else set())
+    assert set(unexplained(cells)) <= NOTES.get(name, {}).keys()
+
+
+@pytest.mark.parametrize("name", sorted(NOTES))
+def test_no_reason_outlives_its_cell(name: str) -> None:
+    assert NOTES[name].keys() == set(unexplained(RECORDED[name]["cells"]))
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_every_recorded_client_ends_when_an_integration_is_switched_off(name: str) -> None:
+    assert RECORDED[name]["cells"]["off"]["ended"]

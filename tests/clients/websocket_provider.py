@@ -1,4 +1,4 @@
-"""OpenAI's WebSocket APIs, scripted: realtime echoes what a session is told, responses answers each turn."""
+"""WebSocket APIs, scripted: OpenAI's realtime and responses, and Google's Live."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from tests.clients.provider_answers import response_events
+from tests.clients.provider_answers import WORDS, response_events
+from tests.clients.wire import Seen, as_seen
+from tests.support.scripted_upstream import ReceivedRequest
 
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
@@ -63,6 +66,30 @@ class WebSocketProvider:
         names = ("authorization", "x-api-key", "api-key", "cookie", "proxy-authorization")
         return [value for shake in self.handshakes for name in names for value in shake.headers.get_all(name)]
 
+    def forget(self) -> None:
+        """Forget every handshake and message so far."""
+        self.handshakes.clear()
+        self.messages.clear()
+
+    def seen(self, base: str) -> list[Seen]:
+        """Give each handshake without the endpoint's path, and each message, as requests to compare."""
+        heads = [
+            ReceivedRequest(
+                b"",
+                b"GET",
+                shake.path.removeprefix(base).encode(),
+                tuple((name.encode(), value.encode()) for name, value in shake.headers.raw_items()),
+                b"",
+                b"",
+                0,
+            )
+            for shake in self.handshakes
+        ]
+        messages: list[Seen] = [
+            (b"message", b"", [], json.dumps(message).encode()) for message in self.messages
+        ]
+        return [*as_seen(heads), *messages]
+
     def _judge(self, connection: ServerConnection, request: Request) -> Response | None:
         self.targets.append(request.path)
         if "Upgrade" not in request.headers:
@@ -74,17 +101,20 @@ class WebSocketProvider:
         self.extensions += [extension.name for extension in connection.protocol.extensions]
         assert connection.request is not None
         is_realtime = "/realtime" in connection.request.path
+        is_live = "BidiGenerateContent" in connection.request.path
         try:
             if is_realtime:
-                await connection.send(
-                    json.dumps({"type": "session.created", "event_id": "e0", "session": {}})
-                )
+                session = {"type": "realtime", "model": "gpt-realtime"}
+                created = {"type": "session.created", "event_id": "e0", "session": session}
+                await connection.send(json.dumps(created))
             async for text in connection:
                 message = json.loads(text)
                 self.messages.append(message)
-                answers = _realtime_answers if is_realtime else _turn
+                answers = _realtime_answers if is_realtime else _live_answers if is_live else _turn
                 for answer in answers(message):
                     await connection.send(json.dumps(answer, ensure_ascii=False))
+        except ConnectionClosedError:
+            pass  # a client that exits without a close frame; `close_codes` says so
         finally:
             await connection.wait_closed()
             self.close_codes.append(connection.close_code)
@@ -104,6 +134,14 @@ def _realtime_answers(message: dict[str, Any]) -> list[dict[str, Any]]:
             return [{"type": "response.output_audio.delta", "delta": message["audio"], **at}]
         case other:
             return [{"type": "error", "event_id": "e3", "error": {"type": "invalid", "message": other}}]
+
+
+def _live_answers(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer as Google's Live API does: a set-up is confirmed, and a turn is answered by a turn."""
+    if "setup" in message:
+        return [{"setupComplete": {}}]
+    parts = [{"text": word} for word in WORDS]
+    return [{"serverContent": {"modelTurn": {"parts": parts}}}, {"serverContent": {"turnComplete": True}}]
 
 
 def _turn(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 
@@ -56,6 +57,23 @@ var calls = map[string]func(context.Context) (string, error){
 		}
 		return answer.ID, nil
 	},
+	"openai websocket": func(ctx context.Context) (string, error) {
+		client := openai.NewClient()
+		connection, err := client.Responses.Connect(ctx, responses.ResponseConnectionOptions{})
+		if err != nil {
+			return "", err
+		}
+		defer connection.Close()
+		asked := json.RawMessage(`{"type": "response.create", "model": "gpt-5", "input": "say ping"}`)
+		if err := connection.SendRaw(ctx, asked); err != nil {
+			return "", err
+		}
+		answer, err := connection.FinalResponse(ctx)
+		if err != nil {
+			return "", err
+		}
+		return answer.OutputText(), nil
+	},
 	"anthropic plain": func(ctx context.Context) (string, error) {
 		client := anthropic.NewClient()
 		answer, err := client.Messages.New(ctx, message())
@@ -88,6 +106,15 @@ var calls = map[string]func(context.Context) (string, error){
 			return "", err
 		}
 		return string(answer.Content[0].Input), nil
+	},
+	"anthropic files": func(ctx context.Context) (string, error) {
+		client := anthropic.NewClient()
+		file := anthropic.File(bytes.NewReader(bytes.Repeat([]byte("x"), 100_000)), "f.txt", "text/plain")
+		answer, err := client.Beta.Files.Upload(ctx, anthropic.BetaFileUploadParams{File: file})
+		if err != nil {
+			return "", err
+		}
+		return answer.ID, nil
 	},
 }
 

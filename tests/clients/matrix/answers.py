@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
 
 from shared.providers import ProviderName
-from tests.clients.provider_answers import anthropic_answer, first_half, openai_answer, response_events
+from tests.clients.gemini_answers import gemini_answer
+from tests.clients.matrix.tool_calls import CITY, chosen, tool_call, was_called
+from tests.clients.provider_answers import anthropic_answer, first_half, openai_answer
 from tests.support.answers import json_answer, whole
-from tests.support.scripted_upstream import Answer, Close, ReceivedRequest
+from tests.support.scripted_upstream import Answer, Close, ReceivedRequest, Send
 
-CITY: Final = "Oslo"
+AFTER_TOOL: Final = "Moss"
+"""A word of the answer that follows a tool's right result."""
 _REASONS: Final = {
     401: "Unauthorized",
     429: "Too Many Requests",
     500: "Internal Server Error",
     529: "Overloaded",
 }
-_ARGUMENTS: Final = json.dumps({"city": CITY})
+_GOOGLE_STATUS: Final = {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 529: "UNAVAILABLE"}
+_PLAIN: Final[Mapping[ProviderName, Callable[[ReceivedRequest], Answer]]] = {
+    "openai": openai_answer,
+    "anthropic": anthropic_answer,
+    "gemini": gemini_answer,
+}
+
+Works = Literal["works", "tools", "files"]
+Failing = Literal["off", "401", "429", "500", "529", "cut"]
 
 
 def provider_sentence(status: int) -> str:
@@ -26,9 +38,11 @@ def provider_sentence(status: int) -> str:
     return f"The provider itself says {status}."
 
 
-def answer_of(provider: ProviderName, case: str) -> Callable[[ReceivedRequest], Answer]:
-    """Give how a provider answers in a case: `works`, `off`, `401`, `429`, `500`, `529` or `cut`."""
-    plain = openai_answer if provider == "openai" else anthropic_answer
+def answer_of(
+    provider: ProviderName, case: Works | Failing, home: Path
+) -> Callable[[ReceivedRequest], Answer]:
+    """Give how a provider answers in a case to a box whose home folder is `home`."""
+    plain = _PLAIN[provider]
 
     def respond(request: ReceivedRequest) -> Answer:
         if request.values("upgrade"):
@@ -38,44 +52,41 @@ def answer_of(provider: ProviderName, case: str) -> Callable[[ReceivedRequest], 
         if case.isdigit():
             return _error(provider, int(case))
         body = json.loads(request.body) if request.body[:1] == b"{" else {}
-        if case == "cut" and body.get("stream"):
-            return (*first_half(plain(request)), Close())
-        return _tool_call(provider, request, body) or plain(request)
+        is_stream = bool(body.get("stream")) or b":stream" in request.target
+        if case == "cut":
+            return (*first_half(plain(request)), Close()) if is_stream else plain(request)
+        if was_called(request):
+            answer = plain(request)
+            return _after_tool(answer) if CITY.encode() in request.body else answer
+        call = chosen(case, body, home) if case in get_args(Works) else None  # type: ignore[arg-type]  # looked at beside
+        return plain(request) if call is None else tool_call(provider, request, body, *call)
 
     return respond
 
 
+def _after_tool(answer: Answer) -> Answer:
+    """Put another word of the same length into an answer."""
+    word = f" {AFTER_TOOL}".encode()
+    return [Send(step.data.replace(b" done", word)) if isinstance(step, Send) else step for step in answer]
+
+
 def _error(provider: ProviderName, status: int) -> Answer:
     message, kind = provider_sentence(status), "rate_limit_error" if status == 429 else "api_error"
+    error: dict[str, Any]
+    if provider == "gemini":
+        error = {
+            "error": {"code": status, "message": message, "status": _GOOGLE_STATUS.get(status, "UNKNOWN")}
+        }
+        if status == 401:
+            detail = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+            error["error"] |= {"code": 400, "status": "INVALID_ARGUMENT", "message": "API key not valid."}
+            error["error"]["details"] = [detail | {"domain": "googleapis.com"}]
+            return json_answer(error, status="400 Bad Request")
+        return json_answer(error, status=f"{status} {_REASONS[status]}")
     if status == 401:
         kind, message = "authentication_error", "invalid x-api-key"
-    error: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": message}}
+    error = {"type": "error", "error": {"type": kind, "message": message}}
     if provider == "openai":
         code = "invalid_api_key" if status == 401 else None
         error = {"error": {"message": message, "type": kind, "code": code, "param": None}}
     return json_answer(error, status=f"{status} {_REASONS[status]}")
-
-
-def _tool_call(provider: ProviderName, request: ReceivedRequest, body: dict[str, Any]) -> Answer | None:
-    """Answer a question that offers the tool `weather` by a call of it, once."""
-    offered = [tool.get("name") or tool.get("function", {}).get("name") for tool in body.get("tools", [])]
-    results = ("function_call_output", '"tool_result"', '"role":"tool"', '"role": "tool"')
-    was_called = any(result.encode() in request.body for result in results)
-    if "weather" not in offered or was_called or body.get("stream"):
-        return None
-    if provider == "anthropic":
-        use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": CITY}}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-5"}
-        end = {"content": [use], "stop_reason": "tool_use", "stop_sequence": None}
-        return json_answer(message | end | {"usage": {"input_tokens": 1, "output_tokens": 7}})
-    if b"/chat/" in request.target:
-        function = {"name": "weather", "arguments": _ARGUMENTS}
-        said = {"role": "assistant", "content": None}
-        said |= {"tool_calls": [{"id": "call_1", "type": "function", "function": function}]}  # type: ignore[dict-item]  # a message is of both
-        choice = {"index": 0, "message": said, "finish_reason": "tool_calls"}
-        usage = {"prompt_tokens": 1, "completion_tokens": 7, "total_tokens": 8}
-        common = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-5"}
-        return json_answer(common | {"choices": [choice], "usage": usage})
-    called = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "weather"}
-    response = response_events()[-1]["response"]
-    return json_answer(response | {"output": [called | {"arguments": _ARGUMENTS, "status": "completed"}]})

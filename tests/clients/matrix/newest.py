@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from tests.clients.matrix.catalogue import CLIENTS, Installation, clients_of
+from tests.clients.matrix.catalogue import clients_of
+from tests.clients.matrix.installation import CLIENTS, Installation
 from tests.clients.matrix.measure import RECORD, measure
 from tests.support.servers.tools import BUILT_TOOLS
 
@@ -35,6 +36,8 @@ def install(folder: Path) -> Installation:
         frameworks=folder / "frameworks" / "bin" / "python",
         sdks=folder / "sdks" / "bin" / "python",
         go=folder / "go",
+        rust=folder / "rust",
+        java=folder / "java",
     )
     _node(CLIENTS, at.node)
     _node(CLIENTS / "agents", at.agents)
@@ -42,8 +45,10 @@ def install(folder: Path) -> Installation:
     shutil.copy(CLIENTS / "agents" / "agent_sdk.mjs", at.agents)
     wanted = (CLIENTS / "python" / "requirements.in").read_text().splitlines()
     _python(at.frameworks, [line for line in wanted if line and not line.startswith("#")])
-    _python(at.sdks, ["openai[realtime]", "anthropic"])
+    _python(at.sdks, ["openai[realtime]", "anthropic", "google-genai"])
     _go(at.go)
+    _rust(at.rust)
+    _java(at.java)
     return at
 
 
@@ -69,6 +74,30 @@ def _go(folder: Path) -> None:
     _done(["go", "get", *(f"{module}@latest" for module in modules)], folder)
     _done(["go", "mod", "tidy"], folder)
     _done(["go", "build", "-o", "clients", "."], folder)
+
+
+def _rust(folder: Path) -> None:
+    shutil.copytree(CLIENTS / "rust", folder, dirs_exist_ok=True)
+    _done(["cargo", "add", "-q", "async-openai", "--features", "file,responses"], folder)
+    _done(["cargo", "update", "-q"], folder)
+    _done(["cargo", "build", "-q", "--release"], folder)
+    built = folder / "target" / "release" / "async-openai-calls"
+    if built.exists():
+        shutil.copy(built, folder)
+
+
+def _java(folder: Path) -> None:
+    shutil.copytree(CLIENTS / "java", folder, dirs_exist_ok=True)
+    pom = folder / "pom.xml"
+    pom.write_text(
+        re.sub(
+            r"<version>\d\S+</version>(\s*</dependency>)", r"<version>RELEASE</version>\1", pom.read_text()
+        )
+    )
+    shutil.rmtree(folder / "libs", ignore_errors=True)
+    goal = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
+    _done(["mvn", "-B", "-q", "-U", goal, "-DoutputDirectory=libs"], folder)
+    _done(["javac", "-d", ".", "-cp", "libs/*", "Calls.java"], folder)
 
 
 def _done(command: list[str], folder: Path) -> None:

@@ -22,5 +22,11 @@ const calls = {
     const { toolCalls } = await generateText({ ...request, tools: { weather: tool({ inputSchema }) } });
     return JSON.stringify(toolCalls[0].input);
   },
+  files: async () => {
+    const data = Buffer.concat([Buffer.from("%PDF-1.4\n"), Buffer.alloc(99_000, "x")]);
+    const file = { type: "file", data, mediaType: "application/pdf", filename: "f.pdf" };
+    const content = [{ type: "text", text: "hi" }, file];
+    return (await generateText({ model: request.model, messages: [{ role: "user", content }] })).text;
+  },
 };
 console.log(await calls[call]());

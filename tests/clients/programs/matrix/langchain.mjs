@@ -17,5 +17,11 @@ const calls = {
     const bound = model.bindTools([{ name: "weather", description: "tells the weather", schema }]);
     return JSON.stringify((await bound.invoke("say ping")).tool_calls[0].args);
   },
+  files: async () => {
+    const data = Buffer.concat([Buffer.from("%PDF-1.4\n"), Buffer.alloc(99_000, "x")]).toString("base64");
+    const metadata = { filename: "f.pdf" };
+    const file = { type: "file", source_type: "base64", mime_type: "application/pdf", data, metadata };
+    return (await model.invoke([{ role: "user", content: [{ type: "text", text: "say ping" }, file] }])).text;
+  },
 };
 console.log(await calls[call]());
