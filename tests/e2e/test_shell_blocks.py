@@ -209,7 +209,7 @@ def is_ready(port: int) -> bool:
 
 
 def test_the_portals_settings_of_the_page_about_deploying_are_settings(tmp_path: Path) -> None:
-    (block,) = blocks("docs/deploy.md", "sh")
+    (block,) = (block for block in blocks("docs/deploy.md", "sh") if "AIGW_OIDC_ISSUER" in block)
     secret = tmp_path / "oidc"
     secret.write_text("client-secret-of-tests-only")
     block = block.replace("/run/secrets/oidc", str(secret)).replace("HOST", "portal.example")

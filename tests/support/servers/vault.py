@@ -38,13 +38,14 @@ class VaultServer(Server):
 
     Attributes:
         port: by TLS.
+        program: the server and the command line in one file.
         ca_file: verifies its certificate.
         audit_file: where every request is logged.
         role_ids: of the AppRoles `aigw-control-plane` and `aigw-data-plane`.
     """
 
     def __init__(self) -> None:
-        self._program = _program()
+        self.program = _program()
         super().__init__(ServerProcess(short_folder("vault"), signal.SIGINT))
         self._cluster_port = free_port()
         self.ca_file = self.folder / "ca.pem"
@@ -83,7 +84,7 @@ class VaultServer(Server):
         """See `Server`; after that it is sealed."""
         if not (self.folder / "config.hcl").exists():
             self._configure()
-        command = [self._program, "server", f"-config={self.folder / 'config.hcl'}"]
+        command = [self.program, "server", f"-config={self.folder / 'config.hcl'}"]
         self._process.start(command, lambda: answers(self.port))
 
     def unseal(self) -> None:
@@ -105,7 +106,7 @@ class VaultServer(Server):
             [REPOSITORY / "deploy/vault/setup.sh"],
             env={
                 "PATH": os.defpath,
-                "VAULT_CLI": str(self._program),
+                "VAULT_CLI": str(self.program),
                 "VAULT_ADDR": self.address,
                 "VAULT_CACERT": str(self.ca_file),
                 "VAULT_TOKEN": self._root_token,
