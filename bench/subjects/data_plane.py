@@ -51,7 +51,7 @@ _SETTINGS: Final = (
 _EPOCH: Final = "bench"
 _REVISION: Final = 1
 _ETAG: Final = snapshot_etag(_EPOCH, _REVISION)
-_PORTS: Final = re.compile(r"boxes on \S+:(\d+); admin on port (\d+)")
+_PORTS: Final = re.compile(r"boxes on (?:\S+:|port )(\d+); admin on port (\d+)")
 _ADMIN_SECONDS: Final = 5.0
 
 

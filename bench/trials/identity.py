@@ -23,7 +23,9 @@ from shared.clock import unix_now
 from shared.config_feed import NodeRow
 from shared.proxy_preface import encode_preface
 
-_KID: Final = "bench"
+NODES_KID: Final = "bench"
+"""The key id of the one node in a bench's snapshot."""
+
 _LOADS: Final[dict[str, tuple[Row, Unit]]] = {
     "json": (
         Row("identity", "JSON, 32 connections", Work("json"), 32, (CPU_PER_REQUEST,), 30, 32_000),
@@ -35,7 +37,7 @@ _LOADS: Final[dict[str, tuple[Row, Unit]]] = {
 def preface_of(key: NodeKey) -> bytes:
     """Mint a token for a box of the calling org and write its preface."""
     token = key.mint(
-        _KID,
+        NODES_KID,
         box="box",
         org=org_used(FEW_ORGS),
         lifecycle="1",
@@ -47,7 +49,7 @@ def preface_of(key: NodeKey) -> bytes:
 
 def _play(scene: Scene, subject: Subject) -> Figures:
     key = NodeKey.from_pem(new_key_pem().encode(), "the bench's node")
-    nodes = (NodeRow("node", _KID, key.public_text),)
+    nodes = (NodeRow("node", NODES_KID, key.public_text),)
     with ExitStack() as stack:
         off = stack.enter_context(running_data_plane(scene.around_in("off"), *subject.variables))
         around = scene.around_in("on")

@@ -11,5 +11,15 @@ from bench.trials.orgs import ORGS
 from bench.trials.slow import SLOW_READER, SLOW_WRITER
 from bench.trials.trial import Trial
 from bench.trials.usage_tap import USAGE_TAP
+from bench.trials.workers import WORKERS
 
-TRIALS: Final[tuple[Trial, ...]] = (ORGS, USAGE_TAP, IDENTITY, NODE_AGENT, SLOW_READER, SLOW_WRITER, GONE)
+TRIALS: Final[tuple[Trial, ...]] = (
+    ORGS,
+    USAGE_TAP,
+    IDENTITY,
+    WORKERS,
+    NODE_AGENT,
+    SLOW_READER,
+    SLOW_WRITER,
+    GONE,
+)

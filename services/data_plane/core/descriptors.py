@@ -20,7 +20,7 @@ DESCRIPTORS_PER_CONNECTION: Final = 2
 _IDLE_UPSTREAMS_SHARE: Final = 8
 """One descriptor in eight may belong to an unused connection to a provider."""
 _ORGS_TO_FILL_ALL: Final = 2
-"""One org alone takes at most half of all connections."""
+"""One org alone takes at most half of all connections, and of the idle ones to providers."""
 _UNIDENTIFIED_SHARE: Final = 4
 
 
@@ -34,6 +34,9 @@ def fit_descriptors(limits: RelayLimits, descriptors: int) -> RelayLimits:
     return replace(
         limits,
         max_idle_upstreams=idle_upstreams,
+        max_idle_upstreams_per_endpoint=min(
+            limits.max_idle_upstreams_per_endpoint, max(idle_upstreams // _ORGS_TO_FILL_ALL, 1)
+        ),
         max_connections=in_all,
         max_connections_per_org=per_org,
         max_connections_per_box=min(limits.max_connections_per_box, per_org),

@@ -66,7 +66,7 @@ class RelayLimits:
     max_connections_per_box: int = 512
     max_requests_per_box: int = 256
     max_requests_per_org: int = 2_048
-    max_idle_upstreams_per_endpoint: int = 64
+    max_idle_upstreams_per_endpoint: int = 256
     max_idle_upstreams: int = 2_048
     upstream_idle_seconds: float = 50
     upstream_life_seconds: float = 600

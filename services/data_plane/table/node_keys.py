@@ -18,16 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 class NodeKeys:
-    """Holds each node's keys, parsed once; an unchanged key keeps its object while its node changes."""
+    """Holds each node's keys, parsed once; an unchanged key keeps its object while its node changes.
+
+    Attributes:
+        keys: the keys by key id; replaced as a whole, never changed in place. Read for every request.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[str, dict[NodeKeyRow, Ed25519PublicKey]] = {}
-        self._keys: dict[str, Ed25519PublicKey] = {}
-
-    @property
-    def keys(self) -> Mapping[str, Ed25519PublicKey]:
-        """The keys by key id; replaced as a whole, never changed in place."""
-        return self._keys
+        self.keys: Mapping[str, Ed25519PublicKey] = {}
 
     def add(self, row: NodeRow, before: NodeKeys) -> None:
         """Add a node for the next `publish`, with the key objects of `before` where the keys are the same."""
@@ -40,25 +39,25 @@ class NodeKeys:
 
     def publish(self) -> None:
         """Have `keys` show the additions."""
-        self._keys = {row.kid: key for keys in self._nodes.values() for row, key in keys.items()}
+        self.keys = {row.kid: key for keys in self._nodes.values() for row, key in keys.items()}
 
     def put(self, row: NodeRow) -> frozenset[str]:
         """Add a node or change its keys; gives the ids of keys without validity from now on."""
-        before = self._keys
+        before = self.keys
         self.add(row, self)
         self.publish()
         return self.lost_since(before)
 
     def remove(self, node: str) -> frozenset[str]:
         """Forget a node, whose tokens prove nothing from now on; gives the ids of its keys."""
-        before = self._keys
+        before = self.keys
         self._nodes.pop(node, None)
         self.publish()
         return self.lost_since(before)
 
     def lost_since(self, before: Mapping[str, Ed25519PublicKey]) -> frozenset[str]:
         """Give the ids under which another key or none stands now; tokens proved by the old key are void."""
-        return frozenset(kid for kid, key in before.items() if self._keys.get(kid) is not key)
+        return frozenset(kid for kid, key in before.items() if self.keys.get(kid) is not key)
 
 
 def _parsed(node: str, row: NodeKeyRow) -> Ed25519PublicKey | None:

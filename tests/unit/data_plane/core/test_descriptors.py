@@ -43,3 +43,9 @@ def test_what_fits_is_left_as_it_was_set() -> None:
     fitted = fit_descriptors(set_by_operator, 1_048_576)
     assert (fitted.max_connections_per_box, fitted.max_idle_upstreams) == (7, 9)
     assert fitted.max_unidentified_connections == 3
+
+
+def test_an_endpoint_alone_never_fills_the_pool_of_idle_connections() -> None:
+    assert fit_descriptors(RelayLimits(), 1_000_000).max_idle_upstreams_per_endpoint == 256
+    few = fit_descriptors(RelayLimits(), 1_024)
+    assert few.max_idle_upstreams_per_endpoint == few.max_idle_upstreams // 2 == 56
