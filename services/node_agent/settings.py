@@ -52,7 +52,9 @@ class NodeAgentSettings(GatewaySettings):
         "targets. Read again when the file changes.",
     )
     agent_max_connections_per_box: int = Field(
-        256, gt=0, description="Open at once; an org has at most half of what the node's descriptors allow."
+        256,
+        gt=0,
+        description="Open at once; an org has at most as many as there are free places, so half if alone.",
     )
     agent_attempt_seconds: Seconds = Field(2, description="To connect to one data plane.")
     agent_connect_seconds: Seconds = Field(

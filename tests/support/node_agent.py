@@ -43,12 +43,14 @@ class Agent:
 
     Attributes:
         manager: keeps its sockets; set before the start.
+        descriptors: soft and hard limit on open descriptors, as `ulimit` sets them.
     """
 
     folder: Path
     targets: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     manager: ServiceManager | None = None
+    descriptors: tuple[int, int] | None = None
     process: ServerProcess = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +91,15 @@ class Agent:
         (self.folder / "log").unlink(missing_ok=True)
         command, passed = [sys.executable, "-P", "-m", "aigw", "node-agent"], list[int]()
         settings = self.settings()
+        if self.descriptors is not None:
+            soft, hard = self.descriptors
+            command = [
+                "bash",
+                "-c",
+                f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"',
+                "agent",
+                *command,
+            ]
         if self.manager is not None:
             command, passed = self.manager.start_command(command)
             settings |= self.manager.environment

@@ -182,6 +182,7 @@ class Acceptor:
             self._refusal_logged_at = now
             logger.warning("box %s: %s", self.box, message)
         side.answer(TOO_MANY[refusal])
+        self._shared.endings.watch_refused(side)
 
     def _note(self, message: str) -> None:
         self.last_error = LastError(self._shared.clock(), message)
