@@ -10,6 +10,7 @@ from typing import Final
 from tests.clients.box import Box
 from tests.clients.matrix.catalogue import IMAGE, PDF, Client
 from tests.clients.matrix.tool_calls import CITY, NOTE
+from tests.clients.org import BASE_PATH
 
 _DOT: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -39,9 +40,10 @@ class MatrixBox(Box):
     def call_directly(self, origin: str, client: Client) -> str:
         """Point every client at a provider without the gateway; gives the path before the provider's own.
 
-        The path is the gateway's, as a client may send the base URL inside a request.
+        The path is the gateway's, as a client may send the base URL inside a request. The scripted answers of
+        Google know one path alone.
         """
-        base = f"/run9/ai/{client.provider}"
+        base = BASE_PATH if client.provider == "gemini" else f"/run9/ai/{client.provider}"
         by_openai = f"{origin}{base}/v1/"
         self.variables |= {"OPENAI_BASE_URL": by_openai, "OPENAI_API_BASE": by_openai}
         self.variables["ANTHROPIC_BASE_URL"] = f"{origin}{base}{client.direct_suffix}"

@@ -15,6 +15,7 @@ _CLAUDE: Final = {
     "529": "gives up after three requests, with a sentence of its own about capacity",
     "cut": "takes a stream that breaks off for a failed try, and " + _TRIES_AGAIN,
 }
+_SAYS_AND_TRIES_AGAIN: Final = "prints the provider's sentence and tries again with growing waits"
 _GO: Final = (
     "the text of the SDK's error is the status; the provider's or the gateway's body is in its `Message`"
 )
@@ -26,8 +27,10 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "429": "prints the status without the provider's sentence",
         "500": "prints a sentence of its own in place of the provider's",
     },
+    "Gemini CLI, gemini": dict.fromkeys(("429", "500", "529"), _SAYS_AND_TRIES_AGAIN),
     "GitHub Copilot CLI, openai": {"429": _TRIES_AGAIN},
     "opencode, anthropic": dict.fromkeys(("429", "500", "529", "cut"), _TRIES_AGAIN),
+    "qwen-code, openai": dict.fromkeys(("429", "500", "529"), _TRIES_AGAIN),
     "openai-go, openai": dict.fromkeys(("off", "401", "429", "500", "529"), _GO),
     "async-openai, openai": {
         "differs": "joins the base URL and the path with two slashes, of which the gateway takes one away",
