@@ -27,6 +27,7 @@ PROGRAMS=(
   iptables=iptables        # the Kubernetes node, podman
   conntrack=conntrack      # the Kubernetes node: services
   podman=podman            # the image
+  systemd-analyze=systemd  # the units of the node agent, under a systemd in namespaces
   debootstrap=debootstrap  # the image's base, from Debian's packages
 )
 # Debian's packages without a program of their own on the PATH: file=package.
