@@ -14,3 +14,9 @@ path "MOUNT/destroy/PREFIXorgs/*" {
 path "MOUNT/metadata/PREFIXorgs/*" {
   capabilities = ["read"]
 }
+
+# How many versions the engine keeps: after writes without a commit, the version in use must not be the next to go.
+# Without this right the gateway assumes Vault's own number, 10, for an engine whose number is lower.
+path "MOUNT/config" {
+  capabilities = ["read"]
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,31 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlmodel import Session
 
+from services.control_plane.api.integration_writes import IntegrationEdit, IntegrationWrites, Target
+from services.control_plane.rules.endpoint import EndpointPolicy
+from services.control_plane.rules.problems import ProblemError
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken
 from services.control_plane.secrets.vault import MAX_GAP_VERSIONS, VaultSecretWriter
+from services.control_plane.store.database import Database
+from services.control_plane.store.outage import DatabaseUnavailable
 from services.data_plane.table.secrets import SecretUnavailable
 from services.data_plane.table.vault_reader import VaultSecretReader
+from shared.clock import unix_now
 from shared.secret import Secret
 from shared.vault_session import VaultConflict, VaultDenied, VaultSession
 from tests.support.canary import Canary
 from tests.support.config_truth import document
 from tests.support.servers.vault import MOUNT, VaultServer
 from tests.support.servers.vault_store import Plane, VaultStore, session_of
+from tests.unit.control_plane.world import KEY, OWNER, World
 
 DEADLINE_SECONDS = 30
 PATH = "orgs/acme/openai"
+RETRIES = 15
+TARGET = Target("acme", "openai", OWNER, "*")
+ADD = IntegrationEdit(Secret(KEY), None, enabled=True)
 
 
 @pytest.fixture
@@ -123,6 +135,45 @@ def test_old_versions_outlive_many_writes(vault: VaultStore) -> None:
     for version in range(1, 31):
         vault.put(version, document(key=f"sk-{version}"))
     assert vault.read("acme", "openai", 1) == document(key="sk-1")
+
+
+@pytest.mark.parametrize(("of_engine", "of_secret"), [(4, 0), (3, 6), (6, 3), (0, 0)])
+def test_the_pinned_version_outlives_every_write_without_a_commit(
+    own_vault: VaultStore, tmp_path: Path, of_engine: int, of_secret: int
+) -> None:
+    root = kv(own_vault.server.root())
+    root.configure(max_versions=of_engine, cas_required=True, mount_point=MOUNT)
+    world = World(tmp_path)
+    with own_vault.session("control-plane") as session:
+        writer = VaultSecretWriter(session)
+        pinned = writes_on(world.database, writer).put(TARGET, ADD).row
+        path = own_vault.target("data-plane").path(TARGET.org, TARGET.provider)
+        root.update_metadata(path, max_versions=of_secret, mount_point=MOUNT)
+        database = LosingDatabase(world.database_url)
+        for number in range(RETRIES):
+            edit = IntegrationEdit(Secret(f"{KEY}{number}"), None, enabled=True)
+            with pytest.raises((DatabaseUnavailable, ProblemError)):
+                writes_on(database, writer).put(TARGET, edit)
+        assert len(writer.stored(TARGET.org, TARGET.provider)) > 1  # some were written
+        database.close()
+    kept = own_vault.read(TARGET.org, TARGET.provider, pinned.secret_version)
+    world.close()
+    assert kept is not None
+    assert kept.api_key == Secret(KEY)
+
+
+class LosingDatabase(Database):
+    """A database that loses every commit of a change, though an empty write succeeds."""
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with super().write() as session:
+            yield session
+            raise DatabaseUnavailable("lost at the commit")
+
+
+def writes_on(database: Database, writer: VaultSecretWriter) -> IntegrationWrites:
+    return IntegrationWrites(database, writer, b"pepper", EndpointPolicy(), unix_now)
 
 
 async def test_a_secret_of_another_org_under_this_path_is_refused(vault: VaultStore) -> None:

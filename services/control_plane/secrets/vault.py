@@ -13,7 +13,7 @@ from typing import Any, Final
 from services.control_plane.secrets.port import SecretStoreError, SecretVersionTaken
 from shared.providers import ProviderName
 from shared.secret_document import SecretDocument, SecretDocumentError, to_fields
-from shared.vault_session import VaultConflict, VaultFailure, VaultMissing, VaultSession
+from shared.vault_session import VaultConflict, VaultDenied, VaultFailure, VaultMissing, VaultSession
 
 MAX_GAP_VERSIONS: Final = 1_000
 """How far Vault's versions may be behind the rows', after a restore of Vault; the gap is filled."""
@@ -47,12 +47,13 @@ class VaultSecretWriter:
         raise SecretStoreError("other writers changed the secret all the time")
 
     def keeps(self, org: str, provider: ProviderName, *, pinned: int, version: int) -> bool:
-        """See `SecretWriter`. Where the engine has the limit and not the secret, Vault's own is assumed."""
+        """See `SecretWriter`. Vault goes by the higher of the secret's and the engine's number."""
         try:
             about = self._metadata(self.session.target.path(org, provider))
+            kept = max(about.get("max_versions", 0), self._engine_max_versions())
         except (VaultFailure, SecretDocumentError) as error:
             raise SecretStoreError(str(error)) from None
-        return version - pinned < (about.get("max_versions") or DEFAULT_MAX_VERSIONS)
+        return version - pinned < (kept or DEFAULT_MAX_VERSIONS)
 
     def destroy(self, org: str, provider: ProviderName, through: int) -> None:
         """See `SecretWriter`."""
@@ -148,6 +149,16 @@ class VaultSecretWriter:
             )
         except VaultMissing:
             return {}
+
+    def _engine_max_versions(self) -> int:
+        """Read how many versions the engine keeps of a secret; 0: no number, or no right to read it."""
+        try:
+            answer = self.session.call(
+                lambda client: self._kv(client).read_configuration(mount_point=self._mount)
+            )
+        except VaultDenied:
+            return 0
+        return int(_data_of(answer).get("max_versions") or 0)
 
     def _fill(self, path: str, latest: int, version: int) -> None:
         """Bring Vault's counter up to just before `version` by empty versions, which no reader accepts."""
