@@ -133,6 +133,21 @@ class VaultSession:
         except (KeyError, TypeError):
             raise VaultFailure("Vault does not tell what this role may do") from None
 
+    def engine(self) -> str:
+        """Name the engine at the target's mount with its version, e.g. `kv-2`; empty: none to be seen there.
+
+        Vault tells every role with a right below the mount; raises as `call`.
+        """
+        path = f"/v1/sys/internal/ui/mounts/{self.target.mount}"
+        try:
+            about = self.call(lambda client: client.adapter.get(path))["data"]
+            version = (about.get("options") or {}).get("version", "")
+            return f"{about['type']}-{version}".rstrip("-")
+        except (VaultDenied, VaultMissing):
+            return ""
+        except (KeyError, TypeError, AttributeError):
+            raise VaultFailure("Vault does not tell which engine is mounted") from None
+
     def close(self) -> None:
         """Stop keeping the token alive and let go of connections. The token runs out by itself."""
         self._closed.set()

@@ -33,6 +33,7 @@ class Row:
 
 _DATABASE: Final = "check AIGW_DATABASE_URL"
 _PRIMARY: Final = "name the primary in AIGW_EVENT_BUS_URL"
+_MOUNT: Final = "check the mount in AIGW_SECRET_STORE_URL"
 
 ROWS: Final = (
     Row("database", "the user may only SELECT", "its user may not INSERT on audit", "AIGW_DATABASE_URL"),
@@ -83,6 +84,8 @@ ROWS: Final = (
         "the credential file for Vault is not readable",
         "check credential_file, role and auth_mount in AIGW_SECRET_STORE_URL, and the file's mount",
     ),
+    Row("secrets", "there is no engine at Vault's mount", "no engine that its role can see", _MOUNT),
+    Row("secrets", "the engine at Vault's mount is KV version 1", "is kv-1, not kv-2", _MOUNT),
     Row("sign-in", "a jwks_url does not answer", "does not give its keys", "check jwks_url in AIGW_ISSUERS"),
     Row("sign-in", "a jwks_url gives no keys", "no key for signatures", "check jwks_url in AIGW_ISSUERS"),
     Row(

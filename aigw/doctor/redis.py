@@ -14,7 +14,7 @@ from redis.exceptions import BusyLoadingError, ExecAbortError, NoPermissionError
 from aigw.doctor.certificates import unreadable
 from aigw.doctor.finding import Finding
 from aigw.doctor.redis_state import CLUSTER, REPLICA, SENTINEL, WrongStateError, wrong_state
-from shared.config_feed import SNAPSHOT_KEY, STREAM_KEY
+from shared.config_feed import HEARTBEAT_KEY, SNAPSHOT_KEY, STREAM_KEY
 from shared.redis_link import FAILURES, close, connect, parse_redis_url, why
 
 if TYPE_CHECKING:
@@ -57,6 +57,20 @@ READER: Final = (
     Probe("hget", ("HGET", SNAPSHOT_KEY, "etag")),
     Probe("hstrlen", ("HSTRLEN", SNAPSHOT_KEY, "body")),
 )
+_FORBIDDEN_ID: Final = ("0-0", "event", "")
+"""Redis refuses this id before any look at the key, and checks the user's rights on the key before the id."""
+WRITER_KEYS: Final = tuple(
+    Probe(f"write {key}", ("XADD", key, *_FORBIDDEN_ID), "must be greater")
+    for key in (STREAM_KEY, HEARTBEAT_KEY, SNAPSHOT_KEY)
+)
+READER_KEYS: Final = (
+    *(
+        Probe(f"read {key}", ("XREAD", "COUNT", 1, "STREAMS", key, "$"))
+        for key in (STREAM_KEY, HEARTBEAT_KEY)
+    ),
+    Probe(f"read {SNAPSHOT_KEY}", ("HGET", SNAPSHOT_KEY, "etag")),
+)
+"""The rights on each key: told only where no command is refused, since a refusal names no key."""
 
 
 async def examine_writer(name: str, settings: BackendSettings, url: str) -> list[Finding]:
@@ -83,7 +97,9 @@ async def _examine(
     try:
         await client.ping()
         role = await _role(client, is_reader=is_reader)
-        findings = [_judged(name, await _lacking(client, probes))]
+        lacking = await _lacking(client, READER_KEYS if is_reader else WRITER_KEYS)
+        # The commands go last: one of them opens a transaction.
+        findings = [_judged(name, await _lacking(client, probes) or lacking)]
         if is_reader and role != "replica" and not await _lacking(client, (WRITE,)):
             text = "its user may write events; a data plane only reads"
             findings.append(Finding("warn", name, text, _RIGHTS_REMEDY))

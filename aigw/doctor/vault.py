@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from random import SystemRandom
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aigw.doctor.certificates import unreadable
 from aigw.doctor.finding import Finding
-from shared.vault_session import VaultSession
+from shared.vault_session import VaultFailure, VaultSession
 from shared.vault_target import parse_vault_url
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from shared.backend_settings import BackendSettings
     from shared.vault_target import VaultTarget
+
+ENGINE: Final = "kv-2"
+"""Vault's key-value engine of version 2: version 1 has no versions, and nothing to check and set."""
 
 
 class Rights(Protocol):
@@ -43,13 +46,18 @@ def examine_vault(
     )
     try:
         wrong = adapter(session).wrong_rights()
-    except failure as error:
+        engine = session.engine()
+    except (failure, VaultFailure) as error:
         return [Finding("FAIL", name, str(error), _remedy(str(error), target))]
     finally:
         session.close()
     if wrong:
         remedy = "run deploy/vault/setup.sh again: it writes both policies"
         return [Finding("FAIL", name, sentence, remedy) for sentence in wrong]
+    if engine != ENGINE:
+        found = f"{target.mount}/ is {engine or 'no engine that its role can see'}, not {ENGINE}"
+        remedy = "check the mount in AIGW_SECRET_STORE_URL, or run deploy/vault/setup.sh, which makes it"
+        return [Finding("FAIL", name, found, remedy)]
     return [Finding("ok", name, f"logged in to {target.address}, with exactly the rights it needs")]
 
 

@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 from aigw.doctor.control_plane import examine_control_plane
 from aigw.doctor.data_plane import examine_data_plane
 from aigw.doctor.database import TABLE_RIGHTS, examine_database
-from aigw.doctor.redis import WRITER
+from aigw.doctor.redis import PROBE_KEY, READER_KEYS, WRITER, WRITER_KEYS, Probe
 from services.control_plane.settings import ControlPlaneSettings
 from services.data_plane.settings import DataPlaneSettings
 from shared.config_feed import STREAM_KEY
@@ -26,9 +26,10 @@ from tests.support.servers.postgres import PgBouncerServer, PostgresServer
 from tests.support.servers.process import free_port
 from tests.support.servers.tools import REPOSITORY
 from tests.support.servers.valkey import SentinelServer, ValkeyServer
+from tests.support.servers.vault import MOUNT
 from tests.support.servers.vault_store import VaultStore
 from tests.unit.control_plane.world import Issuer
-from tools.doctor_page import ROWS
+from tools.doctor_page import ROWS, Plane
 
 DEADLINE_SECONDS = 30.0
 USERS_ACL = (REPOSITORY / "deploy/redis/users.acl").read_text().replace("_PLANE_PASSWORD", "")
@@ -249,7 +250,55 @@ def test_each_right_in_redis_that_is_taken_away_is_named(tmp_path: Path, right: 
         assert said.startswith(f"FAIL: its user may not {right} →")
 
 
+@pytest.mark.parametrize(
+    ("plane", "deed", "keys"), [("control", "write", WRITER_KEYS), ("data", "read", READER_KEYS)]
+)
+def test_each_key_in_redis_that_a_user_may_not_use_is_named(
+    tmp_path: Path, plane: Plane, deed: str, keys: tuple[Probe, ...]
+) -> None:
+    for probe in keys:
+        name = probe.right.removeprefix(f"{deed} ")
+        others = [key.right.removeprefix(f"{deed} ") for key in keys if key is not probe]
+        allowed = " ".join(f"~{key}" for key in [*others, PROBE_KEY])
+        acl = USERS_ACL.replace("%R~aigw:*", allowed).replace("~aigw:*", allowed)
+        with ValkeyServer(acl=acl) as server:
+            url = f"redis://aigw-{plane}-plane@127.0.0.1:{server.port}"
+            said = report(on_bus(tmp_path, url, redis_password=plane.upper()), plane, "event bus")
+        assert "FAIL: its user may not " in said, said
+        assert name in said or probe.words[0].lower() in said, said
+        assert "ok: " not in said
+
+
 # -- Vault
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [
+        ("", "there is no engine at Vault's mount"),
+        ("1", "the engine at Vault's mount is KV version 1"),
+    ],
+)
+def test_a_mount_without_the_engine_is_a_finding(
+    tmp_path: Path, vault: VaultStore, version: str, state: str
+) -> None:
+    mount, root = f"other-{version or 'none'}", vault.server.root()
+    policy = (REPOSITORY / "deploy/vault/control-plane.hcl").read_text()
+    root.sys.create_or_update_policy(mount, policy.replace("MOUNT", mount).replace("PREFIX", ""))
+    if version:
+        root.sys.enable_secrets_engine("kv", path=mount, options={"version": version})
+    url = vault.url("control-plane", "token").replace(f"/{MOUNT}/{vault.prefix}", f"/{mount}")
+    environment = on_folder(
+        tmp_path,
+        secret_store_url=url,
+        vault_credential=vault.server.token(mount),
+        fingerprint_key="a-fingerprint-key-of-the-test",
+    )
+    try:
+        expect(state, environment)
+    finally:
+        if version:
+            root.sys.disable_secrets_engine(mount)
 
 
 def test_a_missing_ca_file_of_vault_is_a_finding(tmp_path: Path) -> None:
