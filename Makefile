@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
+.PHONY: help run test compiled portal image chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +48,10 @@ boxes: $(DEV_STAMP) ## start a gateway, a node agent and boxes of two orgs on QE
 
 test-tools: ## get the real servers and clients for tests: Debian's (as root), Go's, Node's and Python's
 	@tools/test_tools.sh
+
+image: $(DEV_STAMP) ## build the image, look into it, and run docker-compose.yml by podman-compose (root, 10 minutes)
+	$(BIN)/pytest tests/image -m full_image $(ARGS)
+	$(BIN)/python -m tools.image_page
 
 chart: $(DEV_STAMP) ## install, upgrade and roll back every example of the Helm chart on a Kubernetes node (root)
 	$(BIN)/pytest tests/chart -m "full_chart or not full_chart" $(ARGS)

@@ -98,7 +98,8 @@ def accelerate(folder: Path) -> None:
     # finds no other copy of the packages.
     command = [sys.executable, "-I", "-c", _BUILD, *_modules(folder)]
     subprocess.run(command, cwd=folder, check=True)  # noqa: S603  # our own interpreter
-    shutil.rmtree(folder / "build")
+    for made in ("build", ".mypy_cache"):
+        shutil.rmtree(folder / made, ignore_errors=True)
     stamp.write_text(sources)
 
 

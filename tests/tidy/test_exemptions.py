@@ -48,6 +48,8 @@ TASK_DOORS: dict[str, str] = {
 
 SKIPS: dict[str, str] = {
     "tests/chart/test_on_a_node.py <module>": "starts a Kubernetes node, which needs root",
+    "tests/image/test_compose_run.py <module>": "runs containers, which needs root",
+    "tests/image/test_image.py <module>": "runs containers, which needs root",
     "tests/faults/test_starve.py <module>": "mounts another resolv.conf, which needs root",
     "tests/e2e/test_dead_name_server.py test_a_data_plane_ends_at_once_while_its_name_server_is_dead": (
         "makes a network namespace, which needs root"

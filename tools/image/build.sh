@@ -3,9 +3,9 @@
 # the one that the Dockerfile names. And one image with Postgres, Valkey's kin and Vault, the stand-ins of production's
 # backends in tests. Needs root, podman, debootstrap. Does nothing that was done before.
 #
-#   tools/image/build.sh [gateway | backends | all]
+#   tools/image/build.sh [gateway | backends | stand-ins | all]
 #
-# Images: localhost/run9-ai-gateway:0.1.0, localhost/aigw-test-backends:1
+# Images: localhost/run9-ai-gateway:0.1.0, localhost/aigw-test-backends:1, and the names of docker-compose.yml below localhost/
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -72,9 +72,24 @@ backends() {
   echo "$sum" >"$stamp"
 }
 
+stand_ins() {
+  local sum stamp="$TOOLS/stand-ins.stamp" name last
+  backends
+  last="$(sed -n 's/^ *image: \(hashicorp.vault:.*\)$/\1/p' docker-compose.yml | head -1)"
+  sum="$(made_from tools/image/stand-ins/* "$TOOLS/backends.stamp" docker-compose.yml)"
+  is_current "localhost/$last" "$stamp" "$sum" && return
+  for name in postgres valkey vault; do
+    "${podman[@]}" build "${limits[@]}" --pull=never --target "$name" \
+      -t "localhost/$(sed -n "s/^ *image: \(.*$name:.*\)$/\1/p" docker-compose.yml | head -1)" tools/image/stand-ins \
+      >"$TOOLS/stand-ins.log" 2>&1 || { tail -20 "$TOOLS/stand-ins.log"; return 1; }
+  done
+  echo "$sum" >"$stamp"
+}
+
 case "${1:-all}" in
   gateway) gateway ;;
   backends) backends ;;
+  stand-ins) stand_ins ;;
   all) gateway; backends ;;
-  *) echo "usage: tools/image/build.sh [gateway | backends | all]" >&2; exit 2 ;;
+  *) echo "usage: tools/image/build.sh [gateway | backends | stand-ins | all]" >&2; exit 2 ;;
 esac
