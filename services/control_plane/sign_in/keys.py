@@ -25,7 +25,8 @@ RETRY_SECONDS: Final = 5
 WAIT_SECONDS: Final = 1.0
 """How long a caller whose key is not known waits for a fetch: a thread is held meanwhile."""
 MAX_WAITING: Final = 4
-"""How many threads wait so at a time: anybody can show a token whose key is not known."""
+"""How many threads wait so at a time: anybody can show a token whose key is not known. No thread waits for
+an issuer whose last answer took longer than `WAIT_SECONDS`, or never came: a hanging URL costs one wait."""
 STALE_SECONDS: Final = 24 * 3600
 # What may come in place of keys; of a set of another shape PyJWT also says TypeError and AttributeError.
 _UNUSABLE: Final = (
@@ -102,6 +103,7 @@ class UrlKeys:
         self._fetched_at = 0.0
         self._retry_at = 0.0
         self._reason = "not asked yet"
+        self._was_slow = False
         self._waiting = BoundedSemaphore(MAX_WAITING)
 
     def key(self, kid: str) -> PyJWK | None:
@@ -110,13 +112,15 @@ class UrlKeys:
             fetching = self._fetch_if_due(kid)
             known = self._usable().get(kid)
             patience = WAIT_SECONDS if self._keys else self._fetch_seconds + WAIT_SECONDS
+            if self._was_slow:
+                patience = 0.0
         if known is None and fetching is not None and not self._wait(fetching, patience):
             raise KeysUnavailable(f"{self._url} is being asked for its keys")
         return known or self._found(kid)
 
     def _wait(self, fetching: Event, patience_seconds: float) -> bool:
         """Wait for a fetch; False when it takes too long, or when enough others wait already."""
-        if not self._waiting.acquire(blocking=False):
+        if not patience_seconds or not self._waiting.acquire(blocking=False):
             return fetching.is_set()
         try:
             return fetching.wait(patience_seconds)
@@ -151,6 +155,7 @@ class UrlKeys:
     def _refresh(self, done: Event) -> None:
         keys: dict[str, PyJWK] | None = None
         reason = "the fetch failed"
+        began = time.monotonic()
         try:
             keys = self._fetch()
         except _UNUSABLE as error:
@@ -163,6 +168,7 @@ class UrlKeys:
                 else:
                     self._keys, self._fetched_at = keys, now
                 self._fetching = None
+                self._was_slow = time.monotonic() - began > WAIT_SECONDS
             done.set()
 
     def _fetch(self) -> dict[str, PyJWK]:

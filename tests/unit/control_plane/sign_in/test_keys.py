@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from services.control_plane.sign_in.keys import (
     MAX_KEYS_BYTES,
     MAX_WAITING,
     REFETCH_COOLDOWN_SECONDS,
+    RETRY_SECONDS,
     STALE_SECONDS,
     WAIT_SECONDS,
     FileKeys,
@@ -70,7 +71,7 @@ class JwksServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port: int = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
@@ -245,6 +246,43 @@ def test_a_few_threads_at_most_wait_for_a_key_that_is_not_known(server: JwksServ
         thread.join()
     assert len(refused) == len(threads)
     assert sum(seconds > WAIT_SECONDS / 2 for seconds in refused) <= MAX_WAITING
+
+
+def test_a_url_that_hung_is_asked_again_and_no_thread_waits_for_it_again(server: JwksServer) -> None:
+    now = [0.0]
+    server.body = jwks(Issuer())
+    keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now[0], fetch_seconds=WAIT_SECONDS + 0.3)
+    assert keys.key("key-1") is not None
+    server.hangs = True
+    now[0] = REFETCH_COOLDOWN_SECONDS + 1.0
+    refused: list[float] = []
+    _refuse(keys, refused)
+    _until_fetched(keys)
+    for turn in range(1, 4):
+        now[0] += RETRY_SECONDS + 1.0
+        _refuse(keys, refused)
+        assert keys.key("key-1") is not None
+        _until_fetched(keys)
+        assert server.asked == 2 + turn
+    assert refused[0] >= WAIT_SECONDS / 2
+    assert max(refused[1:]) < WAIT_SECONDS / 2
+    server.hangs = False
+    now[0] += RETRY_SECONDS + 1.0
+    server.body = jwks(Issuer(), kid="key-2")
+    _refuse_or_find(keys)
+    _until_fetched(keys)
+    assert keys.key("key-2") is not None
+
+
+def _until_fetched(keys: UrlKeys) -> None:
+    while keys._fetching is not None:
+        time.sleep(0.01)
+
+
+def _refuse_or_find(keys: UrlKeys) -> None:
+    """Have the keys fetched: the caller may be early."""
+    with contextlib.suppress(KeysUnavailable):
+        keys.key("key-2")
 
 
 def _refuse(keys: UrlKeys, refused: list[float]) -> None:
