@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from sqlalchemy import CursorResult, delete
+from sqlalchemy import CursorResult, delete, func
 from sqlmodel import Session, col, select
 
 from services.control_plane.store.tables import SessionTable, TicketTable
@@ -17,6 +17,9 @@ from services.control_plane.store.tables import SessionTable, TicketTable
 TicketKind = Literal["link", "oidc"]
 MAX_FORGOTTEN_ROWS: Final = 500
 """Of each table in a transaction: a sign-in after a long pause must not work off the whole backlog."""
+
+MAX_TICKETS: Final = 10_000
+"""Of a kind: sign-ins under way at the issuer last minutes, so this is far above any real crowd."""
 
 
 def add_session(session: Session, id_hash: str, email: str, *, now: float, expires_at: float) -> None:
@@ -37,7 +40,11 @@ def end_session(session: Session, id_hash: str) -> None:
 
 
 def end_sessions_of(session: Session, email: str) -> int:
-    """Forget every session of a person; give how many there were."""
+    """Forget every session of a person, and every unused one-time link; give how many sessions there were."""
+    links = delete(TicketTable).where(
+        col(TicketTable.kind) == "link", col(TicketTable.payload) == _payload_of({"email": email})
+    )
+    session.execute(links)
     result = session.execute(delete(SessionTable).where(col(SessionTable.email) == email))
     assert isinstance(result, CursorResult), "a DELETE without RETURNING"
     return result.rowcount
@@ -46,11 +53,28 @@ def end_sessions_of(session: Session, email: str) -> int:
 def add_ticket(
     session: Session, id_hash: str, kind: TicketKind, payload: Mapping[str, str], *, now: float, life: float
 ) -> None:
-    """Note a ticket with a life of `life` seconds, and forget some expired tickets."""
+    """Note a ticket with a life of `life` seconds; forget some expired ones, and the oldest above the cap."""
     forget_expired(session, now=now)
-    session.add(
-        TicketTable(id_hash=id_hash, kind=kind, payload=json.dumps(dict(payload)), expires_at=now + life)
-    )
+    _make_room(session, kind)
+    session.add(TicketTable(id_hash=id_hash, kind=kind, payload=_payload_of(payload), expires_at=now + life))
+
+
+def _make_room(session: Session, kind: TicketKind) -> None:
+    """Forget the oldest tickets of a kind where there are `MAX_TICKETS`: any visitor may ask for one more.
+
+    Two writers at the same moment may leave a few more than the cap.
+    """
+    of_kind = col(TicketTable.kind) == kind
+    there = session.exec(select(func.count()).select_from(TicketTable).where(of_kind)).one()
+    if there < MAX_TICKETS:
+        return
+    oldest = select(TicketTable.id_hash).where(of_kind).order_by(col(TicketTable.expires_at))
+    surplus = oldest.limit(there - MAX_TICKETS + 1)
+    session.execute(delete(TicketTable).where(col(TicketTable.id_hash).in_(surplus)))
+
+
+def _payload_of(payload: Mapping[str, str]) -> str:
+    return json.dumps(dict(payload))
 
 
 def has_ticket(session: Session, id_hash: str) -> bool:

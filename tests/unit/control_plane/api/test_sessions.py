@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from services.control_plane.sign_in.bearer import Person
 from tests.unit.control_plane.portal.test_mount import OWN
 from tests.unit.control_plane.world import MEMBER, OWNER, PLATFORM_TOKEN, STRANGER, World
 
@@ -39,6 +40,21 @@ async def test_an_owner_ends_the_sessions_of_a_member_and_the_org_can_read_so(wo
         assert not await is_signed_in(other)
     told = [(entry["actor"], entry["target"]) for entry in entries if entry["action"] == "sessions.ended"]
     assert told == [(OWNER, MEMBER)]
+
+
+async def test_unused_links_of_the_person_end_with_the_sessions_and_others_stay(
+    world: World,
+) -> None:
+    browser = world.context.browser
+    of_member, of_owner = browser.new_link_token(MEMBER), browser.new_link_token(OWNER)
+    async with world.person(OWNER) as owner:
+        assert (await owner.delete(OF_MEMBER)).json() == {"ended": 0}
+    assert browser.use_link_token(of_member) is None
+    assert browser.use_link_token(of_owner) == Person(OWNER)
+    of_stranger = browser.new_link_token(STRANGER)
+    async with world.client(PLATFORM_TOKEN) as platform:
+        await platform.delete(f"/api/v1/people/{STRANGER}/sessions")
+    assert browser.use_link_token(of_stranger) is None
 
 
 @pytest.mark.parametrize(("email", "status"), [(MEMBER, 403), (STRANGER, 404)])

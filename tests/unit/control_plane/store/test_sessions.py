@@ -6,7 +6,7 @@ from sqlmodel import Session, SQLModel, func, select
 
 from services.control_plane.sign_in.bearer import Person
 from services.control_plane.store import sessions
-from services.control_plane.store.sessions import MAX_FORGOTTEN_ROWS
+from services.control_plane.store.sessions import MAX_FORGOTTEN_ROWS, MAX_TICKETS
 from services.control_plane.store.tables import SessionTable, TicketTable
 from tests.unit.control_plane.world import OWNER, World
 
@@ -54,3 +54,17 @@ def test_a_ticket_that_was_never_made_takes_no_write_lock(world: World) -> None:
     token = browser.new_link_token(OWNER)
     assert browser.use_link_token(token) == Person(OWNER)
     assert browser.use_link_token(token) is None
+
+
+def test_tickets_of_a_kind_are_bounded_and_the_oldest_makes_room(world: World) -> None:
+    with world.database.quiet_write() as session:
+        for number in range(MAX_TICKETS):
+            session.add(
+                TicketTable(id_hash=f"t{number}", kind="oidc", payload="{}", expires_at=1_000.0 + number)
+            )
+        sessions.add_ticket(session, "link", "link", {}, now=0.0, life=10.0)
+        sessions.add_ticket(session, "newest", "oidc", {}, now=0.0, life=900_000.0)
+        session.flush()
+        assert count(session, TicketTable) == MAX_TICKETS + 1
+        assert not sessions.has_ticket(session, "t0")
+        assert all(sessions.has_ticket(session, there) for there in ("t1", "link", "newest"))
