@@ -18,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.cap_log import Fate
+
 HEAD_SECONDS: Final = 10.0
 """From the connection, or the first byte of a further request, until the head is whole."""
 BODY_SECONDS: Final = 20.0
@@ -44,6 +46,8 @@ def connection_cap() -> int:
 class DeadlineProtocol(HttpToolsProtocol):
     """One connection, reset when a request's head or body takes longer to arrive than it may.
 
+    `at_cap` is told of each connection that is reset because there are too many, and of the cap.
+
     Attributes:
         is_reset: whether the connection has been reset.
         waits_since: since when there is no whole request, or one that gives way; None while one is answered.
@@ -56,6 +60,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         body_seconds: float = BODY_SECONDS,
         unread_seconds: float = UNREAD_SECONDS,
         max_connections: int | None = None,
+        at_cap: Callable[[Fate, int], None] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
@@ -63,6 +68,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._body_seconds = body_seconds
         self._unread_seconds = unread_seconds
         self._max_connections = max_connections or connection_cap()
+        self._at_cap = at_cap
         self.waits_since: float | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._reading_deadline: asyncio.TimerHandle | None = None
@@ -75,7 +81,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         # Writing counts as paused while any byte is unread, so that the deadline of reading sees each.
         transport.set_write_buffer_limits(high=0)
         if len(self.connections) > self._max_connections:
-            (self._longest_waiting() or self).reset()
+            longest_waiting = self._longest_waiting()
+            if self._at_cap is not None:
+                self._at_cap("refused" if longest_waiting is None else "evicted", self._max_connections)
+            (longest_waiting or self).reset()
         self.waits_since = self.loop.time()
         self._expect(self._head_seconds)
 
@@ -163,6 +172,7 @@ def with_deadlines(
     body_seconds: float,
     max_connections: int,
     unread_seconds: float = UNREAD_SECONDS,
+    at_cap: Callable[[Fate, int], None] | None = None,
 ) -> Callable[..., DeadlineProtocol]:
     """Give a factory of the protocol with other limits, for `shared.listener.serve`."""
 
@@ -173,6 +183,7 @@ def with_deadlines(
             body_seconds=body_seconds,
             unread_seconds=unread_seconds,
             max_connections=max_connections,
+            at_cap=at_cap,
             **options,
         )
 

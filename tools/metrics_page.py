@@ -75,6 +75,7 @@ LABELS: Final[dict[str, str]] = {
     "op": "the kind of the change, as in its [event](events.md)",
     "verdict": "the verdict of the key test, see [REST](rest.md)",
     "problem": "the type of the refusal, see [REST](rest.md)",
+    "listener": "of the control plane: `rest` for people and the platform, `fleet` for data planes",
     "condition": _listed(condition.name.lower() for condition in Condition),
 }
 """The meaning of every label; a label without a row here fails a test."""

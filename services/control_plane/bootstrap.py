@@ -7,6 +7,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Final, Self
@@ -47,8 +48,10 @@ from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import FLEET_THREADS, REQUEST_THREADS, Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.worker_threads import WorkerThreads
+from shared.cap_log import LOG_EVERY_SECONDS, Fate
 from shared.clock import Clock, unix_now
 from shared.countdown import Countdown
+from shared.deadline_protocol import DeadlineProtocol
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
 from shared.redis_link import connect, is_redis_url, parse_redis_url
@@ -190,6 +193,7 @@ class ControlPlane:
             tasks.start(self._backlog.run(), "outbox backlog")
             tasks.start(self._sweep.run(), "secret sweep")
             tasks.start(self._janitor.run(), "secret janitor")
+            tasks.start(self._log_caps(), "connection caps")
             await asyncio.gather(
                 *(
                     serve(
@@ -199,10 +203,11 @@ class ControlPlane:
                         started=both_started.step,
                         grace_seconds=settings.drain_seconds,
                         trusted_proxies=proxies,
+                        http=partial(DeadlineProtocol, at_cap=self._noting_at(name)),
                     )
-                    for app, listener, proxies in (
-                        (public_app(self.context), public, settings.trusted_proxies),
-                        (internal_app(self.context), internal, ()),
+                    for app, listener, proxies, name in (
+                        (public_app(self.context), public, settings.trusted_proxies, "rest"),
+                        (internal_app(self.context), internal, (), "fleet"),
                     )
                 )
             )
@@ -212,6 +217,16 @@ class ControlPlane:
             await self._bus.aclose()
             await self.context.stored_keys.aclose()
             self.close()
+
+    def _noting_at(self, listener: str) -> Callable[[Fate, int], None]:
+        caps = self.context.connection_caps
+        return lambda fate, limit: caps.note(fate, listener, limit)
+
+    async def _log_caps(self) -> None:
+        """Log what has been counted since the last line, also when no further connection comes."""
+        while True:
+            await asyncio.sleep(LOG_EVERY_SECONDS)
+            self.context.connection_caps.log()
 
     def close(self) -> None:
         """Give up the database, the secret store and every thread; `run` does so by itself."""

@@ -60,6 +60,18 @@ def watch_requests(metrics: WatchedMetrics, context: Context) -> None:
         "problem",
         lambda: {problem.name.lower(): count for problem, count in list(context.shares.refused.items())},
     )
+    metrics.watch_counts(
+        "aigw_control_connections_evicted",
+        "Connections reset for newer ones because a listener had as many as it may have, by listener.",
+        "listener",
+        lambda: context.connection_caps.evicted,
+    )
+    metrics.watch_counts(
+        "aigw_control_connections_refused",
+        "Connections reset because all others of their listener were busy, by listener.",
+        "listener",
+        lambda: context.connection_caps.refused,
+    )
 
 
 def watch_database(metrics: WatchedMetrics, context: Context) -> None:

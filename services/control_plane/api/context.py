@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
@@ -26,10 +27,13 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.rollout_times import RolloutTimes
 from services.control_plane.worker_threads import WorkerThreads
+from shared.cap_log import CapLog
 from shared.clock import Clock
 from shared.providers import Provider
 from shared.secret import Secret
 from shared.watched_metrics import WatchedMetrics
+
+LISTENERS: Final = {"rest": "of the REST listener", "fleet": "of the fleet's listener"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Context:
         demo_origins: the origins of the demo provider, if present.
         oidc: how people sign in to the Portal; None: by one-time links only.
         metrics: read by the operator's monitoring; further parts may register their numbers.
+        connection_caps: counts the connections that a listener resets because there are too many.
         fleet_threads: what serves the fleet, apart from the threads that serve people.
     """
 
@@ -68,6 +73,7 @@ class Context:
     rollout_times: RolloutTimes = field(default_factory=RolloutTimes)
     counts: Counts = field(default_factory=Counts)
     metrics: WatchedMetrics = field(default_factory=WatchedMetrics)
+    connection_caps: CapLog = field(default_factory=lambda: CapLog(time.monotonic, "connections", LISTENERS))
 
 
 # Only for the OpenAPI document: the header itself is read by `sign_in`, which refuses in our own words.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.data_plane.core.refused import Refused
-from services.data_plane.relay.cap_log import CapLog
+from services.data_plane.relay.connection_caps import box_cap_log
 from services.data_plane.relay.idle_order import IdleOrder, longest_idle
 from services.data_plane.relay.unidentified import Displaceable, UnidentifiedConnections
 from shared.rejections import Rejection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sized
 
     from services.data_plane.core.limits import RelayLimits
-    from services.data_plane.relay.cap_log import Cap
+    from services.data_plane.relay.connection_caps import Cap
     from services.data_plane.relay.wire.transport import BoxTransport
     from shared.box_token import Box
 
@@ -125,7 +125,7 @@ class ConnectionLimits:
         self._max_per_org = limits.max_connections_per_org or limits.max_connections
         self._listeners: list[Sized] = []
         self._identified: IdleOrder[CountedConnection] = IdleOrder()
-        self.cap_log = CapLog(monotonic)
+        self.cap_log = box_cap_log(monotonic)
         self._orgs: dict[str, OrgLoad] = {}
         self._refused: set[CountedConnection] = set()  # counted as refused, each of them once
         self.connections: set[CountedConnection] = set()

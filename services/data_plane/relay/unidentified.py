@@ -19,7 +19,7 @@ from services.data_plane.core.refused import Refused
 from shared.rejections import Rejection
 
 if TYPE_CHECKING:
-    from services.data_plane.relay.cap_log import CapLog
+    from shared.cap_log import CapLog
 
 GRACE_SECONDS: Final = 1.0
 

@@ -114,7 +114,11 @@ async def test_requests_are_counted_by_route_and_class_and_probes_are_not(world:
         await fleet.get("/internal/v1/snapshot")
         await fleet.get("/livez")
     world.context.shares.refused[Problem.TOO_MANY_CHANGES] += 3
+    world.context.connection_caps.note("evicted", "fleet", 1024)
     samples = await _scraped(world)
+    assert samples["aigw_control_connections_evicted_total", "fleet"] == 1
+    assert samples["aigw_control_connections_evicted_total", "rest"] == 0
+    assert samples["aigw_control_connections_refused_total", "fleet"] == 0
     assert samples["aigw_control_api_requests_total", "2xx"] == 1
     assert samples["aigw_control_api_requests_total", "4xx"] == 1
     assert samples["aigw_control_portal_requests_total", "4xx"] == 1

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from shared.cap_log import Fate
 from shared.deadline_protocol import GIVES_WAY, with_deadlines
 from shared.listener import bind, port_of, serve
 
@@ -47,7 +48,10 @@ async def held_back(request: Request) -> PlainTextResponse:
 
 @asynccontextmanager
 async def served(
-    head: float = HEAD_SECONDS, body: float = BODY_SECONDS, unread: float = DEADLINE_SECONDS
+    head: float = HEAD_SECONDS,
+    body: float = BODY_SECONDS,
+    unread: float = DEADLINE_SECONDS,
+    at_cap: Callable[[Fate, int], None] | None = None,
 ) -> AsyncIterator[int]:
     """Serve the application with short deadlines; give the port."""
     listener = bind("127.0.0.1", 0, option="--port")
@@ -60,7 +64,7 @@ async def served(
             Route("/held", held_back),
         ]
     )
-    http = with_deadlines(head, body, MAX_CONNECTIONS, unread)
+    http = with_deadlines(head, body, MAX_CONNECTIONS, unread, at_cap)
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(serve(app, listener, stop=stop, started=started.set, http=http, grace_seconds=1))
         await started.wait()
@@ -182,6 +186,23 @@ async def test_an_answer_that_is_held_back_on_purpose_makes_room() -> None:
             writer.transport.abort()
 
 
+async def test_each_connection_reset_at_the_cap_is_told_with_its_fate() -> None:
+    told: list[tuple[str, int]] = []
+    async with served(head=DEADLINE_SECONDS, at_cap=lambda fate, cap: told.append((fate, cap))) as port:
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MAX_CONNECTIONS + 2)]
+        for reader, _ in silent[:2]:
+            assert await ends(reader) == b""
+        assert told == [("evicted", MAX_CONNECTIONS)] * 2
+        for _, writer in silent[2:]:
+            writer.write(REQUEST.replace(b"/echo", b"/slow"))
+        await asyncio.sleep(HEAD_SECONDS)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await ends(reader) == b""
+        assert told[2:] == [("refused", MAX_CONNECTIONS)]
+        for _, other in (*silent, (reader, writer)):
+            other.transport.abort()
+
+
 async def unread_connection(port: int, header: bytes) -> socket.socket:
     """A connection that asks for much, several times at once, and reads nothing."""
     connection = socket.create_connection(("127.0.0.1", port))
@@ -241,6 +262,7 @@ async def test_silent_connections_by_the_hundred_keep_no_probe_out() -> None:
 LIMITED = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(__import__("sys").argv[1]), 4096))
+from shared.cap_log import Fate
 from shared.deadline_protocol import connection_cap
 print(connection_cap())
 """

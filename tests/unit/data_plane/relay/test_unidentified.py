@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.data_plane.core.refused import Refused
-from services.data_plane.relay.cap_log import CapLog
+from services.data_plane.relay.connection_caps import box_cap_log
 from services.data_plane.relay.unidentified import GRACE_SECONDS, Displaceable, UnidentifiedConnections
 from shared.rejections import Rejection
 
@@ -20,7 +20,7 @@ class Waiting(Displaceable):
 
 
 def test_the_oldest_is_displaced_when_there_is_one_too_many() -> None:
-    connections = UnidentifiedConnections(2, CapLog(lambda: 0.0))
+    connections = UnidentifiedConnections(2, box_cap_log(lambda: 0.0))
     first, second, third = Waiting(), Waiting(), Waiting()
     for number, connection in enumerate((first, second, third)):
         connections.add(connection, number * GRACE_SECONDS)
@@ -29,7 +29,7 @@ def test_the_oldest_is_displaced_when_there_is_one_too_many() -> None:
 
 
 def test_none_is_displaced_within_its_first_second_and_all_that_are_too_many_after_it() -> None:
-    connections = UnidentifiedConnections(1, CapLog(lambda: 0.0))
+    connections = UnidentifiedConnections(1, box_cap_log(lambda: 0.0))
     waiting = [Waiting() for _ in range(5)]
     for connection in waiting:
         connections.add(connection, 10.0)
@@ -39,7 +39,7 @@ def test_none_is_displaced_within_its_first_second_and_all_that_are_too_many_aft
 
 
 def test_one_that_has_named_its_box_is_never_displaced() -> None:
-    connections = UnidentifiedConnections(1, CapLog(lambda: 0.0))
+    connections = UnidentifiedConnections(1, box_cap_log(lambda: 0.0))
     known, other, last = Waiting(), Waiting(), Waiting()
     connections.add(known, 0.0)
     connections.discard(known)
@@ -50,7 +50,7 @@ def test_one_that_has_named_its_box_is_never_displaced() -> None:
 
 
 def test_where_no_place_is_left_at_all_the_oldest_goes_whatever_its_age() -> None:
-    connections = UnidentifiedConnections(5, CapLog(lambda: 0.0))
+    connections = UnidentifiedConnections(5, box_cap_log(lambda: 0.0))
     refused = Refused(Rejection.OVERLOADED, "all")
     assert not connections.displace_one(refused)
     old, young = Waiting(), Waiting()

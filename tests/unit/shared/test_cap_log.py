@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-from services.data_plane.relay.cap_log import LOG_EVERY_SECONDS, CapLog
+from shared.cap_log import LOG_EVERY_SECONDS, CapLog
 
 
 def test_a_thousand_evictions_are_one_line_and_the_next_minute_tells_the_rest(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 0.0
-    log = CapLog(lambda: now)
+    log = CapLog(lambda: now, "connections of boxes", {"all": "in all", "org": "of the org"})
     for _ in range(1_000):
         log.note("evicted", "all", 392)
     log.note("refused", "org", 196, "acme")

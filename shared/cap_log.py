@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Cap = Literal["unidentified", "box", "org", "all"]
 Fate = Literal["evicted", "refused"]
 
 LOG_EVERY_SECONDS: Final = 60.0
-"""A box must not be able to fill the log."""
-
-_WORDS: Final[Mapping[Cap, str]] = {
-    "unidentified": "of unknown boxes",
-    "box": "of one box of the org",
-    "org": "of the org",
-    "all": "in all",
-}
+"""A client that opens connections must not be able to fill the log."""
 
 logger = logging.getLogger(__name__)
 
 
 class CapLog:
-    """The counts of one process. `monotonic` gives seconds that never go back."""
+    """The counts of one process.
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    Args:
+        monotonic: seconds that never go back.
+        whose: the connections as the log calls them, e.g. `connections of boxes`.
+        words: each cap, with its words in the log.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], whose: str, words: Mapping[str, str]) -> None:
         self._monotonic = monotonic
+        self._whose = whose
+        self._words = words
         self._counts: dict[Fate, Counter[str]] = {
             # From zero on, or the first of each would be missing from every rate.
-            "evicted": Counter(dict.fromkeys(_WORDS, 0)),
-            "refused": Counter(dict.fromkeys(_WORDS, 0)),
+            "evicted": Counter(dict.fromkeys(words, 0)),
+            "refused": Counter(dict.fromkeys(words, 0)),
         }
         self._unlogged: Counter[Fate] = Counter()
         self._logged_at = float("-inf")
@@ -50,11 +50,11 @@ class CapLog:
         """The connections refused at a full cap without an idle connection to evict, by the cap."""
         return self._counts["refused"]
 
-    def note(self, fate: Fate, cap: Cap, limit: int, org: str = "") -> None:
+    def note(self, fate: Fate, cap: str, limit: int, org: str = "") -> None:
         """Count a connection; `org` names the org of a full cap."""
         self._counts[fate][cap] += 1
         self._unlogged[fate] += 1
-        self._cause = f"{limit} {_WORDS[cap]} {org}".rstrip()
+        self._cause = f"{limit} {self._words[cap]} {org}".rstrip()
         self.log()
 
     def log(self) -> None:
@@ -64,7 +64,8 @@ class CapLog:
             return
         self._logged_at = now
         logger.warning(
-            "connections of boxes are at a cap, %s: %d evicted, %d refused since the last such line",
+            "%s are at a cap, %s: %d evicted, %d refused since the last such line",
+            self._whose,
             self._cause,
             self._unlogged["evicted"],
             self._unlogged["refused"],
