@@ -20,6 +20,7 @@ from shared.acknowledgement import Acknowledgement, encode_acknowledgement
 from tests.unit.control_plane.world import World
 
 ASKERS = 30
+KEPT_SECONDS = 0.5
 
 
 class SlowDatabase(Database):
@@ -47,13 +48,16 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 async def test_however_many_ask_the_database_is_asked_once(world: World) -> None:
     database = SlowDatabase(world.database_url)
-    readiness = Readiness(database)
+    readiness = Readiness(database, kept_seconds=KEPT_SECONDS)
     async with asyncio.TaskGroup() as group:
         for _ in range(ASKERS):
             group.create_task(readiness.require())
         await asyncio.sleep(0.05)
         assert database.looks == 1
         database.released.set()
+    await readiness.require()
+    assert database.looks == 1, "a good look answers for a while"
+    await asyncio.sleep(2 * KEPT_SECONDS)
     await readiness.require()
     assert database.looks == 2
     readiness.close()
