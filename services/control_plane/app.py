@@ -71,7 +71,7 @@ def openapi() -> dict[str, Any]:
             _require_if_match(operation)
             _forget_fastapi_errors(operation)
             _add_outages(method, operation)
-            _add_turns(operation)
+            _add_turns(method, operation)
     return document
 
 
@@ -156,11 +156,14 @@ def _add_outages(method: str, operation: dict[str, Any]) -> None:
         known["description"] = f"{answer['description']}; {known['description']}"
 
 
-def _add_turns(operation: dict[str, Any]) -> None:
-    """Say that a person who asks too much at a time is told to wait."""
+def _add_turns(method: str, operation: dict[str, Any]) -> None:
+    """Say that a person who asks too much at a time, or reads too often, is told to wait."""
     if not any("person" in scheme for scheme in operation.get("security", ())):
         return
-    (answer,) = problem_responses(Problem.TOO_MANY_REQUESTS).values()
+    problems = [Problem.TOO_MANY_REQUESTS]
+    if method == "get":
+        problems.append(Problem.TOO_MANY_READS)
+    (answer,) = problem_responses(*problems).values()
     known = operation["responses"].setdefault("429", answer)
     if known is not answer:
         known["description"] = f"{answer['description']}; {known['description']}"

@@ -17,7 +17,7 @@ class LimitSettings(GatewaySettings):
         default=120,
         ge=1,
         description="How many changes one person may ask for in a minute, in all orgs together. Each process "
-        "counts by itself, as for the four limits below.",
+        "counts by itself, as for the six limits below.",
     )
     org_changes_per_minute: int = Field(
         default=60, ge=1, description="How many changes all owners of one org may ask for in a minute."
@@ -32,6 +32,18 @@ class LimitSettings(GatewaySettings):
     )
     org_key_tests_per_minute: int = Field(
         default=20, ge=1, description="How many key tests all owners of one org may ask for in a minute."
+    )
+    person_reads_per_minute: int = Field(
+        default=3000,
+        ge=1,
+        description="How many reads one person may ask for in a minute, in all orgs together; a page of a "
+        "list counts as one more for every 20 items.",
+    )
+    org_reads_per_minute: int = Field(
+        default=12000,
+        ge=1,
+        description="How many reads the pages of one org's history and members may cost in a minute, for all "
+        "members together.",
     )
     trusted_proxies: Texts = Field(
         (),
@@ -63,4 +75,6 @@ class LimitSettings(GatewaySettings):
             platform_changes=self.platform_changes_per_minute,
             person_key_tests=self.person_key_tests_per_minute,
             org_key_tests=self.org_key_tests_per_minute,
+            person_reads=self.person_reads_per_minute,
+            org_reads=self.org_reads_per_minute,
         )

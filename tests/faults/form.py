@@ -35,6 +35,7 @@ class Form:
     lost_commits: int
     pooled_changes: int
     starved_seconds: float
+    starved_turns: int
 
 
 SHORT: Final = Form(
@@ -52,6 +53,7 @@ SHORT: Final = Form(
     lost_commits=3,
     pooled_changes=10,
     starved_seconds=4,
+    starved_turns=2,
 )
 FULL: Final = Form(
     "full",
@@ -67,5 +69,6 @@ FULL: Final = Form(
     cold_orgs=5_000,
     lost_commits=20,
     pooled_changes=100,
-    starved_seconds=10,
+    starved_seconds=15,
+    starved_turns=5,
 )

@@ -20,7 +20,15 @@ from shared.clock import unix_now
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
-_LIMITS: Final = ("PERSON_CHANGES", "ORG_CHANGES", "PLATFORM_CHANGES", "PERSON_KEY_TESTS", "ORG_KEY_TESTS")
+_LIMITS: Final = (
+    "PERSON_CHANGES",
+    "ORG_CHANGES",
+    "PLATFORM_CHANGES",
+    "PERSON_KEY_TESTS",
+    "ORG_KEY_TESTS",
+    "PERSON_READS",
+    "ORG_READS",
+)
 UNLIMITED: Final = {f"AIGW_{name}_PER_MINUTE": "1000000" for name in _LIMITS}
 """For tests of something else: they change more in a minute, as one person, than people do."""
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
-from services.control_plane.api.context import AsPlatform, InContext, SignedIn
+from services.control_plane.api.context import AsPlatform, InContext, Reading
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.pages import PageQuery, bad_cursor, read_cursor, write_cursor
@@ -72,11 +72,12 @@ class AuditList(BaseModel):
     ),
 )
 def list_audit(
-    org: OrgId, person: SignedIn, context: InContext, page: Annotated[AuditQuery, Query()]
+    org: OrgId, person: Reading, context: InContext, page: Annotated[AuditQuery, Query()]
 ) -> AuditList:
     """List the changes of an organization."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
+        context.shares.charge_page(org, person.email, page.limit)
         return _page(session, org, page)
 
 

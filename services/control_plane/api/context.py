@@ -121,6 +121,15 @@ SignedIn = Annotated[Person, Depends(_in_turn)]
 """The person who asks, in one of that person's turns; anybody else has been refused with 401."""
 
 
+async def _reading(person: SignedIn, context: InContext) -> Person:
+    context.shares.charge_read(person.email)
+    return person
+
+
+Reading = Annotated[Person, Depends(_reading)]
+"""The person who asks to read, and the read has been counted."""
+
+
 async def _charged(person: SignedIn, context: InContext) -> Person:
     context.shares.charge_change(person.email)
     return person

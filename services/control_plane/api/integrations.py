@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Response
 from starlette.concurrency import run_in_threadpool
 
-from services.control_plane.api.context import Changing, Context, InContext, SignedIn
+from services.control_plane.api.context import Changing, Context, InContext, Reading
 from services.control_plane.api.integration_schemas import (
     Integration,
     IntegrationList,
@@ -77,7 +77,7 @@ def _with_etag(*problems: Problem) -> dict[int | str, dict[str, Any]]:
 
 
 @router.get(COLLECTION, operation_id="listIntegrations", responses=problem_responses(*READ_PROBLEMS))
-def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> IntegrationList:
+def list_integrations(org: OrgId, person: Reading, context: InContext) -> IntegrationList:
     """Show every provider offered by this deployment to an organization, set up or not."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
@@ -87,7 +87,7 @@ def list_integrations(org: OrgId, person: SignedIn, context: InContext) -> Integ
 
 @router.get(ITEM, operation_id="getIntegration", responses=_with_etag(*READ_PROBLEMS))
 def get_integration(
-    org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext, response: Response
+    org: OrgId, provider: OfferedProvider, person: Reading, context: InContext, response: Response
 ) -> Integration:
     """Show a provider of an organization."""
     with context.database.read() as session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.context import InContext, Reading
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.orgs import OrgId
 from services.control_plane.api.pages import Page, read_cursor, write_cursor
@@ -40,11 +40,12 @@ class MemberList(BaseModel):
         Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND, Problem.INVALID, Problem.BAD_REQUEST
     ),
 )
-def list_members(org: OrgId, person: SignedIn, context: InContext, page: Page) -> MemberList:
+def list_members(org: OrgId, person: Reading, context: InContext, page: Page) -> MemberList:
     """List the people of an organization."""
     after = "" if page.cursor is None else read_cursor(page.cursor)
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
+        context.shares.charge_page(org, person.email, page.limit)
         found = members_of(session, org, after=after, limit=page.limit + 1)
     shown = found[: page.limit]
     more = len(found) > page.limit

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from services.control_plane.api.context import Context, InContext, SignedIn
+from services.control_plane.api.context import Context, InContext, Reading
 from services.control_plane.api.named_provider import ShownProvider
 from services.control_plane.api.pages import Page, read_cursor, write_cursor
 from services.control_plane.api.problem_response import problem_responses
@@ -48,7 +48,7 @@ class OrgList(BaseModel):
 
 
 @router.get("/me", operation_id="getMe", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
-def get_me(person: SignedIn) -> Me:
+def get_me(person: Reading) -> Me:
     """Tell the person behind the token."""
     return Me(email=person.email)
 
@@ -58,7 +58,7 @@ def get_me(person: SignedIn) -> Me:
     operation_id="listOrgs",
     responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.INVALID, Problem.BAD_REQUEST),
 )
-def list_orgs(person: SignedIn, context: InContext, page: Page) -> OrgList:
+def list_orgs(person: Reading, context: InContext, page: Page) -> OrgList:
     """List the caller's organizations."""
     after = "" if page.cursor is None else read_cursor(page.cursor)
     with context.database.read() as session:
@@ -74,7 +74,7 @@ def list_orgs(person: SignedIn, context: InContext, page: Page) -> OrgList:
     operation_id="getOrg",
     responses=problem_responses(Problem.SIGN_IN_REQUIRED, Problem.NOT_FOUND),
 )
-def get_org(org: OrgId, person: SignedIn, context: InContext) -> Org:
+def get_org(org: OrgId, person: Reading, context: InContext) -> Org:
     """Show an organization of the caller."""
     with context.database.read() as session:
         role = require_reader(orgs.role_of(session, org, person.email))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.context import InContext, Reading
 from services.control_plane.api.named_provider import ShownProvider
 from services.control_plane.api.problem_response import problem_responses
 from services.control_plane.rules.key_kinds import KEY_STARTS
@@ -80,7 +80,7 @@ class ProviderList(BaseModel):
 
 
 @router.get("/providers", operation_id="listProviders", responses=problem_responses(Problem.SIGN_IN_REQUIRED))
-def list_providers(_person: SignedIn, context: InContext) -> ProviderList:
+def list_providers(_person: Reading, context: InContext) -> ProviderList:
     """List the providers offered by this deployment."""
     return offer_of(context.providers, context.box_origin)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from services.control_plane.api.context import InContext, SignedIn
+from services.control_plane.api.context import InContext, Reading
 from services.control_plane.api.integration_schemas import Timestamp
 from services.control_plane.api.integrations import ITEM, READ_PROBLEMS
 from services.control_plane.api.named_provider import OfferedProvider
@@ -40,7 +40,7 @@ class RolloutAnswer(BaseModel):
 
 
 @router.get(ITEM + "/rollout", operation_id="getRollout", responses=problem_responses(*READ_PROBLEMS))
-def get_rollout(org: OrgId, provider: OfferedProvider, person: SignedIn, context: InContext) -> RolloutAnswer:
+def get_rollout(org: OrgId, provider: OfferedProvider, person: Reading, context: InContext) -> RolloutAnswer:
     """Tell how many processes of the fleet enforce the present integration."""
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))

@@ -1,4 +1,4 @@
-"""What one person and one org may have of this process: requests at a time, changes and key tests over time.
+"""What one person and one org may have of this process: requests at a time, the rest over time.
 
 Counted in this process alone: with several replicas a client gets up to as many shares as there are replicas.
 """
@@ -24,6 +24,15 @@ MAX_WAITING_REQUESTS: Final = 64
 KEY_TESTS_AT_A_TIME: Final = 2
 """Of one org, so that a slow endpoint leaves turns to the others."""
 BUSY_RETRY_SECONDS: Final = 5.0
+READ_BURST_SECONDS: Final = 20.0
+"""A client may read ahead by the share of this time; the next reads go out at the pace of the limit."""
+ITEMS_PER_READ: Final = 20
+"""A page of a list counts as one read more for each of so many items."""
+_THINGS: Final = {
+    Problem.TOO_MANY_READS: "reads",
+    Problem.TOO_MANY_CHANGES: "changes",
+    Problem.TOO_MANY_KEY_TESTS: "key tests",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class ShareSizes:
     platform_changes: int
     person_key_tests: int
     org_key_tests: int
+    person_reads: int
+    org_reads: int
 
 
 class Shares:
@@ -55,6 +66,8 @@ class Shares:
         self._person_key_tests = TokenBuckets(sizes.person_key_tests, monotonic)
         self._org_key_tests = TokenBuckets(sizes.org_key_tests, monotonic)
         self._running_key_tests: Counter[str] = Counter()
+        self._person_reads = TokenBuckets(sizes.person_reads, monotonic, burst_seconds=READ_BURST_SECONDS)
+        self._org_reads = TokenBuckets(sizes.org_reads, monotonic, burst_seconds=READ_BURST_SECONDS)
 
     @asynccontextmanager
     async def turn(self, person: str) -> AsyncIterator[None]:
@@ -69,6 +82,17 @@ class Shares:
                 person,
                 BUSY_RETRY_SECONDS,
             ) from None
+
+    def charge_read(self, person: str) -> None:
+        """Count a read that a person asks for, before anything is read."""
+        self._charge(self._person_reads, Problem.TOO_MANY_READS, person, "You make")
+
+    def charge_page(self, org: str, person: str, items: int) -> None:
+        """Count a page of up to `items` items of a list of an org, which a member asks for."""
+        problem, reads = Problem.TOO_MANY_READS, max(1, items // ITEMS_PER_READ)
+        self._charge(self._person_reads, problem, person, "You make", tokens=reads)
+        whose = "The members of your organization make"
+        self._charge(self._org_reads, problem, org, whose, person, tokens=reads)
 
     def charge_change(self, person: str) -> None:
         """Count a change that a person asks for, whatever becomes of it."""
@@ -108,10 +132,18 @@ class Shares:
             )
         return self._over(Problem.TOO_MANY_LOOK_UPS, detail, person, BUSY_RETRY_SECONDS)
 
-    def _charge(self, buckets: TokenBuckets, problem: Problem, key: str, whose: str, pace: str = "") -> None:
-        wait_seconds = buckets.take(key)
+    def _charge(
+        self,
+        buckets: TokenBuckets,
+        problem: Problem,
+        key: str,
+        whose: str,
+        pace: str = "",
+        tokens: float = 1.0,
+    ) -> None:
+        wait_seconds = buckets.take(key, tokens)
         if wait_seconds:
-            thing = "key tests" if problem is Problem.TOO_MANY_KEY_TESTS else "changes"
+            thing = _THINGS[problem]
             detail = f"{whose} {thing} faster than this gateway takes them. Wait as long as Retry-After says."
             raise self._over(problem, detail, pace or key, wait_seconds)
 

@@ -20,23 +20,31 @@ class _Bucket:
 
 
 class TokenBuckets:
-    """A bucket of `per_minute` tokens for each key, refilled evenly. Thread-safe.
+    """A bucket of tokens for each key, refilled evenly. Thread-safe.
 
     Args:
-        per_minute: both the size of a full bucket and the refill of one minute.
+        per_minute: the refill of one minute.
         monotonic: seconds that never go back.
+        burst_seconds: a full bucket holds the refill of this time, and one token at least.
     """
 
-    def __init__(self, per_minute: int, monotonic: Callable[[], float], max_keys: int = MAX_KEYS) -> None:
-        self._size = float(per_minute)
+    def __init__(
+        self,
+        per_minute: int,
+        monotonic: Callable[[], float],
+        max_keys: int = MAX_KEYS,
+        burst_seconds: float = SECONDS_PER_MINUTE,
+    ) -> None:
+        self._size = max(1.0, per_minute * burst_seconds / SECONDS_PER_MINUTE)
         self._per_second = per_minute / SECONDS_PER_MINUTE
         self._monotonic = monotonic
         self._max_keys = max_keys
         self._lock = Lock()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, key: str) -> float:
-        """Take one token and give 0, or give the seconds until the key has one again."""
+    def take(self, key: str, tokens: float = 1.0) -> float:
+        """Take tokens, a full bucket at most, and give 0; or give the seconds until the key has as many."""
+        wanted = min(tokens, self._size)
         with self._lock:
             now = self._monotonic()
             bucket = self._buckets.setdefault(key, _Bucket(self._size, now))
@@ -45,7 +53,7 @@ class TokenBuckets:
                 self._buckets.popitem(last=False)
             bucket.tokens = min(self._size, bucket.tokens + (now - bucket.at) * self._per_second)
             bucket.at = now
-            if bucket.tokens < 1:
-                return (1 - bucket.tokens) / self._per_second
-            bucket.tokens -= 1
+            if bucket.tokens < wanted:
+                return (wanted - bucket.tokens) / self._per_second
+            bucket.tokens -= wanted
             return 0.0

@@ -16,7 +16,10 @@ from threading import Lock
 from typing import Any, Final, Protocol
 
 RESOLVE_TIMEOUT_SECONDS: Final = 5.0
-MAX_LOOKUPS: Final = 16
+MAX_LOOKUPS: Final = 32
+RESERVED_LOOKUPS: Final = 16
+"""Of these, for an org and a person without another look-up under way: a few owners together, each with as
+many look-ups as one may have, leave look-ups to everybody else."""
 MAX_LOOKUPS_EACH: Final = 2
 """Of one org, and of one person."""
 NOT_PUBLIC: Final = "The host's name leads to no address on the public internet."
@@ -104,7 +107,9 @@ class SystemResolver:
         with self._lock:
             if any(self._under_way[key] >= MAX_LOOKUPS_EACH for key in keys):
                 raise TooManyLookUps(for_everybody=False)
-            if self._all_under_way >= MAX_LOOKUPS:
+            has_another = any(self._under_way[key] for key in keys)
+            free_for_requester = MAX_LOOKUPS - (RESERVED_LOOKUPS if has_another else 0)
+            if self._all_under_way >= free_for_requester:
                 raise TooManyLookUps(for_everybody=True)
             self._under_way.update(keys)
             self._all_under_way += 1

@@ -40,6 +40,7 @@ class Problem(Enum):
     PRECONDITION_REQUIRED = _Entry(428, "If-Match is needed")
     TOO_MANY_SIGN_INS = _Entry(429, "Too many attempts to sign in")
     TOO_MANY_REQUESTS = _Entry(429, "Too many requests at a time")
+    TOO_MANY_READS = _Entry(429, "Too many reads")
     TOO_MANY_CHANGES = _Entry(429, "Too many changes")
     TOO_MANY_KEY_TESTS = _Entry(429, "Too many key tests")
     TOO_MANY_LOOK_UPS = _Entry(429, "Too many name look-ups at a time")

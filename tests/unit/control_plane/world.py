@@ -54,7 +54,7 @@ STRANGER: Final = "stranger@elsewhere.test"
 KEY: Final = "sk-test-0123456789abcdefWXYZ"
 OPENAI: Final = "/api/v1/orgs/acme/ai-integrations/openai"
 MANY: Final = 1_000_000
-UNLIMITED: Final = ShareSizes(MANY, MANY, MANY, MANY, MANY)
+UNLIMITED: Final = ShareSizes(*[MANY] * 7)
 ANTHROPIC: Final = "/api/v1/orgs/acme/ai-integrations/anthropic"
 
 

@@ -15,12 +15,14 @@ const UNCERTAIN = new Set(["change-uncertain", "internal"]);
 
 /** A request that was refused or has no answer. `problem` is the RFC 9457 object; status 0: nothing was answered. */
 export class RequestError extends Error {
-  /** @param {number} status @param {ProblemObject} problem @param {string | null} etag */
-  constructor(status, problem, etag) {
+  /** @param {number} status @param {ProblemObject} problem @param {string | null} etag @param {number} [waitSeconds] */
+  constructor(status, problem, etag, waitSeconds = 0) {
     super(problem.detail);
     this.status = status;
     this.problem = problem;
     this.etag = etag;
+    /** How long to wait before the request is sent again (`Retry-After`); 0: nothing was said. */
+    this.waitSeconds = waitSeconds;
   }
 
   /** Whether the gateway itself refused, so that nothing was changed. Anything else leaves that open. */
@@ -85,7 +87,7 @@ function read(answer, text, path) {
   const data = parsed(answer, text);
   if (answer.ok && (data !== undefined || status === 204)) return { data, etag, at: answer.headers.get("date") };
   if (typeof data?.type !== "string" || !data.type.startsWith(PROBLEM)) throw new RequestError(status, inItsPlace(status), null);
-  if (status !== 401) throw new RequestError(status, data, etag);
+  if (status !== 401) throw new RequestError(status, data, etag, Number(answer.headers.get("retry-after")) || 0);
   document.dispatchEvent(new CustomEvent("signed-out"));
   // The server's own words for a 401 are for programs; a person has to sign in, at the notice above the page.
   throw new RequestError(status, path.startsWith(API) ? { ...data, detail: "Your session has ended: sign in again." } : data, etag);
@@ -118,6 +120,8 @@ function inItsPlace(status) {
 }
 
 const MAX_ITEMS = 200_000;
+/** How many times a page is asked for that the gateway says is too much at a time. */
+const MAX_TRIES = 10;
 
 /**
  * Give every item of a paged list, page after page. More than `max` is an error, never a shorter list.
@@ -128,12 +132,29 @@ export async function all(path, { max = MAX_ITEMS, onslow } = {}) {
   let cursor = null;
   do {
     const query = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-    const { data } = await rest("GET", `${path}${path.includes("?") ? "&" : "?"}limit=200${query}`, { onslow });
+    const { data } = await patiently(`${path}${path.includes("?") ? "&" : "?"}limit=200${query}`, onslow);
     items.push(...data.items);
     cursor = data.next_cursor;
     if (cursor && items.length >= max) throw new Error(`There are more than ${max}: read them by the REST API.`);
   } while (cursor);
   return items;
+}
+
+/**
+ * Read a page of a list; where the gateway says that this person reads too fast, wait as long as it says.
+ * @param {string} path @param {(() => void) | undefined} onslow @returns {Promise<Answer>}
+ */
+async function patiently(path, onslow) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await rest("GET", path, { onslow });
+    } catch (error) {
+      const isTooFast = error instanceof RequestError && error.status === 429 && error.waitSeconds > 0;
+      if (!isTooFast || tries >= MAX_TRIES) throw error;
+      onslow?.();
+      await new Promise((resolve) => setTimeout(resolve, error.waitSeconds * 1000));
+    }
+  }
 }
 
 /** The path of an org below /api/v1. @param {string} org */

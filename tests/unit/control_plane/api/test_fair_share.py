@@ -18,6 +18,7 @@ from services.control_plane.key_test.resolve import (
     MAX_LOOKUPS_EACH,
     Requester,
     SystemResolver,
+    TooManyLookUps,
 )
 from services.control_plane.rules.problems import TYPE_PREFIX
 from services.control_plane.store.changes import Author, changing
@@ -40,6 +41,7 @@ ANY = {"if-match": "*"}
 PUT = {"api_key": KEY, "enabled": True}
 CUSTOM = {**PUT, "endpoint": "https://silent.acme.test/v1"}
 SOON_SECONDS = 0.3
+COLLUDING = 8
 
 
 def new_world(folder: Path, **options: Any) -> World:
@@ -107,6 +109,43 @@ async def test_the_platform_has_a_share_of_each_org_apart_from_its_owners(tmp_pa
         over_limit(await platform.delete("/api/v1/orgs/acme"), "too-many-changes")
         assert (await platform.put("/api/v1/orgs/other", json={"name": "Other"})).status_code == 200
         assert (await change(owner, OPENAI)).status_code == 200
+    world.close()
+
+
+@pytest.mark.parametrize("limit", ["person_reads", "org_reads"])
+@pytest.mark.parametrize("path", ["audit", "members"])
+async def test_a_list_is_read_only_so_often_and_another_org_is_not_held_up(
+    tmp_path: Path, limit: str, path: str
+) -> None:
+    # A full bucket is the refill of 20 seconds: 24 reads. A page of 200 counts as ten, the question as one.
+    world = new_world(tmp_path, share_sizes=replace(UNLIMITED, **{limit: 72}))
+    pages = f"/api/v1/orgs/acme/{path}?limit=200"
+    async with world.person(OWNER) as owner, world.person(OTHER_OWNER) as other:
+        assert [(await owner.get(pages)).status_code for _ in range(2)] == [200, 200]
+        refused = await owner.get(pages)
+        over_limit(refused, "too-many-reads")
+        assert int(refused.headers["retry-after"]) <= 10
+        assert (await other.get(pages.replace("acme", "other"))).status_code == 200
+    world.close()
+
+
+async def test_strangers_use_up_no_reads_of_an_org(tmp_path: Path) -> None:
+    world = new_world(tmp_path, share_sizes=replace(UNLIMITED, org_reads=30))
+    async with world.person(STRANGER) as stranger, world.person(OWNER) as owner:
+        for _ in range(3):
+            assert (await stranger.get("/api/v1/orgs/acme/audit?limit=200")).status_code == 404
+        assert (await owner.get("/api/v1/orgs/acme/audit?limit=200")).status_code == 200
+    world.close()
+
+
+async def test_every_read_of_a_person_counts_before_anything_is_read(tmp_path: Path) -> None:
+    world = new_world(tmp_path, share_sizes=replace(UNLIMITED, person_reads=3))
+    async with world.person(OWNER) as owner, world.person(OTHER_OWNER) as other:
+        assert (await owner.get(OPENAI)).status_code == 200
+        for path in ("/api/v1/orgs", "/api/v1/me", "/api/v1/orgs/acme", OPENAI, f"{OPENAI}/rollout"):
+            over_limit(await owner.get(path), "too-many-reads")
+        assert (await change(owner, OPENAI)).status_code == 200, "changes have a share of their own"
+        assert (await other.get(OTHER)).status_code == 200
     world.close()
 
 
@@ -189,6 +228,31 @@ async def test_who_has_no_look_up_under_way_is_not_blamed_for_those_of_others(
         silent.released.set()
     over_limit(answer, "too-many-look-ups")
     assert "for others" in answer.json()["detail"]
+    world.close()
+    resolver.close()
+
+
+async def test_eight_owners_who_hold_all_they_may_leave_look_ups_to_other_orgs(
+    tmp_path: Path, silent: SilentNames
+) -> None:
+    resolver = SystemResolver(look_up=silent)
+    world = new_world(tmp_path, resolver=resolver)
+    async with world.person(OWNER) as owner, asyncio.TaskGroup() as group:
+        for number in range(2 * COLLUDING):
+            requester = Requester(f"org-{number % COLLUDING}", f"{number % COLLUDING}@orgs.test")
+            group.create_task(resolver.resolve(requester, "silent.orgs.test", 443))
+        await asyncio.sleep(0)
+        ninth = Requester("org-9", "9@orgs.test")
+        group.create_task(resolver.resolve(ninth, "silent.orgs.test", 443))
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyLookUps):  # the reserve has a first look-up for everybody, and no second
+            await resolver.resolve(ninth, "silent.orgs.test", 443)
+        answer = group.create_task(owner.put(OPENAI, json=CUSTOM, headers=ANY))
+        async with asyncio.timeout(5):
+            while silent.asked < 2 * COLLUDING + 2:  # noqa: ASYNC110  # a thread counts
+                await asyncio.sleep(0.01)
+        silent.released.set()
+    assert answer.result().status_code == 200
     world.close()
     resolver.close()
 

@@ -37,6 +37,23 @@ def test_a_bucket_never_holds_more_than_its_size() -> None:
     assert [buckets.take("a") > 0 for _ in range(3)] == [False, False, True]
 
 
+def test_a_short_burst_makes_the_bucket_small_and_leaves_the_refill_as_it_is() -> None:
+    time = Time()
+    buckets = TokenBuckets(60, time, burst_seconds=10)
+    assert [buckets.take("a") > 0 for _ in range(11)] == [False] * 10 + [True]
+    assert buckets.take("a") == pytest.approx(1)
+
+
+def test_what_costs_more_waits_longer_but_a_full_bucket_is_always_enough() -> None:
+    time = Time()
+    buckets = TokenBuckets(60, time, burst_seconds=10)
+    assert buckets.take("a", 8) == 0
+    assert buckets.take("a", 8) == pytest.approx(6)
+    time.now += 10
+    assert buckets.take("a", 1_000) == 0
+    assert TokenBuckets(1, time, burst_seconds=10).take("b") == 0
+
+
 def test_one_key_takes_nothing_from_another() -> None:
     buckets = TokenBuckets(1, Time())
     assert buckets.take("a") == 0
