@@ -28,6 +28,7 @@ PROGRAMS=(
   conntrack=conntrack      # the Kubernetes node: services
   podman=podman            # the image
   systemd-analyze=systemd  # the units of the node agent, under a systemd in namespaces
+  socat=socat              # the other pipe of guestfwd
   debootstrap=debootstrap  # the image's base, from Debian's packages
 )
 # Debian's packages without a program of their own on the PATH: file=package.

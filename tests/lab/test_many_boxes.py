@@ -13,6 +13,7 @@ import pytest
 
 from tests.agent.node import Node
 from tests.lab.conftest import Form
+from tests.support.servers.tools import find_program, missing
 from tools.guest import Guest, guest, namespace
 
 pytestmark = [pytest.mark.xdist_group("laboratory"), pytest.mark.timeout(3600)]
@@ -53,11 +54,19 @@ async def test_a_guest_finds_exactly_one_open_port(node: Node, form: Form) -> No
         assert json.loads(await run(box, PROGRAMS / "scan.py", "fec0::2", first, last)) == []
 
 
-async def test_through_guestfwd_a_box_reaches_its_socket_and_nothing_else(node: Node, form: Form) -> None:
+@pytest.mark.parametrize(
+    "pipe",
+    [f"{Path(sys.executable).with_name('aigw')} box-pipe ", "socat - UNIX-CONNECT:"],
+    ids=["box-pipe", "socat"],
+)
+async def test_through_guestfwd_a_box_reaches_its_socket_and_nothing_else(
+    node: Node, form: Form, pipe: str
+) -> None:
+    if pipe.startswith("socat") and find_program("socat") is None:
+        missing("socat")
     path = f"{node.folder}/a.sock"
     await node.rest.attached("a", "acme", {"unix": path})
-    pipe = Path(sys.executable).with_name("aigw")
-    user = f"restrict=on,host=10.0.2.9,guestfwd=tcp:10.0.2.2:1000-cmd:{pipe} box-pipe {path}"
+    user = f"restrict=on,host=10.0.2.9,guestfwd=tcp:10.0.2.2:1000-cmd:{pipe}{path}"
     with namespace("host") as outer, guest(node.folder, outer, user=user) as box:
         result = json.loads(await run(box, PROGRAMS / "caller.py", "acme", "a", 60))
         assert result["counts"] == {"right": result["counts"]["right"]}, result["failures"]
