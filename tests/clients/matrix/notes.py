@@ -29,6 +29,8 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "Gemini CLI, gemini": dict.fromkeys(("429", "500", "529"), _SAYS_AND_TRIES_AGAIN),
     "GitHub Copilot CLI, openai": {"429": _TRIES_AGAIN},
+    "LangChain.js, anthropic": dict.fromkeys(("500", "529"), _TRIES_AGAIN),
+    "LangChain.js, openai": dict.fromkeys(("500", "529"), _TRIES_AGAIN),
     "opencode, anthropic": dict.fromkeys(("429", "500", "529", "cut"), _TRIES_AGAIN),
     "qwen-code, openai": dict.fromkeys(("429", "500", "529"), _TRIES_AGAIN),
     "openai-go, openai": dict.fromkeys(("off", "401", "429", "500", "529"), _GO),
