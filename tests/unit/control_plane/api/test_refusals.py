@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.control_plane.api.limits import MAX_BODY_BYTES
+from services.control_plane.readiness import KEPT_SECONDS
 from services.control_plane.rules.problems import TYPE_PREFIX
 from tests.unit.control_plane.world import (
     INTERNAL_TOKEN,
@@ -156,6 +158,7 @@ async def test_ready_means_that_the_database_answers(world: World) -> None:
         assert (await client.get("/readyz")).json() == {"status": "ready"}
         with world.database.connection() as connection:
             connection.exec_driver_sql("DROP TABLE counter")
+        await asyncio.sleep(KEPT_SECONDS)
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["type"] == TYPE_PREFIX + "not-ready"
