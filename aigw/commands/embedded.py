@@ -8,15 +8,14 @@ from typing import Annotated, Literal
 import typer
 
 from aigw.commands.invocation import as_called, warn_of_unknown_names
+from aigw.commands.provider_options import ProviderOptions, with_provider_options
 from aigw.embedded.ports import DEFAULT_BASE, MAX_BASE
 
 commands = typer.Typer()
 
-Endpoint = Annotated[str | None, typer.Option(metavar="URL", help="Its base URL, in place of the demo's.")]
-KeyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="A file with its API key.")]
-
 
 @commands.command()
+@with_provider_options
 def up(
     *,
     data_dir: Annotated[Path, typer.Option(help="Where the database, secrets and keys are kept.")] = Path(
@@ -43,16 +42,14 @@ def up(
     demo_pace_ms: Annotated[
         int, typer.Option(min=0, max=10_000, help="The demo provider's pause between two words.")
     ] = 60,
-    openai_endpoint: Endpoint = None,
-    openai_key_file: KeyFile = None,
-    anthropic_endpoint: Endpoint = None,
-    anthropic_key_file: KeyFile = None,
+    providers: tuple[ProviderOptions, ...],
 ) -> None:
     """Run the whole gateway on this machine, with a demo org and a demo provider."""
     from aigw.embedded.providers_wanted import Wanted  # noqa: PLC0415  # same
     from aigw.embedded.up import UpOptions, run_up  # noqa: PLC0415  # same
     from aigw.process import run_until_signalled  # noqa: PLC0415  # loaded by this command alone
 
+    wanted = [Wanted.of(one.provider, one.endpoint, one.key_file) for one in providers]
     options = UpOptions(
         command=as_called(),
         data_dir=data_dir,
@@ -62,8 +59,7 @@ def up(
         identity_mode=identity_mode,
         preface_socket=preface_socket,
         demo_pace_seconds=demo_pace_ms / 1000,
-        openai=Wanted.of("openai", openai_endpoint, openai_key_file),
-        anthropic=Wanted.of("anthropic", anthropic_endpoint, anthropic_key_file),
+        wanted=tuple(one for one in wanted if one is not None),
     )
     warn_of_unknown_names()
     run_until_signalled(lambda stop: run_up(options, stop))

@@ -11,7 +11,7 @@ import secrets
 import sys
 from typing import TYPE_CHECKING, Final
 
-from aigw.demo.provider.app import DemoKeys, build_app
+from aigw.demo.provider.app import DemoKeys, build_app, demo_keys
 from aigw.embedded.banner import MEMBER, OWNER
 from aigw.embedded.data_dir import DataDir
 from aigw.embedded.local_issuer import LocalIssuer
@@ -101,12 +101,8 @@ async def seed(folder: Path, url: str, provider_origin: str) -> str:
     data = DataDir.open(folder / "demo")
     try:
         seeder = Seeder(url, settings.platform_token, owner_token, data)
-        wanted = [
-            Wanted("openai", f"{provider_origin}/v1", keys.openai, is_demo=True),
-            Wanted("anthropic", provider_origin, keys.anthropic, is_demo=True),
-        ]
-        offered = {row.name for row in settings.offered_providers()}
-        await seeder.seed([one for one in wanted if one.provider in offered], None)
+        rows = settings.offered_providers()
+        await seeder.seed([Wanted.demo(row, provider_origin, keys) for row in rows], None)
     finally:
         data.close()
     database = Database(settings.database_url)
@@ -129,10 +125,7 @@ def _opened(folder: Path) -> LocalIssuer:
 def _keys(folder: Path) -> DemoKeys:
     data = DataDir.open(folder / "demo")
     try:
-        return DemoKeys(
-            openai=data.secret("demo-openai-key", "sk-demo-"),
-            anthropic=data.secret("demo-anthropic-key", "sk-ant-api03-demo-"),
-        )
+        return demo_keys(data)
     finally:
         data.close()
 

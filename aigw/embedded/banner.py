@@ -5,7 +5,7 @@ Pure text.
 
 from __future__ import annotations
 
-import json
+import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 OWNER: Final = "owner@demo.example"
 MEMBER: Final = "member@demo.example"
 _WIDTH: Final = 100
+_LINE_END: Final = re.compile(r"(?: \\)?\n *")
 
 
 def banner(ready: Ready, notes: Iterable[str], command: str) -> str:
@@ -43,7 +44,8 @@ def _first_steps(ready: Ready, command: str) -> Iterator[str]:
     yield "1. Open the Portal. This link signs you in as the owner, once, within 30 minutes:"
     yield f"   {ready.portal_sign_in_url}"
     yield "2. Watch an answer stream, from another terminal:"
-    yield f"   {curl_line(ready, command)}"
+    for row, base_url in _rows(ready):
+        yield f"   {curl_line(row, base_url, ready, command)}"
 
 
 def _links(ready: Ready, command: str) -> Iterator[str]:
@@ -71,21 +73,17 @@ def _try_it(ready: Ready) -> Iterator[str]:
     yield "Ctrl-C stops it."
 
 
-def curl_line(ready: Ready, command: str) -> str:
-    """Write the command for streaming an answer through the gateway."""
+def curl_line(row: Provider, base_url: str, ready: Ready, command: str) -> str:
+    """Write the command for streaming an answer of a provider through the gateway, in one line."""
     identity = f' -H "X-Run9-Box-Token: $({_token_line(ready, command)})"' if ready.node_key_file else ""
-    if "openai" not in ready.base_urls:
-        row, base_url = next(_rows(ready))
-        lines = next(snippet.code for snippet in row.snippets if snippet.id == "curl")
-        return with_addresses(lines, base_url) + identity
-    message = {"role": "user", "content": "Hello!"}
-    body = json.dumps({"model": "gpt-5.2", "stream": True, "messages": [message]})
-    url = f"{ready.base_urls['openai']}chat/completions"
-    return f"curl -N {url} -H 'content-type: application/json'{identity} -d {shlex.quote(body)}"
+    lines = next(snippet.code for snippet in row.snippets if snippet.id == "curl")
+    return " ".join(_LINE_END.split(with_addresses(lines, base_url))) + identity
 
 
 def _rows(ready: Ready) -> Iterator[tuple[Provider, str]]:
-    return ((row, ready.base_urls[row.name]) for row in PROVIDERS.values() if row.name in ready.base_urls)
+    """Give the offered providers in the order of the offer, each with its base URL."""
+    rows: dict[str, Provider] = {row.name: row for row in PROVIDERS.values()}
+    return ((rows[name], base_url) for name, base_url in ready.base_urls.items())
 
 
 def _token_line(ready: Ready, command: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aigw.demo.provider.app import demo_endpoint
 from aigw.failures import UserError
 from shared.endpoint import EndpointError, parse_endpoint
 from shared.providers import PROVIDERS
@@ -14,7 +15,8 @@ from shared.settings_base import read_setting_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.providers import ProviderName
+    from aigw.demo.provider.app import DemoKeys
+    from shared.providers import Provider, ProviderName
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class Wanted:
     endpoint: str
     key: Secret
     is_demo: bool
+
+    @classmethod
+    def demo(cls, row: Provider, origin: str, keys: DemoKeys) -> Wanted:
+        """Choose the demo provider at `origin`."""
+        return cls(row.name, demo_endpoint(origin, row), keys[row.name], is_demo=True)
 
     @classmethod
     def of(cls, provider: ProviderName, endpoint: str | None, key_file: Path | None) -> Wanted | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from aigw.demo.provider.app import DemoKeys, build_app
+from aigw.demo.provider.app import build_app, demo_keys
 from aigw.embedded.banner import MEMBER, OWNER, banner
 from aigw.embedded.data_dir import DataDir, write_private
 from aigw.embedded.liveness import wait_until_live
@@ -50,7 +50,9 @@ _NODE_KEY_FILE: Final = "node-key.pem"
 class UpOptions:
     """The command's options.
 
-    A provider of None is the demo, `command` is the shell's way of calling the command.
+    Attributes:
+        command: the shell's way of calling the command.
+        wanted: the providers with an endpoint of the user's; the demo stands behind all others.
     """
 
     command: str
@@ -62,8 +64,7 @@ class UpOptions:
     identity_mode: Literal["static", "header"]
     preface_socket: Path | None
     demo_pace_seconds: float
-    openai: Wanted | None
-    anthropic: Wanted | None
+    wanted: tuple[Wanted, ...]
 
 
 async def run_up(options: UpOptions, stop: asyncio.Event) -> None:
@@ -122,10 +123,7 @@ class _Embedded:
         self._issuer = LocalIssuer.open(data)
         self._internal_token = data.secret("internal-token")
         self._platform_token = data.secret("platform-token")
-        self._demo_keys = DemoKeys(
-            openai=data.secret("demo-openai-key", "sk-demo-"),
-            anthropic=data.secret("demo-anthropic-key", "sk-ant-api03-demo-"),
-        )
+        self._demo_keys = demo_keys(data)
 
     async def start(self, parts: Parts) -> None:
         """Start every part, set the demo org up, and say so."""
@@ -139,9 +137,7 @@ class _Embedded:
         rows = settings.offered_providers()
         ready = self._ready(control_plane, data_plane, rows)
         seeder = Seeder(ready.control_plane_url, self._platform_token, Secret(ready.owner_token), self._data)
-        names = {row.name for row in rows}
-        wanted = [one for one in self._wanted(demo_origin) if one.provider in names]
-        cards = await seeder.seed(wanted, self._node())
+        cards = await seeder.seed(self._wanted(rows, demo_origin), self._node())
         await wait_until_live(ready, cards)
         write_private(self._data.root / PORTAL_FILE, ready.portal_url.encode())
         settle_memory()
@@ -205,10 +201,10 @@ class _Embedded:
         preface = f"proxy-tlv+unix://{path.absolute()}?mode=0600"
         return {"box_listeners": (f"{mode}+tcp://{HOST}:{port}", preface)}
 
-    def _wanted(self, demo_origin: str) -> list[Wanted]:
-        openai = Wanted("openai", f"{demo_origin}/v1", self._demo_keys.openai, is_demo=True)
-        anthropic = Wanted("anthropic", demo_origin, self._demo_keys.anthropic, is_demo=True)
-        return [self._options.openai or openai, self._options.anthropic or anthropic]
+    def _wanted(self, rows: Iterable[Provider], demo_origin: str) -> list[Wanted]:
+        """Give the endpoint behind each offered provider: the user's, or the demo."""
+        chosen = {one.provider: one for one in self._options.wanted}
+        return [chosen.get(row.name) or Wanted.demo(row, demo_origin, self._demo_keys) for row in rows]
 
     def _node(self) -> dict[str, str] | None:
         """Give the body for registering this machine's node key, in header mode."""

@@ -66,8 +66,24 @@ def any_gateway(request: pytest.FixtureRequest) -> Gateway:
     return gateway
 
 
-async def test_the_printed_curl_line_streams_visibly(any_gateway: Gateway) -> None:
-    (line,) = [line for line in map(str.strip, any_gateway.printed.splitlines()) if line.startswith("curl ")]
+async def test_every_printed_curl_line_streams_visibly(any_gateway: Gateway) -> None:
+    printed = [line.strip() for line in any_gateway.printed.splitlines()]
+    lines = [line for line in printed if line.startswith("curl ")]
+    assert len(lines) == len(any_gateway.ready["base_urls"])
+    for line in lines:
+        await _streams(line)
+
+
+async def test_with_gemini_offered_its_printed_curl_line_streams_too(tmp_path: Path) -> None:
+    options = ("--demo-pace-ms", "10")
+    with Gateway(tmp_path, options=options, environment={"AIGW_PROVIDERS": "gemini,openai"}) as gateway:
+        lines = [line.strip() for line in gateway.printed.splitlines() if line.strip().startswith("curl ")]
+        assert ["/gemini/v1beta/" in lines[0], "/openai/v1/" in lines[1], len(lines)] == [True, True, 2]
+        for line in lines:
+            await _streams(line)
+
+
+async def _streams(line: str) -> None:
     process = await asyncio.create_subprocess_shell(
         f"exec {line}",
         env=clean_environment(),
@@ -83,8 +99,9 @@ async def test_the_printed_curl_line_streams_visibly(any_gateway: Gateway) -> No
     # Were the answer held back anywhere, it would come in one or two reads instead of about fifty.
     assert len(reads) > 10
     answer = b"".join(reads)
-    assert answer.endswith(b"data: [DONE]\n\n")
+    assert answer.endswith(b"\n\n")
     assert answer.count(b"\n\n") > 30
+    assert b"Hello!" in answer
 
 
 async def test_a_real_looking_key_in_a_box_is_thrown_away(static_gateway: Gateway) -> None:

@@ -60,15 +60,26 @@ def refusal_answer(refusal: Refusal) -> Response:
     )
 
 
-def list_models() -> Response:
+def no_such_route(status: int, _method: str, _path: str) -> Refusal:
+    """Refuse an unknown route in Anthropic's words."""
+    return Refusal(status, "not_found_error", "Not Found")
+
+
+def is_meant(request: Request) -> bool:
+    """Tell a request for this API: Anthropic's clients always send their version."""
+    return request.url.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+
+
+async def list_models(_request: Request, _pace_seconds: float) -> Response:
     """Answer `GET /v1/models`."""
     data = [_model(name) for name in MODELS]
     page = {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
     return JSONResponse(page, headers=headers())
 
 
-def get_model(name: str) -> Response:
+async def get_model(request: Request, _pace_seconds: float) -> Response:
     """Answer `GET /v1/models/{model}`."""
+    name = request.path_params["model"]
     if name not in MODELS:
         raise Refusal(404, "not_found_error", f"model: {name}")
     return JSONResponse(_model(name), headers=headers())
@@ -79,7 +90,7 @@ def _model(name: str) -> Json:
     return {"type": "model", "id": name, "display_name": title, "created_at": CREATED, "lifecycle": "active"}
 
 
-async def count_message_tokens(request: Request) -> Response:
+async def count_message_tokens(request: Request, _pace_seconds: float) -> Response:
     """Answer `POST /v1/messages/count_tokens`."""
     body = await _body(request)
     _required(body, "model", str)

@@ -68,13 +68,19 @@ def refusal_answer(refusal: Refusal) -> Response:
     return JSONResponse({"error": error}, refusal.status, headers())
 
 
-def list_models() -> Response:
+def no_such_route(status: int, method: str, path: str) -> Refusal:
+    """Refuse an unknown route in OpenAI's words."""
+    return Refusal(status, "invalid_request_error", f"Invalid URL ({method} {path})")
+
+
+async def list_models(_request: Request, _pace_seconds: float) -> Response:
     """Answer `GET /v1/models`."""
     return JSONResponse({"object": "list", "data": [_model(name) for name in MODELS]}, headers=headers())
 
 
-def get_model(name: str) -> Response:
+async def get_model(request: Request, _pace_seconds: float) -> Response:
     """Answer `GET /v1/models/{model}`."""
+    name = request.path_params["model"]
     if name not in MODELS:
         message = f"The model '{name}' does not exist"
         raise Refusal(404, "invalid_request_error", message, param="model", code="model_not_found")
@@ -140,7 +146,7 @@ def _chat_usage(story: Story) -> Json:
     }
 
 
-async def embeddings(request: Request) -> Response:
+async def embeddings(request: Request, _pace_seconds: float) -> Response:
     """Answer `POST /v1/embeddings` with unit vectors determined by the input alone."""
     body = await json_object(request)
     model = required(body, "model", str)

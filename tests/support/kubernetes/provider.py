@@ -6,13 +6,14 @@ from pathlib import Path
 
 import uvicorn
 
-from aigw.demo.provider.app import DemoKeys, build_app
+from aigw.demo.provider.app import build_app
+from shared.providers import PROVIDERS
 from shared.secret import Secret
 
 HERE = Path(__file__).parent
 
 if __name__ == "__main__":
-    keys = DemoKeys(openai=Secret("sk-demo-of-the-test"), anthropic=Secret("sk-ant-api03-demo-of-the-test"))
+    keys = {name: Secret(f"{row.keys[0].prefix}demo-of-the-test") for name, row in PROVIDERS.items()}
     uvicorn.run(
         build_app(keys, pace_seconds=0.05),
         host="0.0.0.0",  # its pod's address

@@ -6,8 +6,11 @@ import json
 import shlex
 from dataclasses import replace
 
+import pytest
+
 from aigw.embedded.banner import banner, curl_line
 from aigw.embedded.ready_file import Ready
+from shared.providers import PROVIDERS, Provider, ProviderName
 
 READY = Ready(
     portal_url="http://127.0.0.1:19002/",
@@ -27,18 +30,27 @@ READY = Ready(
 )
 
 
+def line_of(name: ProviderName, ready: Ready = READY, command: str = "aigw") -> str:
+    return curl_line(PROVIDERS[name], ready.base_urls[name], ready, command)
+
+
 def test_two_steps_come_first_the_portal_and_an_answer() -> None:
     lines = [line.strip() for line in banner(READY, [], "aigw").splitlines()]
-    first, second = lines.index(READY.portal_sign_in_url), lines.index(curl_line(READY, "aigw"))
+    first, second = lines.index(READY.portal_sign_in_url), lines.index(line_of("openai"))
     assert first < second < next(at for at, line in enumerate(lines) if line.startswith("REST API"))
 
 
-def test_the_second_step_streams_from_a_provider_that_is_offered() -> None:
-    ready = replace(READY, base_urls={"anthropic": READY.base_urls["anthropic"]})
-    assert f"curl -N {READY.base_urls['anthropic']}/v1/messages" in curl_line(ready, "aigw")
-    assert "OPENAI_BASE_URL" not in banner(ready, [], "aigw")
-    of_box = replace(ready, node_key_file="/node.pem", node_kid="local")
-    assert "X-Run9-Box-Token" in curl_line(of_box, "aigw")
+def test_the_second_step_has_a_line_for_each_offered_provider_in_the_order_of_the_offer() -> None:
+    base_urls = {name: f"http://127.0.0.1:19000/run9/ai/{name}" for name in ("gemini", "anthropic")}
+    text = banner(replace(READY, base_urls=base_urls), [], "aigw")
+    lines = [shlex.split(line)[2] for line in map(str.strip, text.splitlines()) if line.startswith("curl ")]
+    assert lines == [
+        "http://127.0.0.1:19000/run9/ai/gemini/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
+        "http://127.0.0.1:19000/run9/ai/anthropic/v1/messages",
+    ]
+    assert "OPENAI_BASE_URL" not in text
+    of_box = replace(READY, base_urls=base_urls, node_key_file="/node.pem", node_kid="local")
+    assert banner(of_box, [], "aigw").count('-H "X-Run9-Box-Token: $(') == 2
 
 
 def test_the_command_for_another_link_names_the_data_folder() -> None:
@@ -70,15 +82,19 @@ def test_the_environment_lines_are_those_of_the_contract() -> None:
     )
 
 
-def test_the_curl_line_is_one_shell_command_that_asks_for_a_stream() -> None:
-    words = shlex.split(curl_line(READY, "aigw"))
-    assert words[:3] == ["curl", "-N", "http://127.0.0.1:19000/run9/ai/openai/v1/chat/completions"]
-    assert json.loads(words[words.index("-d") + 1])["stream"] is True
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
+def test_the_curl_line_of_every_row_is_one_shell_command_with_a_json_body(row: Provider) -> None:
+    line = curl_line(row, "http://127.0.0.1:19000" + row.local_path, READY, "aigw")
+    words = shlex.split(line)
+    assert "\n" not in line
+    assert words[:2] == ["curl", "-N"]
+    assert words[2].startswith("http://127.0.0.1:19000/run9/ai/")
+    assert "Hello!" in json.dumps(json.loads(words[words.index("-d") + 1]))
 
 
 def test_header_mode_shows_where_the_box_token_comes_from() -> None:
     ready = replace(READY, node_key_file="/data dir/node.pem", node_kid="local")
-    line = curl_line(ready, "/venv/bin/aigw")
+    line = line_of("openai", ready, "/venv/bin/aigw")
     assert "$(/venv/bin/aigw box-token --key-file '/data dir/node.pem' --kid local --org demo" in line
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from aigw.embedded.providers_wanted import Wanted
 from aigw.failures import UserError
+from shared.providers import PROVIDERS, Provider
+from shared.secret import Secret
 from shared.settings_base import SettingFileError
 
 
@@ -42,3 +44,11 @@ def test_half_a_pair_and_bad_values_are_explained(tmp_path: Path) -> None:
         Wanted.of("openai", "ftp://x.example", tmp_path / "key")
     with pytest.raises(SettingFileError, match=r"--openai-key-file: .* cannot be read"):
         Wanted.of("openai", None, tmp_path / "missing")
+
+
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
+def test_the_demo_of_every_row_has_the_path_of_the_providers_own_endpoint_and_its_key(row: Provider) -> None:
+    keys = {name: Secret(f"key-of-{name}") for name in PROVIDERS}
+    wanted = Wanted.demo(row, "http://127.0.0.1:1", keys)
+    assert row.default_endpoint.endswith(wanted.endpoint.removeprefix("http://127.0.0.1:1"))
+    assert (wanted.provider, wanted.key.reveal(), wanted.is_demo) == (row.name, f"key-of-{row.name}", True)

@@ -16,13 +16,14 @@ from aigw.demo.provider.app import DemoKeys, build_app
 from shared.secret import Secret
 
 KEY = "sk-ant-api03-right-key"
+KEYS: DemoKeys = {"openai": Secret("sk-x"), "anthropic": Secret(KEY), "gemini": Secret("AIza-x")}
 HELLO: Any = [{"role": "user", "content": [{"type": "text", "text": "ping pong"}]}]
 HEAD = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
 
 
 @pytest.fixture
 async def raw() -> AsyncIterator[httpx2.AsyncClient]:
-    app = build_app(DemoKeys(openai=Secret("sk-x"), anthropic=Secret(KEY)), pace_seconds=0)
+    app = build_app(KEYS, pace_seconds=0)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://demo") as client:
         yield client

@@ -18,12 +18,13 @@ from aigw.demo.provider.app import DemoKeys, build_app
 from shared.secret import Secret
 
 KEY = "sk-demo-right-key-0001"
+KEYS: DemoKeys = {"openai": Secret(KEY), "anthropic": Secret("sk-ant-api03-x"), "gemini": Secret("AIza-x")}
 HELLO: Any = [{"role": "user", "content": "ping pong"}]
 
 
 @pytest.fixture
 async def raw() -> AsyncIterator[httpx2.AsyncClient]:
-    app = build_app(DemoKeys(openai=Secret(KEY), anthropic=Secret("sk-ant-api03-x")), pace_seconds=0)
+    app = build_app(KEYS, pace_seconds=0)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://demo") as client:
         yield client
