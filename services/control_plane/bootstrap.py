@@ -40,6 +40,7 @@ from services.control_plane.secrets.vault import VaultSecretWriter
 from services.control_plane.settings import ControlPlaneSettings, Issuer
 from services.control_plane.sign_in.bearer import SignIn, TrustedIssuer
 from services.control_plane.sign_in.browser import BrowserSignIn
+from services.control_plane.sign_in.expiry import SignInExpiry
 from services.control_plane.sign_in.issuer_route import IssuerRoute
 from services.control_plane.sign_in.keys import FileKeys, KeySource, UrlKeys
 from services.control_plane.sign_in.oidc import OidcClient, OidcSignIn
@@ -99,6 +100,7 @@ class ControlPlane:
         self._secrets = secrets
         self._bus = bus
         self._backlog = OutboxBacklog(context.database, context.clock)
+        self._expiry = SignInExpiry(context.database, context.clock)
 
     @classmethod
     def build(
@@ -194,6 +196,7 @@ class ControlPlane:
             tasks.start(self._sweep.run(), "secret sweep")
             tasks.start(self._janitor.run(), "secret janitor")
             tasks.start(self._log_caps(), "connection caps")
+            tasks.start(self._expiry.run(), "sign-in expiry")
             await asyncio.gather(
                 *(
                     serve(

@@ -1,8 +1,7 @@
 """Destroys versions of secrets pinned by no row: left by writes without a commit, or replaced long ago.
 
 Slow on purpose: every integration costs a call of the store, and nothing waits for the result. The remains of
-a cleared integration belong to `secret_sweep`: the sweep destroys them at once. The janitor also forgets
-expired sign-ins: a sign-in forgets them too, but sign-ins may stop for long.
+a cleared integration belong to `secret_sweep`: the sweep destroys them at once.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Final
 
 from services.control_plane.rules.secret_versions import superfluous
 from services.control_plane.secrets.port import SecretStoreError, SecretWriter
-from services.control_plane.store import janitor, sessions
+from services.control_plane.store import janitor_round, secret_pins
 from services.control_plane.store.database import Database
 from services.control_plane.store.outage import DatabaseUnavailable
 from shared.clock import Clock
@@ -22,7 +21,6 @@ BATCH_ORGS: Final = 20
 PAUSE_SECONDS: Final = 10.0
 """Between two batches: with two providers an org, four questions a second from each replica."""
 ROUND_SECONDS: Final = 6 * 3_600.0
-EXPIRED_EVERY_SECONDS: Final = 600.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,30 +32,17 @@ class SecretJanitor:
         self._database = database
         self._writer = writer
         self._clock = clock
-        self._forgot_at = 0.0
 
     async def run(self) -> None:
         """Go round until cancelled; failures do not end the loop."""
         while True:
-            for tidy in (self.forget_expired, self.tidy_batch):
-                try:
-                    await asyncio.to_thread(tidy)
-                except DatabaseUnavailable as error:
-                    _log.warning("stored secrets cannot be tidied now, trying again: %s", error)
-                except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
-                    _log.exception("stored secrets cannot be tidied now, trying again")
+            try:
+                await asyncio.to_thread(self.tidy_batch)
+            except DatabaseUnavailable as error:
+                _log.warning("stored secrets cannot be tidied now, trying again: %s", error)
+            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
+                _log.exception("stored secrets cannot be tidied now, trying again")
             await asyncio.sleep(PAUSE_SECONDS)
-
-    def forget_expired(self) -> int:
-        """Forget a batch of expired sign-ins when due; give how many there were."""
-        now = self._clock()
-        if now - self._forgot_at < EXPIRED_EVERY_SECONDS:
-            return 0
-        with self._database.quiet_write() as session:
-            gone = sessions.forget_expired(session, now=now)
-        if gone == 0:  # else there may be more, and the next batch follows soon
-            self._forgot_at = now
-        return gone
 
     def tidy_batch(self) -> int:
         """Tidy the next orgs; give how many versions were destroyed.
@@ -67,11 +52,11 @@ class SecretJanitor:
         """
         now = self._clock()
         with self._database.quiet_write() as session:
-            orgs = janitor.claim(session, limit=BATCH_ORGS, now=now, round_seconds=ROUND_SECONDS)
+            orgs = janitor_round.claim(session, limit=BATCH_ORGS, now=now, round_seconds=ROUND_SECONDS)
         if not orgs:
             return 0
         with self._database.read() as session:
-            pins = janitor.pins(session, orgs)
+            pins = secret_pins.of(session, orgs)
         gone = 0
         for (org, provider), pin in pins.items():
             try:

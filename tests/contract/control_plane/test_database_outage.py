@@ -23,6 +23,7 @@ from services.control_plane.secret_janitor import SecretJanitor
 from services.control_plane.secret_sweep import SecretSweep
 from services.control_plane.secrets.memory import MemorySecretWriter
 from services.control_plane.sign_in.browser import BrowserSignIn
+from services.control_plane.sign_in.expiry import SignInExpiry
 from services.control_plane.store.advisory_lock import RelayTurn
 from services.control_plane.store.changes import begin_epoch, changing, counter
 from services.control_plane.store.commit_signal import CommitSignal
@@ -322,7 +323,7 @@ def test_a_sqlite_file_that_cannot_be_opened_is_an_outage(tmp_path: Path) -> Non
     database.close()
 
 
-@pytest.mark.parametrize("name", ["outbox relay", "secret sweep", "secret janitor"])
+@pytest.mark.parametrize("name", ["outbox relay", "secret sweep", "secret janitor", "sign-in expiry"])
 async def test_a_background_task_says_so_in_one_line_and_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
@@ -333,6 +334,7 @@ async def test_a_background_task_says_so_in_one_line_and_goes_on(
         "outbox relay": OutboxRelay(database, bus, CommitSignal(), clock, snapshots).run,
         "secret sweep": SecretSweep(database, MemorySecretWriter(), CommitSignal()).run,
         "secret janitor": SecretJanitor(database, MemorySecretWriter(), clock).run,
+        "sign-in expiry": SignInExpiry(database, clock).run,
     }[name]
     tasks = TaskSet()
     task = tasks.start(work(), name)

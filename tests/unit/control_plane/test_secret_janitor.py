@@ -7,24 +7,16 @@ import logging
 from pathlib import Path
 
 import pytest
-from sqlmodel import select
 
 from services.control_plane import secret_janitor
 from services.control_plane.api.integration_writes import IntegrationEdit, Target
 from services.control_plane.rules.integration import KEEP
 from services.control_plane.rules.problems import ProblemError
 from services.control_plane.rules.secret_versions import MAX_PIN_SECONDS, ORPHAN_SECONDS, SUPERSEDED_SECONDS
-from services.control_plane.secret_janitor import (
-    BATCH_ORGS,
-    EXPIRED_EVERY_SECONDS,
-    ROUND_SECONDS,
-    SecretJanitor,
-)
+from services.control_plane.secret_janitor import BATCH_ORGS, ROUND_SECONDS, SecretJanitor
 from services.control_plane.secrets.memory import MemorySecretWriter
-from services.control_plane.sign_in.browser import LINK_SECONDS
 from services.control_plane.store.changes import PLATFORM, Author, changing
 from services.control_plane.store.orgs import put_org
-from services.control_plane.store.tables import TicketTable
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 from tests.unit.control_plane.world import KEY, OWNER, FakeClock, World
@@ -47,11 +39,6 @@ def aged(world: World) -> World:
     """A world whose store and rows go by one clock."""
     world.memory._clock = world.clock
     return world
-
-
-def sign_ins_under_way(world: World) -> int:
-    with world.database.read() as session:
-        return len(session.exec(select(TicketTable)).all())
 
 
 def versions(world: World, org: str = "acme") -> set[int]:
@@ -112,41 +99,6 @@ def test_a_store_that_fails_is_asked_again_in_the_next_round(
     aged.memory.failing = False
     aged.clock.now += ROUND_SECONDS
     assert janitor_of(aged).tidy_batch() == 1
-
-
-def test_sign_ins_that_have_expired_are_forgotten_without_a_new_one(world: World) -> None:
-    janitor = janitor_of(world)
-    browser = world.context.browser
-    browser.new_link_token(OWNER)
-    assert janitor.forget_expired() == 0
-    world.clock.now += LINK_SECONDS
-    browser.new_link_token(OWNER)  # forgets the first one itself
-    assert janitor.forget_expired() == 0
-    world.clock.now += LINK_SECONDS
-    assert janitor.forget_expired() == 1
-    assert janitor.forget_expired() == 0
-
-
-def test_expired_sign_ins_are_looked_for_now_and_then_only(world: World) -> None:
-    janitor = janitor_of(world)
-    assert janitor.forget_expired() == 0
-    with world.database.quiet_write() as session:
-        session.add(TicketTable(id_hash="old", kind="link", payload="{}", expires_at=0.0))
-    assert janitor.forget_expired() == 0
-    world.clock.now += EXPIRED_EVERY_SECONDS
-    assert janitor.forget_expired() == 1
-
-
-async def test_expired_sign_ins_go_also_while_the_secret_store_is_away(world: World) -> None:
-    world.context.browser.new_link_token(OWNER)
-    world.clock.now += LINK_SECONDS
-    world.memory.failing = True
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(janitor_of(world).run())
-        async with asyncio.timeout(20):
-            while sign_ins_under_way(world):  # noqa: ASYNC110  # the rows are all there is to see
-                await asyncio.sleep(0.01)
-        task.cancel()
 
 
 async def test_it_runs_until_cancelled(aged: World) -> None:
