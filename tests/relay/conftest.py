@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.key_scan import KeySearch
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused_routes import RouteRule
 from services.data_plane.core.route import Routes
@@ -94,7 +95,12 @@ class HeldBooks:
 
     records: list[ExchangeRecord] = field(default_factory=list)
 
-    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
+    keys: list[KeySearch | None] = field(default_factory=list)
+
+    def finished(
+        self, record: ExchangeRecord, tapped: Tapped | None = None, key: KeySearch | None = None
+    ) -> None:
+        self.keys.append(key)
         if tapped is not None:
             tap = UsageTap(tapped) if isinstance(tapped, bytes) else tapped
             shape = SHAPES[record.provider]

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+import websockets
+from websockets.asyncio.server import ServerConnection, serve
 
 from services.data_plane.account.key_verdicts import KeyVerdicts
 from services.data_plane.core.usage.tokens import NoUsage, Usage
@@ -302,3 +304,67 @@ async def test_a_warm_up_is_answered_here(run_relay: RunRelay, path: str) -> Non
     gateway = await run_relay()
     head = await gateway.ask(request("HEAD", path, provider="gemini", close=True))
     assert head.startswith(b"HTTP/1.1 200 ")
+
+
+LIVE = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+TURN = {"promptTokenCount": 5, "responseTokenCount": 7, "totalTokenCount": 12}
+
+
+async def _live(connection: ServerConnection) -> None:
+    """Be Google's live API: JSON in binary messages, a usage at the end of every turn."""
+    request = connection.request
+    assert request is not None
+    seen: dict[str, Any] = {"path": request.path, "key": request.headers.get_all("x-goog-api-key")}
+    seen["authorization"] = request.headers.get("authorization")
+    await connection.send(json.dumps({"setupComplete": seen}).encode())
+    async for _ in connection:
+        content = {"modelTurn": {"parts": [{"text": "hi"}]}}
+        await connection.send(json.dumps({"serverContent": content}).encode())
+        last = {"serverContent": {"turnComplete": True}, "usageMetadata": TURN}
+        await connection.send(json.dumps(last).encode())
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        (f"?key={OTHER_KEY}", {}),
+        ("?access_token=ya29.left-in-the-box&alt=x", {}),
+        ("?bearer_token=ya29.left-in-the-box", {"Authorization": "Token auth_tokens/left-in-the-box"}),
+        ("", {"x-goog-api-key": OTHER_KEY}),
+    ],
+)
+async def test_a_live_websocket_has_the_orgs_key_alone_and_its_turns_are_counted(
+    run_relay: RunRelay, query: str, headers: dict[str, str]
+) -> None:
+    gateway = await run_relay()
+    async with serve(_live, "127.0.0.1", 0, compression=None) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        gateway.set_up(f"http://127.0.0.1:{port}", "gemini", key=KEY)
+        url = f"ws://127.0.0.1:{gateway.port}/run9/ai/gemini{LIVE}{query}"
+        async with websockets.connect(url, additional_headers=headers, compression=None) as ws:
+            await ws.send(json.dumps({"setup": {"model": "models/gemini-live"}}))
+            seen = json.loads(await ws.recv())["setupComplete"]
+            await ws.send("{}")
+            for _ in range(4):
+                await ws.recv()
+    await gateway.settled(lambda: bool(gateway.books.records))
+    assert (seen["key"], seen["authorization"]) == ([KEY], None)
+    assert seen["path"] == LIVE + ("?alt=x" if "alt=x" in query else "")
+    record = gateway.books.records[0]
+    assert (record.status, record.outcome, record.usage) == (101, "spliced", Usage(10, 0, 0, 14, 0))
+
+
+async def test_a_stream_in_openais_shape_is_sent_on_with_the_key_in_googles_header_and_counted(
+    run_relay: RunRelay,
+) -> None:
+    chunk = {"object": "chat.completion.chunk", "model": "gemini-2.5-flash"}
+    said = {"completion_tokens": 10, "prompt_tokens": 8, "total_tokens": 518}
+    choice = {"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}
+    pieces = [json.dumps(chunk | {"choices": [choice], "usage": said}).encode(), b"[DONE]"]
+    gateway = await run_relay()
+    async with ScriptedUpstream(keys=KEYS) as upstream:
+        answer = chunked([b"data: " + piece + b"\n\n" for piece in pieces])
+        path = "/v1beta/openai/chat/completions"
+        await asked(gateway, upstream, answer, path, "Authorization: Bearer placeholder")
+    assert upstream.requests[0].target == path.encode()
+    assert gateway.books.records[0].usage == Usage(8, 0, 0, 510, 500)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from services.data_plane.account.background import BackgroundAnswers
+from services.data_plane.core.attribution import UNATTRIBUTED
 from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.stated import stated_by, stated_model
 from services.data_plane.core.usage.tap import UsageTap
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastErrors
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
+    from services.data_plane.core.key_scan import KeySearch
     from services.data_plane.core.usage.tap import Tapped
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,9 @@ MAX_UNREAD: Final = 256
 
 _WHOLE_OUTCOMES: Final = frozenset({"answered", "spliced"})
 _OK: Final = 200
+_PLAIN_COUNTS: Final = frozenset(
+    str(row.name) for row in PROVIDERS.values() if SHAPES[row.usage_shape].plain_counts
+)
 
 
 class Books:
@@ -46,37 +51,41 @@ class Books:
         self._access_log = access_log
         self._key_verdicts = key_verdicts
         self._background = BackgroundAnswers()
-        self._unread: list[tuple[ExchangeRecord, Tapped]] = []
+        self._unread: list[tuple[ExchangeRecord, Tapped, KeySearch | None]] = []
 
-    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
+    def finished(
+        self, record: ExchangeRecord, tapped: Tapped | None = None, key: KeySearch | None = None
+    ) -> None:
         """Count a finished exchange and log its line. Does not block or raise.
+
+        No name or label with the org's `key` is kept: a box chooses labels, and an endpoint the names.
 
         If the tapped text needs more than a glance, the reading happens after this turn of the event loop:
         the answer has been written by then.
         """
-        if isinstance(tapped, bytes) and record.method != "GET":
+        if isinstance(tapped, bytes) and record.method != "GET" and record.provider in _PLAIN_COUNTS:
             record.stated_usage = stated_by(tapped)
         if record.stated_usage is not None and isinstance(tapped, bytes):
             record.model = stated_model(tapped)
-            self._book(record)
+            self._book(record, key)
             return
         if tapped is None:
-            self._book(record)
+            self._book(record, key)
             return
         if not self._unread:
             asyncio.get_running_loop().call_soon(self._read)
-        self._unread.append((record, tapped))
+        self._unread.append((record, tapped, key))
         if len(self._unread) >= MAX_UNREAD:
             self._read()
 
     def _read(self) -> None:
         unread, self._unread = self._unread, []
-        for record, tapped in unread:
+        for record, tapped, key in unread:
             try:
                 self._read_one(record, UsageTap(tapped) if isinstance(tapped, bytes) else tapped)
             except Exception:
                 logger.exception("a usage could not be read")
-            self._book(record)
+            self._book(record, key)
 
     def _read_one(self, record: ExchangeRecord, tap: UsageTap) -> None:
         provider = next((one for name, one in PROVIDERS.items() if name == record.provider), None)
@@ -97,7 +106,14 @@ class Books:
         record.usage, record.usage_gap = reading.usage, reading.partly
         record.web_searches, record.web_fetches = reading.web_searches, reading.web_fetches
 
-    def _book(self, record: ExchangeRecord) -> None:
+    def _book(self, record: ExchangeRecord, key: KeySearch | None) -> None:
+        if key is not None:
+            if record.model:
+                record.model = key.clean_name(record.model)
+            if record.service_tier and key.finds(record.service_tier.encode()):
+                record.service_tier = ""
+            if record.attribution is not UNATTRIBUTED:
+                record.attribution = key.clean_labels(record.attribution)
         self._metrics.count(record)
         self._last_errors.note(record)
         if self._key_verdicts is not None:

@@ -39,7 +39,8 @@ ATTRIBUTION_HEADERS: Final = frozenset((*_SESSION, *_AGENT, *_PARENT, *_CLASS))
 
 # What stands from each beginning of a word on: a key may follow a name and a sign of its own, `user_sk-…`.
 _ENDS: Final = re.compile(rb"(?<![A-Za-z0-9])(?=([A-Za-z0-9][A-Za-z0-9._-]{%d,}+))" % (MIN_KEY_CHARS - 1))
-_NOT_IN_A_LABEL: Final = re.compile(rb"[^A-Za-z0-9._:/@+=-]")
+NOT_IN_A_LABEL: Final = re.compile(rb"[^A-Za-z0-9._:/@+=-]")
+"""The bytes that a label shows as `_`."""
 
 
 def attribution_of(noted: Mapping[bytes, Sequence[bytes]]) -> Attribution:
@@ -61,4 +62,4 @@ def clean_label(value: bytes) -> str:
     """Cut a value to its limit and blank odd bytes out; a value with a provider's key gives no label."""
     if any(map(looks_real, _ENDS.findall(value[:MAX_READ_BYTES]))):
         return ""
-    return _NOT_IN_A_LABEL.sub(b"_", value[:MAX_LABEL_CHARS]).decode("ascii")
+    return NOT_IN_A_LABEL.sub(b"_", value[:MAX_LABEL_CHARS]).decode("ascii")

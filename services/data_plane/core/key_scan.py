@@ -19,7 +19,12 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from services.data_plane.core.attribution import NOT_IN_A_LABEL, Attribution
+
 Span = tuple[int, int]
+
+TELLING_START_BYTES: Final = 8
+"""So many bytes of a key's beginning in a label are taken for the key."""
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
@@ -31,11 +36,13 @@ class KeyFound(Exception):  # noqa: N818  # a finding about the provider's bytes
 class KeySearch:
     """Finds a key in whole pieces of a response. The other spellings are written when first needed."""
 
-    __slots__ = ("_key", "_spellings")
+    __slots__ = ("_clean_name", "_key", "_spellings", "_start")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._spellings: tuple[bytes, ...] = ()
+        self._clean_name = ""
+        self._start = NOT_IN_A_LABEL.sub(b"_", key[:TELLING_START_BYTES]).decode("ascii")
 
     @property
     def spellings(self) -> tuple[bytes, ...]:
@@ -50,6 +57,27 @@ class KeySearch:
             if data.find(spelling) >= 0:
                 return True
         return data.find(b"%") >= 0 and unquote_to_bytes(data).find(self._key) >= 0
+
+    def clean_name(self, name: str) -> str:
+        """Give a name out of a response, e.g. a model's; empty for a name that holds the key.
+
+        The latest clean name is remembered: a provider states the same one in response after response.
+        """
+        if name == self._clean_name:
+            return name
+        if self.finds(name.encode()):
+            return ""
+        self._clean_name = name
+        return name
+
+    def clean_labels(self, labels: Attribution) -> Attribution:
+        """Give a request's labels without those that show the key.
+
+        A label may be a cut header, so the start of the key is enough, behind whatever letters.
+        """
+        if not any(self._start in label for label in labels):
+            return labels
+        return Attribution(*("" if self._start in label else label for label in labels))
 
 
 def _spellings_of(key: bytes) -> tuple[bytes, ...]:

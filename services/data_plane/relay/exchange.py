@@ -67,9 +67,8 @@ class Exchange(ResponseUser):
         length: bytes,
         record: ExchangeRecord,
     ) -> None:
-        self.load = load
+        self.load, self._length, self.record = load, length, record
         self.template, self.head = template, template.head
-        self._length, self.record = length, record
         self.stage = _PREPARING
         self.started = parts.now()
         self._quiet_since, self._seen_bytes = self.started, 0
@@ -397,4 +396,5 @@ class Exchange(ResponseUser):
         record.outcome = outcome
         record.seconds = (parts.now() if now is None else now) - self.started
         parts.connection_limits.end_exchange(self.load, self._box_side)
-        parts.account.finished(record, self.tapped)
+        key = self.integration.key_search if self.integration is not None else parts.key_of(record)
+        parts.account.finished(record, self.tapped, key)

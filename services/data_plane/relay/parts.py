@@ -17,10 +17,13 @@ from services.data_plane.relay.connection_limits import ConnectionLimits
 from services.data_plane.relay.wire.hang_up_watch import HangUpWatch
 from services.data_plane.relay.wire.write_batch import WriteBatch
 from shared.endpoint import parse_endpoint
+from shared.providers import PROVIDERS
 from shared.rejections import Place, Rejection
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
+    from services.data_plane.account.record import ExchangeRecord
+    from services.data_plane.core.key_scan import KeySearch
     from services.data_plane.core.limits import RelayLimits
     from services.data_plane.core.route import Routes
     from services.data_plane.relay.ports import Account, Table
@@ -84,6 +87,14 @@ class RelayParts:
             return Place(self.portal)
         endpoint = found.endpoint
         return Place(self.portal, endpoint.authority, endpoint == parse_endpoint(provider.default_endpoint))
+
+    def key_of(self, record: ExchangeRecord) -> KeySearch | None:
+        """Give the search for the key of a request without an integration; None where no key is here."""
+        provider = next((name for name in PROVIDERS if name == record.provider), None)
+        if not record.org or provider is None:
+            return None
+        found = self.table.look_up(record.org, provider)
+        return found.key_search if isinstance(found, CompiledIntegration) else None
 
     async def bring_connection(
         self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool

@@ -9,6 +9,7 @@ from services.data_plane.core.unidentified import Unidentified
 if TYPE_CHECKING:
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.integration import CompiledIntegration, NotReady
+    from services.data_plane.core.key_scan import KeySearch
     from services.data_plane.core.unidentified import IdentityFault
     from services.data_plane.core.usage.tap import Tapped
     from shared.box_token import Box
@@ -71,9 +72,13 @@ class Table(Protocol):
 class Account(Protocol):
     """The books."""
 
-    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
-        """Count a finished exchange and log its line, with the usage held by `tap`, if any.
+    def finished(
+        self, record: ExchangeRecord, tapped: Tapped | None = None, key: KeySearch | None = None
+    ) -> None:
+        """Count a finished exchange and log its line, with the usage held by `tapped`, if any.
 
+        Names and labels are searched for `key`, the org's, before the record is kept; None where no
+        organization is known, or its key is not in memory.
         Must not block or raise. The last bytes of the answer may still be waiting for the turn's end.
         """
         ...

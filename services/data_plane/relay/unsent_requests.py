@@ -23,7 +23,7 @@ def account_for_refusal(
     record.method = record.method or ("HEAD" if raw.startswith(b"HEAD ") else "")
     record.provider = provider.name if provider else ""
     record.rejected(refused.rejection, new_request_id())
-    parts.account.finished(record)
+    parts.account.finished(record, None, parts.key_of(record))
     return provider
 
 

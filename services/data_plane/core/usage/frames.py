@@ -1,4 +1,4 @@
-"""A WebSocket's server side: its text messages, as far as needed for usages (RFC 6455 §5).
+"""A WebSocket's server side: its messages with JSON, as far as needed for usages (RFC 6455 §5).
 
 Every answer of a conversation states its own usage, so the usages of all messages are added up. Messages
 compressed by permessage-deflate are inflated (RFC 7692 §7.2.2), because each message builds on the previous
@@ -22,7 +22,7 @@ OUT_BYTES: Final = 64 * 1024
 
 _FIN, _COMPRESSED, _OTHER_EXTENSIONS = 0x80, 0x40, 0x30
 _MASKED, _KIND = 0x80, 0x0F
-_CONTINUATION, _TEXT, _FIRST_CONTROL = 0, 1, 8
+_CONTINUATION, _TEXT, _BINARY, _FIRST_CONTROL = 0, 1, 2, 8
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
 _DEFLATE_END: Final = b"\x00\x00\xff\xff"
 
@@ -135,7 +135,8 @@ class Frames:
         if not self._skips:
             self._is_last = bool(first & _FIN)
             if kind != _CONTINUATION:
-                self._is_text, self._is_packed = kind == _TEXT, bool(first & _COMPRESSED)
+                self._is_text = kind == _TEXT or (kind == _BINARY and self._shape.binary_messages)
+                self._is_packed = bool(first & _COMPRESSED)
                 self._failed = self._is_packed and self._deflate is None
         if not length and self._is_last and not self._skips and not self._failed:
             self._end_message()

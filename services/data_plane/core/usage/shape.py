@@ -16,10 +16,15 @@ class Shape(NamedTuple):
     Attributes:
         read: reads what was kept of an answer.
         read_message: reads one message of a WebSocket; None when the message states no tokens of its own.
+        binary_messages: whether the provider sends its JSON in binary messages of a WebSocket.
+        plain_counts: whether the counts of a chat completion are the sums to bill, as the pattern in
+            `stated.py` reads them.
     """
 
     read: Callable[[Evidence], Reading]
     read_message: Callable[[JsonObject], Reading | None]
+    binary_messages: bool = False
+    plain_counts: bool = True
 
 
 def no_message(_message: JsonObject) -> Reading | None:

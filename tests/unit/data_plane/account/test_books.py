@@ -11,6 +11,8 @@ from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import MAX_UNREAD, Books
 from services.data_plane.account.last_errors import LastErrors
 from services.data_plane.account.metrics import Metrics
+from services.data_plane.core.attribution import attribution_of
+from services.data_plane.core.key_scan import KeySearch
 from services.data_plane.core.usage.tap import UsageTap
 from services.data_plane.core.usage.tokens import Usage
 from tests.support.exchange_records import exchange_record
@@ -95,3 +97,47 @@ async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureF
     await asyncio.sleep(0)
     assert b'status="500"' in metrics.exposition()
     assert "a usage could not be read" in caplog.text
+
+
+ORG_KEY = b"sk-proj-0123456789abcdefghij"
+
+
+@pytest.mark.parametrize("glue", [b"", b"gpt-5-"])
+@pytest.mark.parametrize("body", [COMPACT, SPREAD])
+async def test_no_name_or_label_with_the_orgs_key_reaches_the_log(body: bytes, glue: bytes) -> None:
+    """An endpoint chooses the model's name and the tier, a box the labels."""
+    sink = io.StringIO()
+    log = AccessLog(sink)
+    named = body.replace(
+        b'"canary":"canary"', b'"model":"%b","service_tier":"%b"' % (glue + ORG_KEY, ORG_KEY)
+    )
+    for tapped in (named, UsageTap(named), None):
+        record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+        record.attribution = attribution_of({b"session-id": [glue.replace(b"-", b"") + ORG_KEY]})
+        Books(Metrics(), LastErrors(), log).finished(record, tapped, KeySearch(ORG_KEY))
+    await asyncio.sleep(0)
+    log._write(log._take())
+    assert sink.getvalue().count("\n") == 3
+    assert ORG_KEY.decode() not in sink.getvalue()
+
+
+async def test_a_clean_name_and_clean_labels_reach_the_log() -> None:
+    sink = io.StringIO()
+    log = AccessLog(sink)
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+    record.attribution = attribution_of({b"session-id": [b"session-1"]})
+    body = COMPACT.replace(b'"canary":"canary"', b'"model":"gpt-5.2"')
+    Books(Metrics(), LastErrors(), log).finished(record, body, KeySearch(ORG_KEY))
+    log._write(log._take())
+    assert ("gpt-5.2" in sink.getvalue(), "session-1" in sink.getvalue()) == (True, True)
+
+
+async def test_a_completion_of_a_provider_that_hides_tokens_in_the_total_is_not_read_at_a_glance() -> None:
+    body = (
+        b'{"object":"chat.completion","model":"m","usage":'
+        b'{"prompt_tokens":8,"completion_tokens":10,"total_tokens":518}}'
+    )
+    record = exchange_record(org="acme", provider="gemini", status=200, outcome="answered")
+    Books(Metrics(), LastErrors(), None).finished(record, body)
+    await asyncio.sleep(0)
+    assert (record.stated_usage, record.usage) == (None, Usage(8, 0, 0, 510, 500))

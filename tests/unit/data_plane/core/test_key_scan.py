@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.data_plane.core.attribution import Attribution, attribution_of
 from services.data_plane.core.framing import ChunkedFraming
 from services.data_plane.core.key_scan import KeyFound, KeyScan, KeySearch
 from tests.support.canary import Canary
@@ -136,3 +137,35 @@ def test_the_other_spellings_never_leave_either(spelling: int, before: bytes, da
     out, found = passed(data.draw(splits(stream)), spellings)
     assert found
     assert len(out) <= len(before)
+
+
+LONG_KEY = b"sk-proj-" + b"Zq7" * 50
+
+
+@pytest.mark.parametrize("before", ["", "user", "user_", "session-", "0"])
+def test_a_label_with_the_key_glued_to_anything_is_emptied_even_where_the_label_is_cut(before: str) -> None:
+    for name in ("x-session-id", "thread-id", "x-codex-parent-thread-id", "x-openai-subagent"):
+        noted = {name.encode(): [before.encode() + LONG_KEY], b"session-id": [b"kept"]}
+        labels = KeySearch(LONG_KEY).clean_labels(attribution_of(noted))
+        assert "sk-proj-" not in "".join(labels)
+        assert "kept" in labels
+
+
+def test_labels_without_the_key_stay_as_they_are() -> None:
+    labels = Attribution("session", "agent", "task-1234567890abcdef1234", "class")
+    assert KeySearch(LONG_KEY).clean_labels(labels) is labels
+
+
+def test_a_key_with_signs_is_found_in_a_label_that_shows_them_as_underscores() -> None:
+    key = b"!k?y of the org!"
+    labels = attribution_of({b"session-id": [b"glued" + key]})
+    assert KeySearch(key).clean_labels(labels).session == ""
+
+
+@pytest.mark.parametrize("before", ["", "gpt-5", "models/"])
+def test_a_models_name_with_the_key_in_any_spelling_is_emptied_and_another_is_remembered(before: str) -> None:
+    search = KeySearch(KEY)
+    for spelling in search.spellings:
+        assert search.clean_name(before + spelling.decode("latin-1")) == ""
+        assert search.clean_name("gpt-5.2") == "gpt-5.2"
+        assert search.clean_name("claude-opus-4-6") == "claude-opus-4-6"

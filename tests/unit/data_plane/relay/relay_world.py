@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.integration import CompiledIntegration, NotReady
+from services.data_plane.core.key_scan import KeySearch
 from services.data_plane.core.limits import RelayLimits
 from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_templates import TemplateStore
@@ -81,8 +82,12 @@ class HeldBooks:
 
     records: list[ExchangeRecord] = field(default_factory=list)
     tapped: list[Tapped | None] = field(default_factory=list)
+    keys: list[KeySearch | None] = field(default_factory=list)
 
-    def finished(self, record: ExchangeRecord, tapped: Tapped | None = None) -> None:
+    def finished(
+        self, record: ExchangeRecord, tapped: Tapped | None = None, key: KeySearch | None = None
+    ) -> None:
+        self.keys.append(key)
         self.records.append(record)
         self.tapped.append(tapped)
 

@@ -22,7 +22,7 @@ from tests.unit.data_plane.relay.exchange_pair import (
     sent,
     turns,
 )
-from tests.unit.data_plane.relay.relay_world import KEY, HeldTable, RelayWorld
+from tests.unit.data_plane.relay.relay_world import INTEGRATION, KEY, HeldTable, RelayWorld
 
 # Prepare and send.
 
@@ -253,3 +253,13 @@ async def test_an_abort_is_an_answer_before_the_response_and_a_break_within_and_
     assert [made.record.outcome for made in (early, within, after)] == ["rejected", "cut", "answered"]
     assert [len(made.world.books.records) for made in (early, within, after)] == [1, 1, 1]
     assert [made.provider.ended for made in (early, within, after)] == ["abort", "abort", ""]
+
+
+async def test_the_books_search_with_the_orgs_key_wherever_the_key_is_in_memory() -> None:
+    answered, early, without = await sent(), pair(), pair()
+    await answered.answer(OK + b"body")
+    early.exchange.abort(Refused(Rejection.OVERLOADED))
+    without.world.table.found = NotReady.MISSING
+    without.exchange.start(b"")
+    found = [made.world.books.keys for made in (answered, early, without)]
+    assert found == [[INTEGRATION.key_search], [INTEGRATION.key_search], [None]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.data_plane.core.usage.frames import frames_of
 from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.tap import UsageTap
 from services.data_plane.core.usage.tokens import NoUsage, Reading, Usage
@@ -105,3 +106,58 @@ def test_a_zero_that_is_not_written_is_a_zero() -> None:
 def test_other_providers_have_no_arrays_with_counts(shape: str) -> None:
     body = json.dumps([{"usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}]).encode()
     assert read(body, shape=shape).usage is NoUsage.ABSENT
+
+
+def compatible(prompt: int, wrote: int, total: int, **more: Any) -> dict[str, Any]:
+    """An answer of `/v1beta/openai/chat/completions`."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    said = {"completion_tokens": wrote, "prompt_tokens": prompt, "total_tokens": total, **more}
+    return {"choices": [choice], "id": "r", "model": MODEL, "object": "chat.completion", "usage": said}
+
+
+def chunks(*answers: dict[str, Any]) -> bytes:
+    return events(*(one | {"object": "chat.completion.chunk"} for one in answers)) + b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+@pytest.mark.parametrize(
+    ("prompt", "wrote", "total", "more", "usage"),
+    [
+        (8, 10, 18, {}, Usage(8, 0, 0, 10, 0)),
+        (8, 10, 518, {}, Usage(8, 0, 0, 510, 500)),
+        (8, 10, 518, {"completion_tokens_details": {"reasoning_tokens": 500}}, Usage(8, 0, 0, 510, 500)),
+        (8, 10, 18, {"completion_tokens_details": {"reasoning_tokens": 4}}, Usage(8, 0, 0, 10, 4)),
+        (8, 10, 17, {}, NoUsage.INCOMPLETE),
+    ],
+)
+def test_an_answer_in_openais_shape_counts_the_thoughts_of_its_total(
+    prompt: int, wrote: int, total: int, more: dict[str, Any], usage: Usage | NoUsage, step: int
+) -> None:
+    one = compatible(prompt, wrote, total, **more)
+    begun = compatible(prompt, 0, prompt) | {"choices": [{"index": 0, "delta": {"content": "h"}}]}
+    for body in (json.dumps(one).encode(), json.dumps(one, indent=1).encode(), chunks(begun, one)):
+        reading = read(body, step=step)
+        assert (reading.usage, reading.model) == (usage, MODEL)
+
+
+def test_a_stream_in_openais_shape_that_was_cut_off_states_nothing() -> None:
+    begun = compatible(8, 1, 9) | {"choices": [{"index": 0, "delta": {"content": "h"}}]}
+    body = events(begun | {"object": "chat.completion.chunk"})
+    assert read(body, is_whole=False).usage is NoUsage.CUT
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_every_turn_of_a_live_websocket_counts_in_text_or_binary_messages(kind: int) -> None:
+    """Google's live API sends its JSON in binary messages."""
+    turn = {"promptTokenCount": 5, "responseTokenCount": 7, "totalTokenCount": 12}
+    messages: list[dict[str, Any]] = [
+        {"setupComplete": {}},
+        {"serverContent": {"modelTurn": {"parts": [{"text": '"usageMetadata": {"promptTokenCount": 99}'}]}}},
+        {"serverContent": {"turnComplete": True}, "usageMetadata": turn},
+        {"serverContent": {"turnComplete": True}, "usageMetadata": turn | {"cachedContentTokenCount": 2}},
+    ]
+    tap = UsageTap(frames=frames_of([], SHAPES["gemini"]))
+    for message in messages:
+        data = json.dumps(message, indent=1).encode()
+        tap.take(bytes([0x80 | kind, 126]) + len(data).to_bytes(2) + data)
+    assert tap.read(SHAPES["gemini"]).usage == Usage(10, 2, 0, 14, 0)

@@ -126,6 +126,7 @@ async def test_a_body_passes_in_pieces_and_the_bytes_behind_never_become_a_reque
     assert not protocol.pipeline  # uvicorn's requests behind the one that is answered
     await asyncio.sleep(0.005)
     assert (world.app.bodies, world.transport.written.count(b"HTTP/1.1")) == ([b"body"], 1)
+    assert world.transport.written.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_chunked_body_passes_and_a_broken_one_closes_the_connection() -> None:
