@@ -26,6 +26,7 @@ KINDS: Final[dict[str, str]] = {
 NO_METRICS: Final[dict[str, str]] = {
     "aigw_sqlite_begin": "a key of SQLAlchemy's execution options",
     "aigw_ops": "a key of a session's own dictionary",
+    "aigw_audited": "a key of a session's own dictionary",
     "aigw_taken": "a key of a session's own dictionary",
 }
 """Texts of the code with the form of a metric's name, with their purpose."""

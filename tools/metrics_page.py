@@ -73,6 +73,7 @@ LABELS: Final[dict[str, str]] = {
     "target": "the data-plane process, as in `AIGW_AGENT_TARGETS`",
     "class": "the class of the response's status: `2xx`, `3xx`, `4xx` or `5xx`",
     "op": "the kind of the change, as in its [event](events.md)",
+    "signal": "`traces` or `logs`",
     "verdict": "the verdict of the key test, see [REST](rest.md)",
     "problem": "the type of the refusal, see [REST](rest.md)",
     "listener": "of the control plane: `rest` for people and the platform, `fleet` for data planes",

@@ -8,8 +8,10 @@ import ssl
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version as version_of
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_hex
 from typing import Final, Self
 
 import httpx
@@ -19,11 +21,18 @@ from services.control_plane.api.context import Context
 from services.control_plane.api.endpoint_addresses import EndpointAddresses
 from services.control_plane.api.integration_writes import IntegrationWrites
 from services.control_plane.app import internal_app, public_app
+from services.control_plane.audit_export import audit_encoder
 from services.control_plane.bus.memory import MemoryBus
 from services.control_plane.bus.port import Bus
 from services.control_plane.bus.redis import RedisBus
 from services.control_plane.fair_share.shares import Shares
-from services.control_plane.gauges import watch_database, watch_publisher, watch_requests, watch_vault
+from services.control_plane.gauges import (
+    watch_audit_export,
+    watch_database,
+    watch_publisher,
+    watch_requests,
+    watch_vault,
+)
 from services.control_plane.kept_snapshot import KeptSnapshot
 from services.control_plane.key_test.resolve import SystemResolver
 from services.control_plane.key_test.stored_key import StoredKeyTester
@@ -48,6 +57,7 @@ from services.control_plane.store import migrate
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import FLEET_THREADS, REQUEST_THREADS, Database
 from services.control_plane.store.lost_commits import LostCommits
+from services.control_plane.store.tables import AuditTable
 from services.control_plane.worker_threads import WorkerThreads
 from shared.cap_log import LOG_EVERY_SECONDS, Fate
 from shared.clock import Clock, unix_now
@@ -55,6 +65,8 @@ from shared.countdown import Countdown
 from shared.deadline_protocol import DeadlineProtocol
 from shared.listener import bind, port_of, serve
 from shared.memory_stream import MemoryStream
+from shared.otlp.encoding import Resource
+from shared.otlp.exporter import OtlpExporter
 from shared.redis_link import connect, is_redis_url, parse_redis_url
 from shared.settings_base import SettingFileError
 from shared.tasks import TaskSet
@@ -101,6 +113,9 @@ class ControlPlane:
         self._bus = bus
         self._backlog = OutboxBacklog(context.database, context.clock)
         self._expiry = SignInExpiry(context.database, context.clock)
+        self._audit_export = _audit_export(settings)
+        if self._audit_export is not None:
+            context.database.on_audit(self._audit_export.add)
 
     @classmethod
     def build(
@@ -166,6 +181,8 @@ class ControlPlane:
         watch_publisher(context.metrics, self._relay, self._backlog)
         watch_requests(context.metrics, context)
         watch_database(context.metrics, context)
+        if self._audit_export is not None:
+            watch_audit_export(context.metrics, self._audit_export)
         if isinstance(self._secrets, VaultSecretWriter):
             watch_vault(context.metrics, self._secrets.session)
 
@@ -197,6 +214,8 @@ class ControlPlane:
             tasks.start(self._janitor.run(), "secret janitor")
             tasks.start(self._log_caps(), "connection caps")
             tasks.start(self._expiry.run(), "sign-in expiry")
+            if self._audit_export is not None:
+                tasks.start(self._audit_export.run(), "audit export")
             await asyncio.gather(
                 *(
                     serve(
@@ -295,6 +314,18 @@ def _bus(settings: ControlPlaneSettings, stream: MemoryStream | None) -> Bus:
         sentinel_password=settings.redis_sentinel_password,
     )
     return RedisBus(client, settings.feed_keys(), unix_now)
+
+
+def _audit_export(settings: ControlPlaneSettings) -> OtlpExporter[AuditTable] | None:
+    if not settings.sends("logs"):
+        return None
+    resource = Resource("aigw-control-plane", version_of("run9-ai-gateway"), token_hex(16))
+    return OtlpExporter(
+        f"{settings.otlp_endpoint}/v1/logs",
+        audit_encoder(resource),
+        headers=settings.collector_headers(),
+        tls=settings.collector_tls(),
+    )
 
 
 def _signal_of(database: Database) -> CommitSignal:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from services.control_plane.api.context import Context
 from services.control_plane.outbox import OutboxRelay
 from services.control_plane.outbox_backlog import OutboxBacklog
+from services.control_plane.store.tables import AuditTable
+from shared.otlp.exporter import OtlpExporter
 from shared.vault_session import VaultSession
 from shared.watched_metrics import WatchedMetrics
 
@@ -104,4 +106,18 @@ def watch_vault(metrics: WatchedMetrics, session: VaultSession) -> None:
         "aigw_control_vault_token_left_seconds",
         "Until the token of Vault runs out; no sample before the first login.",
         lambda: session.token_left_seconds,
+    )
+
+
+def watch_audit_export(metrics: WatchedMetrics, exporter: OtlpExporter[AuditTable]) -> None:
+    """Have the audit's export to the OpenTelemetry collector watched."""
+    metrics.watch_count(
+        "aigw_control_audit_records_taken",
+        "Rows of the audit that the OpenTelemetry collector has taken.",
+        lambda: exporter.taken,
+    )
+    metrics.watch_count(
+        "aigw_control_audit_records_dropped",
+        "Rows of the audit that the OpenTelemetry collector did not take. The database has these. Alarm.",
+        lambda: exporter.dropped,
     )

@@ -22,6 +22,7 @@ from services.control_plane.store.database_url import checked_database_url
 from shared.addresses import Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import HOST_AND_PORT, EgressSettings
+from shared.otlp.settings import OtlpSettings
 from shared.providers import LOCAL_ORIGIN
 from shared.secret import Secret
 from shared.settings_base import SettingFileError, Texts, read_again
@@ -105,7 +106,7 @@ def _as_browsers_write(origin: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{shown}"
 
 
-class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings):
+class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings, OtlpSettings):
     """The operator's settings, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(

@@ -20,11 +20,18 @@ from services.data_plane.account.access_log import AccessLog
 from services.data_plane.account.books import Books
 from services.data_plane.account.key_verdicts import KeyVerdicts
 from services.data_plane.account.last_errors import LastErrors
+from services.data_plane.account.telemetry import telemetry_to
 from services.data_plane.admin_app import AdminAppParts, admin_app
+from services.data_plane.backends import feed, secret_reader
 from services.data_plane.box_app.app import BoxAppParts, box_app
 from services.data_plane.box_listeners import BoxListeners, box_tls
 from services.data_plane.core.descriptors import fit_descriptors
-from services.data_plane.gauges import count_box_connections, count_warm_connections, watched_metrics
+from services.data_plane.gauges import (
+    count_box_connections,
+    count_telemetry,
+    count_warm_connections,
+    watched_metrics,
+)
 from services.data_plane.identity.refusals import IdentityRefusals
 from services.data_plane.identity.token_verifier import TokenVerifier
 from services.data_plane.inherited_sockets import adopt
@@ -35,35 +42,24 @@ from services.data_plane.relay.upstream.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.upstream.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
-from services.data_plane.table.feed import HttpSnapshotSource, MemoryBusReader, NoBusReader
 from services.data_plane.table.forgeries import Forgeries
-from services.data_plane.table.redis_feed import (
-    COMMAND_SECONDS_OF_A_READER,
-    RedisBusReader,
-    RedisSnapshotCopy,
-    SnapshotOrCopy,
-)
-from services.data_plane.table.secrets import LocalSecretReader, SecretLoader
+from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
-from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.clock import unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
 from shared.process_limits import descriptor_limit
-from shared.redis_link import COMMAND_SECONDS, connect, is_redis_url, parse_redis_url
 from shared.tasks import TaskSet
-from shared.vault_session import VaultSession
-from shared.vault_target import is_vault_url, parse_vault_url
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from services.data_plane.account.metrics import Metrics
+    from services.data_plane.account.telemetry import Telemetry
     from services.data_plane.inherited_sockets import InheritedSockets
     from services.data_plane.relay.upstream.egress import Egress
     from services.data_plane.settings import DataPlaneSettings
     from services.data_plane.table.feed import BusReader, SnapshotSource
-    from services.data_plane.table.secrets import SecretReader
     from shared.memory_stream import MemoryStream
 
 
@@ -85,6 +81,7 @@ class _Parts:
     last_errors: LastErrors
     key_verdicts: KeyVerdicts
     access_log: AccessLog | None
+    telemetry: Telemetry | None
     dial_config: DialConfig
 
 
@@ -177,7 +174,9 @@ class DataPlane:
         relay = Relay(
             table=parts.table,
             routes=settings.routes(),
-            account=Books(parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts),
+            account=Books(
+                parts.metrics, parts.last_errors, parts.access_log, parts.key_verdicts, parts.telemetry
+            ),
             limits=fit_descriptors(settings.relay_limits(), descriptor_limit()),
             egress=parts.dial_config.egress,
             allow_plain_http=settings.allow_plain_http_endpoints,
@@ -186,6 +185,7 @@ class DataPlane:
             clock=unix_now,
             usage_tap=settings.usage_tap,
             portal=settings.portal_origin,
+            forward_trace_context=settings.forward_trace_context,
         )
         parts.table.subscribe(relay.config_changed)
         parts.table.subscribe_to_lost_keys(
@@ -202,6 +202,9 @@ class DataPlane:
         tasks.start(self._tell_when_ready(), "readiness")
         if self._parts.access_log is not None:
             tasks.start(self._parts.access_log.run(), "access log")
+        if self._parts.telemetry is not None:
+            for exporter in self._parts.telemetry.exporters.values():
+                tasks.start(exporter.run(), "telemetry")
 
     async def _serve(
         self,
@@ -293,7 +296,7 @@ def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> 
 
 
 def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _Parts:
-    loader = SecretLoader(_secret_reader(settings), monotonic=time.monotonic)
+    loader = SecretLoader(secret_reader(settings), monotonic=time.monotonic)
     table = ConfigTable(
         loader,
         clock=time.monotonic,
@@ -302,10 +305,13 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         prefetch_max_orgs=settings.prefetch_max_orgs if settings.prefetch_secrets else 0,
     )
     forgeries = Forgeries(time.monotonic)
-    snapshots, bus = _feed(settings, stream, forgeries)
+    snapshots, bus = feed(settings, stream, forgeries)
     poll = settings.snapshot_poll_seconds
     times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
     access_log, refusals = _access_log(settings), IdentityRefusals()
+    metrics, telemetry = watched_metrics(table, access_log, refusals, forgeries), _telemetry(settings)
+    if telemetry is not None:
+        count_telemetry(metrics, telemetry)
     return _Parts(
         snapshots=snapshots,
         bus=bus,
@@ -313,50 +319,13 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         table=table,
         sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times),
         boxes=_boxes(settings, table, refusals),
-        metrics=watched_metrics(table, access_log, refusals, forgeries),
+        metrics=metrics,
         last_errors=LastErrors(),
         key_verdicts=KeyVerdicts(),
         access_log=access_log,
+        telemetry=telemetry,
         dial_config=_dial_config(settings),
     )
-
-
-def _secret_reader(settings: DataPlaneSettings) -> SecretReader:
-    if not is_vault_url(settings.secret_store_url):
-        return LocalSecretReader(settings.secret_folder)
-    return VaultSecretReader(
-        VaultSession(
-            parse_vault_url(settings.secret_store_url),
-            settings.vault_credential,
-            monotonic=time.monotonic,
-            random=SystemRandom().random,
-        )
-    )
-
-
-def _feed(
-    settings: DataPlaneSettings, stream: MemoryStream | None, forgeries: Forgeries
-) -> tuple[SnapshotSource, BusReader]:
-    control_plane = HttpSnapshotSource(settings.control_plane_internal_url, settings.internal_token)
-    if not is_redis_url(settings.event_bus_url):
-        return control_plane, NoBusReader() if stream is None else MemoryBusReader(stream)
-    target = parse_redis_url(settings.event_bus_url)
-    # Two clients: one command of the reader waits for events, one of the copy must not.
-    reading, copying = (
-        connect(
-            target,
-            password=settings.redis_password,
-            sentinel_password=settings.redis_sentinel_password,
-            command_seconds=seconds,
-        )
-        for seconds in (COMMAND_SECONDS_OF_A_READER, COMMAND_SECONDS)
-    )
-    keys = settings.feed_keys()
-    copy = RedisSnapshotCopy(
-        copying, keys, forgeries, clock=unix_now, max_age_seconds=settings.max_config_age_seconds
-    )
-    bus = RedisBusReader(reading, keys, forgeries, monotonic=time.monotonic, clock=unix_now)
-    return SnapshotOrCopy(control_plane, copy), bus
 
 
 def _boxes(settings: DataPlaneSettings, table: ConfigTable, refusals: IdentityRefusals) -> BoxListeners:
@@ -380,6 +349,18 @@ def _access_log(settings: DataPlaneSettings) -> AccessLog | None:
             return AccessLog(sys.stdout)
         case "stderr":
             return AccessLog(sys.stderr)
+
+
+def _telemetry(settings: DataPlaneSettings) -> Telemetry | None:
+    if not settings.otlp_endpoint:
+        return None
+    return telemetry_to(
+        settings.otlp_endpoint,
+        settings.otlp_signals,
+        headers=settings.collector_headers(),
+        tls=settings.collector_tls(),
+        trace_ratio=settings.otlp_trace_ratio,
+    )
 
 
 def _dial_config(settings: DataPlaneSettings) -> DialConfig:

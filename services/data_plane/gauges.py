@@ -8,6 +8,7 @@ from services.data_plane.account.metrics import Metrics
 
 if TYPE_CHECKING:
     from services.data_plane.account.access_log import AccessLog
+    from services.data_plane.account.telemetry import Telemetry
     from services.data_plane.identity.refusals import IdentityRefusals
     from services.data_plane.relay.connection_limits import ConnectionLimits
     from services.data_plane.relay.tls_handshake import HandshakeFaults
@@ -135,4 +136,20 @@ def _watch_box_tls(metrics: Metrics, listeners: Listeners) -> None:
         "1 when the changed certificate files of box listeners cannot be used, and the former ones stay in "
         "use; else 0. Alarm.",
         lambda: float(listeners.tls is not None and listeners.tls.is_unusable),
+    )
+
+
+def count_telemetry(metrics: Metrics, telemetry: Telemetry) -> None:
+    """Have the export to the OpenTelemetry collector counted."""
+    metrics.watch_counts(
+        "aigw_telemetry_taken",
+        "Spans and log records that the OpenTelemetry collector has taken, by signal.",
+        "signal",
+        lambda: {signal: exporter.taken for signal, exporter in telemetry.exporters.items()},
+    )
+    metrics.watch_counts(
+        "aigw_telemetry_dropped",
+        "Spans and log records given up: the queue was full, or the collector did not take the batch.",
+        "signal",
+        lambda: {signal: exporter.dropped for signal, exporter in telemetry.exporters.items()},
     )

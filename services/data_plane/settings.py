@@ -20,6 +20,7 @@ from services.data_plane.table.prefetch import PREFETCH_MAX_ORGS
 from shared.addresses import AddressPolicy
 from shared.backend_settings import BackendSettings
 from shared.egress_settings import EgressSettings
+from shared.otlp.settings import OtlpSettings
 from shared.providers import PROVIDERS
 from shared.secret import Secret
 from shared.settings_base import Texts
@@ -35,7 +36,7 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86_400)]
 PositiveCount = Annotated[int, Field(gt=0)]
 
 
-class DataPlaneSettings(BackendSettings, EgressSettings):
+class DataPlaneSettings(BackendSettings, EgressSettings, OtlpSettings):
     """The operator's settings, as `AIGW_<NAME>`; secrets also as `AIGW_<NAME>_FILE`."""
 
     environment: Literal["production", "development", "embedded"] = Field(
@@ -136,6 +137,18 @@ class DataPlaneSettings(BackendSettings, EgressSettings):
     usage_tap: bool = Field(
         default=True,
         description="Whether the token counts in providers' answers are read, for metrics and access log.",
+    )
+
+    otlp_trace_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="The share of requests with a span, of those whose client names no trace (traceparent); "
+        "with one, a request has a span exactly if the client records its own.",
+    )
+    forward_trace_context: bool = Field(
+        default=False,
+        description="Whether traceparent, tracestate and baggage of a request pass on to the provider.",
     )
 
     preface_seconds: PositiveSeconds = _LIMITS.preface_seconds

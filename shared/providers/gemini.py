@@ -213,4 +213,5 @@ for await (const part of stream) process.stdout.write(part.text ?? "");""",
     ),
     key_page="https://aistudio.google.com/apikey",
     console="https://aistudio.google.com/usage",
+    telemetry_name="gcp.gemini",
 )

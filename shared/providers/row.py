@@ -129,6 +129,7 @@ class Provider:
         set_up_shell: POSIX shell functions for clients that need a file, or empty: `run9_set_up_NAME`,
             `run9_undo_NAME`, which takes out what the first has written, and `run9_print_NAME`, which tells.
         snippets: lines to paste.
+        telemetry_name: the provider's name in OpenTelemetry's conventions; empty where `name` is that name.
         key_page, console: where an owner gets a key, and sees usage.
     """
 
@@ -154,6 +155,7 @@ class Provider:
     key_page: str
     console: str
     company: str = ""
+    telemetry_name: str = ""
     admin_keys: tuple[str, ...] = ()
     key_hosts: tuple[str, ...] = ()
     query_credentials: frozenset[str] = frozenset()

@@ -20,6 +20,7 @@ REVEALS: dict[str, str] = {
     "services/control_plane/key_test/credential.py credential_headers": "a test call has it",
     "services/control_plane/key_test/stored_key.py StoredKeyTester.__init__": "same token",
     "shared/feed_signature.py FeedKeys.__init__": "the keys of HMACs are made",
+    "shared/otlp/settings.py OtlpSettings.collector_headers": "the collector is shown the operator's headers",
     "shared/redis_link.py connect": "the passwords of Redis and its sentinels are sent",
     "shared/vault_session.py VaultSession._attempt": "the token goes with each call to Vault",
     "shared/vault_session.py VaultSession._proof": "the secret id or JWT of a login is sent",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from sqlmodel import Session, col, select
 
-from services.control_plane.store.changes import AuditNote, Author
+from services.control_plane.store.changes import AuditNote, Author, add_audit_row
 from services.control_plane.store.tables import AuditTable
 
 NO_REVISION: Final = 0
@@ -16,17 +15,7 @@ NO_REVISION: Final = 0
 
 def note(session: Session, author: Author, what: AuditNote) -> None:
     """Add a row about something that is no change of the configuration, and so has no event."""
-    session.add(
-        AuditTable(
-            org=what.org,
-            at=author.at,
-            actor=author.actor,
-            action=what.action,
-            target=what.target,
-            revision=NO_REVISION,
-            details=json.dumps(dict(what.details), sort_keys=True),
-        )
-    )
+    add_audit_row(session, NO_REVISION, author, what)
 
 
 def is_crowded(session: Session, org: str, action: str, *, since: float, rows: int) -> bool:

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from services.control_plane.store.database import Database
+from services.control_plane.store.database import AUDITED, Database
 from services.control_plane.store.tables import COUNTER_ID, AuditTable, CounterRow, OutboxTable
 from shared.config_feed import Event, IntegrationRow, NodeRow, OrgRow, encode_event
 
@@ -139,17 +139,7 @@ def record(
 ) -> None:
     """Add the audit row and the event of the `taken` revision."""
     session.info.setdefault(_OPS, []).append(op)
-    session.add(
-        AuditTable(
-            org=note.org,
-            at=author.at,
-            actor=author.actor,
-            action=note.action,
-            target=note.target,
-            revision=taken.revision,
-            details=json.dumps(dict(note.details), sort_keys=True),
-        )
-    )
+    add_audit_row(session, taken.revision, author, note)
     event = Event(
         epoch=taken.epoch,
         revision=taken.revision,
@@ -163,3 +153,18 @@ def record(
             revision=taken.revision, event=encode_event(event), created_at=author.at, published_at=None
         )
     )
+
+
+def add_audit_row(session: Session, revision: int, author: Author, note: AuditNote) -> None:
+    """Add a row to the audit; the database gives the row to its listeners once it is committed."""
+    row = AuditTable(
+        org=note.org,
+        at=author.at,
+        actor=author.actor,
+        action=note.action,
+        target=note.target,
+        revision=revision,
+        details=json.dumps(dict(note.details), sort_keys=True),
+    )
+    session.add(row)
+    session.info.setdefault(AUDITED, []).append(row)

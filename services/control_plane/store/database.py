@@ -25,6 +25,7 @@ from services.control_plane.store.outage import (
     statements_mapped,
 )
 from services.control_plane.store.postgres_engine import postgres_engine
+from services.control_plane.store.tables import AuditTable
 
 BUSY_TIMEOUT_SECONDS: Final = 10
 """How long a writer waits for another; longer is an outage."""
@@ -38,6 +39,9 @@ POOL_OVERFLOW: Final = REQUEST_THREADS + FLEET_THREADS  # with the 8: readiness 
 POOL_TIMEOUT_SECONDS: Final = 10
 RETRY_SECONDS: Final = 5
 """How soon to ask again while the database is away."""
+
+AUDITED: Final = "aigw_audited"
+"""A session's place for the rows added to the audit by its transaction."""
 
 _BEGIN = "aigw_sqlite_begin"
 
@@ -82,6 +86,7 @@ class Database:
         self.engine = _engine_of(url, reread or (lambda: url), busy_timeout_seconds)
         self._reader, self._writer = _transaction_kinds(self.engine)
         self._committed: list[Callable[[], None]] = []
+        self._audited: list[Callable[[AuditTable], None]] = []
         self._closed = False
         event.listen(self.engine, "checkin", self._close_late)
         self.high_water = HighWater()
@@ -110,6 +115,10 @@ class Database:
     def on_commit(self, announce: Callable[[], None]) -> None:
         """Call `announce` after every committed write, from the writer's thread."""
         self._committed.append(announce)
+
+    def on_audit(self, take: Callable[[AuditTable], None]) -> None:
+        """Call `take` with every committed row of the audit, from the writer's thread."""
+        self._audited.append(take)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -157,6 +166,9 @@ class Database:
             except CommitUnknown:
                 session.invalidate()  # not a word more on that connection, so that nothing hides the finding
                 raise
+            for row in session.info.get(AUDITED, ()):
+                for take in self._audited:
+                    take(row)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

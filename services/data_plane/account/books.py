@@ -1,4 +1,4 @@
-"""The relay's `Account`: a call per exchange feeds metrics, access log, last errors and key verdicts."""
+"""The relay's `Account`: a call per exchange feeds metrics, access log, last errors, verdicts, telemetry."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
     from services.data_plane.core.key_scan import KeySearch
+    from services.data_plane.account.telemetry import Telemetry
     from services.data_plane.core.usage.tap import Tapped
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ _PLAIN_COUNTS: Final = frozenset(
 
 
 class Books:
-    """Books finished exchanges. `access_log` is None without a log."""
+    """Books finished exchanges. `access_log` is None without a log, `telemetry` without a collector."""
 
     def __init__(
         self,
@@ -45,11 +46,13 @@ class Books:
         last_errors: LastErrors,
         access_log: AccessLog | None,
         key_verdicts: KeyVerdicts | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._metrics = metrics
         self._last_errors = last_errors
         self._access_log = access_log
         self._key_verdicts = key_verdicts
+        self._telemetry = telemetry
         self._background = BackgroundAnswers()
         self._unread: list[tuple[ExchangeRecord, Tapped, KeySearch | None]] = []
 
@@ -120,3 +123,5 @@ class Books:
             self._key_verdicts.note(record)
         if self._access_log is not None:
             self._access_log.add(record)
+        if self._telemetry is not None:
+            self._telemetry.add(record)

@@ -47,6 +47,7 @@ class ExchangeRecord:
         usage: the tokens stated by the provider, or why the tokens are unknown; None for an untapped answer.
         stated_usage: the same in the digits of the answer, where this was cheaper; `usage` is None then.
         usage_gap: why a part of a WebSocket's tokens is missing from `usage`; None when no part is.
+        trace_parent: the client's `traceparent` header, or empty.
         model: the model named by the answer, or empty. A label, because an endpoint chooses the text.
         service_tier: the tier named by the answer, or empty. A label as well.
         web_searches, web_fetches: the stated requests of the provider's own tools.
@@ -72,6 +73,7 @@ class ExchangeRecord:
     request_id: str = ""
     leaked_key: bool = False
     attribution: Attribution = UNATTRIBUTED
+    trace_parent: bytes = b""
     stated_usage: StatedUsage | None = None
     usage_gap: NoUsage | None = None
     model: str = ""

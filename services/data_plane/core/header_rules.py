@@ -20,6 +20,9 @@ _HOP_BY_HOP = frozenset(  # RFC 9110 §7.6.1, and the names that older software 
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"proxy-authenticate"}
 )
 
+TRACE_CONTEXT: Final = frozenset({b"traceparent", b"tracestate", b"baggage"})
+"""W3C Trace Context and Baggage: of the caller's own systems, so no provider's business unless set."""
+
 _REQUEST: dict[bytes, int] = {
     # Sent by browsers unasked, so no sign of a program.
     b"proxy-authorization": STRIP,
@@ -49,6 +52,9 @@ _REQUEST: dict[bytes, int] = {
     **dict.fromkeys(KNOWN_WITH_UNDERSCORE, PASS),
     # Read for the log and the usage record, and passed on.
     **dict.fromkeys(ATTRIBUTION_HEADERS, CAPTURE | PASS),
+    # Read for the gateway's own traces.
+    **dict.fromkeys(TRACE_CONTEXT, STRIP),
+    b"traceparent": CAPTURE,
     # Ours.
     b"x-run9-box-token": CAPTURE,
 }
@@ -94,6 +100,10 @@ def request_rule(lower: bytes) -> int:
     return STRIP if b"_" in lower or is_dropped_family(lower) else PASS
 
 
+def _rule_with_trace_context(lower: bytes) -> int:
+    return request_rule(lower) | PASS if lower in TRACE_CONTEXT else request_rule(lower)
+
+
 def is_noted_credential(lower: bytes) -> bool:
     """Whether a captured name stands for a client's credential: every other captured name is in the table."""
     return lower not in _REQUEST
@@ -108,4 +118,6 @@ def response_rule(lower: bytes) -> int:
 
 
 REQUEST_FIELDS: Final = FieldRules(request_rule)
+REQUEST_FIELDS_WITH_TRACE_CONTEXT: Final = FieldRules(_rule_with_trace_context)
+"""The same, but the trace context passes on to the provider."""
 RESPONSE_FIELDS: Final = FieldRules(response_rule)

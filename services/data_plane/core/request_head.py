@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.data_plane.core.attribution import UNATTRIBUTED, Attribution, attribution_of
-from services.data_plane.core.field_lines import PASS, BadFields, parse_fields
+from services.data_plane.core.field_lines import PASS, BadFields, FieldRules, parse_fields
 from services.data_plane.core.framing import ChunkedFraming, Framing, LengthFraming
 from services.data_plane.core.header_rules import REQUEST_FIELDS, is_noted_credential, request_rule
 from services.data_plane.core.leaked_keys import looks_real
@@ -59,6 +59,7 @@ class RequestHead:
         ws_protocols: the offered WebSocket protocols without a credential; None when none were offered.
         beta: the `anthropic-beta` lines, if any (also in `kept`).
         attribution: the labels that the client's own headers give the request.
+        trace_parent: the `traceparent` value, or empty.
     """
 
     method: bytes
@@ -79,6 +80,7 @@ class RequestHead:
     ws_protocols: bytes | None = None
     beta: list[bytes] | None = None
     attribution: Attribution = UNATTRIBUTED
+    trace_parent: bytes = b""
 
     def framing(self) -> Framing | None:
         """Give a new counter for the body; None when there is none."""
@@ -104,13 +106,13 @@ def check_incomplete(data: bytearray, seen: int) -> None:
         raise bad_request("a line does not end in CRLF, or holds a NUL")
 
 
-def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
+def parse_request_head(raw: bytes, max_fields: int, rules: FieldRules = REQUEST_FIELDS) -> RequestHead:
     """Parse a head with its empty line; raises `Refused` for an unacceptable head."""
     match = _REQUEST_LINE.match(raw)
     if match is None:
         raise bad_request("the request line is malformed")
     try:
-        lines, kept, captured = parse_fields(raw, match.end(), REQUEST_FIELDS)
+        lines, kept, captured = parse_fields(raw, match.end(), rules)
     except BadFields as bad:
         raise bad_request(str(bad)) from None
     if len(lines) > max_fields:
@@ -125,6 +127,8 @@ def parse_request_head(raw: bytes, max_fields: int) -> RequestHead:
     head.kept = b"\r\n".join(kept)
     _read_caller(head, captured)
     head.attribution = attribution_of(captured)
+    if b"traceparent" in captured and len(captured[b"traceparent"]) == 1:
+        head.trace_parent = captured[b"traceparent"][0]
     if b"anthropic-beta" in captured:
         head.beta = captured[b"anthropic-beta"]
     return head

@@ -27,7 +27,7 @@ def judge_new_head(
     Raises:
         Refused: the head is not well-formed, or its route or the request is not allowed, whoever asks.
     """
-    head = parse_request_head(raw, parts.limits.max_head_fields)
+    head = parse_request_head(raw, parts.limits.max_head_fields, parts.request_fields)
     reader.must_close = reader.must_close or not head.keep_alive
     reader.begin(head.framing(), awaits_continue=head.expects_continue)
     record.method = head.method.decode()
@@ -56,6 +56,7 @@ def is_warm_up(template: RequestTemplate, reader: RequestReader, record: Exchang
     route = template.route
     record.method, record.provider, record.route = template.method, route.provider.name, route.label
     record.leaked_key, record.attribution = template.leaked_key, template.head.attribution
+    record.trace_parent = template.head.trace_parent
     if not route.warm_up or template.head.method != b"HEAD":
         return False
     if not reader.is_whole:

@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from services.data_plane.core.header_rules import REQUEST_FIELDS, REQUEST_FIELDS_WITH_TRACE_CONTEXT
 from services.data_plane.core.integration import CompiledIntegration, NotReady, refused_because
 from services.data_plane.core.refused import Refused
 from services.data_plane.relay.connection_limits import ConnectionLimits
@@ -43,6 +44,7 @@ class RelayParts:
         draining: whether the process ends; WebSockets then end between two turns.
         now: the event loop's time, without the call around.
         portal: the address of the Portal; empty where the operator has set none.
+        request_fields: which header lines of a request pass to the provider.
         usage_tap: whether responses are searched for their tokens.
     """
 
@@ -59,6 +61,7 @@ class RelayParts:
         pool: Pool,
         usage_tap: bool,
         portal: str = "",
+        forward_trace_context: bool = False,
     ) -> None:
         self.table = table
         self.routes = routes
@@ -70,6 +73,7 @@ class RelayParts:
         self.pool = pool
         self.usage_tap = usage_tap
         self.portal = portal
+        self.request_fields = REQUEST_FIELDS_WITH_TRACE_CONTEXT if forward_trace_context else REQUEST_FIELDS
         self.loop = asyncio.get_running_loop()
         self.now = time.monotonic
         self.tasks = TaskSet()

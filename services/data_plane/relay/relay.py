@@ -57,6 +57,7 @@ class Relay:
         clock: Clock,
         usage_tap: bool = False,
         portal: str = "",
+        forward_trace_context: bool = False,
     ) -> None:
         batch = WriteBatch()
         dialer = Dialer(egress, tls_context, limits.connect_seconds, allow_plain_http=allow_plain_http)
@@ -74,6 +75,7 @@ class Relay:
             pool=pool,
             usage_tap=usage_tap,
             portal=portal,
+            forward_trace_context=forward_trace_context,
         )
         self.connection_limits = self.parts.connection_limits
         self._sweeper: asyncio.TimerHandle | None = None

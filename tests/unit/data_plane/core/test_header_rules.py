@@ -61,6 +61,7 @@ TO_PROVIDER_DROPPED = (
     *("cf-pseudo-ipv4", "cf-ipcountry", "x-azure-clientip", "x-appengine-user-ip", "x-proxyuser-ip"),
     *("wl-proxy-client-ip", "x-envoy-external-address", "x-forward-for", "x-forwarded", "forwarded-for"),
     *("cloudfront-viewer-address", "cdn-loop", "origin"),
+    *("traceparent", "tracestate", "baggage"),
     *("x_api_key", "content_length", "transfer_encoding", "anthropic_version", "_"),
 )
 TO_PROVIDER_KEPT = (
@@ -73,8 +74,6 @@ TO_PROVIDER_KEPT = (
     *(
         "content-range",
         "x-upload-content-length",
-        "tracestate",
-        "baggage",
         "cf-aig-cache-ttl",
         "sec-fetch-mode",
     ),

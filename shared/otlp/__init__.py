@@ -1,0 +1,1 @@
+"""Export of telemetry to an OpenTelemetry collector: settings, encoding, and the exporter."""
