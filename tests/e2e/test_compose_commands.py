@@ -108,7 +108,7 @@ class Composed:
             env={
                 "PATH": os.defpath,
                 "HOME": str(self.run),
-                "VAULT_CLI": str(self.vault._program),
+                "VAULT_CLI": str(self.vault.program),
                 "VAULT_ADDR": self.vault.address,
                 "VAULT_CACERT": str(self.vault.ca_file),
                 "RUN_FOLDER": str(self.run),

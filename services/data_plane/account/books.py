@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from services.data_plane.account.last_errors import LastErrors
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.record import ExchangeRecord
-    from services.data_plane.core.key_scan import KeySearch
     from services.data_plane.account.telemetry import Telemetry
+    from services.data_plane.core.key_scan import KeySearch
     from services.data_plane.core.usage.tap import Tapped
 
 logger = logging.getLogger(__name__)
