@@ -122,6 +122,10 @@ async def readiness(node: Node) -> int:
     return (await node.rest.client.get("/readyz")).status_code
 
 
+async def is_ready(node: Node) -> bool:
+    return await readiness(node) == 200
+
+
 async def says(node: Node, text: str) -> bool:
     return text in node.agent.process.log
 
@@ -173,6 +177,8 @@ async def test_an_agent_that_does_not_prove_itself_is_not_ready_and_is_served_el
         await eventually(lambda: says(node, "does it accept this node's certificate"), "the log says why")
         assert await readiness(node) == 503
     async with running(settings, authorities.plane(demands=True), authorities.plane()) as (node, address):
+        # The data planes live in this process, and cannot answer the agent's first look at its start.
+        await eventually(lambda: is_ready(node), "the agent has found the data plane that takes connections")
         for _ in range(10):
             assert await is_served(address)
         assert node.planes[0].served.total() == 0
@@ -207,11 +213,7 @@ async def test_renewed_certificates_of_either_end_are_used_without_a_restart(
         assert not await is_served(address)
         authorities.trust(later)
         authorities.certify_node()
-
-        async def is_ready() -> bool:
-            return await readiness(node) == 200
-
-        await eventually(is_ready, "the new files are in use", deadline_seconds=RENEWED_SECONDS)
+        await eventually(lambda: is_ready(node), "the new files are in use", deadline_seconds=RENEWED_SECONDS)
         assert await is_served(address)
         authorities.certificate.write_text("no certificate")
 

@@ -82,7 +82,8 @@ class Side:
         self._owner.side_is_ending(other)
         if other.is_at_end:
             self.transport.close()
-        return True
+        # A TLS connection ends as a whole, and asyncio warns of an answer that would keep one half.
+        return self.transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the other side the same way as this side ended."""
