@@ -16,7 +16,7 @@ _TLS_LIBRARIES: Final = ("-lssl", "-lcrypto")
 
 
 class BuildError(Exception):
-    """There is no C compiler, or it refused; the message says which."""
+    """There is no C compiler, or the compiler refused; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Programs:
 
 
 def build(folder: Path) -> Programs:
-    """Compile what is not there yet, without TLS where OpenSSL's headers are missing; raises `BuildError`."""
+    """Compile the missing programs, without TLS where OpenSSL's headers are missing; raises `BuildError`."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise BuildError("no C compiler (`cc`) on PATH: install gcc or clang to run the bench")

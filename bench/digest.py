@@ -14,14 +14,14 @@ _TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True, slots=True)
 class DigestRow:
-    """One row of the README: a figure of a bench row, in a person's words.
+    """A row of the README: a figure of a bench row, in a person's words.
 
     Attributes:
         row: the bench row's name.
         key: the figure's name in the raw rows.
         title: the figure in words, with its unit.
         decimals: how many to show.
-        over_no_proxy: the figure counts from what it is without any proxy.
+        over_no_proxy: the figure counts from its value without any proxy.
     """
 
     row: str
@@ -69,7 +69,7 @@ def _peers(summary: Summary, subjects: Sequence[Subject], ours: str) -> list[str
 
 
 def figure(summary: Summary, row: DigestRow, subject: str, no_proxy: str) -> float | None:
-    """Give the median of a digest row's figure for one subject; None where nothing was measured."""
+    """Give the median of a digest row's figure for a subject; None where nothing was measured."""
     if row.over_no_proxy:
         return summary.added(row.row, subject, row.key, no_proxy)
     spread = summary.spread(row.row, subject, row.key)

@@ -1,4 +1,4 @@
-"""Which machine this is and which of its cores do what."""
+"""The description of this machine and the roles of its cores."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The core that the measured proxy has for itself, and the one for load, upstream and bench."""
+    """The core of the measured proxy alone, and the core of load, upstream and bench."""
 
     proxy: int
     load: int
 
     @property
     def are_one(self) -> bool:
-        """Whether the machine had only one to give: ratios still mean something, throughput does not."""
+        """Whether the machine had a single core to give: ratios still mean something, throughput does not."""
         return self.proxy == self.load
 
 
 def choose_cores() -> Cores:
-    """Take two, of different physical cores if possible; the first gets the load, as it gets interrupts."""
+    """Take two cores, physically different if possible; the first gets the load, as interrupts go there."""
     usable = sorted(os.sched_getaffinity(0))
     load = usable[0]
     taken = siblings_in(_text(Path(_TOPOLOGY.format(core=load)), default=str(load)))
@@ -47,7 +47,7 @@ def siblings_in(text: str) -> set[int]:
 
 @contextlib.contextmanager
 def pinned_to(core: int) -> Iterator[None]:
-    """Run this process, and let what it starts meanwhile run for ever, on one core only."""
+    """Run this process on a single core inside; programs started meanwhile stay on the core for ever."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -75,7 +75,7 @@ def _build_of_python() -> str:
 
 
 def model_in(cpuinfo: str) -> str:
-    """Find the processor's name in the text of /proc/cpuinfo; empty if it has none."""
+    """Find the processor's name in the text of /proc/cpuinfo; empty if there is none."""
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         if name.strip() in {"model name", "Model"}:

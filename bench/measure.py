@@ -1,4 +1,4 @@
-"""One measurement: run the load once against one subject and turn what was counted into figures."""
+"""A measurement: run the load once against a subject and turn the counts into figures."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ Figures = dict[str, float]
 
 
 class WrongAnswerError(Exception):
-    """The load met a wrong, cut or missing answer; the message says what it saw."""
+    """The load met a wrong, cut or missing answer; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The load program and what it needs every time.
+    """The load program and its constant needs.
 
     Attributes:
         program: the built binary.
-        options: the options that name the expected bytes.
+        options: the options naming the expected bytes.
         folder: where requests are written.
     """
 
@@ -45,7 +45,7 @@ class Load:
     def command(
         self, work: Work, running: Running, *, connections: int, seconds: float, most: int
     ) -> list[str]:
-        """Give the command line of one run; it ends by itself within the deadline that it is given."""
+        """Give the command line of a run; the program ends by itself within its deadline."""
         request = self.folder / "request"
         authority = f"127.0.0.1:{running.port}"
         request.write_bytes(
@@ -70,19 +70,19 @@ class Load:
 
 
 def warm_up(load: Load, running: Running) -> None:
-    """Let the subject import, compile, connect and allocate what its first requests need."""
+    """Let the subject import, compile, connect and allocate for its first requests."""
     command = load.command(Work("json"), running, connections=8, seconds=running.warm_up_seconds, most=0)
     _run(command, None)
     time.sleep(_SETTLE_SECONDS)
 
 
 def measure(row: Row, load: Load, running: Running, *, core: int, seconds_factor: float = 1.0) -> Figures:
-    """Do `row` once with a subject on `core`; gives figures by the keys that `rows.Figure` names.
+    """Do `row` once with a subject on `core`; gives figures by the keys of `rows.Figure`.
 
-    `foreign_share` is the part of the core that others than the subject took: 0.1 and more spoils a figure.
+    `foreign_share` is the part of the core taken by others than the subject: 0.1 and more spoils a figure.
 
     Raises:
-        WrongAnswerError: an answer was not the expected one, byte for byte.
+        WrongAnswerError: an answer differed from the expected answer in some byte.
     """
     command = load.command(
         row.work,
@@ -109,7 +109,7 @@ def measure(row: Row, load: Load, running: Running, *, core: int, seconds_factor
 
 
 def derive(counted: Figures) -> Figures:
-    """Add rates to what the load counted."""
+    """Add rates to the load's counts."""
     seconds = counted["seconds"]
     rates = {
         "requests_per_second": counted["responses"] / seconds,
@@ -128,7 +128,7 @@ def cpu_figures(counted: Figures, cpu_seconds: float) -> Figures:
 
 
 def loop_figures(counted: Figures, seconds: float) -> Figures:
-    """Share the run time of the main thread out: finer than ticks, for a subject that is one event loop."""
+    """Share the run time of the main thread out: finer than ticks, for a subject of a single event loop."""
     figures = {"loop_us_per_request": seconds * 1e6 / counted["responses"]}
     if counted["events"]:
         figures["loop_us_per_event"] = seconds * 1e6 / counted["events"]
@@ -136,7 +136,7 @@ def loop_figures(counted: Figures, seconds: float) -> Figures:
 
 
 def _run(command: list[str], watched: int | None) -> tuple[int, Figures]:
-    """Run the load; gives the peak of the watched tree's resident bytes meanwhile, and what was counted."""
+    """Run the load; gives the peak of the watched tree's resident bytes meanwhile, and the counts."""
     peak_bytes = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         try:

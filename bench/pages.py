@@ -1,6 +1,6 @@
-"""The pages that show a bench record: docs/benchmarks.md, the README's digest, the chart for light and dark.
+"""The pages showing a bench record: docs/benchmarks.md, the README's digest, the chart for light and dark.
 
-`python -m bench.pages` writes them again from the newest record of `bench/results`, without measuring.
+`python -m bench.pages` writes the pages again from the newest record of `bench/results`, without measuring.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def table_of(record: Record) -> str:
 
 
 def pages_of(record: Record, texts: Mapping[str, str]) -> dict[str, str]:
-    """Give the new text of every page that shows a record.
+    """Give the new text of every page with a record.
 
     Args:
         record: the run to show.

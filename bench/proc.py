@@ -1,4 +1,4 @@
-"""What /proc says about a process and its descendants: CPU used and memory held."""
+"""Facts of /proc about a process and its descendants: CPU used and memory held."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """The fields that the bench needs of /proc/<pid>/stat; see proc(5)."""
+    """The fields of /proc/<pid>/stat for the bench; see proc(5)."""
 
     pid: int
     parent: int
@@ -20,7 +20,7 @@ class Stat:
 
 
 def parse_stat(line: str) -> Stat:
-    """Read one stat line. The name in parentheses may itself hold spaces and parentheses."""
+    """Read a stat line. The name in parentheses may itself hold spaces and parentheses."""
     name_end = line.rindex(")")
     pid = int(line[: line.index(" ")])
     fields = line[name_end + 2 :].split()  # from field 3, the state
@@ -39,7 +39,7 @@ def tree(root: int) -> list[Stat]:
 
 
 def descendants(root: int, everyone: list[Stat]) -> list[Stat]:
-    """Pick `root` and what descends from it."""
+    """Pick `root` and its descendants."""
     children: dict[int, list[Stat]] = {}
     found = []
     for stat in everyone:
@@ -52,28 +52,28 @@ def descendants(root: int, everyone: list[Stat]) -> list[Stat]:
 
 
 def cpu_seconds(stats: list[Stat]) -> float:
-    """User and system time of these processes since they began, all threads, in seconds."""
+    """User and system time of these processes since their start, all threads, in seconds."""
     return sum(stat.cpu_ticks for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def main_thread_seconds(pid: int) -> float:
-    """Run time of the main thread, that of an event loop, in nanoseconds where `cpu_seconds` has ticks."""
+    """Run time of the main thread, as of an event loop, in nanoseconds where `cpu_seconds` has ticks."""
     return int((_PROC / str(pid) / "schedstat").read_text().split()[0]) / 1e9
 
 
 def resident_bytes(stats: list[Stat]) -> int:
-    """Resident memory of these processes. Pages that they share count once for each."""
+    """Resident memory of these processes. Shared pages count once for each."""
     return sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE")
 
 
 def private_bytes(pid: int) -> int:
-    """Private resident memory of one process, counted page by page; `stat` is some megabytes behind."""
+    """Private resident memory of a process, counted page by page; `stat` is some megabytes behind."""
     lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 def core_busy_seconds(core: int) -> float:
-    """CPU time that one core has spent on anything at all since boot, in seconds."""
+    """CPU time of a core for anything at all since boot, in seconds."""
     return parse_core_ticks((_PROC / "stat").read_text(), core) / os.sysconf("SC_CLK_TCK")
 
 

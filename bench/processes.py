@@ -1,4 +1,4 @@
-"""Everything that the bench starts: on its core, in its own log file, stopped by its pid."""
+"""The programs started by the bench: each on its core, with its own log file, stopped by its pid."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class StartError(Exception):
-    """A program that did not come up; the message has the end of its log."""
+    """A program did not come up; the message has the end of its log."""
 
 
 class Program:
-    """One running program, pinned; a context manager that leaves nothing behind."""
+    """A running program, pinned; a context manager that leaves nothing behind."""
 
     def __init__(
         self, name: str, command: Sequence[str | Path], *, core: int, log: Path, cwd: Path | None = None
@@ -47,7 +47,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process id; descendants are found from it."""
+        """The program's process id, from which descendants are found."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -59,7 +59,7 @@ class Program:
         self.stop()
 
     def stop(self) -> None:
-        """End it: politely, then not."""
+        """End the program: politely, then by force."""
         if self._process.poll() is not None:
             return
         self._process.terminate()
@@ -70,11 +70,11 @@ class Program:
             self._process.wait()
 
     def log_text(self) -> str:
-        """What it has printed so far."""
+        """The program's output so far."""
         return self._log.read_text(errors="replace")
 
     def wait_for(self, what: str, ready: Callable[[], T | None]) -> T:
-        """Poll `ready` until it gives something; raises `StartError` when the program ends or is too slow."""
+        """Poll `ready` until a result comes; raises `StartError` when the program ends or is too slow."""
         give_up = time.monotonic() + START_DEADLINE_SECONDS
         while time.monotonic() < give_up:
             if (found := ready()) is not None:
@@ -93,7 +93,7 @@ class Program:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot pick one themselves."""
+    """A port, free a moment ago, for programs unable to pick a port themselves."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

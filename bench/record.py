@@ -1,4 +1,4 @@
-"""The record of one bench run: its raw rows as JSON lines, from which pages are drawn without measuring."""
+"""The record of a bench run: its raw rows as JSON lines, from which pages are drawn without measuring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"\d{4}-\d{2}-\d{2}-[0-9a-z-]+\.jsonl")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A measurement that ended in a wrong answer: its row, its subject and the complaint."""
+    """A measurement with a wrong answer: its row, its subject and the complaint."""
 
     row: str
     subject: str
@@ -25,14 +25,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run of the bench.
+    """A run of the bench.
 
     Attributes:
         measured_at: the end of the run, RFC 3339 UTC.
-        revision: the commit that was measured.
+        revision: the measured commit.
         machine: processor, cores, kernel and Python build, as `machine.describe` names them.
         versions: the version of each subject, by the subject's name.
-        seconds_factor: the part of a full run's seconds that each measurement took.
+        seconds_factor: the part of a full run's seconds taken by each measurement.
         seed: of the shuffled order.
         failures: the measurements without figures.
         samples: the figures of every row, subject and round.
@@ -71,7 +71,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a file that `write` made."""
+        """Read a file made by `write`."""
         head, *lines = (json.loads(line) for line in path.read_text().splitlines())
         return cls(
             measured_at=head["measured_at"],

@@ -21,7 +21,7 @@ from bench.upstream import Upstream
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to play.
+    """The rows, subjects and rounds to play.
 
     Attributes:
         rows: the measurements.
@@ -49,7 +49,7 @@ class Plan:
             yield turns
 
     def _last_turns(self, numbers: range) -> list[tuple[int, AnyRow, Subject]]:
-        """Give all turns of the subjects that do few rows: started last, they work beside no other's turn."""
+        """Give all turns of the subjects with few rows: started last, these work beside no other's turn."""
         turns = [turn for number in numbers for turn in self._turns(number) if turn[2].only is not None]
         return sorted(turns, key=lambda turn: self.subjects.index(turn[2]))
 
@@ -71,14 +71,14 @@ def does(subject: Subject, row: AnyRow) -> bool:
 
 @dataclass
 class Played:
-    """What came out: samples, and what was seen instead by (row, subject)."""
+    """The outcome: samples, and the failures by (row, subject)."""
 
     samples: list[Sample] = field(default_factory=list)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Stage:
-    """Where subjects are started and kept; a context manager that stops them all."""
+    """The keeper of started subjects; a context manager that stops them all."""
 
     def __init__(self, folder: Path, cores: Cores, upstream: Upstream, load: Load) -> None:
         self._folder = folder
@@ -90,11 +90,11 @@ class Stage:
         self._started = 0
 
     def close(self) -> None:
-        """Stop every subject that was kept."""
+        """Stop every kept subject."""
         self._stack.close()
 
     def play(self, plan: Plan) -> Played:
-        """Play the plan; what fails is noted and not tried again, the others go on."""
+        """Play the plan; a failed measurement is noted and not tried again, the others go on."""
         played = Played()
         for turns in plan.rounds():
             for number, row, subject in turns:
@@ -154,7 +154,7 @@ class Stage:
 
 
 def _rows_lost(rows: Sequence[AnyRow], row: AnyRow, subject: Subject) -> list[AnyRow]:
-    """Tell what cannot be measured after a subject did not start for `row`; each trial starts its own."""
+    """Tell the rows lost after a subject did not start for `row`; each trial starts its own."""
     if isinstance(row, Trial):
         return [row]
     alike = [other for other in rows if other.tls == row.tls and does(subject, other)]

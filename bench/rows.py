@@ -1,4 +1,4 @@
-"""What the load program measures: one row of the table is one entry here. `listing` adds the trials."""
+"""The measurements of the load program: each row of the table is an entry here. `listing` adds the trials."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bench.workload import EVENTS_PER_STREAM, UPLOAD_BODY_BYTES, Work
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of a row's result, and how the table shows it.
+    """A number of a row's result, and its form in the table.
 
     Attributes:
         key: its name in the raw rows.
         title: its name in the table, with the unit.
         decimals: how many to show.
-        over_no_proxy: show what the subject adds to the same figure without any proxy.
-        compared: show the ratio to the yardstick; says nothing of a figure that may be near zero.
+        over_no_proxy: show the subject's addition to the same figure without any proxy.
+        compared: show the ratio to the yardstick; says nothing of a figure near zero.
     """
 
     key: str
@@ -29,21 +29,21 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measurement, done with every subject in every round.
+    """A measurement, done with every subject in every round.
 
     Attributes:
         name: for `--only` and the raw rows.
         title: for people.
-        work: what each connection does.
-        connections: how many of them at once.
-        figures: what of the result the table shows.
+        work: the work of each connection.
+        connections: how many connections at once.
+        figures: the figures of the result in the table.
         seconds: begin no new request after this; those begun are finished.
         most: begin at most so many requests in all; 0 is no such limit.
-        rounds: how often in a full run; a quick run does one.
+        rounds: how often in a full run; a quick run does a single round.
         tls: the upstream is reached by TLS.
-        fresh: start the subject anew, so that memory it kept from earlier rows does not hide growth.
+        fresh: start the subject anew, so that memory kept from earlier rows does not hide growth.
         in_quick: part of a quick run.
-        left_out: subjects that cannot keep up, or of which the figures mean nothing.
+        left_out: subjects too slow to keep up, or with meaningless figures.
     """
 
     name: str

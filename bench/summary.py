@@ -1,4 +1,4 @@
-"""Medians and spreads over the rounds of one measurement."""
+"""Medians and spreads over the rounds of a measurement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Self
 from bench.measure import Figures
 
 DISTURBING_SHARE: Final = 0.1
-"""What part of the proxy's core others may take before a measurement counts as disturbed."""
+"""The part of the proxy's core open to others before a measurement counts as disturbed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The figures of one row with one subject in one round."""
+    """The figures of a row with a subject in a round."""
 
     row: str
     subject: str
@@ -51,7 +51,7 @@ class Summary:
                 self._values.setdefault((sample.row, sample.subject, key), []).append(value)
 
     def spread(self, row: str, subject: str, key: str) -> Spread | None:
-        """Give the spread of a figure over the rounds; None when it was not measured."""
+        """Give the spread of a figure over the rounds; None for an unmeasured figure."""
         values = self._values.get((row, subject, key))
         return Spread.of(values) if values else None
 
@@ -72,7 +72,7 @@ class Summary:
         return ours.median / theirs.median
 
     def added(self, row: str, subject: str, key: str, base: str) -> float | None:
-        """Give how much the subject's median lies above that of `base`."""
+        """Give how much the subject's median lies above the median of `base`."""
         ours, theirs = self.spread(row, subject, key), self.spread(row, base, key)
         if ours is None or theirs is None or subject == base:
             return None

@@ -1,4 +1,4 @@
-"""Writes a summary as one Markdown table, and puts generated text between the marks of a page."""
+"""Writes a summary as a Markdown table, and puts generated text between the marks of a page."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _notes(
 
 
 def _peers(summary: Summary, subjects: Sequence[Subject], ours: Sequence[str]) -> list[str]:
-    """Tell of each peer that has a budget how many times our CPU it takes per JSON request."""
+    """Tell of each peer with a budget how many times our CPU the peer takes per JSON request."""
     titles = {subject.name: subject.title for subject in subjects}
     key, lines = CPU_PER_REQUEST.key, []
     for peer in subjects:

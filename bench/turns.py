@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def play_turns(turns: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Play each of `turns` once per round, in an order shuffled anew; gives what each gave, by round."""
+    """Play each of `turns` once per round, in an order shuffled anew; gives the results of each, by round."""
     shuffler = random.Random(rounds)  # noqa: S311  # an order, no secret
     taken: dict[str, list[T]] = {name: [] for name in turns}
     order = list(turns)
@@ -29,12 +29,12 @@ def play_turns(turns: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, l
 
 
 def median_of(rounds: Sequence[Figures], key: str) -> float:
-    """Give the median of one figure."""
+    """Give the median of a figure."""
     return median(figures[key] for figures in rounds)
 
 
 def ratio_of(rounds: Sequence[Figures], yardstick: Sequence[Figures], key: str) -> float:
-    """Give the median of the ratios of one figure, round by round.
+    """Give the median of the ratios of a figure, round by round.
 
     Raises:
         WrongAnswerError: a round of the yardstick saw no CPU, so the core is too busy to measure on.

@@ -1,4 +1,4 @@
-"""Starts the provider of the bench: plain and, where it was built so, TLS with a certificate of its own."""
+"""Starts the provider of the bench: plain and, where built so, TLS with a certificate of its own."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Upstream:
 
     Attributes:
         port: plain HTTP on loopback.
-        tls_port: TLS on loopback; 0 when it was built without.
-        ca_file: who signed its certificate, PEM.
-        key_file: the key that it accepts.
+        tls_port: TLS on loopback; 0 when built without TLS.
+        ca_file: the authority of its certificate, PEM.
+        key_file: holds the only accepted key.
     """
 
     port: int

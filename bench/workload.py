@@ -1,6 +1,6 @@
-"""The bytes of the work: what the box sends, what the provider answers, and the files that carry both.
+"""The bytes of the work: the box's requests, the provider's answers, and the files with both.
 
-The C programs of `load/` know HTTP framing but none of these bytes; every subject is given the same ones.
+The C programs of `load/` know HTTP framing but none of these bytes; every subject is given the same bytes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ Kind = Literal["json", "sse"]
 
 MODEL: Final = "gpt-5"
 CHAT_PATH: Final = "/v1/chat/completions"
-"""What a gateway that knows the API is asked for, as it would not pass on the bench's own paths."""
+"""The path for gateways with knowledge of the API, which would not pass on the bench's own paths."""
 ANY_LENGTH_PATH: Final = "/json/0"
-"""Below the endpoint: JSON for a body of any length, for a gateway that writes it anew."""
+"""Below the endpoint: JSON for a body of any length, for a gateway that writes the body anew."""
 
 BOX_PREFIX: Final = "/run9/ai/openai/v1"
 UPSTREAM_PREFIX: Final = "/v1"
 PLACEHOLDER: Final = "run9-placeholder"
 UPSTREAM_KEY: Final = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz0123"
-"""Made up; only the bench's own upstream accepts it, so a subject that did not set it fails the run."""
+"""Made up; only the bench's own upstream accepts it, so a subject without this key fails the run."""
 
 REQUEST_BODY_BYTES: Final = 1024
 UPLOAD_BODY_BYTES: Final = 1024 * 1024
@@ -88,13 +88,13 @@ _ANSWER_HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one connection does, again and again.
+    """The work of a connection, again and again.
 
     Attributes:
         kind: a JSON answer, or a stream of events.
         body_bytes: the request body's length; the upstream refuses any other.
         events: events per stream; 0 for JSON.
-        interval_us: microseconds between the events of a stream; 0 is as fast as they are taken.
+        interval_us: microseconds between the events of a stream; 0 is as fast as events are taken.
     """
 
     kind: Kind
@@ -104,7 +104,7 @@ class Work:
 
     @property
     def path(self) -> str:
-        """The path below the endpoint, which tells the upstream what to answer."""
+        """The path below the endpoint, which tells the upstream the answer to give."""
         if self.kind == "json":
             return f"/json/{self.body_bytes}"
         return f"/sse/{self.body_bytes}/{self.events}/{self.interval_us}"
@@ -119,7 +119,7 @@ def request_bytes(
     path: str | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> bytes:
-    """Write one whole request, head and body, as the box sends it; `path` replaces prefix and work's path."""
+    """Write a whole request of the box, head and body; `path` replaces prefix and work's path."""
     stream = b"true" if work.kind == "sse" else b"false"
     body = _padded(
         b'{"model":"%s","stream":%s,"messages":[{"role":"user","content":"' % (MODEL.encode(), stream),
@@ -134,7 +134,7 @@ def request_bytes(
 def request_head(
     path: str, *, key: str, authority: str, body_bytes: int, headers: tuple[tuple[str, str], ...] = ()
 ) -> bytes:
-    """Write the head of a request with a body of so many bytes, as the box sends it."""
+    """Write the head of a box's request with a body of so many bytes."""
     filled = {"host": authority, "key": key, "length": str(body_bytes)}
     lines = [f"POST {path} HTTP/1.1"]
     others = {name: value.format_map(filled) for name, value in _REQUEST_HEADERS} | dict(headers)
@@ -143,12 +143,12 @@ def request_head(
 
 
 def answer_body() -> bytes:
-    """The JSON document that the upstream answers with."""
+    """The JSON document of the upstream's answer."""
     return _padded(_ANSWER_START, _ANSWER_END, ANSWER_BODY_BYTES)
 
 
 def answer_words() -> bytes:
-    """What the model says in that document: a gateway that writes it anew must not change this."""
+    """The model's words in the answer: a gateway writing the answer anew must not change the words."""
     return answer_body().removeprefix(_ANSWER_START).removesuffix(_ANSWER_END)
 
 
@@ -163,14 +163,14 @@ def stream_head() -> bytes:
 
 
 def event_template() -> bytes:
-    """One event with its two variable fields still marked by letters."""
+    """An event with its two variable fields still marked by letters."""
     start = b'data: {"id":"chatcmpl-0123456789","object":"chat.completion.chunk","i":"'
     start += _INDEX_MARK + b'","t":"' + _STAMP_MARK + b'","delta":"'
     return _padded(start, b'"}\n\n', EVENT_BYTES)
 
 
 def write_files(folder: Path) -> list[str]:
-    """Write what the C programs need into `folder`; gives the options that both understand."""
+    """Write the files of the C programs into `folder`; gives the options of both programs."""
     folder.mkdir(parents=True, exist_ok=True)
     template = event_template()
     parts = {

@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: running gateways, one per worker and kind, started when first asked for."""
+"""Fixtures of many tests: running gateways, a gateway per worker and kind, started at the first use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_plugins = ("tests.support.servers.fixtures",)
 
 @pytest.fixture(scope="session")
 def static_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """`aigw up` as a user starts it: every caller is org demo, the demo provider behind it."""
+    """`aigw up` as started by a user: every caller is org demo, with the demo provider behind the gateway."""
     folder = tmp_path_factory.mktemp("static-gateway")
     with Gateway(folder, options=("--demo-pace-ms", "10")) as gateway:
         yield gateway
@@ -30,7 +30,7 @@ def static_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway
 
 @pytest.fixture(scope="session")
 def header_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """`aigw up` in header mode: a test makes orgs of its own, so that tests do not meet."""
+    """`aigw up` in header mode: a test makes orgs of its own, so tests do not meet."""
     folder = tmp_path_factory.mktemp("header-gateway")
     with Gateway(folder, options=("--identity-mode", "header")) as gateway:
         yield gateway
@@ -45,7 +45,7 @@ async def control_plane(header_gateway: Gateway) -> AsyncIterator[ControlPlane]:
 
 @pytest.fixture
 async def openai_in_box(header_gateway: Gateway) -> AsyncIterator[OpenAIInBox]:
-    """Make openai clients as boxes of a gateway in header mode have them, by their token if they show one."""
+    """Make openai clients as in the boxes of a gateway in header mode, by the box's token if given."""
     async with AsyncExitStack() as clients:
 
         def client(token: str | None) -> openai.AsyncOpenAI:

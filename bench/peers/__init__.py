@@ -7,4 +7,4 @@ from typing import Final
 
 LOCKED: Final = Path(__file__).parent
 INSTALLED: Final = LOCKED.parent.parent / ".tools" / "bench-peers"
-"""Where tools/bench_peers.sh puts those that are not in this repository."""
+"""Where tools/bench_peers.sh puts the peers from outside this repository."""

@@ -1,6 +1,6 @@
-"""A gateway as one would write it in an afternoon: FastAPI in front, a streaming httpx client behind.
+"""A gateway as written in an afternoon: FastAPI in front, a streaming httpx client behind.
 
-A peer to measure against, not a part of the product. It does the same work: prefix cut, credentials dropped
+A peer to measure against, not a part of the product. Its work is the same: prefix cut, credentials dropped
 and set, hop-by-hop headers dropped, nothing buffered.
 """
 
@@ -41,7 +41,7 @@ _HIDDEN: Final = frozenset(
 
 
 def make_app(endpoint: str, key: str, tls: ssl.SSLContext | None) -> FastAPI:
-    """Build the app that passes everything below the box prefix on to `endpoint`."""
+    """Build the app, which passes everything below the box prefix on to `endpoint`."""
     limits = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_IDLE_CONNECTIONS)
     client = httpx.AsyncClient(
         limits=limits, timeout=httpx.Timeout(600), verify=tls or True, trust_env=False, follow_redirects=False

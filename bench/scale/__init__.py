@@ -1,1 +1,1 @@
-"""What a large fleet costs, by the real codecs and table: `python -m bench.scale` writes docs/scale.md."""
+"""The cost of a large fleet, by the real codecs and table: `python -m bench.scale` writes docs/scale.md."""

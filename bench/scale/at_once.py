@@ -1,4 +1,4 @@
-"""Measures the fleet's listener of a real control plane: how long many data planes wait that ask at once.
+"""Measures the fleet's listener of a real control plane: how long many data planes wait after asking at once.
 
 The control plane is a process as an operator starts it, on a database with a crowd of orgs.
 """
@@ -51,7 +51,7 @@ class AtOnce:
         read_seconds: for all rows of the snapshot, in one transaction.
         first_seconds, all_seconds: until the first, and until every asker had the whole snapshot.
         sent_bytes: to each asker, compressed.
-        grown_bytes: the control plane's peak of resident memory, over that before the first request.
+        grown_bytes: the control plane's peak of resident memory, above the memory before the first request.
     """
 
     askers: int
@@ -64,7 +64,7 @@ class AtOnce:
 
 
 def measure_at_once(orgs: int, askers: int = ASKERS, database_url: str = "") -> AtOnce:
-    """Fill a database, an empty one at `database_url` or one of SQLite's; start a control plane; ask."""
+    """Fill a database, at `database_url` (empty) or of SQLite's; start a control plane; ask."""
     with TemporaryDirectory(prefix="aigw-scale-") as folder:
         url = database_url or f"sqlite:///{folder}/control-plane.db"
         database = Database(url)
@@ -154,7 +154,7 @@ def _control_plane(folder: Path, database_url: str) -> Iterator[tuple[int, int, 
 
 
 async def _ask_all(port: int, token: str, askers: int) -> tuple[list[float], list[bytes]]:
-    """Ask by so many connections at once; give the seconds that each waited, and the compressed bodies."""
+    """Ask by so many connections at once; give the waiting seconds of each, and the compressed bodies."""
     async with asyncio.timeout(ANSWER_SECONDS):
         began = time.perf_counter()
         found = await asyncio.gather(*(_ask(port, token, began) for _ in range(askers)))

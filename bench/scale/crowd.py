@@ -1,4 +1,4 @@
-"""A made-up configuration of many orgs, and a secret store in memory that knows all their keys."""
+"""A made-up configuration of many orgs, and a secret store in memory with all their keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def crowd(orgs: int) -> Snapshot:
 
 
 def toggles(snapshot: Snapshot, number: int) -> list[Event]:
-    """Make the next `number` events: one org after the other is switched off."""
+    """Make the next `number` events: each event switches off an integration of the next org."""
     rows = snapshot.integrations
     return [
         Event(
@@ -48,7 +48,7 @@ def toggles(snapshot: Snapshot, number: int) -> list[Event]:
 
 
 class EveryKey:
-    """A `SecretReader` that has a key of its own for everybody."""
+    """A `SecretReader` with a key of its own for everybody."""
 
     async def read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
         """See `SecretReader.read`."""

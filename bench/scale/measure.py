@@ -1,4 +1,4 @@
-"""Measures one process of a large fleet: codec, table, memory, and what an event costs many readers."""
+"""Measures a process of a large fleet: codec, table, memory, and the cost of an event to many readers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What was measured, for `orgs` orgs and `processes` processes. Times in seconds, sizes in bytes."""
+    """The measurements, for `orgs` orgs and `processes` processes. Times in seconds, sizes in bytes."""
 
     orgs: int
     integrations: int
@@ -54,7 +54,7 @@ class Scale:
 def measure(
     orgs: int, processes: int, *, events: int = EVENTS, fan_out_events: int = FAN_OUT_EVENTS
 ) -> Scale:
-    """Measure it all; needs a process of its own, because memory is what the process has."""
+    """Measure everything; needs a process of its own, because memory is the whole process's."""
     settle_memory()  # as a process does
     body, encode_seconds = _encoded(orgs)
     before = _resident_bytes()
@@ -141,7 +141,7 @@ async def _load_all(table: ConfigTable) -> None:
 
 
 async def _fan_out(processes: int, number: int) -> float:
-    """Seconds of CPU that one event costs `processes` readers together, each with its own table."""
+    """Seconds of CPU spent on an event by `processes` readers together, each with its own table."""
     stream, snapshot = MemoryStream(), crowd(FAN_OUT_ORGS)
     tables = [_table() for _ in range(processes)]
     for table in tables:

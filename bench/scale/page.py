@@ -1,4 +1,4 @@
-"""Writes `docs/scale.md`: what was measured, and what follows from it on paper."""
+"""Writes `docs/scale.md`: the measurements, and their consequences on paper."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is compared: one file per subject, all listed in `listing`."""
+"""The compared subjects: a file per subject, all listed in `listing`."""

@@ -1,4 +1,4 @@
-"""One process of the fleet: `aigw data-plane` with any number of orgs, and a snapshot that never changes."""
+"""A process of the fleet: `aigw data-plane` with any number of orgs, and a fixed snapshot."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _ADMIN_SECONDS: Final = 5.0
 
 
 def snapshot_of(orgs: int, nodes: tuple[NodeRow, ...] = ()) -> Snapshot:
-    """Write a configuration of `nodes` in which every one of `orgs` has both providers switched on."""
+    """Write a configuration of `nodes` in which each of `orgs` has both providers switched on."""
     names = [_name(number) for number in range(orgs)]
     return Snapshot(
         _EPOCH,
@@ -68,7 +68,7 @@ def snapshot_of(orgs: int, nodes: tuple[NodeRow, ...] = ()) -> Snapshot:
 
 
 def org_used(orgs: int) -> str:
-    """The one org that calls: from the middle of the table."""
+    """The only calling org: from the middle of the table."""
     return _name(orgs // 2)
 
 
@@ -80,7 +80,7 @@ def _name(number: int) -> str:
 def running_data_plane(
     around: Surroundings, *more: str, orgs: int = FEW_ORGS, nodes: tuple[NodeRow, ...] = ()
 ) -> Iterator[Running]:
-    """Serve the bench's upstream to one of `orgs`, with `more` settings; only its secret is ever read."""
+    """Serve the bench's upstream to one of `orgs`, with `more` settings; only that org's secret is read."""
     org = org_used(orgs)
     secrets = around.folder / "secrets"
     document = SecretDocument(org, "openai", around.endpoint, Secret(around.key()))
@@ -122,7 +122,7 @@ def _is_ready(admin_port: int) -> bool:
 
 @contextmanager
 def snapshot_server(snapshot: Snapshot) -> Iterator[int]:
-    """Stand in for the control plane's internal listener: one snapshot that never changes; gives the port."""
+    """Stand in for the control plane's internal listener: a fixed snapshot; gives the port."""
     server = _Server(encode_snapshot(snapshot))
     with serving(server):
         yield server.server_port
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Give the snapshot, or say that it is known."""
+        """Give the snapshot, or nothing to a caller with this snapshot."""
         known = self.headers.get("If-None-Match") == _ETAG
         self.send_response(HTTPStatus.NOT_MODIFIED if known else HTTPStatus.OK)
         self.send_header("ETag", _ETAG)
@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(self.server.body)
 
     def do_POST(self) -> None:
-        """Take an acknowledgement and do nothing with it."""
+        """Take an acknowledgement and do nothing more."""
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.send_response(HTTPStatus.NO_CONTENT)
         self.end_headers()

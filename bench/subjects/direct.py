@@ -1,4 +1,4 @@
-"""No proxy: what load and upstream alone can do, and the latency that every other subject adds to."""
+"""No proxy: the limits of load and upstream alone, and the base of every other subject's latency."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The gateway: a process of its data plane, which is the part that stands where nginx would.
+"""The gateway: a process of its data plane, the part in the place of nginx.
 
-Once as it is, once with its relay compiled (tools/accelerate.py), which the container image has.
+Once in plain Python, once with its relay compiled (tools/accelerate.py), as in the container image.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _version_compiled() -> str:
 
 
 def _missing_compiled() -> str | None:
-    """Compile, where that can be done: every start finds it then."""
+    """Compile, where that can be done: every start finds the compiled relay then."""
     lacking = _missing() or missing_for_compiling()
     if lacking is None:
         accelerate(COMPILED)

@@ -24,10 +24,10 @@ SUBJECTS: Final[tuple[Subject, ...]] = (
     LITELLM,
 )
 YARDSTICK: Final = NGINX.name
-"""What ratios are taken against."""
+"""The subject against which ratios are taken."""
 NO_PROXY: Final = DIRECT.name
-"""What added latency is counted from."""
+"""The subject from whose latency added latency is counted."""
 OURS: Final = (GATEWAY.name, GATEWAY_COMPILED.name)
-"""What the peers' CPU is told in terms of."""
+"""The subjects in terms of whose CPU the peers' CPU is told."""
 SHIPPED: Final = GATEWAY_COMPILED.name
 """The form in the container image, which the README shows."""

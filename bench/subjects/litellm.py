@@ -1,4 +1,4 @@
-"""LiteLLM's proxy as one runs it for speed: one worker, one model, no database, log or retries."""
+"""LiteLLM's proxy as run for speed: a single worker, a single model, no database, log or retries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.workload import ANY_LENGTH_PATH, CHAT_PATH, MODEL
 
 _VENV: Final = INSTALLED / "litellm"
 _MASTER_KEY: Final = "sk-bench-boxes-0123456789abcdef0123456789abcdef0123456789abcdef"
-"""Made up; LiteLLM does not start without one of this strength."""
+"""Made up; LiteLLM does not start without a key of this strength."""
 _VARIABLES: Final = (
     "LITELLM_MODE=PRODUCTION",
     "LITELLM_LOG=ERROR",
@@ -65,7 +65,7 @@ def _config(around: Surroundings) -> dict[str, object]:
 
 
 def missing(venv: Path = _VENV) -> str | None:
-    """Give why it cannot run here, or None; the installer writes `installed-from` when all is there."""
+    """Give why LiteLLM cannot run here, or None; the installer writes `installed-from` when all is there."""
     return None if (venv / "installed-from").exists() else "not installed: `make bench-peers` gets it"
 
 

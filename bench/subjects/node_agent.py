@@ -1,6 +1,6 @@
 """A node agent with one box, and haproxy doing the same work: TCP to TCP, with a PROXY v2 header in front.
 
-They are compared with each other by the trial `node-agent`; neither is a column of the table.
+Both are compared with each other by the trial `node-agent`; neither is a column of the table.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def running_haproxy(around: Surroundings) -> Iterator[Running]:
 
 @contextmanager
 def running_node_agent(around: Surroundings, *, variables: Sequence[str] = ()) -> Iterator[Running]:
-    """Serve by an agent, with more environment lines; its one box is attached by its REST."""
+    """Serve by an agent, with more environment lines; its only box is attached by its REST."""
     rest_socket, key, port = around.folder / "agent.sock", around.folder / "key.pem", free_port()
     NodeKey.create(key)
     settings = {

@@ -1,4 +1,4 @@
-"""Portkey's gateway: one Node process without its console, told by headers to call the bench's upstream."""
+"""Portkey's gateway: a Node process without its console, told by headers to call the bench's upstream."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _start(around: Surroundings) -> Iterator[Running]:
 
 
 def missing(server: Path = _SERVER) -> str | None:
-    """Give why it cannot run here, or None."""
+    """Give why Portkey cannot run here, or None."""
     if not server.exists():
         return "not installed: `make bench-peers` gets it"
     return None if shutil.which("node") else "node is not on PATH"

@@ -1,4 +1,4 @@
-"""What a subject is to the bench: something on a port that passes requests on to the upstream."""
+"""The bench's notion of a subject: a server on a port, passing requests on to the upstream."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ WARM_UP_SECONDS: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where a subject runs.
+    """The place of a subject's run.
 
     Attributes:
-        folder: its own scratch folder; exists and is empty.
-        core: the core that it is pinned to.
+        folder: the subject's own scratch folder; exists and is empty.
+        core: the core of the subject, which is pinned there.
         upstream_port: on loopback; TLS when `tls`.
         tls: whether the upstream speaks TLS, with a certificate for 127.0.0.1 and localhost.
-        ca_file: the authority that signed that certificate, PEM; None without TLS.
-        key_file: holds the key that the upstream accepts.
+        ca_file: the certificate's authority, PEM; None without TLS.
+        key_file: holds the key accepted by the upstream.
     """
 
     folder: Path
@@ -39,25 +39,25 @@ class Surroundings:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.upstream_port}/v1"
 
     def key(self) -> str:
-        """The key that the upstream accepts."""
+        """The key accepted by the upstream."""
         return self.key_file.read_text().strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A subject that serves.
+    """A serving subject.
 
     Attributes:
         port: on loopback, plain HTTP.
         pid: root of the process tree whose CPU and memory count; None for no proxy at all.
-        prefix: what the box's path begins with.
-        key: what the box sends as its credential.
+        prefix: the beginning of the box's path.
+        key: the credential sent by the box.
         path: the whole path to ask for; None is the prefix and the work's own path.
-        headers: what the box sends beside its own, or instead of those of the same name.
-        warm_up_seconds: for how long it is asked before anything is measured.
+        headers: sent by the box beside its own, or instead of those of the same name.
+        warm_up_seconds: for how long the subject is asked before anything is measured.
         preface_file: holds the bytes with which each of the box's connections begins; None without such.
-        renew: writes `preface_file` anew, for what in it goes stale; None where nothing does.
-        rewrites: answers are written anew, so that only status, length and the model's words can be checked.
+        renew: writes `preface_file` anew, as parts of the file go stale; None where nothing does.
+        rewrites: answers are written anew, so only status, length and the model's words can be checked.
     """
 
     port: int
@@ -74,19 +74,19 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One column of the table.
+    """A column of the table.
 
     Attributes:
         name: for `--subjects` and the raw rows.
         title: for people.
-        missing: gives why it cannot run here, or None.
+        missing: gives why the subject cannot run here, or None.
         start: serve for as long as the context lasts.
-        does_tls: whether it can have a TLS upstream.
-        version: what exactly ran.
+        does_tls: whether the subject can have a TLS upstream.
+        version: the exact version of the subject.
         in_quick: part of a quick run unless others are asked for.
-        variables: environment lines that make the gateway this subject, for trials that start it themselves.
-        only: the only rows it does; it is then played last and told of below the table. None is every row.
-        least_times_ours: budget: at least how many times our CPU per JSON request it takes; None without one.
+        variables: environment lines making the gateway this subject, for trials with a gateway of their own.
+        only: the subject's only rows; such a subject is played last and told of below the table; None: all.
+        least_times_ours: budget: at least how many times our CPU per JSON request is taken; None: no budget.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What the load program cannot measure: one file per trial, all listed in `listing`."""
+"""Measurements beyond the load program: a file per trial, all listed in `listing`."""

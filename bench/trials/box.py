@@ -38,7 +38,7 @@ def send_bulk(connection: socket.socket, length: int) -> None:
 
 
 def answer_on(connection: socket.socket) -> HTTPResponse:
-    """Read the head of the answer; raises `WrongAnswerError` when it is no success."""
+    """Read the head of the answer; raises `WrongAnswerError` when the answer is no success."""
     answer = HTTPResponse(connection)
     answer.begin()
     if answer.status != 200:

@@ -1,4 +1,4 @@
-"""The bytes of a large body, and the pace of somebody who takes them slowly."""
+"""The bytes of a large body, and the pace of a slow taker."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def bulk(start: int, length: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Takes a bunch as fast as it comes, then nothing for what is left of the turn.
+    """Takes a bunch as fast as it comes, then nothing for the rest of the turn.
 
     Attributes:
-        bytes_per_turn: how much is taken at once.
-        turn_seconds: from the start of one bunch to that of the next.
+        bytes_per_turn: how many bytes are taken at once.
+        turn_seconds: from the start of a bunch to the start of the next.
     """
 
     bytes_per_turn: int = 50_000_000
@@ -39,7 +39,7 @@ class Pace:
 
 @dataclass(slots=True)
 class SlowTaker:
-    """Reads one large body at a pace and compares every byte.
+    """Reads a large body at a pace and compares every byte.
 
     Attributes:
         read_into: fills a part of a buffer, tells how much; 0 at the end.
@@ -51,7 +51,7 @@ class SlowTaker:
     _buffer: bytearray = field(default_factory=lambda: bytearray(PIECE_BYTES))
 
     def take(self, length: int) -> int:
-        """Take `length` bytes; gives how many came right before the end or the first wrong one."""
+        """Take `length` bytes; gives how many came right before the end or the first wrong byte."""
         taken, began = 0, time.monotonic()
         view = memoryview(self._buffer)
         while taken < length:

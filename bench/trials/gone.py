@@ -1,4 +1,4 @@
-"""A box that goes away: how long until the provider's side of its request is closed?
+"""A box goes away: how long until the provider's side of its request is closed?
 
 In three phases of a request, by an orderly close and by a reset. Both clocks are this process's, so a figure
 includes the wake-up of the provider's thread.
@@ -29,9 +29,9 @@ Way = Literal["close", "reset"]
 PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 NEVER_SECONDS: Final = 2.0
-"""An end that is not seen by then is counted as this long, and in `never_seen`."""
+"""An end not seen by then is counted as this long, and in `never_seen`."""
 BEGIN_SECONDS: Final = 10.0
-"""A request that is not under way by then has failed."""
+"""A request not under way by then has failed."""
 _ATTEMPTS: Final = 25
 _WARM_UPS: Final = 2
 _BODY_BYTES: Final = 1024
@@ -42,7 +42,7 @@ _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How long after the box went the provider saw it; `seconds` is None when it never did."""
+    """How long after the box's leaving the provider saw the end; `seconds` is None for an end never seen."""
 
     phase: Phase
     way: Way
@@ -58,7 +58,7 @@ def depart(
     *,
     begin_seconds: float = BEGIN_SECONDS,
 ) -> Departure:
-    """Bring a request into `phase` and leave it; raises `WrongAnswerError` when it gets no further."""
+    """Bring a request into `phase` and leave; raises `WrongAnswerError` when the request gets stuck."""
     with failures_as_wrong_answers(phase), connect(running) as connection:
         _bring_into(connection, running, attempt, phase)
         if _wait_for(provider, attempt, "began", begin_seconds) is None:

@@ -1,4 +1,4 @@
-"""What does a proved identity cost on kept connections? Two data planes: `static`, and `proxy-tlv`.
+"""The cost of a proved identity on kept connections. Two data planes: `static`, and `proxy-tlv`.
 
 Behind `proxy-tlv` each connection begins with a node's preface, as from the node agent. Its token is verified
 once; each request then asks whether the node's key is still in use.
@@ -24,7 +24,7 @@ from shared.config_feed import NodeRow
 from shared.proxy_preface import encode_preface
 
 NODES_KID: Final = "bench"
-"""The key id of the one node in a bench's snapshot."""
+"""The key id of the only node in a bench's snapshot."""
 
 _LOADS: Final[dict[str, tuple[Row, Unit]]] = {
     "json": (

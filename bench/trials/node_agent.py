@@ -1,4 +1,4 @@
-"""What does the way through the node agent cost? Beside haproxy in TCP mode with `send-proxy-v2`.
+"""The cost of the way through the node agent, beside haproxy in TCP mode with `send-proxy-v2`.
 
 Both are alive at once on the proxy's core and pass the same bytes on to the same upstream, in shuffled turns.
 """
@@ -74,7 +74,7 @@ def _turn(scene: Scene, running: Running) -> dict[str, Figures]:
 
 
 def kib_per_connection(running: Running) -> float:
-    """Measure the private memory that a connection adds once it was answered."""
+    """Measure the private memory added by an answered connection."""
     assert running.pid is not None
     request = request_bytes(
         Work("json"), prefix=running.prefix, key=running.key, authority=f"127.0.0.1:{running.port}"

@@ -1,4 +1,4 @@
-"""What does a part cost? Two data planes, with it and without, both alive, in shuffled turns."""
+"""The cost of a part: two data planes, with the part and without, both alive, in shuffled turns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS: Final = 9
 
 Unit = Literal["request", "event"]
 Turn = Mapping[str, Figures]
-"""The figures of one turn, by load."""
+"""The figures of a turn, by load."""
 
 
 def play_on_off(scene: Scene, off: Running, on: Running, loads: Mapping[str, tuple[Row, Unit]]) -> Figures:
@@ -30,10 +30,10 @@ def play_on_off(scene: Scene, off: Running, on: Running, loads: Mapping[str, tup
 
 
 def figures_of(off: Sequence[Turn], on: Sequence[Turn], units: Mapping[str, Unit]) -> Figures:
-    """Compare round with round: what disturbs the machine for a while then disturbs both.
+    """Compare round with round: a passing disturbance of the machine then falls on both.
 
     Raises:
-        WrongAnswerError: the core was so busy that a turn saw no CPU.
+        WrongAnswerError: the core was too busy: a turn saw no CPU.
     """
     result: Figures = {}
     for load, unit in units.items():

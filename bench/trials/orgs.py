@@ -22,9 +22,9 @@ _LOAD: Final = Row("orgs", "JSON, 32 connections", Work("json"), 32, (), seconds
 
 
 def figures_of(few: Sequence[Figures], many: Sequence[Figures]) -> Figures:
-    """Compare turn with turn: what disturbs the machine for a while then disturbs both.
+    """Compare turn with turn: a passing disturbance of the machine then falls on both.
 
-    Raises `WrongAnswerError` when the core was so busy that a turn saw not even one tick of CPU.
+    Raises `WrongAnswerError` when the core was too busy: a turn saw not even a tick of CPU.
     """
     key = CPU_PER_REQUEST.key
     if not all(one[key] for one in few):

@@ -1,7 +1,7 @@
 """The provider of the trials: sends or takes large bodies, and notes when its caller has gone.
 
-    POST /v1/down/<bytes>              a body of so many bytes, as fast as it is taken
-    POST /v1/up                        takes the body at the provider's pace, tells how much of it was right
+    POST /v1/down/<bytes>              a body of so many bytes, as fast as the caller takes
+    POST /v1/up                        takes the body at the provider's pace, tells how many bytes were right
     POST /v1/waiting/<attempt>         no answer, ever
     POST /v1/streaming/<attempt>       an event every 20 ms, for ever
     POST /v1/uploading/<attempt>       takes the body, of which the rest never comes
@@ -32,7 +32,7 @@ BEGUN_UPLOAD_BYTES: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What the provider saw of an attempt, and when by the monotonic clock."""
+    """The provider's sight of an attempt, and the time by the monotonic clock."""
 
     attempt: int
     what: Literal["began", "gone"]
@@ -41,7 +41,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The running provider: its port on loopback, and what it notes."""
+    """The running provider: its port on loopback, and its notes."""
 
     port: int
     notes: SimpleQueue[Note]
@@ -49,7 +49,7 @@ class Provider:
 
 @contextmanager
 def running_provider(pace: Pace | None = None) -> Iterator[Provider]:
-    """Serve for as long as the context lasts; `pace` is that of uploads."""
+    """Serve for as long as the context lasts; `pace` is the pace of uploads."""
     server = _Server(pace or Pace())
     with serving(server):
         yield Provider(server.server_port, server.notes)
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        """Answer by the path; a subject that did not set the key is refused."""
+        """Answer by the path; a subject without the key is refused."""
         kind, _, number = self.path.removeprefix(f"{UPSTREAM_PREFIX}/").partition("/")
         if self.headers.get("Authorization") != f"Bearer {UPSTREAM_KEY}":
             kind = "refused"

@@ -1,4 +1,4 @@
-"""A large body whose taker is slow: how much of it does the subject pile up in its own memory?
+"""A large body whose taker is slow: how much of the body does the subject pile up in its own memory?
 
 The taker takes 50 MB at once and then nothing for the rest of the second, so that both a pause and a pace
 below the sender's have to be passed on to the other side.

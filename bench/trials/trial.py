@@ -1,4 +1,4 @@
-"""What a trial is to the bench: a row of the table that brings its own boxes, and mostly its own provider."""
+"""The bench's notion of a trial: a row of the table with its own boxes, and mostly its own provider."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bench.upstream import Upstream
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a trial has to work with.
+    """The means of a trial.
 
     Attributes:
-        folder: its own scratch folder; exists and is empty.
-        cores: where the subject runs, and where everything else does.
+        folder: the trial's own scratch folder; exists and is empty.
+        cores: the subject's, and the core of everything else.
         upstream: the bench's provider.
         load: the load program.
-        seconds_factor: shortens or lengthens what can be; 1 in a full run.
+        seconds_factor: shortens or lengthens the timed parts; 1 in a full run.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class Scene:
         )
 
     def around_in(self, name: str) -> Surroundings:
-        """Where one of several subjects alive at once runs: before the provider, in a folder of its own."""
+        """The surroundings of a subject among several alive: before the provider, in a folder of its own."""
         folder = self.folder / name
         folder.mkdir()
         return replace(self.around(self.upstream.port), folder=folder)
@@ -52,16 +52,16 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One measurement that is no plain load; the table shows it like a `Row`.
+    """A measurement other than a plain load; shown in the table like a `Row`.
 
     Attributes:
         name: for `--only` and the raw rows.
         title: for people.
-        figures: what of the result the table shows.
-        play: does it once with a subject that it starts; raises `WrongAnswerError` and `StartError`.
+        figures: the figures of the result in the table.
+        play: starts a subject and measures once; raises `WrongAnswerError` and `StartError`.
         rounds: how often in a full run.
         in_quick: part of a quick run.
-        left_out: subjects that it is not done with.
+        left_out: subjects without this trial.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What does reading the token counts in answers cost? Two data planes, with the tap and without."""
+"""The cost of reading the token counts in answers: two data planes, with the tap and without."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is a second worker worth? A data plane of one process and one of two workers on one port, in turns.
+"""The worth of a second worker: data planes of a single process and of two workers on one port, in turns.
 
 Load and provider need the cores too, so requests a second would mostly show their share. Counted instead is
-the run time of the processes that serve: with a core each, two workers can serve as many requests a second as
+the run time of the serving processes: with a core each, two workers can serve as many requests a second as
 the busiest of them has run time for. The gain is the run time per request of the one process against that of
 the busiest worker, both divided by all requests: 2 with an even share and nothing on top. More than 2 says
 that other programs disturbed the run. Identity (`proxy-tlv`), usage tap and limits are on.
@@ -80,7 +80,7 @@ def _turn(scene: Scene, running: Running) -> Figures:
 
 
 def _serving(running: Running) -> list[int]:
-    """Give the processes that serve: the workers, or the one process that has none."""
+    """Give the serving processes: the workers, or the process without workers."""
     assert running.pid is not None
     found = [stat.pid for stat in proc.tree(running.pid)]
     return found[1:] or found
@@ -91,7 +91,7 @@ def _run_seconds(running: Running) -> dict[int, float]:
 
 
 def _spread(running: Running, cores: Cores) -> None:
-    """Give each worker a core: the second shares that of load and provider."""
+    """Give each worker a core: the second shares the core of load and provider."""
     for pid, core in zip(_serving(running), (cores.proxy, cores.load), strict=False):
         os.sched_setaffinity(pid, {core})
 

@@ -1,4 +1,4 @@
-"""Boxes that call all the time while something happens to the agent, and one that reads a stream."""
+"""Boxes calling all the time while something happens to the agent, and a box reading a stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx
 
 @dataclass(slots=True)
 class Callers:
-    """Boxes that open new connections all the time, each of which must be answered with its own identity."""
+    """Boxes opening new connections all the time, each of which must be answered with its own identity."""
 
     address: str
     answers: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Callers:
 
 @asynccontextmanager
 async def streaming(address: str) -> AsyncIterator[Callable[[], bool]]:
-    """Open a stream and read it; tells whether it still goes on."""
+    """Open and read a stream; tells whether the stream still goes on."""
     async with (
         httpx.AsyncClient(trust_env=False, timeout=60) as client,
         client.stream("GET", f"http://{address}/stream") as answer,

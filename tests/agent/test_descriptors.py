@@ -1,4 +1,4 @@
-"""Boxes that use up descriptors: other orgs are answered, and REST as well (threat 26)."""
+"""Boxes use up descriptors: other orgs are answered, and REST as well (threat 26)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def node_with(soft: int, hard: int) -> AsyncIterator[Node]:
 
 
 class Crowd:
-    """Connections that say nothing after their first bytes."""
+    """Connections silent after their first bytes."""
 
     def __init__(self) -> None:
         self._writers: list[asyncio.StreamWriter] = []
@@ -113,7 +113,7 @@ async def test_silent_connections_of_one_box_beyond_the_limit_leave_others_answe
 
 
 async def test_nine_boxes_of_one_org_each_within_its_cap_leave_another_org_answered() -> None:
-    """The soft limit is the common one of 1,024; the agent raises it to the hard one."""
+    """The soft limit is the common limit of 1,024; the agent raises the soft limit to the hard limit."""
     crowd = Crowd()
     async with node_with(1_024, 4_096) as node:
         calm = node.plain()

@@ -1,4 +1,4 @@
-"""An agent that is upgraded, restarted or killed: what goes on, what waits, and what is lost."""
+"""An agent upgraded, restarted or killed: the calls going on, the calls waiting, and the calls lost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The chart on a real Kubernetes node, in namespaces that enforce the restricted standard.
+"""The chart on a real Kubernetes node, in namespaces with the restricted standard.
 
-`make chart` runs it (marker `full_chart`): every example is installed, until a box streams through; one is
-upgraded and rolled back under load. It needs root, and the tools that `make test-tools` gets.
+`make chart` runs these tests (marker `full_chart`): every example is installed, until a box streams through;
+one is upgraded and rolled back under load. Root, and the tools of `make test-tools`, are needed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def backends(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Backends:
 
 
 def streams(backends: Backends, release: Release) -> None:
-    """Provision an org as the platform and its owner do, then stream as one of its boxes."""
+    """Provision an org as the platform and its owner do, then stream as a box of the org."""
     provision(backends, release)
     seen = backends.as_box(stream(backends, release))
     assert seen["status"] == 200, seen
@@ -107,7 +107,7 @@ def test_the_production_example_is_ready_streams_is_closed_and_leaves_nothing(
 
 
 def leaves_nothing(node: Node, namespace: str) -> None:
-    """Pods that still end have their grace; everything else is gone at once."""
+    """Ending pods have their grace; everything else is gone at once."""
     deadline = time.monotonic() + 90
     kinds = "deploy,daemonset,job,pod,service,serviceaccount,networkpolicy,pdb,hpa"
     while left := [
@@ -118,7 +118,7 @@ def leaves_nothing(node: Node, namespace: str) -> None:
 
 
 def stays_apart(backends: Backends, release: Release) -> None:
-    """Who is not named reaches no listener of the gateway; a data plane reaches only what it needs."""
+    """A pod without a rule reaches no listener of the gateway; a data plane reaches only its own needs."""
     names = {
         "boxes": (release.service("data-plane"), 1000),
         "admin": (release.service("data-plane-admin"), 9901),

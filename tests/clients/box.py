@@ -34,7 +34,7 @@ _QUIET: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a program left behind.
+    """The results of a program.
 
     Attributes:
         code: the exit code.
@@ -57,13 +57,13 @@ class Finished:
         return None
 
     def json(self) -> Any:
-        """Read the last line it printed; fails with its complaints when it did not end well."""
+        """Read the program's last line of output; fails with its complaints when the exit code is not 0."""
         assert self.code == 0, self.err
         return json.loads(self.out.splitlines()[-1])
 
 
 class DidNotEndError(AssertionError):
-    """A program was killed at its time limit; `so_far` is what it had printed by then."""
+    """A program was killed at its time limit; `so_far` is its output until then."""
 
     def __init__(self, command: str, seconds: float, so_far: Finished) -> None:
         super().__init__(f"{command} did not end within {seconds} s")
@@ -72,12 +72,12 @@ class DidNotEndError(AssertionError):
 
 @dataclass(slots=True)
 class Box:
-    """One box.
+    """A box.
 
     Attributes:
-        gateway: what it can reach.
-        home: its home folder, where programs are run too.
-        variables: what its user has set.
+        gateway: the gateway in the box's reach.
+        home: the box's home folder, where programs are run too.
+        variables: the variables set by the box's user.
     """
 
     gateway: Gateway
@@ -99,7 +99,7 @@ class Box:
 
     @property
     def setup_command(self) -> str:
-        """What its user types to be set up for every client."""
+        """The command typed by the box's user to be set up for every client."""
         return f'eval "$(curl -fsS {self.gateway.origin}/run9/ai/setup.sh)"'
 
     async def set_up(self) -> None:
@@ -115,7 +115,7 @@ class Box:
     async def run(
         self, *command: str, stdin: str = "", seconds: float = RUN_SECONDS, **variables: str
     ) -> Finished:
-        """Run a program to its end; one that does not end in time is killed with all its children."""
+        """Run a program to its end; at the time limit the program is killed with all its children."""
         path = os.environ["PATH"]  # noqa: TID251  # programs are found as the test itself finds them
         environment = {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8"} | _QUIET
         process = await asyncio.create_subprocess_exec(
@@ -169,7 +169,7 @@ async def _listen(pipe: asyncio.StreamReader) -> _Pieces:
 
 
 def _kill_all(process: asyncio.subprocess.Process) -> None:
-    """Kill what a program may have left running; its session is its own, so nobody else is met."""
+    """Kill the processes left by a program; its session is its own, so no other process is met."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A gateway for real clients, its one org, a provider of each kind, and a fresh box for each test."""
+"""A gateway for real clients, its only org, a provider of each kind, and a fresh box for each test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDPOINT_PATH = f"{BASE_PATH}/v1/".encode()
 
 @pytest.fixture(scope="session")
 def client_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """`aigw up` as a user starts it; its one org is aimed by each test."""
+    """`aigw up` as started by a user; its only org is aimed by each test."""
     offered = {"AIGW_PROVIDERS": "openai,anthropic,gemini"}
     with Gateway(tmp_path_factory.mktemp("client-gateway"), environment=offered) as gateway:
         yield gateway
@@ -33,13 +33,13 @@ async def org(client_gateway: Gateway) -> AsyncIterator[Org]:
 
 @pytest.fixture
 def box(client_gateway: Gateway, tmp_path: Path) -> Box:
-    """A box with the lines that every box has."""
+    """A box with the lines of every box."""
     return Box(client_gateway, tmp_path / "home")
 
 
 @pytest.fixture
 async def openai_provider(org: Org) -> AsyncIterator[ScriptedUpstream]:
-    """OpenAI as the org has it. It takes no other key than the org's, and only one."""
+    """OpenAI as set up by the org. The provider takes the org's key only, and a single key."""
     keys = frozenset({KEYS["openai"].encode()})
     async with ScriptedUpstream(keys=keys, base_path=_ENDPOINT_PATH, respond=openai_answer) as upstream:
         await org.aim("openai", upstream)
@@ -48,7 +48,7 @@ async def openai_provider(org: Org) -> AsyncIterator[ScriptedUpstream]:
 
 @pytest.fixture
 async def anthropic_provider(org: Org) -> AsyncIterator[ScriptedUpstream]:
-    """Anthropic as the org has it."""
+    """Anthropic as set up by the org."""
     keys = frozenset({KEYS["anthropic"].encode()})
     async with ScriptedUpstream(keys=keys, base_path=_ENDPOINT_PATH, respond=anthropic_answer) as upstream:
         await org.aim("anthropic", upstream)

@@ -1,9 +1,9 @@
-"""Measures what clients make of a refusal at each status: requests, seconds, whether the sentence is shown.
+"""Measures the clients' reaction to a refusal at each status: requests, seconds, is the sentence shown.
 
     python -m tests.clients.measure_refusals [--only TITLE]
 
-Starts a server that refuses every call in the provider's shape, points each client of the matrix at it,
-and prints the table of docs/adr/0003 in Markdown. A client that is not installed has no row.
+Starts a server which refuses every call in the provider's shape, points each client of the matrix at the
+server, and prints the table of docs/adr/0003 in Markdown. A client without an installation has no row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one org behind a gateway in static mode: where its keys are aimed, and which calls its boxes made."""
+"""The only org behind a gateway in static mode: where its keys are aimed, and which calls its boxes made."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ KEYS: Final[dict[ProviderName, str]] = {
     "gemini": "AIzaSy-key-of-the-demo-org-0003",
 }
 BASE_PATH: Final = "/base"
-"""Endpoints have a path in front, so that a request which leaves it is seen."""
+"""Endpoints have a path in front, so a request outside the path is seen."""
 
 
 @dataclass(slots=True)
 class Org:
-    """The org `demo`. `calls()` tells what its boxes did since the last `start_counting()`."""
+    """The org `demo`. `calls()` tells the calls of its boxes since the last `start_counting()`."""
 
     gateway: Gateway
     control_plane: ControlPlane
@@ -45,12 +45,12 @@ class Org:
             yield cls(gateway, control_plane, boxes)
 
     async def aim(self, provider: ProviderName, upstream: ScriptedUpstream) -> None:
-        """Send the org's calls to `upstream` with the org's key; returns when they arrive there."""
+        """Send the org's calls to `upstream` with the org's key; returns when calls arrive there."""
         await self.aim_at(provider, upstream.origin, lambda: [r.target.decode() for r in upstream.requests])
         upstream.requests.clear()
 
     async def aim_at(self, provider: ProviderName, origin: str, targets: Callable[[], list[str]]) -> None:
-        """Do the same for any server; `targets` gives what it has been asked."""
+        """Do the same for any server; `targets` gives the targets of the server's requests."""
         endpoint = f"{origin}{BASE_PATH}" + ("/v1" if provider == "openai" else "")
         await self.control_plane.set_up("demo", provider, KEYS[provider], endpoint)
         probe = f"probe={secrets.token_hex(4)}"
@@ -74,7 +74,7 @@ class Org:
         await self.start_counting()
 
     def switched_off(self, provider: ProviderName) -> str:
-        """Give the sentence that a box is shown while an integration is off."""
+        """Give the sentence shown to a box while an integration is off."""
         title, portal = PROVIDERS[provider].title, self.gateway.ready["control_plane_url"]
         return (
             f"{title} is switched off for this box's organization. An organization owner can switch it on in "
@@ -95,7 +95,7 @@ class Org:
         return [call for call in calls if call["request_id"] not in self._marks]
 
     async def _mark(self) -> str:
-        """Make a call that is refused, wait until it and all before it are in the access log; give its id."""
+        """Make a refused call, wait until all calls up to this call are in the access log; give its id."""
         answer = await self.boxes.get("/openai/v1/organization")
         mark = answer.headers["x-request-id"]
         self._marks.add(mark)

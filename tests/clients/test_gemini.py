@@ -23,7 +23,7 @@ PYTHON = (sys.executable, program("python_gemini.py"))
 
 @pytest.fixture
 async def gemini_provider(org: Org) -> AsyncIterator[ScriptedUpstream]:
-    """Google as the org has it. It takes no other key than the org's, and only one."""
+    """Google as set up by the org. The provider takes the org's key only, and a single key."""
     keys, base_path = frozenset({KEYS["gemini"].encode()}), f"{BASE_PATH}/".encode()
     async with ScriptedUpstream(keys=keys, base_path=base_path, respond=gemini_answer) as upstream:
         await org.aim("gemini", upstream)

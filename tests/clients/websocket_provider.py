@@ -26,10 +26,10 @@ class WebSocketProvider:
     """The server.
 
     Attributes:
-        origin: where it listens.
-        handshakes: every request head that arrived, other than probes.
+        origin: the server's origin.
+        handshakes: every arrived request head, other than probes.
         targets: the targets of all requests, probes as well.
-        messages: what clients sent, in order.
+        messages: the messages of clients, in order.
         close_codes: how each connection ended.
         extensions: which were negotiated.
         refuses: whether handshakes are answered with 403.
@@ -46,7 +46,7 @@ class WebSocketProvider:
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncIterator[WebSocketProvider]:
-        """Start one on a free port of 127.0.0.1."""
+        """Start a server on a free port of 127.0.0.1."""
         provider = cls()
         protocols = [Subprotocol("realtime")]
         async with serve(
@@ -125,7 +125,7 @@ def _realtime_if_offered(_connection: ServerConnection, offered: Sequence[Subpro
 
 
 def _realtime_answers(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """Answer a realtime event: a session's update is confirmed, audio comes back as it is."""
+    """Answer a realtime event: a session's update is confirmed, audio comes back unchanged."""
     match message["type"]:
         case "session.update":
             return [{"type": "session.updated", "event_id": "e1", "session": message["session"]}]

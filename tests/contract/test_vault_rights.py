@@ -1,4 +1,4 @@
-"""What a real Vault lets each plane do, and what the adapters make of a Vault that fails."""
+"""The rights of each plane in a real Vault, and the adapters' words for a failing Vault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ADD = IntegrationEdit(Secret(KEY), None, enabled=True)
 
 @pytest.fixture
 def own_vault() -> Iterator[VaultStore]:
-    """A Vault that a test may break."""
+    """A Vault which a test may break."""
     with VaultServer() as server:
         yield VaultStore.new(server)
 
@@ -163,7 +163,7 @@ def test_the_pinned_version_outlives_every_write_without_a_commit(
 
 
 class LosingDatabase(Database):
-    """A database that loses every commit of a change, though an empty write succeeds."""
+    """A database which loses every commit of a change, though an empty write succeeds."""
 
     @contextmanager
     def write(self) -> Iterator[Session]:

@@ -1,7 +1,7 @@
 """How two other parsers read the same bytes: llhttp (by httptools) and h11.
 
-Each gives one message as a `Reading`, or None when it refuses. The two and the gateway's core must never read
-accepted bytes differently; that is what the differential tests and the fuzz harness compare.
+Each parser gives a message as a `Reading`, or None as a refusal. The two and the gateway's core must never
+read accepted bytes differently; the differential tests and the fuzz harness compare these readings.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ LLHTTP_METHODS: Final = (
     *(b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"QUERY"),
     *(b"PROPFIND", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"SEARCH", b"REPORT", b"MERGE", b"PURGE"),
 )
-"""Methods that llhttp knows, without CONNECT; any other it refuses, which is no disagreement about bytes."""
+"""Methods known to llhttp, without CONNECT; its refusal of any other is no disagreement about bytes."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """One message as a parser reads it.
+    """A message as read by a parser.
 
     Attributes:
         start: (method, target) or (status, reason).
-        headers: (name, value), with the name as it came and the value without surrounding space.
+        headers: (name, value), with the name as received and the value without surrounding space.
         payload: the body without its framing.
         end: index after the message's last byte; `NOT_COMPLETE` while the parser waits for more.
         keep_alive: whether another message may follow; None where the parser does not say.
@@ -125,7 +125,7 @@ def read_with_llhttp(data: bytes, role: Literal["request", "response"] = "reques
 def read_with_h11(
     data: bytes, role: Literal["request", "response"] = "request", *, request_method: bytes = b"GET"
 ) -> Reading | None:
-    """Read the first message of `data` with h11; an answer as one to `request_method`."""
+    """Read the first message of `data` with h11; an answer as the answer to `request_method`."""
     connection = h11.Connection(
         h11.SERVER if role == "request" else h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES
     )

@@ -1,7 +1,7 @@
-"""Replays raw bytes of a box connection through the pure core, in the order in which the relay asks it.
+"""Replays raw bytes of a box connection through the pure core, with the relay's order of questions.
 
-No socket and no clock: what comes out is what the relay would have done with each request. Used by the corpus
-test, by the property tests and by the fuzz harness, so that all of them test the same order of questions.
+No socket and no clock: the results are the relay's own decisions for each request. Used by the corpus test,
+by the property tests and by the fuzz harness, so all of them test the same order of questions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LIMITS: Final = RelayLimits()
 ROUTES: Final = Routes(tuple(PROVIDERS.values()))
 AUTHORITIES: Final = frozenset({b"10.0.2.2:1000", b"127.0.0.1:1000", b"localhost:1000"})
 UNREADABLE: Final = frozenset({"bad_request", "head_too_large"})
-"""After these nothing that follows on the connection can be told apart."""
+"""After these rejections no later message on the connection can be told apart."""
 
 OPENAI_KEY: Final = "sk-proj-0rg5KeyOfTheOrganizationItself42"
 ANTHROPIC_KEY: Final = "sk-ant-api03-0rg5KeyOfTheOrganizationItself42"
@@ -56,7 +56,7 @@ def integration_of(
 
 @dataclass(slots=True)
 class Sent:
-    """One request that left: its head as cut, the head that was sent, and its body's bytes as they came."""
+    """A request on its way to the provider: its head as cut, the head as sent, and the bytes of its body."""
 
     head: RequestHead
     sent_head: bytes
@@ -66,14 +66,14 @@ class Sent:
 
 @dataclass(slots=True)
 class Replay:
-    """One box connection.
+    """A box connection.
 
     Attributes:
         outcomes: per request: `forwarded`, `warm_up`, `handed_over`, `incomplete`, or a rejection's code.
         details: the sentence's detail per rejection, in the same order.
-        sent: what left towards the provider.
+        sent: the requests towards the provider.
         closed: nothing more is read from this connection.
-        after: bytes that followed a WebSocket handshake.
+        after: bytes behind a WebSocket handshake.
     """
 
     integrations: dict[ProviderName, CompiledIntegration]
@@ -163,7 +163,7 @@ class Replay:
 
 
 def replay(pieces: Iterable[bytes]) -> Replay:
-    """Replay a whole connection that arrives in `pieces`."""
+    """Replay a whole connection, arriving in `pieces`."""
     connection = Replay({"openai": integration_of("openai"), "anthropic": integration_of("anthropic")})
     for piece in pieces:
         connection.feed(piece)

@@ -1,4 +1,4 @@
-"""What docker-compose.yml runs, without containers: its commands and variables, its scripts, real servers.
+"""The services of docker-compose.yml, without containers: commands and variables, scripts, real servers.
 
 Only where things are differs: host names become ports of this machine, mounted folders one of the test's.
 """
@@ -83,7 +83,7 @@ class Composed:
         return clean_environment(**values)
 
     def once(self, name: str) -> str:
-        """Run a service that ends."""
+        """Run a service to its end."""
         done = subprocess.run(
             self.command(name),
             env=self.environment(name),
@@ -96,7 +96,7 @@ class Composed:
         return done.stdout
 
     def start(self, name: str, said: str) -> ServerProcess:
-        """Start a service that stays, and wait until it says so."""
+        """Start a lasting service, and wait until its start is printed."""
         process = ServerProcess(short_folder(name))
         self.processes.append(process)
         process.start(self.command(name), lambda: said in process.log, self.environment(name))

@@ -76,7 +76,7 @@ def blocks_of_the_walk() -> list[str]:
 
 
 def values_of_the_site(folder: Path, provider: Gateway, vault: VaultServer) -> dict[str, str]:
-    """Give what the page's first block says of a site, for this test's servers; write the owner's files."""
+    """Give the site's values of the page's first block, for this test's servers; write the owner's files."""
     issuer = LocalIssuer.open(DataDir.open(folder / "issuer"))
     (folder / "owner.token").write_text(issuer.mint(OWNER, "Owner", unix_now()).reveal())
     (folder / "openai.key").write_text((provider.data_dir / "demo-openai-key").read_text())
@@ -114,7 +114,7 @@ def moved(block: str, ports: Mapping[str, str]) -> str:
 
 
 def run(script: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """Run a script as a person types it, and give what it printed; ends what it started in the background."""
+    """Run a script as typed by a person, and give the output; ends the script's background processes."""
     command = ["bash", "-euo", "pipefail", "-c", script]
     process = subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""Boxes that use up descriptors: another org is answered, and the process stays ready (threat 26)."""
+"""Boxes use up descriptors: another org is answered, and the process stays ready (threat 26)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONNECTIONS_PER_BOX: Final = 450
 REQUESTS: Final = 40
 AT_ONCE: Final = 100
 AWAY_SECONDS: Final = 3.0
-"""Until a connection that was closed comes again."""
+"""The pause before a closed connection comes again."""
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ async def _metrics(gateway: Gateway) -> dict[str, float]:
 
 
 class _Crowd:
-    """An attacker's connections: each says `first`, then nothing, and comes again when it is closed."""
+    """An attacker's connections: each says `first`, then nothing, and comes again when closed."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -86,7 +86,7 @@ class _Crowd:
         self.arrived = 0
 
     def add(self, first: bytes, *, comes_again: bool) -> None:
-        """Begin one connection."""
+        """Begin a connection."""
         self._tasks.start(self._hold(first, comes_again=comes_again), "an attacker's connection")
 
     async def _hold(self, first: bytes, *, comes_again: bool) -> None:
@@ -194,7 +194,7 @@ async def test_nine_boxes_of_one_org_each_within_its_cap_leave_another_org_answe
 
 
 async def _greedy_org(gateway: Gateway, upstream: ScriptedUpstream | None) -> str:
-    """Make an org whose provider never answers; without an upstream, one without an integration."""
+    """Make an org whose provider never answers; without an upstream, an org without an integration."""
     async with ControlPlane.of(gateway) as control_plane:
         org = await control_plane.new_org()
         if upstream is not None:

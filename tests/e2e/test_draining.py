@@ -1,4 +1,4 @@
-"""A data plane of two workers that gets SIGTERM while released clients stream and hold WebSockets."""
+"""A data plane of two workers gets SIGTERM while released clients stream and hold WebSockets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DONE = json.dumps(
 
 @dataclass
 class RealtimeProvider:
-    """Greets; answers what it is asked once the turn may end."""
+    """Greets; answers each question once the turn may end."""
 
     end_turn: asyncio.Event = field(default_factory=asyncio.Event)
     closes: list[Close | None] = field(default_factory=list)
@@ -57,7 +57,7 @@ class RealtimeProvider:
 
 @dataclass
 class Site:
-    """A data plane, and a client for each of two orgs: one streams, the other talks by WebSocket."""
+    """A data plane, and a client for each of two orgs: the first streams, the other talks by WebSocket."""
 
     plane: DataPlaneProcess
     streaming: AsyncOpenAI
@@ -153,7 +153,7 @@ async def _stops_being_ready(plane: DataPlaneProcess) -> None:
 
 
 async def _close_of(connection: object) -> int | None:
-    """Wait for the end of a WebSocket; give the code of the Close frame that came."""
+    """Wait for the end of a WebSocket; give the code of the Close frame."""
     with pytest.raises(ConnectionClosed) as caught:
         async with asyncio.timeout(START_SECONDS):
             await connection.recv()  # type: ignore[attr-defined]  # the SDK's connection

@@ -1,4 +1,4 @@
-"""The shell blocks of the documents run, and a bare `aigw data-plane` says what it waits for.
+"""The shell blocks of the documents run, and a bare `aigw data-plane` says the reason for its wait.
 
 Every block of the four pages runs as written, but for addresses of a box and of providers. `NOT_RUN` lists
 the commands without a run, with the reasons.
@@ -37,7 +37,7 @@ NOT_RUN: Final = {
     "docker compose --profile two up": "as above",
     "docker compose up vault-setup": "as above",
 }
-"""Commands of the pages that no test runs, and why."""
+"""Commands of the pages without a test run, and the reasons."""
 
 pytestmark = pytest.mark.xdist_group("shell blocks")
 
@@ -48,14 +48,14 @@ def blocks(page: str, *kinds: str) -> list[str]:
 
 
 def commands(page: str) -> list[str]:
-    """What a page's console blocks say to type, without the prompt and the remark."""
+    """The commands of a page's console blocks, without the prompt and the remark."""
     lines = [line for block in blocks(page, "console") for line in block.splitlines()]
     typed = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     return [re.sub(r"\s{2,}#.*$", "", line) for line in typed]
 
 
 def runnable(page: str) -> list[str]:
-    """Every block and command of a page that a test runs, in the page's order of kinds."""
+    """Every block and command of a page with a test run, in the page's order of kinds."""
     return [*blocks(page, "sh"), *(line for line in commands(page) if line not in NOT_RUN)]
 
 
@@ -66,7 +66,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def run(script: str, folder: Path, **environment: str) -> str:
-    """Run a script as a person's shell would, with a home and an `aigw` of its own; give what it printed."""
+    """Run a script as a person's shell would, with a home and an `aigw` of its own; give the output."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=folder,
@@ -110,7 +110,7 @@ def test_every_block_of_the_page_about_clients_runs(tmp_path: Path, gateway: Gat
 
 @contextmanager
 def batch_results(gateway: Gateway) -> Iterator[None]:
-    """Put an endpoint that has the results of a batch behind Anthropic's card, until the end."""
+    """Put an endpoint with the results of a batch behind Anthropic's card, until the end."""
 
     class Results(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -135,7 +135,7 @@ def batch_results(gateway: Gateway) -> Iterator[None]:
 
 
 def set_anthropic(gateway: Gateway, endpoint: str) -> None:
-    """Save Anthropic's card with this endpoint, and wait until it is live."""
+    """Save Anthropic's card with this endpoint, and wait until the card is live."""
     path = f"{gateway.ready['control_plane_url']}/api/v1/orgs/demo/ai-integrations/anthropic"
     key = (gateway.data_dir / "demo-anthropic-key").read_text()
     head = {"authorization": f"Bearer {gateway.ready['owner_token']}", "if-match": "*"}
@@ -222,7 +222,7 @@ def test_the_portals_settings_of_the_page_about_deploying_are_settings(tmp_path:
 
 
 def test_what_is_not_run_still_stands_in_a_page() -> None:
-    """A command that left the pages leaves the list too."""
+    """A command removed from the pages leaves the list too."""
     assert {line for page in PAGES for line in commands(page)} >= set(NOT_RUN)
 
 

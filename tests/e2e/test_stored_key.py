@@ -27,7 +27,7 @@ STATUS_OF = {
 
 
 class Provider:
-    """Answers as its mood is, and always says the key that it was sent."""
+    """Answers by its mood, and always says the received key."""
 
     def __init__(self) -> None:
         self.mood = "good"

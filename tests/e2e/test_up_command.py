@@ -1,4 +1,4 @@
-"""`aigw up` as a program: how it starts again, stops, and what it says when it cannot start."""
+"""`aigw up` as a program: its second start, its stop, and its words when a start fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data plane of two workers: one port for boxes, one admin listener, a worker killed under load."""
+"""A data plane of two workers: a port for boxes, an admin listener, a worker killed under load."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.scripted_upstream import ScriptedUpstream
 KEY = "sk-key-of-acme-000000001"
 MAX_OWN_MEMORY_KIB = 80 * 1024
 CALL_SECONDS = 120.0
-"""A call waits for the worker that is started anew, on a machine that does much else."""
+"""A call waits for the newly started worker, on a machine with much other work."""
 _LABELS = re.compile(r"\{.*\} ")
 
 
@@ -43,7 +43,7 @@ class Fleet:
         return await self.client.get(f"http://127.0.0.1:{self.planes.ports['admin_port']}{path}")
 
     async def call_once(self) -> int:
-        """Make one call over a connection of its own, so that the kernel chooses a worker."""
+        """Make a call over a connection of its own, so the kernel chooses a worker."""
         async with httpx.AsyncClient(trust_env=False, timeout=CALL_SECONDS) as client:
             answer = await client.get(self.planes.box_url("openai/v1/models"), headers=self.headers)
             return answer.status_code
@@ -120,7 +120,7 @@ async def test_an_idle_worker_holds_little_memory_and_nothing_of_the_control_pla
 
 
 def _own_memory_kib(process: Path) -> int:
-    """Read a process's memory without the files that it maps, whose pages it shares with others."""
+    """Read a process's memory without its mapped files, whose pages are shared with other processes."""
     lines = process.joinpath("status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 

@@ -1,4 +1,4 @@
-"""Boxes of many orgs, as the data planes see them: one HTTP client, and a token for each box."""
+"""Boxes of many orgs, as seen by the data planes: a single HTTP client, and a token for each box."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.clock import unix_now
 from tests.support.servers.fleet import KID, Plane
 
 TOKEN_USE_SECONDS: Final = 120.0
-"""A token is used for less than it lives, so that none runs out under way."""
+"""A token is used for less than its lifetime, so that none runs out under way."""
 PATIENCE_SECONDS: Final = 60.0
 MAX_CONNECTIONS: Final = 600
 
 
 @dataclass(slots=True)
 class Boxes:
-    """`async with Boxes(node_key) as boxes`; `ask` is one request of a box to one data plane."""
+    """`async with Boxes(node_key) as boxes`; `ask` is a request of a box to a data plane."""
 
     node_key: NodeKey
     _tokens: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Boxes:
         await self.client.aclose()
 
     def headers(self, org: str, box: str = "box-1") -> dict[str, str]:
-        """What a trusted proxy says of a box."""
+        """The headers of a trusted proxy about a box."""
         now = unix_now()
         made_at, token = self._tokens.get((org, box), (0.0, ""))
         if now - made_at > TOKEN_USE_SECONDS:
@@ -50,18 +50,18 @@ class Boxes:
         return {"x-run9-box-token": token}
 
     async def ask(self, plane: Plane, org: str, box: str = "box-1") -> str:
-        """Call the provider once; give the label of the key that it saw, or the gateway's error code."""
+        """Call the provider once; give the label of the key at the provider, or the gateway's error code."""
         answer = await self.client.get(f"{base_url(plane)}/models", headers=self.headers(org, box))
         return outcome_of(answer)
 
 
 def base_url(plane: Plane) -> str:
-    """The base URL that boxes of `plane` use for OpenAI."""
+    """The base URL of OpenAI for boxes of `plane`."""
     return f"http://127.0.0.1:{plane.outer_port}/run9/ai/openai/v1"
 
 
 def outcome_of(answer: httpx.Response) -> str:
-    """Give the label that the provider answered with, or the gateway's error code."""
+    """Give the label in the provider's answer, or the gateway's error code."""
     if answer.is_success:
         seen: dict[str, Any] = answer.json()
         return str(seen["key"])

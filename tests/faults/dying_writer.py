@@ -1,4 +1,4 @@
-"""A control plane's writer that dies by SIGKILL at one point of a change, in a process of its own.
+"""A control plane's writer, dying by SIGKILL at a point of a change, in a process of its own.
 
     echo '{"org": …, "key": …}' | python -m tests.faults.dying_writer POINT
 
@@ -36,13 +36,13 @@ POINTS: Final = ("before the secret", "after the secret", "after the commit", "a
 
 
 def die() -> NoReturn:
-    """End this process as a power cut would: nothing is flushed, closed or rolled back by it."""
+    """End this process as a power cut would: nothing is flushed, closed or rolled back by the process."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("nobody survives SIGKILL")
 
 
 class DyingSecretWriter:
-    """A `SecretWriter` that dies before or after the write."""
+    """A `SecretWriter`, dying before or after the write."""
 
     def __init__(self, real: SecretWriter, point: str) -> None:
         self._real = real
@@ -78,13 +78,13 @@ class DyingSecretWriter:
 
 
 class DyingBus:
-    """A `Bus` that dies once an event has arrived, so that nobody marks it."""
+    """A `Bus`, dying once an event has arrived, so that the event is never marked."""
 
     def __init__(self, real: Bus) -> None:
         self._real = real
 
     async def require_usable(self) -> None:
-        """It is."""
+        """Call the bus usable."""
 
     async def publish(self, revision: int, event: bytes) -> None:
         """See `Bus`."""
@@ -118,7 +118,7 @@ def write(settings: ControlPlaneSettings, database: Database, point: str, org: s
 
 
 async def relay(settings: ControlPlaneSettings, database: Database) -> None:
-    """Publish what is committed, and die of it."""
+    """Publish the committed events, and die in doing so."""
     bus = DyingBus(bootstrap._bus(settings, None))
     snapshots = KeptSnapshot(database, WorkerThreads("fleet", 1))
     signal_ = bootstrap._signal_of(database)

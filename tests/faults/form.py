@@ -1,4 +1,4 @@
-"""How long the faults last: the short form of every test run, and the full one of `make faults`."""
+"""How long the faults last: the short form of every test run, and the full form of `make faults`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MARKS: Final = [
     pytest.mark.xdist_group("faults"),
     pytest.mark.timeout(900),
 ]
-"""The tests of this folder share one site, hence one worker and one loop."""
+"""The tests of this folder share a site, hence a single worker and a single loop."""
 FULL_ONLY: Final = pytest.mark.full_faults
-"""For what takes long and resembles another fault: left out of the short form."""
+"""For long tests of faults resembling another: left out of the short form."""
 
 
 @dataclass(frozen=True, slots=True)

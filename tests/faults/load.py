@@ -1,4 +1,4 @@
-"""A steady load of JSON and event streams from many orgs, and what became of each request."""
+"""A steady load of JSON and event streams from many orgs, and the outcome of each request."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.faults.provider import STREAM_END, STREAM_EVENTS
 from tests.support.servers.fleet import Plane
 
 STREAM_EVERY: Final = 4
-"""One request in so many is a stream."""
+"""The number of requests with a single stream among them."""
 PAUSE_SECONDS: Final = 0.4
-"""Between two requests of one org."""
+"""The pause between two requests of the same org."""
 
 
 @dataclass(slots=True)
@@ -28,9 +28,9 @@ class Load:
 
     Attributes:
         labels: the label of the key of each org.
-        planes: who is asked now; a test takes out what a load balancer would.
+        planes: the data planes asked now; a test takes out planes as a load balancer would.
         requests: how many have been answered, or have failed.
-        failures: what went wrong, with how often.
+        failures: each kind of failure, with how often.
     """
 
     boxes: Boxes
@@ -50,7 +50,7 @@ class Load:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let every request that is under way end by itself."""
+        """Let every request under way end by itself."""
         self._stopping = True
         await asyncio.gather(*self._running)
 
@@ -61,7 +61,7 @@ class Load:
 
     @property
     def wrong_missing(self) -> int:
-        """How many were told that an integration is missing which is not."""
+        """How many requests were wrongly answered with a missing integration."""
         return self.failures["integration_missing"]
 
     async def _run(self, org: str, first: int) -> None:

@@ -41,7 +41,7 @@ async def redis_silent(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_half_open(site: Site) -> AsyncIterator[None]:
-    """Redis hears what it is told, and its answers get lost."""
+    """Redis receives all requests, and its answers get lost."""
     site.backends.redis_proxy.set(Weather("half_open"))
     try:
         yield
@@ -53,7 +53,7 @@ async def redis_half_open(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_without_writes(site: Site) -> AsyncIterator[None]:
-    """Redis answers whoever reads; whoever writes waits, as if the control planes could not reach it."""
+    """Redis answers readers; writers wait, as if the control planes could not reach Redis."""
     with site.backends.valkey.client() as redis:
         redis.execute_command("CLIENT PAUSE", PAUSE_MILLISECONDS, "WRITE")
         try:
@@ -64,7 +64,7 @@ async def redis_without_writes(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_as_replica(site: Site) -> AsyncIterator[None]:
-    """Redis becomes a replica of a server that is not there: connections stay, and it takes no writes."""
+    """Redis becomes a replica of a missing server: connections stay, and Redis takes no writes."""
     with site.backends.valkey.client() as redis:
         redis.replicaof("127.0.0.1", str(free_port()))
         try:
@@ -75,7 +75,7 @@ async def redis_as_replica(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def redis_slow(site: Site) -> AsyncIterator[None]:
-    """All that Redis says and hears comes late, and a few bytes at a time."""
+    """All bytes to and from Redis come late, and a few at a time."""
     with site.backends.redis_proxy.under(Weather(delay_seconds=DELAY_SECONDS, slice_bytes=SLICE_BYTES)):
         yield
 
@@ -146,7 +146,7 @@ async def vault_sealed(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def vault_stopped(site: Site) -> AsyncIterator[None]:
-    """Vault's process ends; it comes back sealed and is unsealed."""
+    """Vault's process ends; Vault comes back sealed and is unsealed."""
     await asyncio.to_thread(site.backends.vault.process.kill)
     try:
         yield
@@ -167,7 +167,7 @@ async def vault_silent(site: Site) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def audit_blocked(site: Site) -> AsyncIterator[None]:
-    """Vault's only audit device takes nothing more, so Vault answers nobody."""
+    """Vault's only audit device takes nothing more, so Vault answers no request."""
     root = site.backends.vault.root()
     sink = _AuditSink()
     port = await sink.open(0)
@@ -190,20 +190,20 @@ _BLOCKED: Final = "blocked"
 
 
 class _AuditSink:
-    """Takes whatever is sent to it, and forgets it."""
+    """Takes all bytes sent, and forgets them."""
 
     def __init__(self) -> None:
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
     async def open(self, port: int) -> int:
-        """Listen on `port`, or on a free one; give which."""
+        """Listen on `port`, or on a free port; give the port."""
         self._server = await asyncio.start_server(self._swallow, "127.0.0.1", port)
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
     async def close(self) -> None:
-        """Refuse new connections and end those that are open."""
+        """Refuse new connections and end the open connections."""
         assert self._server is not None
         self._server.close()
         for writer in self._writers:

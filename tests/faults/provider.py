@@ -1,4 +1,4 @@
-"""The provider behind the fault tests: it names the key that arrived by its label, never by its text."""
+"""The provider behind the fault tests: names the received key by its label, never by its text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STREAM_END: Final = "data: [DONE]"
 
 @dataclass(slots=True)
 class Keyring:
-    """Every key that an org was ever given, by text; a label says whose it is and which of that org's."""
+    """Every key ever given to an org, by text; a label names the key's org and the key's number there."""
 
     labels: dict[bytes, str] = field(default_factory=dict)
 
@@ -29,7 +29,7 @@ class Keyring:
         return key, label
 
     def answer(self, request: ReceivedRequest) -> Answer:
-        """Answer with the label of the one credential: as events where the body asks so, else as JSON."""
+        """Answer with the label of the only credential: as events where the body asks so, else as JSON."""
         found = [self.labels.get(credential, "unknown") for credential in request.credentials]
         label = found[0] if len(found) == 1 else "not one credential"
         if request.body and json.loads(request.body).get("stream"):

@@ -1,4 +1,4 @@
-"""One line of the table of faults, and the page that shows the table."""
+"""A line of the table of faults, and the page with the table."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Row:
-    """What one fault did.
+    """The effects of a fault.
 
     Attributes:
-        fault, done: its name, and what was done.
-        requests, failed: of the load, while the fault was on and until it had healed.
+        fault, done: its name, and the steps taken.
+        requests, failed: of the load, while the fault was on and until all had healed.
         changes: how many were acknowledged, or made behind a writer's death.
         lost: of these, how many were not enforced by every process at the end.
         twice: how often a process, the stream or the audit went back or repeated a revision.
-        missing: how many callers were told "missing" of an integration that is there.
-        false_live: how often a change was called live on every process while one did not enforce it.
-        live_checks: how many times that was looked at.
+        missing: how many callers were told "missing" of a present integration.
+        false_live: how often a change was called live on every process before every process enforced it.
+        live_checks: how many times this was checked.
         seconds: from commit to enforced, of each change on each process.
         machine_load: how many programs of the machine wanted to run at the end, over a minute; 0: not looked.
-        note: what the numbers do not say.
+        note: facts beyond the numbers.
     """
 
     fault: str

@@ -1,6 +1,6 @@
 """The place where faults happen: real servers, two control planes, three data planes, 40 orgs, a provider.
 
-Made once for all fault tests; each leaves it healed. Redis and Vault are reached through proxies.
+Made once for all fault tests; each test leaves the site healed. Redis and Vault are reached through proxies.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ OFF: Final = "integration_disabled"
 
 
 class ProxiedVaultStore(VaultStore):
-    """A corner of a Vault that the planes reach through a proxy."""
+    """A corner of a Vault, reached by the planes through a proxy."""
 
     proxy_port: int = 0
 
@@ -99,24 +99,24 @@ class Backends:
 
 @dataclass(slots=True)
 class Mover:
-    """An org that changes: the label of its key, and whether it is on."""
+    """A changing org: the label of its key, and whether the org is on."""
 
     label: str
     on: bool = True
 
     @property
     def expected(self) -> str:
-        """What its boxes must be told."""
+        """The answer due to the org's boxes."""
         return self.label if self.on else OFF
 
 
 @dataclass(slots=True)
 class Site:
-    """Everything that a fault test works with.
+    """The servers, planes and orgs of the fault tests.
 
     Attributes:
         labels: of each org under load, the label of its key.
-        movers: the orgs that tests change, as the last acknowledged change left them.
+        movers: the orgs changed by tests, in their state after the last acknowledged change.
     """
 
     backends: Backends
@@ -155,13 +155,13 @@ class Site:
 
     @asynccontextmanager
     async def rest(self, index: int = 0) -> AsyncIterator[ControlPlane]:
-        """The REST interface of one of the control planes."""
+        """The REST interface of a control plane."""
         async with self.fleet.client(self.control_planes[index]) as client:
             yield client
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """The database, for what a test looks at or does behind the gateway's back."""
+        """The database, for a test's looks and acts behind the gateway's back."""
         opened = Database(self.fleet.database_url)
         try:
             yield opened
@@ -169,7 +169,7 @@ class Site:
             opened.close()
 
     async def move_control_planes(self, database_url: str) -> None:
-        """Start the control planes again, one by one, with another way to the database."""
+        """Start the control planes again, in sequence, with another way to the database."""
         for plane in self.control_planes:
             await asyncio.to_thread(plane.process.stop)
             plane.environment["AIGW_DATABASE_URL"] = database_url
@@ -200,7 +200,7 @@ class Site:
             return None
 
     def repeated_revisions(self) -> int:
-        """Count revisions that the audit or the stream has twice; fails on a gap in the audit."""
+        """Count revisions found twice in the audit or the stream; fails on a gap in the audit."""
         with self.database() as database, database.read() as session:
             changes = select(AuditTable.revision).where(col(AuditTable.revision) != NO_REVISION)
             audited = list(session.exec(changes.order_by(col(AuditTable.revision))))
@@ -225,7 +225,7 @@ class Site:
             mover.on = True
 
     def check_logs(self) -> None:
-        """Raise `AssertionError` when a log shows a key, or an exception that no outage explains."""
+        """Raise `AssertionError` when a log shows a key, or an exception not explained by an outage."""
         for plane in self.fleet.planes:
             log = plane.process.log
             assert not any(key.decode() in log for key in self.keyring.labels), "a key is in a log"

@@ -1,4 +1,4 @@
-"""A data plane that starts while others are down, or with nothing at all: never a wrong "missing"."""
+"""A data plane starting while others are down, or with nothing at all: never a wrong "missing"."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNAVAILABLE = "config_unavailable"
 
 @asynccontextmanager
 async def stopped_data_plane(site: Site, **environment: str) -> AsyncIterator[Plane]:
-    """One more data plane, made and stopped: a test starts it again in the middle of an outage."""
+    """Another data plane, made and stopped: a test starts the process again in the middle of an outage."""
     plane = await asyncio.to_thread(site.fleet.data_plane, site.control_planes[0], **environment)
     await asyncio.to_thread(plane.process.stop)
     try:
@@ -104,7 +104,7 @@ async def test_many_first_requests_of_an_org_are_one_read(site: Site) -> None:
 
 
 def reads_of(site: Site, org: str) -> int:
-    """Count the reads of an org's key that Vault's audit log holds."""
+    """Count the reads of an org's key in Vault's audit log."""
     lines = site.backends.vault.audit_file.read_text().splitlines()
     entries: list[dict[str, Any]] = [json.loads(line) for line in lines if f"/{org}/openai" in line]
     return sum(entry["type"] == "request" and entry["request"]["operation"] == "read" for entry in entries)
@@ -126,7 +126,7 @@ async def copied(site: Site) -> None:
 
 
 async def expect_every_key(trial: Trial, plane: Plane) -> None:
-    """Wait until the process serves every loaded org, and never says that one is missing."""
+    """Wait until the process serves every loaded org, and never reports a key as missing."""
     async with asyncio.timeout(COPIED_SECONDS):
         for org, label in trial.site.labels.items():
             while (outcome := await trial.ask(plane, org)) != label:

@@ -1,4 +1,4 @@
-"""A fleet with thousands of orgs, and a data plane that starts cold in front of all of them."""
+"""A fleet with thousands of orgs, and a data plane starting cold in front of all of them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def fill(fleet: Fleet, site: Site, number: int) -> dict[str, str]:
 
 
 async def ask_all(boxes: Boxes, plane: Plane, labels: dict[str, str]) -> Counter[str]:
-    """Ask for every org until it is served; give every outcome."""
+    """Ask for every org until the org is served; give every outcome."""
     outcomes: Counter[str] = Counter()
     waiting = iter(labels.items())
 

@@ -1,4 +1,4 @@
-"""PostgreSQL gone, or restored from an old backup: what is loaded serves on, and nothing mixes."""
+"""PostgreSQL gone, or restored from an old backup: loaded keys serve on, and nothing mixes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ async def begun_anew(site: Site, epoch: str) -> None:
 
 
 def run_tool(site: Site, name: str, *options: str) -> None:
-    """Run one of PostgreSQL's own programs on the site's database."""
+    """Run a program of PostgreSQL's own on the site's database."""
     url = site.fleet.database_url.replace("postgresql+psycopg://", "postgresql://")
     program = site.backends.postgres._programs / name
     done = subprocess.run(
@@ -87,7 +87,7 @@ def run_tool(site: Site, name: str, *options: str) -> None:
 
 
 def say_that_it_was_restored(site: Site) -> None:
-    """What the operator does after a restore."""
+    """Do the operator's part after a restore."""
     subprocess.run(
         [sys.executable, "-m", "aigw", "db", "restored"],
         env=site.control_planes[0].environment,

@@ -1,6 +1,6 @@
-"""Another PostgreSQL server takes over, the old one turns read-only, a pooler stands before it: one history.
+"""A new PostgreSQL server takes over, the old turns read-only, a pooler stands before both: a single history.
 
-The last test leaves the site on the promoted server, so later files must not need the first one.
+The last test leaves the site on the promoted server, so later files must not need the first server.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def read_cards(trial: Trial, number: int, stop: asyncio.Event) -> int:
 
 
 async def answers_again(trial: Trial, via: int) -> None:
-    """Wait until a control plane has found the server that takes writes."""
+    """Wait until a control plane has found the writable server."""
     async with asyncio.timeout(FOLLOW_SECONDS):
         while True:
             try:

@@ -1,6 +1,6 @@
-"""One person attacks a control plane; how long another org's owner and the orchestrator wait meanwhile.
+"""A person attacks a control plane; how long another org's owner and the orchestrator wait meanwhile.
 
-The control plane under attack has the limits of production and a name server that never answers.
+The control plane under attack has the limits of production and a name server without answers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = [*MARKS, pytest.mark.skipif(os.geteuid() != 0, reason="a name serve
 VICTIM = "victim@starve.test"
 VICTIMS_ORG, ATTACKERS_ORG = "starve-victim", "starve-attacker"
 NAME_SERVER = f"127.53.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
-"""Of this process alone: other runs of the tests may have one beside it."""
+"""An address of this process alone: other runs of the tests may have a name server beside."""
 MOUNT = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"'
 ATTACKERS = 64
 SILENT_CONNECTIONS = 1_500
@@ -40,7 +40,7 @@ LOOK_EVERY_SECONDS = 0.02
 MAX_TIMES_QUIET = 3
 FLOOR_SECONDS = {"full": 0.02, "short": 1.0}
 """A shorter wait is noise: a look shares two cores with the fleet, the load and the attack. The short form
-runs beside other tests, and shows only that nobody waits as long as for a silent name server."""
+runs beside other tests, and shows only that no wait is as long as for a silent name server."""
 LIMITS = {
     "AIGW_PERSON_CHANGES_PER_MINUTE": "120",
     "AIGW_ORG_CHANGES_PER_MINUTE": "60",
@@ -53,7 +53,7 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A control plane under attack, and what its attacker and its victim use."""
+    """A control plane under attack, and the clients of its attacker and its victim."""
 
     plane: Plane
     attacker: httpx.AsyncClient
@@ -81,7 +81,7 @@ def silent_name_server() -> Iterator[str]:
 async def scene(
     site: Site, silent_name_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Scene]:
-    """One more control plane of the site, with its orgs."""
+    """Another control plane of the site, with its orgs."""
     resolver = tmp_path_factory.mktemp("starve") / "resolv.conf"
     resolver.write_text(f"nameserver {silent_name_server}\n")
     prefix = ["unshare", "--mount", "sh", "-ec", MOUNT, "sh", str(resolver)]
@@ -141,7 +141,7 @@ async def read_history(scene: Scene, number: int) -> None:
 
 @asynccontextmanager
 async def by_many(scene: Scene, strike: Strike) -> AsyncIterator[None]:
-    """Strike from many connections at once, each again as soon as it is answered."""
+    """Strike from many connections at once, each again as soon as answered."""
     stop, numbers = asyncio.Event(), count()
 
     async def again_and_again() -> None:
@@ -207,7 +207,7 @@ async def test_one_persons_attack_is_hardly_noticed_by_another_org_and_the_orche
 async def in_turns(scene: Scene, attack: Attack, form: Form) -> tuple[dict[str, float], dict[str, float]]:
     """Give the median waits without and under an attack.
 
-    Quiet and attacked times take turns, so that whatever else the machine does falls on both alike.
+    Quiet and attacked times take turns, so that the machine's other work falls on both alike.
     """
     seconds = form.starved_seconds / form.starved_turns
     quiet, attacked = Waits(), Waits()
@@ -220,7 +220,7 @@ async def in_turns(scene: Scene, attack: Attack, form: Form) -> tuple[dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long each look took, in seconds, by what was asked."""
+    """How long each look took, in seconds, by the request."""
 
     found: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 

@@ -1,4 +1,4 @@
-"""Vault gone in several ways: loaded keys serve on, switches work, new keys wait until it is back."""
+"""Vault gone in several ways: loaded keys serve on, switches work, new keys wait until Vault is back."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def refuse_keys_during(outage: Outage, site: Site, form: Form, fault: str,
 
 
 async def taken_again(trial: Trial, org: str) -> None:
-    """Wait until both control planes take a new key: they have backed off."""
+    """Wait until both control planes take a new key, after their backing off."""
     async with asyncio.timeout(BACK_SECONDS):
         for via in (0, 1):
             while not (await trial.try_to_rotate(org, via)).is_success:  # noqa: ASYNC110  # Vault is elsewhere

@@ -1,4 +1,4 @@
-"""Writers that die at every point of a change, and many that write at once: one history, without gaps."""
+"""Writers dying at every point of a change, and many writers at once: a single history, without gaps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def test_a_writer_that_dies_leaves_all_of_its_change_or_nothing(
 
 
 async def die_once(trial: Trial, org: str, point: str) -> None:
-    """Have a writer die; adopt its change if it was committed."""
+    """Have a writer die; adopt its change if committed."""
     before = (await trial.card(org))["revision"]
     for _ in range(MAX_TRIES):
         key, label = trial.site.keyring.new_key(org)
@@ -84,7 +84,7 @@ async def test_a_killed_control_plane_loses_nothing_that_it_acknowledged(site: S
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write that succeeded: what it set, the revision it got, when it was asked for and acknowledged."""
+    """A successful write: the value set, the revision given, the times of request and acknowledgement."""
 
     org: str
     enabled: bool
@@ -117,7 +117,7 @@ async def test_concurrent_writers_make_one_history(site: Site, form: Form) -> No
 
 
 async def write(trial: Trial, number: int, orgs: list[str], times: int) -> list[Write]:
-    """Flip orgs again and again, each time on top of what is there; give the writes that succeeded."""
+    """Flip orgs again and again, each time on top of the present state; give the successful writes."""
     made = []
     async with trial.site.rest(number % 2) as client:
         for turn in range(times):

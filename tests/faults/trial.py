@@ -1,6 +1,6 @@
-"""One fault under load: the changes made meanwhile, when each was enforced where, and what went wrong.
+"""A fault under load: the changes made meanwhile, when each was enforced where, and the failures.
 
-Leaving the context waits until all is well again, checks what must hold whatever happened, and adds the row.
+Leaving the context waits until all is well again, checks the invariants of every fault, and adds the row.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tests.faults.witness import Witness
 from tests.support.servers.fleet import Plane
 
 ENFORCED_SECONDS: Final = 60.0
-"""A change that is not enforced by then counts as lost: several times every bar."""
+"""A change not enforced by then counts as lost: several times every bar."""
 LOOK_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A commit: of which org, what its boxes must be told from then on, and when (Unix seconds)."""
+    """A commit: the org, the answer due to its boxes from then on, and the time (Unix seconds)."""
 
     org: str
     expected: str
@@ -43,8 +43,8 @@ class Trial:
     """`toggle` and `rotate` wait until every process enforces the change; `commit` and `wait_for` are halves.
 
     Attributes:
-        planes: the data planes that must enforce a change.
-        look_seconds: the pause between two looks at one of them.
+        planes: the data planes to enforce a change.
+        look_seconds: the pause between two looks at a data plane.
         checks_live: whether each change is also waited for in the words of the REST interface.
     """
 
@@ -58,33 +58,33 @@ class Trial:
 
     @property
     def orgs(self) -> list[str]:
-        """The orgs that may be changed."""
+        """The orgs open to change."""
         return list(self.site.movers)
 
     @property
     def on(self) -> list[str]:
-        """Those of them that are on."""
+        """The orgs open to change and switched on."""
         return [org for org, mover in self.site.movers.items() if mover.on]
 
     async def card(self, org: str) -> dict[str, Any]:
-        """What the REST interface says of an org's integration."""
+        """The REST interface's view of an org's integration."""
         async with self.site.rest() as client:
             answer: dict[str, Any] = (await client.card(org, "openai")).json()
         return answer
 
     async def adopt(self, org: str, label: str) -> None:
-        """Count a change of the key that somebody else has committed; wait until it is enforced."""
+        """Count a change of the key committed by somebody else; wait until the change is enforced."""
         becomes, card = Mover(label), await self.card(org)
         self.site.movers[org] = becomes
         self.row.changes += 1
         await self.wait_for(_change(org, becomes, card))
 
     async def toggle(self, org: str, via: int = 0) -> Change:
-        """Switch an org to what it is not."""
+        """Switch an org on or off, whichever changes its state."""
         return await self._make(org, *self._toggled(org), via)
 
     async def rotate(self, org: str, via: int = 0) -> Change:
-        """Give an org that is on another key."""
+        """Give a switched-on org another key."""
         assert self.site.movers[org].on, "only a key in use can be seen"
         key, label = self.site.keyring.new_key(org)
         return await self._make(org, Mover(label), {"api_key": key}, via)
@@ -94,7 +94,7 @@ class Trial:
         return await self._commit(org, *self._toggled(org), via)
 
     async def try_to_rotate(self, org: str, via: int = 0) -> httpx.Response:
-        """Ask for another key; give the answer, good or bad. A good one counts as a change."""
+        """Ask for another key; give the answer, good or bad. A good answer counts as a change."""
         key, label = self.site.keyring.new_key(org)
         async with self.site.rest(via) as client:
             answer = await client.change("PATCH", org, "openai", api_key=key)
@@ -137,7 +137,7 @@ class Trial:
         self._book(change, await asyncio.gather(*looks))
 
     async def called_live(self, change: Change, via: int = 0) -> None:
-        """Wait until the REST interface calls a change live on every process, and see whether that is so."""
+        """Wait until the REST interface calls a change live on every process, and check the claim."""
         async with asyncio.timeout(ENFORCED_SECONDS), self.site.rest(via) as client:
             while True:
                 found = await client.rollout(change.org, "openai")
@@ -153,7 +153,7 @@ class Trial:
         self.row.seconds += [max(0.0, at - change.committed_at) for at in seen if at is not None]
 
     async def _enforced_at(self, plane: Plane, org: str, expected: str) -> float | None:
-        """Give when a box's request first showed it; None when that never came."""
+        """Give the time at which a box's request first showed the change; None when no request did."""
         try:
             async with asyncio.timeout(ENFORCED_SECONDS):
                 while await self.ask(plane, org) != expected:  # noqa: ASYNC110  # another process changes
@@ -163,13 +163,13 @@ class Trial:
         return unix_now()
 
     async def ask(self, plane: Plane, org: str) -> str:
-        """Ask as a box of an org that is set up: "missing" would be wrong."""
+        """Ask as a box of an org with an integration: "missing" would be wrong."""
         outcome = await self.site.boxes.ask(plane, org)
         self.row.missing += outcome == "integration_missing"
         return outcome
 
     async def settle(self) -> None:
-        """Wait until every process is where the database is, and tells every org what it must."""
+        """Wait until every process has the database's revision, and gives every org the right answer."""
         for plane in self.planes:
             await self.site.caught_up(plane)
             found = await asyncio.gather(
@@ -189,7 +189,7 @@ def _change(org: str, becomes: Mover, card: dict[str, Any]) -> Change:
 
 @asynccontextmanager
 async def on_trial(site: Site, fault: str, done: str, *, with_load: bool = True) -> AsyncIterator[Trial]:
-    """Run a fault inside; whatever it was, it must be over at the end."""
+    """Run a fault inside; the fault must be over at the end."""
     row = Row(fault, done)
     load = Load(site.boxes, site.labels if with_load else {}, list(site.data_planes))
     trial = Trial(site, row, load, list(site.data_planes))

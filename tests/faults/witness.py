@@ -1,4 +1,4 @@
-"""Watches every data plane's revision from outside: in one epoch it may only grow."""
+"""Watches every data plane's revision from outside: within an epoch, the revision may only grow."""
 
 from __future__ import annotations
 

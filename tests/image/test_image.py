@@ -1,4 +1,4 @@
-"""What the built image holds, and what it does not: `make image` runs it (marker `full_image`)."""
+"""Files in the built image and files left out: `make image` runs these tests (marker `full_image`)."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ FOUR_LINES = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A gateway in header mode that also reads prefaces, and an agent in front of it."""
+    """A gateway in header mode which also reads prefaces, and an agent in front of the gateway."""
 
     gateway: Gateway
     agent: Agent
@@ -62,7 +62,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @contextmanager
 def way_in(site: Site, way: str) -> Iterator[list[str]]:
-    """Attach a box by one of the ways; give what a program in it is started with."""
+    """Attach a box by this way; give the command prefix for programs in the box."""
     with ExitStack() as stack:
         outer = stack.enter_context(namespace("host"))
         path, user = f"{site.agent.folder}/{way}.sock", ""

@@ -1,4 +1,4 @@
-"""Boxes of several orgs at one address, through real QEMU: each is known for what it is."""
+"""Boxes of several orgs at one address, through real QEMU: each is known by its own identity."""
 
 from __future__ import annotations
 

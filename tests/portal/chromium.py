@@ -1,4 +1,4 @@
-"""Where Chromium is, and how it is started so that it talks to nobody but the gateway."""
+"""Finds Chromium and gives its start options, with no partner on the network but the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARGUMENTS: Final = [
 
 
 def chromium_path() -> Path:
-    """Give the browser; a test without one is skipped, or fails under CI=true."""
+    """Give the browser; a test without a browser is skipped, or fails under CI=true."""
     return find_program("chromium", "chromium-browser", "google-chrome") or missing("Chromium")
 
 

@@ -1,6 +1,6 @@
-"""A reverse proxy between the browser and the control plane that does to an answer what networks do.
+"""A reverse proxy between the browser and the control plane, with the faults of networks.
 
-It reads HTTP, unlike `tests/support/fault_proxy.py`, so that a fault can be made for one request alone.
+The proxy reads HTTP, unlike `tests/support/fault_proxy.py`, so a fault can be made for a single request.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal, Self
 
 Kind = Literal["lose", "late_504", "early_504", "forward_after_504", "cut", "page", "hold"]
-"""What happens to a matching request.
+"""The fate of a matching request.
 
-lose: it is carried on, and the connection closes without an answer.
-late_504: it is carried on, and answered by 504 with a page. early_504: it is not carried on.
-forward_after_504: it is answered by 504 and carried on after `FORWARD_SECONDS`.
-cut: it is carried on, and the answer ends in the middle of its body.
-page: it is carried on, and answered by 200 with a page of a network's own.
-hold: it waits for `release`, then is carried on and answered as usual.
+lose: the request is carried on, and the connection closes without an answer.
+late_504: carried on, and answered by 504 with a page. early_504: the same, but not carried on.
+forward_after_504: answered by 504 and carried on after `FORWARD_SECONDS`.
+cut: carried on, and the answer ends in the middle of its body.
+page: carried on, and answered by 200 with a page of a network's own.
+hold: the request waits for `release`, then is carried on and answered as usual.
 """
 FORWARD_SECONDS: Final = 3.0
 _PAGE: Final = b"<!doctype html><title>A proxy</title><h1>A proxy answers in place of the gateway</h1>"
@@ -30,7 +30,7 @@ _HOP_BY_HOP: Final = {"connection", "transfer-encoding", "keep-alive", "content-
 
 @dataclass
 class FrontProxy:
-    """`with FrontProxy(port) as proxy` serves at `proxy.origin` what 127.0.0.1:`port` serves."""
+    """`with FrontProxy(port) as proxy` puts `proxy.origin` before the server on 127.0.0.1:`port`."""
 
     target_port: int
     origin: str = ""
@@ -45,7 +45,7 @@ class FrontProxy:
         self._faults.append((kind, method, re.compile(path)))
 
     def heal(self) -> None:
-        """Carry everything again, what is held too."""
+        """Carry every request again, held requests too."""
         self._faults.clear()
         self._released.set()
 

@@ -1,4 +1,4 @@
-"""How a card behaves: what it lets one do, what it keeps, what it says, by mouse and by keyboard."""
+"""The behaviour of a card: its actions, its kept input, its words, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ async def test_a_new_key_is_not_called_rejected_for_what_was_said_of_the_one_bef
 async def test_a_test_of_the_saved_key_is_no_traffic_and_leaves_no_key(
     portal: PortalWorld, open_page: OpenPage
 ) -> None:
-    """What it finds is shown on the page that asked, and is no word of the boxes."""
+    """The test's result is shown on the asking page, and says nothing of the boxes."""
     await portal.set_up("anthropic", key="sk-ant-api03-of-nobody-0123456789")
     page, _ = await open_set_up(portal, open_page)
     for provider, words, chip in (

@@ -1,4 +1,4 @@
-"""The Portal without mouse or screen: where Tab leads, what keys do, where the focus is, what is told."""
+"""The Portal without mouse or screen: where Tab leads, the effect of keys, the focus, the words told."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ new MutationObserver((changes) => {
 
 
 async def tab(page: Page, times: int = 1) -> list[str]:
-    """Press Tab; give the names of what had the focus, "" for nothing on the page."""
+    """Press Tab; give the names of the elements with the focus, "" for nothing on the page."""
     names = []
     for _ in range(times):
         await page.keyboard.press("Tab")
@@ -198,7 +198,7 @@ async def test_what_happens_is_told_once_and_politely(portal: PortalWorld, open_
 
 
 async def heard(page: Page, words: str) -> list[str]:
-    """Wait until something like this is told; give every time that it was."""
+    """Wait until words like these are told; give every telling of them."""
     for _ in range(200):
         if found := [text for text in await page.evaluate("window.told") if re.search(words, text)]:
             return found

@@ -1,4 +1,4 @@
-"""A card says only what is known: lost answers, proxies, silence, and what is typed meanwhile."""
+"""A card says only what is known: lost answers, proxies, silence, and input typed meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that is watched: script errors, policy violations and a key in any answer fail its test."""
+"""A watched page: script errors, policy violations and a key in any answer fail its test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPORTED_ANSWER: Final = "Failed to load resource: "
 
 @dataclass
 class WatchedPage:
-    """Wraps Playwright's page. `canaries` are keys that no answer may hold."""
+    """Wraps Playwright's page. `canaries` are keys forbidden in any answer."""
 
     page: Page
     canaries: Sequence[Canary]
@@ -55,12 +55,12 @@ class WatchedPage:
             self.faults.extend(canary.found_in(seen, f"answer of {response.url}"))
 
     async def goto(self, url: str) -> None:
-        """Open a page of the Portal and wait until it has filled itself."""
+        """Open a page of the Portal and wait until the page has filled itself."""
         await self.page.goto(url)
         await self.page.wait_for_selector("body[data-ready]")
 
     async def stop_asking(self) -> None:
-        """Let no card notice a change by itself from now on: a save is then the first to meet it."""
+        """Let no card notice a change by itself from now on: a save is then the first to meet the change."""
         await self.page.route("**/rollout", lambda route: route.abort())
 
     async def hold(self, address: str) -> None:
@@ -100,7 +100,7 @@ class WatchedPage:
         return bool(await self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
 
     async def check(self) -> None:
-        """Raise `AssertionError` with everything that went wrong."""
+        """Raise `AssertionError` with every fault seen."""
         for route in self._held:
             with suppress(Error):  # the page has left
                 await route.abort()

@@ -1,4 +1,4 @@
-"""What a Portal test stands on: an org of its own, two people, the demo provider and its keys."""
+"""The world of a Portal test: an org of its own, two people, the demo provider and its keys."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PortalWorld:
 
     @property
     def canaries(self) -> list[Canary]:
-        """The keys that must never come back, without the start that every such key has."""
+        """The keys to be kept secret, without the common start of every such key."""
         return [Canary(key.rpartition("demo-")[2]) for key in self.keys.values()]
 
     @property
@@ -63,7 +63,7 @@ class PortalWorld:
         return f"{self.origin}/orgs/{self.org}/{path or 'ai-integrations'}"
 
     async def sign_in(self, context: BrowserContext, person: str) -> None:
-        """Give a browser the session that a one-time link opens."""
+        """Give a browser the session opened by a link for single use."""
         token = sign_in_link(self.gateway.data_dir, person).rpartition("#")[2]
         async with httpx.AsyncClient(base_url=self.origin, trust_env=False) as client:
             answer = await client.post(
@@ -88,7 +88,7 @@ class PortalWorld:
         answer.raise_for_status()
 
     async def second_owner(self) -> ControlPlane:
-        """Make the member an owner, too; give the REST interface as this person uses it."""
+        """Make the member an owner, too; give the REST interface of this person."""
         await self.put_member(MEMBER, "owner")
         return replace(self.control_plane, owner_token=self.gateway.ready["member_token"])
 

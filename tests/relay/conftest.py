@@ -65,7 +65,7 @@ class HeldTable:
         return self.rows.get((org, provider), NotReady.MISSING)
 
     def hold_loading(self, org: str, provider: ProviderName, on_load: Callable[[], Awaitable[None]]) -> None:
-        """From now on the row's secret is not in memory; `on_load` is what a load does."""
+        """From now on the row's secret is not in memory; `on_load` is run by a load."""
         self.rows[org, provider] = NotReady.LOADING
         self.on_load = on_load
 
@@ -77,9 +77,9 @@ class HeldTable:
 
 @dataclass
 class NamedIdentity:
-    """The box's name is its token; without one it is `box-0`. `org/box` names the org too.
+    """The box's name is its token, or `box-0` without a token. `org/box` names the org too.
 
-    Every box was proved by the node key `kid-1`, by a token that expires at `expires_at` (Unix seconds).
+    Every box was proved by the node key `kid-1`, by a token valid until `expires_at` (Unix seconds).
     """
 
     expires_at: float = float("inf")
@@ -110,7 +110,7 @@ class HeldBooks:
 
 @dataclass
 class RelayUnderTest:
-    """What a test talks to."""
+    """The relay of a test."""
 
     relay: Relay
     table: HeldTable
@@ -125,7 +125,7 @@ class RelayUnderTest:
 
     @property
     def exchanges(self) -> list[Exchange]:
-        """Every exchange that is under way."""
+        """Every exchange under way."""
         return [one._exchange for one in self.connections if one._exchange is not None]
 
     def set_up(
@@ -137,7 +137,7 @@ class RelayUnderTest:
         key: str = KEY,
         version: int = 1,
     ) -> None:
-        """Compile an integration as the data plane does, and put it into the table."""
+        """Compile an integration as the data plane does, and put the result into the table."""
         row = IntegrationRow(org, provider, enabled=True, secret_version=version)
         document = SecretDocument(org, provider, endpoint, Secret(key))
         compiled = compile_integration(row, document, allow_plain_http=True)

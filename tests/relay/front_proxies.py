@@ -91,7 +91,7 @@ class Front:
     """A running proxy.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
+        port: the proxy's port on 127.0.0.1.
     """
 
     name: FrontName
@@ -99,7 +99,7 @@ class Front:
     _process: ServerProcess
 
     def requests_in(self) -> list[str]:
-        """Give `METHOD target status` of every request that it read."""
+        """Give `METHOD target status` of every request read by the proxy."""
         if self.name == "nginx":
             return (self._process.folder / "requests").read_text(errors="replace").splitlines()
         lines = self._process.log.splitlines()
@@ -108,7 +108,7 @@ class Front:
 
 @contextmanager
 def front(name: FrontName, relay_port: int) -> Iterator[Front]:
-    """Run a proxy in front of the relay on `relay_port`; the test is skipped where it is not installed."""
+    """Run a proxy in front of the relay on `relay_port`; skips the test where the proxy is not installed."""
     program = _program(name)
     process, port = ServerProcess(short_folder(name)), free_port()
     config = process.folder / "config"
@@ -124,7 +124,7 @@ def front(name: FrontName, relay_port: int) -> Iterator[Front]:
 
 @contextmanager
 def decoding_endpoint(provider_port: int) -> Iterator[int]:
-    """Run an nginx that hands the provider the decoded path; gives the port to use as an endpoint's."""
+    """Run an nginx which hands the provider the decoded path; gives the port to use as an endpoint's."""
     program = _program("nginx")
     process, port = ServerProcess(short_folder("endpoint")), free_port()
     config = process.folder / "config"

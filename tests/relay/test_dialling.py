@@ -1,4 +1,4 @@
-"""How a connection comes about: which address is tried when (RFC 8305), and that nothing is left."""
+"""How a connection comes about: which address is tried when (RFC 8305), and no socket is left."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SYNS_BEFORE_IT_IS_FULL = 4
 
 @dataclass
 class Name:
-    """A name with these addresses, and a scope for those that have one."""
+    """A name with these addresses, and a scope for the IPv6 addresses."""
 
     addresses: tuple[str, ...]
     scope: int = 0
@@ -49,7 +49,7 @@ class Name:
 
 @dataclass
 class Hole:
-    """A listener whose queue is full, so that it drops what knocks until it is opened."""
+    """A listener with a full queue, so that every SYN is dropped until `open`."""
 
     address: str
     port: int = 0
@@ -74,7 +74,7 @@ class Hole:
         self.knocking.clear()
 
     def open(self) -> None:
-        """Make room: who knocks again is let in."""
+        """Make room: a repeated SYN is let in."""
         self._leave()
         self.listener.accept()[0].close()
         self.listener.listen(16)
@@ -149,7 +149,7 @@ async def test_what_is_wrong_with_every_address_is_said(
 
 
 async def test_the_other_family_has_the_second_turn(run_relay: RunRelay) -> None:
-    """What is wrong with one address is often wrong with its whole family (RFC 8305, section 4)."""
+    """A fault of an address is often a fault of its whole family (RFC 8305, section 4)."""
     gateway = await _relay_to(run_relay, THERE, HERE, "::1")
 
     async def of_the_other_family(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -185,7 +185,7 @@ async def test_the_others_are_tried_beside_a_first_address_that_is_silent(run_re
 async def test_a_silent_first_address_is_not_given_up_for_others_that_are_silent_too(
     run_relay: RunRelay,
 ) -> None:
-    """Its first SYN is sent again after a second, and then it is let in: a new attempt would begin anew."""
+    """The first SYN is sent again after a second and is then let in: a new attempt would begin anew."""
     gateway = await _relay_to(run_relay, THERE, HERE)
     with Hole(HERE).running() as other, Hole(THERE, other.port).running() as first:
         gateway.set_up(f"http://name.example:{first.port}/v1")
@@ -234,7 +234,7 @@ async def test_an_address_with_a_scope_is_never_dialled_on_another_interface(run
 
 
 async def test_behind_the_check_no_name_is_looked_up() -> None:
-    """Were there ever a name among the addresses, it would be an error, not a look-up."""
+    """A name among the addresses would be an error, not a look-up."""
 
     class Unchecked:
         async def resolve(self, host: str, port: int) -> tuple[AddressInfo, ...]:
@@ -247,7 +247,7 @@ async def test_behind_the_check_no_name_is_looked_up() -> None:
 
 @dataclass
 class Hasty(DirectEgress):
-    """Has the provider do something before anybody can have asked it for anything."""
+    """Has the provider act before any request can have reached the provider."""
 
     end: Callable[[asyncio.Protocol], None]
 

@@ -1,4 +1,4 @@
-"""How exchanges end: a box that leaves, a provider that breaks, and what each side sees of it."""
+"""How exchanges end: a leaving box, a breaking provider, and the view from each side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SSE_HEAD = head_bytes("200 OK", [("Content-Type", "text/event-stream"), ("Transf
 
 
 class Endless:
-    """An upstream that answers without end, and tells when its connections are gone."""
+    """An upstream with endless answers, which tells when its connections are gone."""
 
     def __init__(self, *, silent: bool = False, answer_at_once: bool = True) -> None:
         self.silent = silent
@@ -174,7 +174,7 @@ async def test_a_refused_connection_is_unreachable(run_relay: RunRelay) -> None:
 async def test_an_answer_that_ends_with_its_connection_survives_what_is_pipelined_behind_it(
     run_relay: RunRelay,
 ) -> None:
-    """A connection that is closed under bytes that still come is reset, and takes the answer's end away."""
+    """A connection closed under arriving bytes is reset, and the reset takes the answer's end away."""
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
@@ -212,7 +212,7 @@ async def test_a_dead_pooled_connection_costs_a_get_nothing(run_relay: RunRelay)
 
 
 async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(run_relay: RunRelay) -> None:
-    """Its kernel resets the connection under the upload. A write that fails must not hide the answer."""
+    """Its kernel resets the connection under the upload. A failing write must not hide the answer."""
     gateway, loop = await run_relay(), asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -237,7 +237,7 @@ async def test_a_provider_that_refuses_an_upload_and_closes_is_heard(run_relay: 
 async def test_a_pooled_connection_that_breaks_after_an_interim_answer_was_not_dead(
     run_relay: RunRelay,
 ) -> None:
-    """The provider has had the request, so that it may have been done: it is not asked again."""
+    """The provider has had the request and may have done the work: the request is not repeated."""
     gateway, asked = await run_relay(), list[bytes]()
 
     async def hinting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""No limit without a test that shows it bite, and the ones that need a provider or a splice to bite."""
+"""No limit without a test of its bite, and the limits which need a provider or a splice to bite."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FILES = (
     TESTS / "unit" / "data_plane" / "test_box_listeners.py",
 )
 STARTS = {"run_relay", "started"}
-"""Functions that take limits as keywords."""
+"""Functions with limits as keywords."""
 MIB = 1024 * 1024
 
 
 def _names_in_tests() -> set[str]:
-    """Every name that a test sets: a keyword of a function that starts, or a key of a table of limits."""
+    """Every name set by a test: a keyword of a function in `STARTS`, or a key of a table of limits."""
     names: set[str] = set()
     for file in FILES:
         for node in ast.walk(ast.parse(file.read_text())):

@@ -1,4 +1,4 @@
-"""What a hostile box, or a page that an agent reads, sends (threats 5, 10, 11, 12, 15, 16)."""
+"""Requests of a hostile box, or by a page read by an agent (threats 5, 10, 11, 12, 15, 16)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _status(client: BoxClient) -> int:
 
 
 def _paths() -> Iterator[str]:
-    """Paths that try to leave the endpoint's base path, in every spelling that some server undoes."""
+    """Paths trying to leave the endpoint's base path, in every spelling undone by some server."""
     dice = random.Random(5)
     parts = [
         "..",
@@ -172,7 +172,7 @@ POSITIONS = {
 
 @pytest.mark.parametrize("position", POSITIONS)
 async def test_no_stray_byte_of_a_header_is_sent_on(run_relay: RunRelay, position: str) -> None:
-    """All 256 values: what passes is one line more with just these bytes; CR, LF and NUL never pass."""
+    """All 256 values: a passing value is a single line more with just these bytes; CR, LF, NUL never pass."""
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS, respond=lambda _: whole(b"ok")) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")

@@ -1,4 +1,4 @@
-"""What a hostile endpoint tries (threats 8, 9, 13, 14): redirects, keys sent back, cookies, more answers."""
+"""Tricks of a hostile endpoint (threats 8, 9, 13, 14): redirects, keys sent back, cookies, more answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF = 9
 
 
 async def _everything(client: BoxClient) -> bytes:
-    """Read until the connection ends, however it ends."""
+    """Read until the connection ends, in any way."""
     data = b""
     try:
         async with asyncio.timeout(10):
@@ -72,7 +72,7 @@ async def test_a_redirect_inside_the_endpoint_reaches_the_box_as_a_gateway_path(
 
 
 def _reflections(key: str) -> dict[str, Answer]:
-    """Every place of an answer, errors above all, that could carry the key back."""
+    """Every place of an answer, errors above all, which could carry the key back."""
     raw = key.encode()
     unauthorized = head_bytes("401 Unauthorized", [("WWW-Authenticate", f"Bearer {key}")])
     error_chunks = head_bytes("500 Oops", [("Transfer-Encoding", "chunked")])
@@ -189,7 +189,7 @@ async def test_a_whole_error_body_without_the_key_passes_byte_for_byte_whatever_
 
 
 async def test_cookies_never_cross_from_one_org_to_another_on_one_host_name(run_relay: RunRelay) -> None:
-    """Two orgs at `localhost`: what a cookie jar would mix up, and what a shared pool would."""
+    """Two orgs at `localhost`: a cookie jar would mix up their cookies, and so would a shared pool."""
     gateway = await run_relay()
     keys = {f"org-{n}": f"sk-org-{n}-key-0123456789" for n in range(2)}
 

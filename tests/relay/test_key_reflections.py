@@ -1,6 +1,6 @@
 """The canary matrix (threats 9, 25): a provider sends the org's key back in every place of every response.
 
-Nothing of it reaches the box, the access log, the status page or the metrics, in no spelling of the key.
+No part of the key reaches the box, the access log, the status page or the metrics, in no spelling of the key.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SPLIT_PAUSE_SECONDS = 0.01
 
 
 def _head_places(key: str) -> dict[str, tuple[str, list[tuple[str, str]]]]:
-    """Every place of a head, as (what stands behind the status, header lines)."""
+    """Every place of a head, as (text behind the status, header lines)."""
     return {
         "x-request-id": ("", [("x-request-id", key)]),
         "request-id": ("", [("Request-Id", key)]),
@@ -130,7 +130,7 @@ def _with_body(status: str, key: str) -> dict[str, Answer]:
 
 
 async def _everything(client: BoxClient) -> bytes:
-    """Read until the connection ends, however it ends."""
+    """Read until the connection ends, in any way."""
     data = b""
     try:
         async with asyncio.timeout(10):
@@ -142,7 +142,7 @@ async def _everything(client: BoxClient) -> bytes:
 
 
 def _shown(records: list[ExchangeRecord], provider: ProviderName) -> Iterator[tuple[str, bytes]]:
-    """Everything that the gateway tells of exchanges beside their answers, by the real parts that tell it."""
+    """All words of the gateway on exchanges beside their answers, by the real parts of the gateway."""
     last_errors, metrics = LastErrors(), Metrics()
     for record in records:
         last_errors.note(record)
@@ -160,7 +160,7 @@ def _shown(records: list[ExchangeRecord], provider: ProviderName) -> Iterator[tu
 async def _findings(
     gateway: RelayUnderTest, provider: ProviderName, canary: Canary, answers: Mapping[str, Answer], ask: bytes
 ) -> list[str]:
-    """Have every answer sent, one after the other, each on a connection of its own."""
+    """Have every answer sent in turn, each on a connection of its own."""
     findings, keys = list[str](), frozenset({canary.text.encode()})
     async with ScriptedUpstream(keys=keys) as upstream:
         gateway.set_up(f"{upstream.origin}/v1", provider, key=canary.text)
@@ -259,7 +259,7 @@ async def test_no_body_brings_the_key_anywhere(
 async def test_no_spelling_of_the_key_that_a_server_makes_by_itself_is_passed(
     run_relay: RunRelay, form: str
 ) -> None:
-    """A `Basic` credential that is echoed, a URL, hexadecimal digits, JSON."""
+    """An echoed `Basic` credential, a URL, hexadecimal digits, JSON."""
     canary = Canary()
     spelled = canary.forms()[form].decode()
     answers: dict[str, Answer] = {}

@@ -1,4 +1,4 @@
-"""A box that leaves is seen in every phase of its request, whatever it has sent ahead."""
+"""A leaving box is seen in every phase of its request, whatever bytes were sent ahead."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHUNKED = head_bytes("200 OK", [("Transfer-Encoding", "chunked")])
 
 
 class Waiting:
-    """A provider that takes a request, may begin its answer, and tells when it was left."""
+    """A provider which takes a request, may begin its answer, and tells when its connection was left."""
 
     def __init__(self, begun: bytes = b"") -> None:
         self.begun = begun
@@ -151,7 +151,7 @@ async def test_what_a_head_could_be_is_kept_and_answered(run_relay: RunRelay) ->
 async def test_frames_without_end_before_a_handshakes_answer_are_refused(
     run_relay: RunRelay, pieces: int
 ) -> None:
-    """They belong to the splice and cannot be thrown away; nor may they come yet (RFC 6455 §4.1)."""
+    """Frames belong to the splice and cannot be thrown away; nor may frames come yet (RFC 6455 §4.1)."""
     gateway, upstream = await run_relay(), Waiting()
     async with raw_upstream(upstream) as endpoint:
         gateway.set_up(endpoint)
@@ -196,7 +196,7 @@ async def test_a_box_that_leaves_while_the_provider_takes_nothing_of_a_whole_req
 
 
 async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: bytes) -> None:
-    """Send what the gateway takes and one piece more, which waits unread in its kernel."""
+    """Send as much as the gateway takes and a piece more, which waits unread in its kernel."""
     transport, paused_turns = next(iter(gateway.connections)).transport, 0
     async with asyncio.timeout(DEADLINE_SECONDS):
         while paused_turns < 10:
@@ -211,7 +211,7 @@ async def _send_until_paused(gateway: RelayUnderTest, client: BoxClient, piece: 
 
 
 def narrow(gateway: RelayUnderTest, endpoint: str) -> None:
-    """Give the gateway a pool whose connections take little before they stall."""
+    """Give the gateway a pool whose connections take little before stalling."""
     port = int(endpoint.rpartition(":")[2].partition("/")[0])
     parts = gateway.relay.parts
     parts.pool = Pool(NarrowDialer(port), parts.limits, parts.batch, TemplateStore())

@@ -1,4 +1,4 @@
-"""Deadlines, caps and back-pressure: nobody can hold the relay, and nobody waits for ever."""
+"""Deadlines, caps and back-pressure: no peer can hold the relay, and none waits for ever."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ async def test_an_upstream_that_does_not_read_pauses_the_box(run_relay: RunRelay
 async def test_a_connection_that_still_holds_a_request_after_its_answer_is_not_used_again(
     run_relay: RunRelay,
 ) -> None:
-    """It is stalled already, so nobody would hear of it, and the next upload would be kept whole."""
+    """The connection is stalled already, so no pause would come, and the next upload would be kept whole."""
     gateway = await run_relay(write_buffer_bytes=100_000)
     answer = asyncio.Event()
     connections = 0

@@ -162,7 +162,7 @@ async def test_an_http_1_0_client_is_served_and_closed(run_relay: RunRelay) -> N
 async def test_an_http_1_0_client_that_keeps_its_connection_is_told_that_it_ends(
     run_relay: RunRelay, path: str
 ) -> None:
-    """It keeps one only when the answer says so (RFC 9112 §9.3), and would wait for the end of ours."""
+    """Only the answer's word keeps the connection (RFC 9112 §9.3); the client would wait for our close."""
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")

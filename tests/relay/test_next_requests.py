@@ -1,4 +1,4 @@
-"""What comes after a request on its connection: pipelined bytes, refused requests, hand-overs."""
+"""The bytes after a request on its connection: pipelined bytes, refused requests, hand-overs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_request_in_the_segment_of_the_last_chunk_is_the_next_one(run_re
 
 
 async def test_bytes_that_arrive_before_held_ones_are_read_stay_behind_them(run_relay: RunRelay) -> None:
-    """The loop may report a readable socket before it runs what was put off."""
+    """The loop may report a readable socket before running the put-off call for the held bytes."""
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.body)) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")
@@ -137,7 +137,7 @@ class NarrowDialer(Dialer):
 
 
 async def test_a_provider_that_stalls_at_once_keeps_the_box_paused(run_relay: RunRelay) -> None:
-    """What waited for the connection may already be more than the provider takes."""
+    """The bytes waiting for the connection may already be more than the provider takes."""
     gateway = await run_relay(write_buffer_bytes=100_000)
     loading, loaded, reading = asyncio.Event(), asyncio.Event(), asyncio.Event()
     size, received = 24 * MIB, list[bytes]()
@@ -349,7 +349,7 @@ async def test_closing_the_relay_ends_and_books_what_is_under_way(run_relay: Run
 
 
 async def test_a_box_that_pipelines_without_end_is_held_within_its_bounds(run_relay: RunRelay) -> None:
-    """Requests that are answered at once, and a head that follows them in the middle of a piece."""
+    """Requests answered at once, followed by a head in the middle of a piece."""
     gateway = await run_relay()
     async with ScriptedUpstream(keys=KEYS, respond=lambda r: whole(r.body)) as upstream:
         gateway.set_up(f"{upstream.origin}/v1")

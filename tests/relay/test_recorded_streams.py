@@ -43,7 +43,7 @@ def _pieces(raw: bytes, cuts: list[int]) -> Answer:
 
 
 def _single_chunks(raw: bytes) -> Answer:
-    """As a provider sends an event when it is there, and what ends the stream by itself."""
+    """Send each event at once, as a provider does, and the end of the stream by itself."""
     return _pieces(raw, _borders(raw))
 
 

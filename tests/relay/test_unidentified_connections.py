@@ -1,4 +1,4 @@
-"""Connections that have not said whose they are: only so many, and the oldest make room (threat 17)."""
+"""Connections without a known owner: only so many, and the oldest make room (threat 17)."""
 
 from __future__ import annotations
 

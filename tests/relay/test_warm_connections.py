@@ -1,4 +1,4 @@
-"""A provider closes what is idle: the next request finds a connection that was opened ahead of it."""
+"""A provider closes idle connections: the next request finds a connection opened ahead of the request."""
 
 from __future__ import annotations
 

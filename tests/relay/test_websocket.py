@@ -166,7 +166,7 @@ async def test_bytes_behind_a_refused_handshake_are_not_read_as_a_request(run_re
 
 
 class ReadsLate:
-    """A provider that switches and then takes nothing until it is told to."""
+    """A provider which switches and then takes no bytes until told to."""
 
     def __init__(self) -> None:
         self.read = asyncio.Event()

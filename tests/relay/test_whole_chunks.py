@@ -1,7 +1,7 @@
-"""A piece that is one whole chunk goes past the exchange and the framing, where it may and to whom it may.
+"""A piece of a single whole chunk goes past the exchange and the framing, where the rules allow.
 
 The provider here says nothing. The test gives the pieces to the gateway's own connection, as the event loop
-does, so that it is known which of them come in one turn.
+does, so the test knows which pieces come in the same turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIRST, SECOND, THIRD = (chunk_bytes(b"data: %d\n\n" % number) for number in (1, 
 
 
 class Silent:
-    """A provider that takes requests and answers none of them."""
+    """A provider which takes requests and answers none of them."""
 
     def __init__(self) -> None:
         self.writers: list[asyncio.StreamWriter] = []

@@ -1,4 +1,4 @@
-"""What the fixture `openai_in_box` gives, as a type."""
+"""The type of the fixture `openai_in_box`."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from collections.abc import Callable
 import openai
 
 OpenAIInBox = Callable[[str | None], openai.AsyncOpenAI]
-"""Makes a client as a box has it, from the box's token or without one; the fixture closes it."""
+"""Makes a box's client, from the box's token or without a token; the fixture closes the client."""

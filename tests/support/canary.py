@@ -1,4 +1,4 @@
-"""A fake key that must appear nowhere: made unique, and looked for in every form that a leak would take."""
+"""A fake key whose text must appear nowhere: made unique, and looked for in every form of a leak."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALPHABET: Final = string.ascii_letters + string.digits
 
 
 class Canary:
-    """One fake key. `text` has a character that URL-encoding changes; its ends are random."""
+    """A fake key. `text` has a character changed by URL-encoding; its ends are random."""
 
     def __init__(self, text: str | None = None) -> None:
         def noise(length: int) -> str:
@@ -28,7 +28,7 @@ class Canary:
         return "Canary(***)"
 
     def forms(self) -> dict[str, bytes]:
-        """Give every form that is looked for, by name."""
+        """Give every forbidden form, by name."""
         raw = self.text.encode()
         forms = {
             "raw": raw,
@@ -45,7 +45,7 @@ class Canary:
         return forms
 
     def found_in(self, data: bytes, where: str) -> list[str]:
-        """Give one line per form that occurs in `data`, without showing it."""
+        """Give a line per form found in `data`, without showing the key."""
         return [f"{where}: {name}" for name, form in self.forms().items() if form in data]
 
     def found_below(self, folder: Path) -> list[str]:
@@ -62,7 +62,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _base64_core(raw: bytes, shift: int) -> bytes:
-    """Give the base64 characters that depend on `raw` alone, when `shift` other bytes come before it.
+    """Give the base64 characters depending on `raw` alone, when `shift` other bytes come before it.
 
     Base64 writes 3 bytes as 4 characters; those at the edges also depend on the neighbours.
     """

@@ -1,4 +1,4 @@
-"""The Helm chart as tests look at it: rendered with values, as objects."""
+"""The Helm chart as seen by tests: rendered with values, as objects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def rendered(values: Mapping[str, Any], *options: str, on: Path | None = MINIMAL
 
 
 def refusal(values: Mapping[str, Any], on: Path | None = MINIMAL) -> str:
-    """Give what Helm says of values that it must refuse, on one line."""
+    """Give Helm's complaint about values to be refused, on a single line."""
     with pytest.raises(RenderError) as caught:
         _render(values, on=on)
     return " ".join(str(caught.value).split())
@@ -62,13 +62,13 @@ def of_kind(found: tuple[Object, ...], *kinds: str) -> list[Object]:
 
 
 def named(found: tuple[Object, ...], kind: str, ending: str) -> Object:
-    """Give the one object of a kind whose name ends so."""
+    """Give the only object of a kind whose name ends so."""
     (one,) = [one for one in of_kind(found, kind) if one["metadata"]["name"].endswith(ending)]
     return one
 
 
 def pods(found: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
-    """Give (name, pod spec) of everything that makes pods."""
+    """Give (name, pod spec) of every object making pods."""
     for one in found:
         name = f"{one['kind']} {one['metadata']['name']}"
         if one["kind"] == "Pod":
@@ -78,10 +78,10 @@ def pods(found: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
 
 
 def containers(pod: Object) -> list[Object]:
-    """Give the containers of a pod, those that only begin it too."""
+    """Give the containers of a pod, init containers too."""
     return [*pod.get("initContainers", []), *pod["containers"]]
 
 
 def environment(container: Object) -> dict[str, str]:
-    """Give a container's variables that have a value."""
+    """Give a container's variables with a value."""
     return {one["name"]: one.get("value", "") for one in container.get("env", [])}

@@ -1,4 +1,4 @@
-"""A way to PostgreSQL that is cut at the COMMIT: the one moment at which nobody knows what was saved."""
+"""A way to PostgreSQL, cut at the COMMIT: the only moment with a doubt about the saved state."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class CommitCutter(ProxyThread):
     """`with CommitCutter(port, arrives=…) as cutter` listens on `cutter.port`, carries to 127.0.0.1:`port`.
 
     Attributes:
-        armed: whether the next COMMIT of something inserted cuts its connection. It arrives at the server
-            first, and is answered there, when `arrives`; otherwise the server never hears of it.
+        armed: whether the next COMMIT of something inserted cuts its connection. The COMMIT arrives at the
+            server first, and is answered there, when `arrives`; otherwise the server never gets the COMMIT.
     """
 
     def __init__(self, target_port: int, *, arrives: bool) -> None:

@@ -1,7 +1,7 @@
 """docker-compose.yml run by podman-compose, with stand-ins for the images of Postgres, Valkey and Vault.
 
-The file is used as it is, but for the ports on this machine. podman 4 does not wait for the conditions of
-`depends_on`, so services are started one by one here, each after those that it waits for.
+The file is used unchanged, but for the ports on this machine. podman 4 does not wait for the conditions of
+`depends_on`, so services are started in sequence here, each after its dependencies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.support.servers.tools import REPOSITORY
 
 PROJECT: Final = "aigw-compose-test"
 LIMITS: Final = "--ulimit nofile=10000:10000 --ulimit nproc=10000:10000"
-"""Limits that a root without CAP_SYS_RESOURCE can set."""
+"""Limits within the powers of a root without CAP_SYS_RESOURCE."""
 NO_EXTRA_FOLDERS: Final = "--read-only-tmpfs=false"
 """Podman alone would give a container with a read-only root /run and /var/tmp to write to."""
 HEALTHY_SECONDS: Final = 120.0
@@ -31,11 +31,11 @@ COMMAND_SECONDS: Final = 180.0
 
 
 class Compose:
-    """One run of the project.
+    """A run of the project.
 
     Attributes:
         services: of the file, without those of a profile.
-        ports: on this machine, by the port that the file names.
+        ports: on this machine, by the port in the file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,17 +58,17 @@ class Compose:
         self.remove()
 
     def in_order(self) -> Iterator[str]:
-        """Give the services, each behind those that it waits for."""
+        """Give the services, each behind its dependencies."""
         waits = {name: set(one.get("depends_on", ())) for name, one in self.services.items()}
         yield from TopologicalSorter(waits).static_order()
 
     def start(self, name: str) -> None:
-        """Start a service; it is healthy, or has ended well, afterwards."""
+        """Start a service; the service is healthy, or has ended well, afterwards."""
         self._compose("up", "--detach", "--no-build", "--no-deps", name)
         self.is_good(name)
 
     def restart(self, name: str) -> None:
-        """Restart a service; it is healthy afterwards."""
+        """Restart a service; the service is healthy afterwards."""
         self.podman("restart", "--time", "20", container(name))
         self.is_good(name)
 
@@ -92,17 +92,17 @@ class Compose:
         return _run(*PODMAN, "exec", container(name), *words)
 
     def inspect(self, name: str) -> dict[str, Any]:
-        """Give what podman knows of a service's container."""
+        """Give podman's record of a service's container."""
         found: dict[str, Any] = json.loads(self.podman("inspect", container(name)))[0]
         return found
 
     def log(self, name: str) -> str:
-        """Give the end of what a service printed."""
+        """Give the end of a service's output."""
         done = _run(*PODMAN, "logs", "--tail", "20", container(name))
         return done.stdout + done.stderr
 
     def podman(self, *words: str) -> str:
-        """Run podman; give what it printed."""
+        """Run podman; give its output."""
         done = _run(*PODMAN, *words)
         assert done.returncode == 0, f"podman {' '.join(words)}: {done.stderr}"
         return done.stdout

@@ -1,6 +1,6 @@
-"""Parts for tests of the data plane's configuration: a model of the control plane, and stores that only give.
+"""Parts for tests of the data plane's configuration: a model of the control plane, and read-only stores.
 
-`Truth` is the model: what it says at a revision is what a table at that revision must hold.
+`Truth` is the model: a table at a revision must hold the content of the truth at the same revision.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Truth:
 
 
 class FakeSecretReader:
-    """Gives what was put into it, like any secret store; can be held up, and can break."""
+    """Gives the stored secrets, like any secret store; can be held up, and can break."""
 
     def __init__(self) -> None:
         self.documents: dict[tuple[str, str, int], SecretDocument] = {}
@@ -126,7 +126,7 @@ class FakeSecretReader:
 
 
 class FakeSnapshotSource:
-    """Gives the truth as it is now, or says that it is not to be had."""
+    """Gives the present truth, or reports the truth as unavailable."""
 
     def __init__(self, truth: Truth) -> None:
         self.truth = truth

@@ -13,10 +13,10 @@ HEAD_END: Final = b"\r\n\r\n"
 
 
 class ConnectProxy(ProxyThread):
-    """Tunnels every name to loopback, at the port that was asked for.
+    """Tunnels every name to loopback, at the requested port.
 
     Attributes:
-        asked: the hosts that tunnels were asked for, one for each tunnel that was made.
+        asked: the requested hosts, a host for each tunnel made.
     """
 
     def __init__(self, credentials: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The REST interface as the platform and an org's owner use it, for tests that need orgs and integrations."""
+"""The REST interface as the platform and an org's owner use it, for tests with orgs and integrations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """A client of one gateway's control plane."""
+    """A client of a gateway's control plane."""
 
     client: httpx.AsyncClient
     owner_token: str
@@ -44,12 +44,12 @@ class ControlPlane:
         return org
 
     async def card(self, org: str, provider: str) -> httpx.Response:
-        """Read one integration."""
+        """Read an integration."""
         answer = await self.client.get(self._path(org, provider), headers=self._head)
         return answer.raise_for_status()
 
     async def change(self, method: str, org: str, provider: str, **body: Any) -> httpx.Response:
-        """PUT, PATCH or DELETE one integration on top of what it is now; give the answer, whatever it is."""
+        """PUT, PATCH or DELETE an integration on top of its present state; give the answer, good or bad."""
         etag = (await self.card(org, provider)).headers["etag"]
         head = self._head | {"if-match": etag}
         path = self._path(org, provider)
@@ -67,7 +67,7 @@ class ControlPlane:
         return found
 
     async def test(self, org: str, provider: str, **body: str) -> httpx.Response:
-        """Test a typed key, else the saved one; give the answer, whatever it is."""
+        """Test a typed key, else the saved key; give the answer, good or bad."""
         return await self.client.post(f"{self._path(org, provider)}/test", json=body, headers=self._head)
 
     async def switch(self, org: str, provider: str, *, enabled: bool) -> None:

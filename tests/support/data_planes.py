@@ -1,4 +1,4 @@
-"""Several data-plane processes of one installation, each on ports of its own, and haproxy in front."""
+"""Several data-plane processes of an installation, each on ports of its own, and haproxy in front."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _SERVER: Final = "  server plane{number} 127.0.0.1:{box} check port {admin} inte
 
 @dataclass(slots=True)
 class DataPlaneProcess:
-    """One `aigw data-plane`.
+    """A process of `aigw data-plane`.
 
     Attributes:
         planes: the installation.
-        settings: its `AIGW_*` variables beside those of the installation.
-        box_port, admin_port: where it listens on 127.0.0.1.
+        settings: its `AIGW_*` variables beside the installation's.
+        box_port, admin_port: the listeners on 127.0.0.1.
     """
 
     planes: PlanesApart
@@ -59,7 +59,7 @@ class DataPlaneProcess:
 
     @classmethod
     def of(cls, planes: PlanesApart, **settings: str) -> Self:
-        """Lay one out on free ports; nothing runs yet."""
+        """Lay a process out on free ports; nothing runs yet."""
         return cls(planes, settings, free_port(), free_port())
 
     @property
@@ -79,7 +79,7 @@ class DataPlaneProcess:
             return False
 
     def start(self) -> None:
-        """Start it, and wait until it is ready."""
+        """Start the process, and wait until the data plane is ready."""
         ports = {"AIGW_BOX_PORT": str(self.box_port), "AIGW_ADMIN_PORT": str(self.admin_port)}
         environment = clean_environment(**self.planes.environment | ports | self.settings)
         self._server = ServerProcess(short_folder("data-plane"))
@@ -97,7 +97,7 @@ class DataPlaneProcess:
         return self._server.ended(END_SECONDS)
 
     def close(self) -> None:
-        """Stop it if it runs, and remove its folder."""
+        """Stop a running process, and remove its folder."""
         if self._server is not None:
             self._server.close()
 
@@ -111,7 +111,7 @@ class DataPlaneProcess:
 
 @contextmanager
 def balanced(fleet: Sequence[DataPlaneProcess]) -> Iterator[int]:
-    """Run haproxy in front of a fleet; gives its port. It asks each process for its readiness."""
+    """Run haproxy in front of a fleet; gives its port. haproxy asks each process for its readiness."""
     program = find_program("haproxy", beside=[Path("/usr/sbin")]) or missing("haproxy")
     process, port = ServerProcess(short_folder("balancer")), free_port()
     servers = [

@@ -8,7 +8,7 @@ from services.data_plane.account.record import ExchangeRecord
 
 
 def exchange_record(started_at: float = 0.0, **said: Any) -> ExchangeRecord:
-    """Make a record that says this, and otherwise what a new one says."""
+    """Make a record with these fields, and otherwise those of a new record."""
     record = ExchangeRecord(started_at)
     for name, value in said.items():
         assert name in ExchangeRecord.__annotations__, name

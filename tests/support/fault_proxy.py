@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can misbehave: late, black hole, half open, reset, in small slices."""
+"""A TCP proxy on loopback, able to misbehave: late, black hole, half open, reset, in small slices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, Literal
 from tests.support.proxy_thread import READ_BYTES, ProxyThread
 
 Mode = Literal["pass", "black_hole", "half_open", "refuse"]
-"""What happens to bytes and connections.
+"""The treatment of bytes and connections.
 
 pass: bytes go through, after `Weather.delay_seconds`, in slices of `Weather.slice_bytes`.
 black_hole: connections are accepted and stay open, and no byte goes either way.
@@ -25,7 +25,7 @@ _RESET: Final = struct.pack("ii", 1, 0)  # linger for 0 s: close sends a reset
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """How the proxy treats what it carries from now on. `slice_bytes` 0: whole reads."""
+    """How the proxy treats bytes from now on. `slice_bytes` 0: whole reads."""
 
     mode: Mode = "pass"
     delay_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Keys of the config feed for tests, and what a control plane that has them lays into Redis."""
+"""Keys of the config feed for tests, and the entries laid into Redis by a control plane with these keys."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ FEED_KEYS: Final = FeedKeys(Secret(FEED_KEY))
 
 
 def signed(revision: int, event: bytes) -> bytes:
-    """An event as it stands in Redis under its revision."""
+    """An event as stored in Redis under its revision."""
     return FEED_KEYS.sign("event", event, place=revision)

@@ -30,11 +30,11 @@ _LIMITS: Final = (
     "ORG_READS",
 )
 UNLIMITED: Final = {f"AIGW_{name}_PER_MINUTE": "1000000" for name in _LIMITS}
-"""For tests of something else: they change more in a minute, as one person, than people do."""
+"""For tests of something else: tests change more in a minute, as a single person, than people do."""
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Give this process's environment without anything that would set up a gateway, an SDK or a proxy."""
+    """Give this process's environment without the variables of a gateway, an SDK or a proxy."""
     banned = (
         "AIGW_",
         "OPENAI_",
@@ -51,13 +51,13 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Gateway:
-    """One `aigw up`. `with Gateway(folder) as gateway` starts it, waits until it serves, and stops it.
+    """An `aigw up`. `with Gateway(folder) as gateway` starts the process, waits until ready, and stops it.
 
     Attributes:
         folder: holds the data folder, the ready file and the logs.
         options: further options of `aigw up`.
-        descriptors: its hard limit on open descriptors, where that is not this process's.
-        ready: the content of the ready file, once it serves.
+        descriptors: its hard limit on open descriptors, where different from this process's.
+        ready: the content of the ready file, once the gateway serves.
     """
 
     folder: Path
@@ -74,12 +74,12 @@ class Gateway:
 
     @property
     def printed(self) -> str:
-        """Everything that went to stdout so far."""
+        """The process's stdout so far."""
         return self._read("stdout")
 
     @property
     def log(self) -> str:
-        """Everything that went to stderr so far."""
+        """The process's stderr so far."""
         return self._read("stderr")
 
     def _read(self, name: str) -> str:
@@ -88,7 +88,7 @@ class Gateway:
 
     @property
     def origin(self) -> str:
-        """Where boxes reach it, e.g. `http://127.0.0.1:40123`."""
+        """The gateway's origin for boxes, e.g. `http://127.0.0.1:40123`."""
         base_url: str = self.ready["base_urls"]["anthropic"]
         return base_url.removesuffix("/run9/ai/anthropic")
 
@@ -103,7 +103,7 @@ class Gateway:
         return endpoint
 
     def start(self) -> None:
-        """Start the process; `wait_until_ready` tells when it serves."""
+        """Start the process; `wait_until_ready` tells when the gateway serves."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ready_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "aigw", "up", "--data-dir", str(self.data_dir)]
@@ -132,12 +132,12 @@ class Gateway:
         self.ready = json.loads(self._ready_file.read_text())
 
     def signal(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         assert self._process is not None
         self._process.send_signal(number)
 
     def wait_until_ended(self) -> int:
-        """Give the exit code; a process that does not end in time is killed and fails the test."""
+        """Give the exit code; a process still running after the time is killed and fails the test."""
         assert self._process is not None
         try:
             return self._process.wait(STOP_SECONDS)
@@ -147,7 +147,7 @@ class Gateway:
             raise AssertionError(f"aigw up did not stop within {STOP_SECONDS} s:\n{self.log}") from None
 
     def box_token(self, org: str, *, box: str = "box-1", age_seconds: float = 0.0) -> str:
-        """Mint a box token by the local node's key; one of an age above 300 s has expired."""
+        """Mint a box token by the local node's key; a token of an age above 300 s has expired."""
         key = NodeKey.read(Path(self.ready["node_key_file"]))
         now = unix_now() - age_seconds
         return key.mint(

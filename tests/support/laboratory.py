@@ -1,4 +1,4 @@
-"""What a laboratory of guests needs of a machine, and what happens to a test where something is missing."""
+"""The needs of a laboratory of guests, and the fate of a test on a machine without them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.servers.tools import find_program, missing
 
 
 def need_a_laboratory() -> None:
-    """Skip a test where no guest can be made; under CI=true, fail it."""
+    """Skip a test where no guest can be made; under CI=true, fail the test."""
     if os.geteuid() != 0:
         missing("root", "run the tests as root: network namespaces need it")
     for program in ("ip", "qemu-system-x86_64"):

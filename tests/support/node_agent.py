@@ -1,4 +1,4 @@
-"""A node agent as a process, and data planes in its place that read prefaces and say whom they prove."""
+"""A node agent as a process, and data planes in its place reading prefaces and naming the proved boxes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SERVES: Final = re.compile(r"^Node agent on .*, process (\d+)$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Agent:
-    """One `aigw node-agent`. `with agent.running()` starts it and waits until it serves.
+    """A process of `aigw node-agent`. `with agent.running()` starts the agent and waits until ready.
 
     Attributes:
         manager: keeps its sockets; set before the start.
@@ -66,7 +66,7 @@ class Agent:
 
     @property
     def public_keys(self) -> dict[str, Ed25519PublicKey]:
-        """What a data plane knows of the node."""
+        """The node's public keys, as a data plane knows them."""
         return {KID: read_public_key(NodeKey.read(self.key_file).public_text)}
 
     @property
@@ -75,7 +75,7 @@ class Agent:
         return self.folder / "agent.sock"
 
     def settings(self) -> dict[str, str]:
-        """Give the environment that the process has."""
+        """Give the environment of the process."""
         values = {
             "AIGW_AGENT_SOCKET": str(self.socket),
             "AIGW_AGENT_FOLDER": str(self.folder / "state"),
@@ -87,7 +87,7 @@ class Agent:
         return clean_environment(**{**values, **self.environment})
 
     def start(self) -> None:
-        """Start it; again after `process.stop` or `process.kill`."""
+        """Start the agent; again after `process.stop` or `process.kill`."""
         (self.folder / "log").unlink(missing_ok=True)
         command, passed = [sys.executable, "-P", "-m", "aigw", "node-agent"], list[int]()
         settings = self.settings()
@@ -107,20 +107,20 @@ class Agent:
 
     @property
     def starts(self) -> int:
-        """How often this process or a successor has said that it serves."""
+        """How often this process or a successor has reported to serve."""
         return self.process.log.count("Node agent on ")
 
     @property
     def pid(self) -> int:
-        """The process that serves now: the one that was started, or its latest successor."""
+        """The process serving now: the started process, or its latest successor."""
         return int(_SERVES.findall(self.process.log)[-1])
 
     def upgrade(self) -> None:
-        """Have it start its successor."""
+        """Have the agent start its successor."""
         os.kill(self.pid, signal.SIGHUP)
 
     async def replaced(self, starts: int) -> None:
-        """Wait until so many processes have served in turn, and the last but one has stopped accepting."""
+        """Wait until so many processes have served in turn, and the last but the newest accepts no more."""
         deadline = time.monotonic() + START_SECONDS
         while self.starts < starts or self.process.log.count("has taken over") < starts - 1:
             assert time.monotonic() < deadline, f"no successor has taken over:\n{self.process.log}"
@@ -128,7 +128,7 @@ class Agent:
 
     @contextmanager
     def running(self) -> Iterator[Agent]:
-        """Start it, and end it with whatever has taken over from it."""
+        """Start the agent, and end the agent with every successor."""
         self.start()
         try:
             yield self
@@ -164,7 +164,7 @@ class Rest:
         return await self.client.put(f"/v1/boxes/{box}", json=body)
 
     async def attached(self, box: str, org: str, listen: dict[str, str], life: str = "1") -> dict[str, Any]:
-        """Attach a box, which must succeed; give what is attached."""
+        """Attach a box, which must succeed; give the attached box."""
         answer = await self.attach(box, org, listen, life)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
@@ -175,7 +175,7 @@ class Rest:
         return (await self.client.delete(f"/v1/boxes/{box}", params={"lifecycle_id": life})).status_code
 
     async def box(self, box: str) -> dict[str, Any]:
-        """Give what is attached."""
+        """Give the attached box."""
         found: dict[str, Any] = (await self.client.get(f"/v1/boxes/{box}")).json()
         return found
 
@@ -208,7 +208,7 @@ class PrefacedServer:
         self.admin_port = admin.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Listen no more, and reset what is open, as a crash would."""
+        """Listen no more, and reset the open connections, as a crash would."""
         for server in self._servers:
             server.close()
         for writer in list(self._writers):
@@ -285,7 +285,7 @@ class PrefacedServer:
             await asyncio.sleep(0.02)
 
     async def _identities(self, box: Box, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Send the identity as one event after the other, until the box leaves."""
+        """Send the identity as event after event, until the box leaves."""
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
         while not reader.at_eof():
             writer.write(b"data: %b\n\n" % _identity(box))

@@ -30,7 +30,7 @@ _NAMES: Final = ("control_plane_port", "internal_port", "box_port", "admin_port"
 
 @dataclass
 class PlanesApart:
-    """One installation: a folder, its ports and the environment of both planes."""
+    """An installation: a folder, its ports and the environment of both planes."""
 
     folder: Path
     ports: dict[str, int]
@@ -43,7 +43,7 @@ class PlanesApart:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
-        """Lay one out; nothing runs yet."""
+        """Lay an installation out; nothing runs yet."""
         data = DataDir.open(folder / "data")
         issuer = LocalIssuer.open(data)
         ports = _free_ports()
@@ -74,7 +74,7 @@ class PlanesApart:
 
     @contextmanager
     def plane(self, name: str) -> Iterator[Path]:
-        """Run one plane; give its log file. A stop that is not clean fails the test."""
+        """Run a plane; give its log file. An unclean stop fails the test."""
         log = self.folder / f"{name}.log"
         self.logs.append(log)
         with log.open("ab") as file:
@@ -92,7 +92,7 @@ class PlanesApart:
 
     @asynccontextmanager
     async def rest(self) -> AsyncIterator[ControlPlane]:
-        """Give the REST interface once it answers, as the platform and an owner use it."""
+        """Give the REST interface once the control plane answers, as the platform and an owner use it."""
         url = f"http://127.0.0.1:{self.ports['control_plane_port']}/api/v1"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
             await _until(client, "/me", 401)
@@ -114,7 +114,7 @@ class PlanesApart:
         return self.node.mint("n1", box="b", org=org, lifecycle="1", now=unix_now(), life_seconds=300)
 
     def box_url(self, path: str) -> str:
-        """Give what a box calls, e.g. `openai/v1/models`."""
+        """Give the URL of a path for a box to call, e.g. `openai/v1/models`."""
         return f"http://127.0.0.1:{self.ports['box_port']}/run9/ai/{path}"
 
 

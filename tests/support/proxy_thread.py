@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback in a thread with a loop of its own, so that what it carries waits for no busy test.
+"""A TCP proxy on loopback in a thread with a loop of its own, so that no connection waits for a busy test.
 
 How connections are carried is its subclasses' business.
 """
@@ -18,7 +18,7 @@ BACKLOG: Final = 1024
 
 
 class ProxyThread(ABC):
-    """Inside `with`, it listens on `port` of 127.0.0.1."""
+    """Inside `with`, the proxy listens on `port` of 127.0.0.1."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -46,7 +46,7 @@ class ProxyThread(ABC):
 
     @abstractmethod
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection to `_target_port` until it ends, or until cancelled."""
+        """Carry a connection to `_target_port` until its end, or until cancelled."""
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=BACKLOG)

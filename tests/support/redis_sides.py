@@ -1,4 +1,4 @@
-"""A writer and a reader of one Redis, for tests of what either does to the other."""
+"""A writer and a reader of the same Redis, for tests of the effects of each on the other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Clock:
 
 @dataclass
 class Sides:
-    """A writer and a reader of one Redis; the reader's clock stands still unless a test moves it."""
+    """A writer and a reader of the same Redis; the reader's clock stands still unless moved by a test."""
 
     bus: RedisBus
     reader: RedisBusReader

@@ -1,8 +1,8 @@
-"""A provider for tests, on a raw socket: it keeps every byte it is sent and answers exactly as told.
+"""A provider for tests, on a raw socket: keeps every received byte and answers exactly as told.
 
-It holds the invariants of an end-to-end run: each request carries exactly one credential, of a key that was
-expected, its target lies inside the endpoint, and no request comes that nobody planned. What breaks one is
-kept in `faults`, and leaving the context raises it.
+The provider checks the invariants of an end-to-end run: each request carries exactly one credential, of an
+expected key, the target lies inside the endpoint, and no unplanned request comes. Broken invariants are
+kept in `faults`, and leaving the context raises an error with all of them.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ Answer = Sequence[Step]
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """One request as it arrived.
+    """A request as received.
 
     Attributes:
         head: every byte up to and with the empty line.
         method, target: of the request line.
-        headers: names and values in their order, names as they came.
+        headers: names and values in their order, names as received.
         raw_body: with its framing; `body` without.
         connection: number of the connection, from 0 in the order of accepting.
     """
@@ -84,7 +84,7 @@ class ReceivedRequest:
 
     @property
     def credentials(self) -> list[bytes]:
-        """Give every credential that came, with any `Bearer` in front taken off."""
+        """Give every credential of the request, with any `Bearer` in front taken off."""
         found = [value for key, value in self.headers if key.lower() in CREDENTIAL_HEADERS]
         return [value.removeprefix(b"Bearer ") for value in found]
 
@@ -95,11 +95,11 @@ class ScriptedUpstream:
 
     Attributes:
         keys: the only credentials that may arrive; None turns the credential checks off.
-        base_path: every target must start with it.
-        respond: makes the answer of a request for which none was queued; None makes such a request a fault.
+        base_path: the start of every allowed target.
+        respond: makes the answer of a request without a queued answer; None makes such a request a fault.
         tls: a server context, for an https endpoint.
-        requests: everything that arrived whole, in order.
-        faults: what broke an invariant.
+        requests: all requests received whole, in order.
+        faults: the broken invariants.
         closed: how many connections the other side has ended or reset.
     """
 
@@ -118,7 +118,7 @@ class ScriptedUpstream:
 
     @property
     def port(self) -> int:
-        """The port it listens on, on 127.0.0.1."""
+        """The provider's port, on 127.0.0.1."""
         assert self._server is not None, "not started"
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -138,7 +138,7 @@ class ScriptedUpstream:
             await asyncio.wait_for(self._changed.wait_for(condition), seconds)
 
     def check(self) -> None:
-        """Raise `AssertionError` with everything that broke an invariant or was planned and never asked."""
+        """Raise `AssertionError` with every broken invariant and every planned request that never came."""
         unasked = [f"{len(self._queue)} planned answers were never asked for"] if self._queue else []
         assert not self.faults + unasked, "; ".join(self.faults + unasked)
 

@@ -1,4 +1,4 @@
-"""Values of the official SDKs' own types, for Hypothesis: what a provider may answer."""
+"""Values of the official SDKs' own types, for Hypothesis: possible answers of a provider."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXT: Final = st.sampled_from(
 _WORDS: Final = st.sampled_from(
     [{}, {"usage": {"input_tokens": 7, "output_tokens": 8, "prompt_tokens": 9}}, "x", None]
 )
-"""What a model may write where its words are JSON."""
+"""Possible words of a model in places for JSON."""
 
 
 def values_of(kind: Any, depth: int = 0) -> st.SearchStrategy[Any]:

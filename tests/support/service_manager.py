@@ -26,7 +26,7 @@ class ServiceManager:
     """`with ServiceManager(folder) as manager` listens; `start_command` wraps a service's command line.
 
     Attributes:
-        messages: the names of all variables that were sent, with their values, in order.
+        messages: the names of all variables sent, with their values, in order.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,17 +40,17 @@ class ServiceManager:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a service finds in its environment."""
+        """The environment of a service."""
         return {"NOTIFY_SOCKET": str(self.path)}
 
     @property
     def stored(self) -> list[str]:
-        """The names of the sockets that are kept now."""
+        """The names of the sockets kept now."""
         with self._lock:
             return sorted(name for name, _ in self._stored)
 
     def start_command(self, command: Sequence[str]) -> tuple[list[str], list[int]]:
-        """Give the command that starts a service with every kept socket, and the descriptors that it needs.
+        """Give the command to start a service with every kept socket, and the descriptors to pass.
 
         A shell moves the descriptors to 3, 4, … and becomes the service, so that LISTEN_PID is its own.
         """

@@ -1,6 +1,6 @@
-"""A stub of Vault's HTTP interface: logins, tokens and one secret, all scripted. Counts every call.
+"""A stub of Vault's HTTP interface: logins, tokens and a single secret, all scripted. Counts every call.
 
-For what a real Vault in a test cannot show: a Kubernetes login, a redirect, a proxy's error page.
+For cases beyond a real Vault in a test: a Kubernetes login, a redirect, a proxy's error page.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class StubVault:
     """`with StubVault() as vault` serves on loopback.
 
     Attributes:
-        lease_seconds: the life of what a login or a renewal gives.
-        renewed_seconds: the life that a renewal gives, where it differs.
-        valid: the tokens that it knows; a test revokes by taking one out.
-        broken: (status, headers, body) that answers every request, where set.
+        lease_seconds: the life of a token from a login or a renewal.
+        renewed_seconds: the life after a renewal, where different.
+        valid: the tokens known to the stub; a test revokes a token by taking the token out.
+        broken: (status, headers, body) of every answer, where set.
         calls: how often each `METHOD path` came.
         logins: the bodies of the logins.
         headers: those of the last request, lower case.
@@ -44,7 +44,7 @@ class StubVault:
         return int(self._server.server_address[1])
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
-        """Answer one request; called in the server's threads."""
+        """Answer a request; called in the server's threads."""
         with self._lock:
             self.calls[f"{method} {path}"] += 1
             self.headers = headers

@@ -68,7 +68,7 @@ exec "$SYSTEMD" --system --unit=default.target --log-target=null
 
 
 def need_systemd() -> None:
-    """Skip a test where no systemd can be run; under CI=true, fail it."""
+    """Skip a test where no systemd can be run; under CI=true, fail the test."""
     if os.geteuid() != 0:
         missing("root", "run the tests as root: systemd in namespaces needs it")
     if not SYSTEMD.exists():
@@ -79,11 +79,11 @@ def need_systemd() -> None:
 
 
 class Systemd:
-    """`with Systemd(folder, shown) as manager` starts it; `systemctl` and `write` work inside.
+    """`with Systemd(folder, shown) as manager` starts systemd; `systemctl` and `write` work inside.
 
     Args:
         folder: for the log of its start.
-        shown: folders of this machine that a service may need, wherever they lie; see `binds`.
+        shown: folders of this machine for the services' use, anywhere; see `binds`.
 
     Attributes:
         group: its control group, as seen from here.
@@ -171,7 +171,7 @@ class Systemd:
                 state = self.run("systemctl", "is-system-running", check=False).strip()
 
     def _end(self) -> None:
-        """End its processes by the one that holds their namespace, and remove its control groups."""
+        """End systemd's processes by the holder of their namespace, and remove the control groups."""
         if self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)  # the kernel ends everything in its namespace

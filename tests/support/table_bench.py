@@ -1,4 +1,4 @@
-"""A config table that follows a truth, for the tests of what it holds."""
+"""A config table following a truth, for the tests of the table's content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_AGE_SECONDS = 100.0
 
 @dataclass
 class TableBench:
-    """A table with a truth that it follows, a store, and a clock."""
+    """A table with the truth to follow, a store, and a clock."""
 
     prefetch: bool = True
     truth: Truth = field(default_factory=Truth)
@@ -39,7 +39,7 @@ class TableBench:
         return self.table.apply_snapshot(self.truth.now)
 
     def follow(self) -> None:
-        """Apply every event that the table has not seen."""
+        """Apply every event not yet seen by the table."""
         assert self.table.position is not None
         for event in self.truth.events[self.table.position.revision :]:
             assert self.table.apply_event(event) is Decision.ACCEPT
@@ -48,7 +48,7 @@ class TableBench:
         return self.table.look_up(org, provider)
 
     async def loaded(self, version: int = 1, **secret: str) -> CompiledIntegration:
-        """Set up acme's OpenAI with this version, and load it."""
+        """Set up acme's OpenAI with this version, and load the key."""
         self.reader.put(version, document(**secret))  # type: ignore[arg-type]  # texts by name
         self.truth.put(row(version=version))
         if self.table.position is None:

@@ -15,7 +15,7 @@ import trustme
 
 @dataclass(frozen=True, slots=True)
 class TlsFront:
-    """Where it listens on 127.0.0.1, and what verifies its certificate."""
+    """The front's port on 127.0.0.1, and the authority of its certificate."""
 
     port: int
     ca_file: Path

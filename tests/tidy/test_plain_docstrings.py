@@ -23,6 +23,8 @@ PACKAGES = (
     "shared/",
     "aigw/",
     "tools/",
+    "bench/",
+    "tests/",
 )
 _CODE = re.compile(r"`[^`]*`")
 _WORD = re.compile(r"[A-Za-z']+")

@@ -19,7 +19,7 @@ GENERATED = ("services/control_plane/store/migrations/versions/",)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 RAW = ("tests/corpus/requests/", "tests/corpus/streams/")
-"""Bytes of a wire: no text, whatever they look like."""
+"""Bytes of a wire: no text, whatever their look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Source:
 
     @property
     def is_product(self) -> bool:
-        """Whether it ships, as opposed to tests and tools."""
+        """Whether the file ships, as opposed to tests and tools."""
         return self.path.startswith(PRODUCT)
 
     def functions(self) -> Iterator[Function]:
@@ -40,7 +40,7 @@ class Source:
         return (node for node in ast.walk(self.tree) if isinstance(node, Function))
 
     def comments(self) -> Iterator[tuple[int, str]]:
-        """Give (line, text) of every comment; what stands inside a string is none."""
+        """Give (line, text) of every comment; a `#` inside a string begins none."""
         for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.string
@@ -48,14 +48,14 @@ class Source:
 
 @cache
 def tracked() -> tuple[str, ...]:
-    """Give the tracked paths that exist, relative to the root, with `/`."""
+    """Give the tracked and existing paths, relative to the root, with `/`."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     return tuple(path for path in listed.stdout.split("\0") if path and (ROOT / path).is_file())
 
 
 @cache
 def texts() -> dict[str, str]:
-    """Give the tracked files that are UTF-8 text."""
+    """Give the tracked files of UTF-8 text."""
     found = {}
     for path in tracked():
         data = (ROOT / path).read_bytes()
@@ -86,5 +86,5 @@ def named_nodes(source: Source) -> Iterator[tuple[str, ast.AST]]:
 
 
 def listing(faults: list[str], remedy: str) -> str:
-    """Write the message of a failed check: what to do, then each place."""
+    """Write the message of a failed check: the remedy, then each place."""
     return f"{remedy}\n  " + "\n  ".join(sorted(faults))

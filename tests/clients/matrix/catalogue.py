@@ -26,13 +26,13 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client with one provider.
+    """A client with a provider.
 
     Attributes:
-        title: as people read it.
+        title: the name for people.
         version: of the installation; empty when the client is not installed.
-        commands: the whole command of each call that the client has.
-        lacks: the reason for each call that the client has not.
+        commands: the whole command of each call of the client.
+        lacks: the reason for each missing call.
         direct_suffix: behind the endpoint's base when the client calls a provider without a gateway.
         variables: set beside the set-up script's.
     """
@@ -52,7 +52,7 @@ class Client:
 
 
 def clients_of(at: Installation) -> list[Client]:
-    """Give every client of an installation that is there."""
+    """Give every installed client of an installation."""
     found = (*_command_lines(at), *_sdks(at), *_javascript(at), *_frameworks(at))
     return [client for client in found if client.version]
 

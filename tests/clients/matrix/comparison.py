@@ -1,6 +1,6 @@
 """Compares the requests of a client through the gateway with its requests to the provider directly.
 
-A client makes up ids and times anew at each run. Several direct runs show these: a word that differs among
+A client makes up ids and times anew at each run. Several direct runs show these: a word differing among
 the direct runs varies by itself and may differ through the gateway too. Other differences are the gateway's.
 Pure: requests in, names of their parts out.
 """
@@ -23,7 +23,7 @@ _WORD: Final = re.compile(
 _FORM: Final = "the body's form"
 _ORDER: Final = "the headers' order"
 _ARRANGED: Final = {_FORM, _ORDER}
-"""Parts that a client arranges at random as a whole, so that no single place of them says anything."""
+"""Parts arranged at random as a whole by a client, so no single place of them says anything."""
 _INDEX: Final = re.compile(r"\[\d+\]")
 
 Parts = dict[str, bytes]
@@ -31,14 +31,14 @@ Parts = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The parts that differ through the gateway, and the parts that the client varies by itself."""
+    """The parts differing through the gateway, and the parts varied by the client itself."""
 
     differs: tuple[str, ...] = ()
     varies: tuple[str, ...] = ()
 
 
 def compare(through: Sequence[Seen], *direct: Sequence[Seen]) -> Comparison:
-    """Compare the requests of one run through the gateway with those of direct runs."""
+    """Compare the requests of a run through the gateway with those of direct runs."""
     numbers = sorted({len(run) for run in direct})
     if len(numbers) > 1:
         return Comparison(varies=(f"the number of requests: {' or '.join(map(str, numbers))}",))
@@ -56,13 +56,13 @@ def compare(through: Sequence[Seen], *direct: Sequence[Seen]) -> Comparison:
 
 
 def _order(seen: Seen) -> tuple[object, ...]:
-    """Order requests that a client makes at the same time and whose arrival differs from run to run."""
+    """Order requests made by a client at the same time, whose arrival differs from run to run."""
     method, target, _, body = seen
     return method, target, b'"tools"' in body, len(body)
 
 
 def _verdict(name: str, mine: bytes | None, direct: Sequence[bytes | None]) -> bool | None:
-    """Give True for a difference of the gateway, False for one of the client, None for none."""
+    """Give True for a difference of the gateway, False for a difference of the client, None for none."""
     different = set(direct)
     if mine in different:
         return None if len(different) == 1 else False

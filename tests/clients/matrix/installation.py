@@ -1,4 +1,4 @@
-"""The folders of one set of clients, pinned or newest, and the version of each client in them."""
+"""The folders of a set of clients, pinned or newest, and the version of each client in them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CLIENTS: Final = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The folders of one set of clients: the pinned ones, or the newest.
+    """The folders of a set of clients: the pinned clients, or the newest.
 
     Attributes:
         node, agents: folders with `node_modules`, and programs beside it.
         frameworks, sdks: Python's interpreters with the frameworks, and with the official SDKs.
-        go, rust, java: folders of the programs that were built, each with its list of modules.
+        go, rust, java: folders of the built programs, each with its list of modules.
     """
 
     node: Path = CLIENTS

@@ -19,10 +19,10 @@ _DOT: Final = base64.b64decode(
 
 
 class MatrixBox(Box):
-    """A box that one client of the matrix runs in."""
+    """A box for a client of the matrix."""
 
     async def prepare(self, client: Client) -> None:
-        """Run the set-up script, add the settings of the client, and lay the files down that calls send."""
+        """Run the set-up script, add the settings of the client, and lay down the files for the calls."""
         await self.set_up()
         if client.title == "GitHub Copilot CLI":
             self.variables["COPILOT_PROVIDER_BASE_URL"] = self.variables["OPENAI_BASE_URL"]

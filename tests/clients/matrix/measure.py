@@ -1,8 +1,8 @@
-"""Measures the matrix of clients: each client through a real gateway, in every case, and beside it directly.
+"""Measures the matrix of clients: each client through a real gateway in every case, and directly.
 
     python -m tests.clients.matrix.measure [RECORD] [--only TITLE]
 
-The record is written after every client, so that a run that is broken off keeps what it has.
+The record is written after every client, so a run broken off keeps its results so far.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ FAILURES: Final[tuple[Failing, ...]] = ("off", "401", "429", "529", "500", "cut"
 _KEY_SENTENCE: Final = "did not accept the organization's API key"
 _KEY: Final = re.compile(rb"[?&]key=[^&]*")
 _FILE_BYTES: Final = (b"x" * 1000, b"eHh4" * 250, b"iVBORw0KGgo")
-"""One of these is in a request that holds a file: text, a document or an image, the last two in base64."""
+"""A request with a file holds one of these: text, a document or an image, the last two in base64."""
 
 Cell = dict[str, Any]
-"""One measured case: does it work or is it shown, requests, seconds from start to end, did it end."""
+"""A measured case: did the call work or the sentence show, requests, seconds, did the program end."""
 
 
 class Measured:
-    """One client in the boxes of one org."""
+    """A client in the boxes of an org."""
 
     def __init__(self, client: Client, org: Org, home: Path) -> None:
         self._client = client
@@ -89,7 +89,7 @@ class Measured:
         return done, {"seconds": round(time.monotonic() - begun, 1), "ended": ended}
 
     async def _call(self, call: str) -> Cell:
-        """Run a call through the gateway and directly, and compare the requests that the provider gets."""
+        """Run a call through the gateway and directly, and compare the requests at the provider."""
         case: Works = "tools" if call == "tools" else "files" if call == "files" else "works"
         async with self._upstream(case) as upstream:
             await self._org.aim(self._client.provider, upstream)
@@ -170,7 +170,7 @@ class Measured:
 
 
 def _seen(requests: Sequence[ReceivedRequest], base: str) -> list[Seen]:
-    """Give what a provider sees, without the endpoint's path and without warm-ups, which pass no gateway."""
+    """Give the requests at a provider without the endpoint's path, and no warm-ups: these pass no gateway."""
     front = base.encode()
     seen = as_seen([request for request in requests if request.method != b"HEAD"])
     return _without_keys(
@@ -179,7 +179,7 @@ def _seen(requests: Sequence[ReceivedRequest], base: str) -> list[Seen]:
 
 
 def _without_keys(seen: Sequence[Seen]) -> list[Seen]:
-    """Leave out the key that Google's clients put into a query, as every other credential is left out."""
+    """Leave out the key in the query of Google's clients, as every other credential is left out."""
     return [(method, _KEY.sub(b"", target), headers, body) for method, target, headers, body in seen]
 
 

@@ -1,4 +1,4 @@
-"""Gets the newest of every client from its registry, measures it, and prints what differs from the record.
+"""Gets the newest of every client from its registry, measures each, prints all differences from the record.
 
     python -m tests.clients.matrix.newest [--only TITLE]
 
@@ -101,7 +101,7 @@ def _java(folder: Path) -> None:
 
 
 def _done(command: list[str], folder: Path) -> None:
-    """Run an installer. What it cannot get is said, and the other clients are measured all the same."""
+    """Run an installer. A failure is printed, and the other clients are measured all the same."""
     done = subprocess.run(  # the project's own list of installers
         command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
     )
@@ -110,7 +110,7 @@ def _done(command: list[str], folder: Path) -> None:
 
 
 def differences(recorded: dict[str, Any], measured: dict[str, Any]) -> list[str]:
-    """Name what is not as recorded: versions, and each case's facts."""
+    """Name the differences from the record: versions, and each case's facts."""
     found = []
     for name, row in measured.items():
         old = recorded.get(name)

@@ -1,7 +1,7 @@
-"""Tool calls in each provider's shape, and the tools that the agents offer.
+"""Tool calls in each provider's shape, and the tools offered by the agents.
 
-The programs of the SDKs offer `weather`. An agent offers a tool that runs a command and one that reads a
-file; either has to send back the word `Oslo`, which no request holds before.
+The programs of the SDKs offer `weather`. An agent offers a tool to run a command and a tool to read a file;
+either has to send back the word `Oslo`, which no request holds before.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def was_called(request: ReceivedRequest) -> bool:
 
 
 def chosen(case: Literal["works", "tools", "files"], body: Offered, home: Path) -> tuple[str, Any] | None:
-    """Choose the tool that a case is about among the offered ones: its name and its arguments."""
+    """Choose the tool of a case among the offered tools: its name and its arguments."""
     choices: dict[str, Any] = {"weather": {"city": CITY}}
     run, read = {"command": SHELL, "description": "print a city"}, str(home / NOTE)
     if case == "tools":
@@ -117,7 +117,7 @@ def _chat(name: str, arguments: str, *, stream: bool) -> Answer:
 
 
 def _responses(name: str, given: Any, *, stream: bool) -> Answer:
-    """Call a function, or a custom tool when what it is given is text."""
+    """Call a function, or a custom tool when the argument is text."""
     item: dict[str, Any] = {"id": "fc_1", "call_id": "call_1", "name": name, "status": "completed"}
     custom = isinstance(given, str)
     item |= {"type": "custom_tool_call", "input": given} if custom else {"type": "function_call"}

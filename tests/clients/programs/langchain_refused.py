@@ -1,4 +1,4 @@
-"""A program in a box: LangChain is refused, and nobody catches what it raises."""
+"""A program in a box: LangChain is refused, and the exception is not caught."""
 
 from __future__ import annotations
 

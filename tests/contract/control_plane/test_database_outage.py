@@ -1,4 +1,4 @@
-"""The REST interface while its database is away: who is told what, and that it heals by itself."""
+"""The REST interface while its database is away: the answers to each caller, and healing by itself."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ PUT = {"api_key": KEY, "enabled": True}
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    """A server of this file's own: it is stopped and started."""
+    """A server of this file's own, to be stopped and started."""
     with PostgresServer() as server:
         yield server
 
@@ -88,7 +88,7 @@ def unavailable(answer: httpx.Response, name: str = "database-unavailable") -> s
 
 
 async def ask_everything(world: World) -> list[httpx.Response]:
-    """One request of each kind: reads, writes, a page, a sign-in, the platform's, the fleet's."""
+    """A request of each kind: reads, writes, a page, a sign-in, the platform's, the fleet's."""
     async with world.person(OWNER) as owner, world.client(PLATFORM_TOKEN) as platform:
         answers = [
             await owner.get("/api/v1/orgs"),
@@ -150,7 +150,7 @@ async def test_a_host_that_swallows_everything_is_503_after_the_connect_timeout(
 
 
 def test_a_host_that_vanishes_under_an_open_connection_is_given_up(world: World) -> None:
-    """What the kernel does by these is not for a test on loopback; that the driver passes them on is."""
+    """Only the driver's passing on of these settings is tested; loopback cannot test the kernel's part."""
     with world.database.engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
@@ -210,7 +210,7 @@ def test_a_connection_lost_before_the_commit_has_changed_nothing(
 def test_what_is_lost_as_the_rows_are_written_has_changed_nothing(
     world: World, postgres: PostgresServer
 ) -> None:
-    """The rows go to the database only as the block ends: that is not the COMMIT yet."""
+    """The rows go to the database only as the block ends: the COMMIT comes later."""
 
     def lose_it(database: Database, proxy: FaultProxy) -> None:
         with database.write() as session:
@@ -244,7 +244,7 @@ def test_the_roll_back_of_a_refused_request_may_find_a_dead_connection(
 
 
 def test_a_writer_that_vanished_in_its_transaction_holds_up_the_others_for_seconds_only(world: World) -> None:
-    """PostgreSQL itself would wait for a host that is gone as long as its kernel does: two hours."""
+    """PostgreSQL itself would wait for a vanished host as long as its kernel does: two hours."""
     vanished = Database(world.database_url, abandoned_seconds=0.3)
 
     def hold() -> None:

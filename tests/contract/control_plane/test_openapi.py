@@ -1,4 +1,4 @@
-"""The committed OpenAPI document is the code's, and the application keeps what it says (by schemathesis)."""
+"""The committed OpenAPI document is the code's, and the application keeps its promises (by schemathesis)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CONFIG: Final = {"checks": {"missing_required_header": {"expected-statuses": [40
 
 
 class Delegate:
-    """An application that is there before its world is: schemathesis wants one when tests are collected."""
+    """An application made before its world: schemathesis wants an application when tests are collected."""
 
     app: ASGIApp
 
@@ -56,7 +56,7 @@ INTEGRATION = schema.include(path_regex=r"/ai-integrations/\{provider\}")
 
 
 def tried_elsewhere() -> StoredKeyTester:
-    """A data plane that finds every stored key good: a test without one is a 503, rightly."""
+    """A data plane which finds every stored key good: without a data plane a test is a 503, rightly."""
     steps = tuple(KeyTestStep(step, "ok", "Fine.") for step in STEPS)
     found = encode_key_test_response(
         KeyTestResponse("tried", endpoint="https://api.openai.com/v1", steps=steps)

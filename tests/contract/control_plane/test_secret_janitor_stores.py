@@ -1,4 +1,4 @@
-"""The janitor over each real secret store: what it destroys is gone there, what a row pins is not."""
+"""The janitor over each real secret store: destroyed secrets are gone, secrets pinned by a row are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every secret store's write side does, run against each; and what only the local one promises."""
+"""The work of every secret store's write side, run against each; and the local store's own promises."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLOCK_SLACK_SECONDS = 1
 
 
 class Reader(Protocol):
-    """The data plane's side: what is there."""
+    """The data plane's side: the stored secrets."""
 
     def __call__(self, org: str, provider: ProviderName, version: int) -> SecretDocument | None: ...
 

@@ -1,4 +1,4 @@
-"""The data plane's table over a real Vault: a version that cannot be had never takes the last good one."""
+"""The data plane's table over a real Vault: an unreadable version never takes the last good version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of a provider's faults share: the relay's own fixtures, certificates, what a box is told."""
+"""Shared parts of the tests of a provider's faults: the relay's fixtures, certificates, a box's answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """What a relay is started with."""
+    """The TLS context of a relay, with trust in the authority."""
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
@@ -64,7 +64,7 @@ def nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @dataclass
 class Told:
-    """What the box was told: status, code and source of an answer of the gateway's own."""
+    """The answer to the box: status, code and source of an answer of the gateway's own."""
 
     status: int
     code: str

@@ -1,4 +1,4 @@
-"""A provider in a process of its own, so that its memory is not the gateway's: 25 MiB to every request.
+"""A provider in a process of its own, so that the gateway's memory is counted alone: 25 MiB to every request.
 
 `python -m tests.faults.relay.fast_provider` prints its port and serves until it is killed.
 """

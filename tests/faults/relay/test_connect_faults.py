@@ -59,7 +59,7 @@ async def test_an_answer_until_close_that_tls_did_not_end_is_a_visible_break(
 async def blocking_tls_server(
     context: ssl.SSLContext, serve_one: Callable[[ssl.SSLSocket], None]
 ) -> AsyncIterator[int]:
-    """Serve one connection with plain `ssl`, which does what it is told and nothing more."""
+    """Serve a connection with plain `ssl`, which does the steps of `serve_one` and nothing more."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(10)
 
@@ -116,7 +116,7 @@ async def test_a_certificate_that_is_not_valid_is_told_and_gets_no_request(
 async def test_a_certificate_that_changes_to_a_bad_one_ends_new_connections(
     run_relay: RunRelay, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
-    """Also when the provider would resume the TLS session of the good one."""
+    """Also when the provider would resume the TLS session of the good certificate."""
     gateway = await run_relay(tls=trusting)
     async with ScriptedUpstream(keys=KEYS, tls=serving(authority)) as upstream:
         port = upstream.port
@@ -209,7 +209,7 @@ async def test_a_provider_that_never_shakes_hands_is_a_timeout_and_leaves_no_soc
 
 
 async def test_a_black_hole_is_a_connect_timeout(run_relay: RunRelay) -> None:
-    """A listener whose queue is full drops what knocks, as a firewall does."""
+    """A listener whose queue is full drops new connections, as a firewall does."""
     gateway = await run_relay(connect_seconds=0.4)
     hole = socket.create_server(("127.0.0.1", 0), backlog=0)
     full = []

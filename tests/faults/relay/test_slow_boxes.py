@@ -1,4 +1,4 @@
-"""Slow boxes (threats 17 to 19): slowhttptest from one box, while another org's requests all succeed."""
+"""Slow boxes (threats 17 to 19): slowhttptest from a box, while another org's requests all succeed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def _attack(name: str, port: int) -> None:
 
 
 async def _ask_until(gateway: RelayUnderTest, stop: asyncio.Event) -> list[bool]:
-    """Ask as another org's box, now and then on a new connection; give what succeeded."""
+    """Ask as another org's box, now and then on a new connection; give whether each request succeeded."""
     succeeded: list[bool] = []
     while not stop.is_set():
         client = await gateway.connect()

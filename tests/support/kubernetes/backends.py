@@ -45,7 +45,7 @@ disable_mlock = true
 
 @dataclass
 class Backends:
-    """What runs in the namespace `backends`, and the credentials of it.
+    """The servers in the namespace `backends`, and their credentials.
 
     Attributes:
         node: the Kubernetes node.
@@ -69,7 +69,7 @@ class Backends:
         self._root_token = ""
 
     def start(self) -> None:
-        """Start all pods and set Vault up; every one is ready afterwards."""
+        """Start all pods and set Vault up; every pod is ready afterwards."""
         self._make_certificates()
         manifest = Template((HERE / "manifests" / "backends.yaml").read_text()).safe_substitute(
             password=self.passwords["database"], vault_address=VAULT_ADDRESS
@@ -84,7 +84,7 @@ class Backends:
         self._set_up_vault()
 
     def prepare(self, namespace: str, accounts: str) -> None:
-        """Make a namespace that enforces the restricted standard, its Secrets and its roles."""
+        """Make a namespace enforcing the restricted standard, its Secrets and its roles."""
         kubectl = self.node.kubectl
         kubectl("create", "namespace", namespace)
         kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
@@ -107,7 +107,7 @@ class Backends:
         self._set_up_roles(namespace, accounts)
 
     def values(self) -> dict[str, Any]:
-        """Give the values that lead an example to these backends."""
+        """Give the values leading an example to these backends."""
         everything = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "backends"}}}]
         provider = [everything[0] | {"podSelector": {"matchLabels": {"app": "provider"}}}]
         boxes = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "boxes"}}}]
@@ -153,12 +153,12 @@ class Backends:
         }
 
     def sql(self, statement: str, *, database: str) -> str:
-        """Run one statement as the database's owner; give what psql prints."""
+        """Run a statement as the database's owner; give the output of psql."""
         command = f'PGPASSWORD=$PASSWORD psql -h 127.0.0.1 -U aigw -d {database} -Atc "{statement}"'
         return self.node.kubectl("-n", "backends", "exec", "postgres", "--", "bash", "-c", command).strip()
 
     def as_box(self, wanted: dict[str, Any], *, pod: str = "box", seconds: float = 120) -> Any:
-        """Run `box.py` in a pod; give what it says. The pod is `box`, or `stranger`."""
+        """Run `box.py` in a pod; give its result. The pod is `box`, or `stranger`."""
         namespace = {"box": "boxes", "stranger": "strangers"}[pod]
         program = (HERE / "box.py").read_text()
         said = self.node.kubectl(

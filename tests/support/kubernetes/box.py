@@ -1,6 +1,6 @@
-"""What a pod of the test does as the platform, an owner and a box, by the standard library alone.
+"""The actions of a test's pod as the platform, an owner and a box, by the standard library alone.
 
-`python -c` runs it with one JSON document as argument; the last line that it prints is JSON again.
+`python -c` runs this module with a JSON document as argument; the last line of the output is JSON again.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def until_live(card: str, token: str) -> str:
 
 
 def stream(do: dict[str, Any]) -> Any:
-    """Stream one answer through the gateway; give its status, its words and the pieces that it came in."""
+    """Stream an answer through the gateway; give its status, its words and its pieces as received."""
     connection = http.client.HTTPConnection(do["host"], do["port"], timeout=60)
     said = {"model": "demo", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
     head = {"content-type": "application/json", "x-run9-box-token": do["box_token"]}
@@ -76,7 +76,7 @@ def stream(do: dict[str, Any]) -> Any:
 
 
 def load(do: dict[str, Any]) -> Any:
-    """Stream again and again on new connections from several threads; count what came of it."""
+    """Stream again and again on new connections from several threads; count the outcomes."""
     counts: collections.Counter[str] = collections.Counter()
     end = time.monotonic() + do["seconds"]
 
@@ -99,7 +99,7 @@ def load(do: dict[str, Any]) -> Any:
 
 
 def reach(do: dict[str, Any]) -> Any:
-    """Try to connect to each address; give what became of it."""
+    """Try to connect to each address; give the outcome of each."""
     seen = {}
     for name, (host, port) in do["addresses"].items():
         try:

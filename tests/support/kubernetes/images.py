@@ -45,13 +45,13 @@ def build_images() -> None:
 
 
 def load_images(node: Node) -> None:
-    """Bring every image into the node's containerd, unless exactly that one is there."""
+    """Bring every image into the node's containerd, unless exactly that image is there."""
     for image in (PAUSE_IMAGE, COREDNS_IMAGE, BACKENDS_IMAGE, GATEWAY_IMAGE):
         load_image(node, image)
 
 
 def load_image(node: Node, image: str) -> None:
-    """Bring one image into the node's containerd."""
+    """Bring an image into the node's containerd."""
     stamps = node.layout.images.parent / "loaded.json"
     loaded = json.loads(stamps.read_text()) if stamps.exists() else {}
     wanted = _run(*PODMAN, "image", "inspect", "--format", "{{.Id}}", image).strip()

@@ -1,4 +1,4 @@
-"""Where everything of the test's Kubernetes node is, and the names that keep it apart from all else."""
+"""The places of the test's Kubernetes node's files, and the names setting the node apart from all else."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """One file a program."""
+        """The folder of logs, a file for each program."""
         return self.root / "logs"
 
     def kubeconfig(self, user: str) -> Path:

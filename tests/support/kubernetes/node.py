@@ -1,7 +1,8 @@
 """A whole Kubernetes node for tests, in a network and mount namespace of its own.
 
-`with Node(folder) as node` starts it; afterwards no process, link, route, mount or cgroup of it is left. It
-needs root. Pods have no way off the machine, and the machine reaches pods and services over one link.
+`with Node(folder) as node` starts the node; afterwards no process, link, route, mount or cgroup of the node
+is left. The node needs root. Pods have no way off the machine, and the machine reaches pods and services over
+a single link.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ from tests.support.kubernetes.layout import (
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 CPU_SHARES: Final = 16_384
-"""Of all pods together. One other process of the machine has 1,024, and a busy machine has many."""
+"""Of all pods together. Any other process has 1,024, and a busy machine has many processes."""
 LOCK: Final = Path("/run") / f"{NAME}.lock"
-"""Held by the one node of the machine: its link, its cgroup and its addresses have fixed names."""
+"""Held by the only node of the machine: its link, its cgroup and its addresses have fixed names."""
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _KERNEL: Final = {
     "vm/overcommit_memory": "1",
@@ -45,14 +46,14 @@ _KERNEL: Final = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
-"""What the kubelet insists on. It would set the whole machine's, so files that say so lie over them."""
+"""Values required by the kubelet. Files with them lie over the machine's own, which the kubelet would set."""
 
 _STRAYS: Final = ("/run/netns", "/var/lib/cni", "/var/log/containers")
-"""Folders that programs fill in spite of their settings. Memory lies over each, and goes with the node."""
+"""Folders filled by programs in spite of their settings. Memory lies over each, and goes with the node."""
 
 
 class Node:
-    """One running node.
+    """A running node.
 
     Attributes:
         layout: where its files are.
@@ -76,7 +77,7 @@ class Node:
         self.stop()
 
     def kubectl(self, *words: str, stdin: str | None = None, seconds: float = 120, check: bool = True) -> str:
-        """Run kubectl as administrator; give what it printed."""
+        """Run kubectl as administrator; give its output."""
         command = [programs.built("kubectl"), f"--kubeconfig={self.layout.kubeconfig('admin')}", *words]
         done = subprocess.run(
             command,
@@ -91,11 +92,11 @@ class Node:
         return done.stdout
 
     def environment(self, user: str) -> dict[str, str]:
-        """Give the environment of a program that talks to the API as `user`."""
+        """Give the environment of a program using the API as `user`."""
         return _environment() | {"KUBECONFIG": str(self.layout.kubeconfig(user))}
 
     def install_names(self) -> None:
-        """Give the cluster its names (CoreDNS), the kinds that the examples use, and the node its label."""
+        """Give the cluster its names (CoreDNS), the kinds used by the examples, and the node its label."""
         folder = Path(__file__).parent / "manifests"
         for manifest in ("coredns.yaml", "kinds.yaml"):
             self.kubectl("apply", "-f", str(folder / manifest))
@@ -105,7 +106,7 @@ class Node:
         )
 
     def inside(self, *words: str) -> list[str]:
-        """Give the command that runs `words` in the node's namespaces."""
+        """Give the command to run `words` in the node's namespaces."""
         assert self._holder is not None
         return ["nsenter", "-t", str(self._holder.pid), "-n", "-m", *words]
 
@@ -201,7 +202,7 @@ class Node:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """End every process of the node by its id, then take away what it leaves on the machine."""
+        """End every process of the node by its id, then take away the node's remains on the machine."""
         if self._lock is None:
             return
         processes = dict(self._running)
@@ -271,7 +272,7 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
 
 
 def _kill_all_in(namespace: str, *, but: int) -> None:
-    """Kill what is left in the node's mount namespace, such as the shims of containers."""
+    """Kill the processes left in the node's mount namespace, such as the shims of containers."""
     wanted = Path(namespace).readlink()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != but:

@@ -1,4 +1,4 @@
-"""What the programs of the test's Kubernetes node are started with: commands and configuration files."""
+"""The commands and configuration files of the programs of the test's Kubernetes node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One installation of the chart on the test's node: an example with its backends, taken away at the end."""
+"""An installation of the chart on the test's node: an example with its backends, taken away at the end."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ RELEASE: Final = "aigw"
 WAIT: Final = "280s"
 HELM_SECONDS: Final = 320
 PARENTS: Final = {"sub-chart": "ai-gateway"}
-"""Examples that are a parent chart, with the name that the gateway has in them."""
+"""Examples being a parent chart, with the gateway's name in them."""
 
 
 @dataclass(slots=True)
 class Release:
-    """`with Release.of_example(…) as release` installs it and waits until every pod is ready."""
+    """`with Release.of_example(…) as release` installs the release and waits until every pod is ready."""
 
     backends: Backends
     namespace: str
@@ -44,7 +44,7 @@ class Release:
 
     @classmethod
     def of_example(cls, backends: Backends, name: str, namespace: str) -> Self:
-        """Lay an example out, and make its namespace with the Secrets that it names."""
+        """Lay an example out, and make its namespace with the Secrets named by the example."""
         scratch = tempfile.TemporaryDirectory(prefix="aigw-release-")
         chart, values = laid_out(name, Path(scratch.name))
         parent = PARENTS.get(name, "")
@@ -59,11 +59,11 @@ class Release:
 
     @property
     def node(self) -> Node:
-        """Where it is installed."""
+        """The node of the installation."""
         return self.backends.node
 
     def service(self, name: str) -> str:
-        """Give the name of one of its Services, as boxes address it."""
+        """Give the name of a Service of the release, as boxes address the Service."""
         return f"{self.prefix}-{name}.{self.namespace}"
 
     def __enter__(self) -> Self:
@@ -78,7 +78,7 @@ class Release:
         self.close()
 
     def install(self, values: dict[str, Any]) -> None:
-        """Install it; fails with what Helm says and what the pods do."""
+        """Install the chart; fails with the output of Helm and the state of the pods."""
         self._helm("install", RELEASE, str(self.chart), *self._files(values), "--wait", "--timeout", WAIT)
 
     def upgrade(self) -> None:
@@ -124,13 +124,13 @@ class Release:
         return json.loads(said.splitlines()[-1])
 
     def close(self) -> None:
-        """Uninstall it and take its namespace's pods away."""
+        """Uninstall the release and take its namespace's pods away."""
         with contextlib.suppress(AssertionError):
             self._helm("uninstall", RELEASE, "--wait", "--timeout", "120s")
         self.scratch.cleanup()
 
     def _files(self, values: dict[str, Any]) -> Iterator[str]:
-        """The example's values, then what leads it to the test's backends, then `values`."""
+        """The example's values, then the values leading to the test's backends, then `values`."""
         led = self.backends.values()
         if self.parent:
             outer = {"global": {"imageRegistry": "localhost", "imagePullSecrets": []}}
@@ -158,7 +158,7 @@ class Release:
         assert done.returncode == 0, f"{words[0]}: {done.stdout[-500:]}{done.stderr}\n{self._state()}"
 
     def _state(self) -> str:
-        """Tell what the pods do, for the message of a failure."""
+        """Tell the state of the pods, for the message of a failure."""
         kubectl = self.node.kubectl
         shown = kubectl("-n", self.namespace, "get", "pods,events", "-o", "wide", check=False)
         logs = kubectl(

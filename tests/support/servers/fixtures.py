@@ -18,7 +18,7 @@ from tests.support.servers.vault_store import VaultStore
 
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
-    """One Redis for this worker."""
+    """The Redis of this worker."""
     with ValkeyServer() as server:
         yield server
 
@@ -33,14 +33,14 @@ def valkey(valkey_server: ValkeyServer) -> ValkeyServer:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL for this worker."""
+    """The PostgreSQL of this worker."""
     with PostgresServer() as server:
         yield server
 
 
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The URL of an empty database that goes away with the test."""
+    """The URL of an empty database, removed after the test."""
     url = postgres_server.new_database()
     yield url
     postgres_server.drop_database(url)
@@ -48,7 +48,7 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: PostgresServer) -> str:
-    """A database at the newest schema that others are copied from: quicker than to migrate each."""
+    """A database at the newest schema, the template of others: quicker than to migrate each."""
     url = postgres_server.new_database()
     _migrate(url)
     return url
@@ -56,7 +56,7 @@ def migrated_template(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture
 def migrated_postgres_url(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
-    """The URL of a database at the newest schema that goes away with the test."""
+    """The URL of a database at the newest schema, removed after the test."""
     url = postgres_server.new_database(migrated_template)
     yield url
     postgres_server.drop_database(url)
@@ -70,14 +70,14 @@ def _migrate(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def vault_server() -> Iterator[VaultServer]:
-    """One Vault for this worker: unsealed, audited, set up by deploy/vault/setup.sh."""
+    """The Vault of this worker: unsealed, audited, set up by deploy/vault/setup.sh."""
     with VaultServer() as server:
         yield server
 
 
 @pytest.fixture
 def vault(vault_server: VaultServer) -> VaultStore:
-    """A corner of the worker's Vault that only this test uses."""
+    """A corner of the worker's Vault for this test only."""
     return VaultStore.new(vault_server)
 
 

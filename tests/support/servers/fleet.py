@@ -1,6 +1,6 @@
 """A fleet as in production: control planes and data planes as processes, on Postgres, Redis and Vault.
 
-The processes are started by the commands that the images run, and configured by the environment alone.
+The processes are started by the commands of the images, and configured by the environment alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PORTS: Final = re.compile(
 
 @dataclass(slots=True)
 class Plane:
-    """One process. `outer_port`: the REST or box listener; `inner_port`: the fleet's or the admin one."""
+    """A process. `outer_port`: the REST or box listener; `inner_port`: the fleet's or the admin listener."""
 
     kind: PlaneKind
     environment: dict[str, str]
@@ -49,7 +49,7 @@ class Plane:
     prefix: Sequence[str] = ()
 
     def start(self) -> None:
-        """Start it and learn its ports; again after `process.stop` or `process.kill`."""
+        """Start the process and learn its ports; again after `process.stop` or `process.kill`."""
         (self.process.folder / "log").unlink(missing_ok=True)
         command = [*self.prefix, sys.executable, "-m", "aigw", self.kind]
         self.process.start(command, lambda: bool(_PORTS.search(self.process.log)), self.environment)
@@ -60,7 +60,7 @@ class Plane:
 
 @dataclass(slots=True)
 class Fleet:
-    """What the processes have in common. `database_url`, `redis_url`: the backends; `vault`: keys."""
+    """The common parts of the processes. `database_url`, `redis_url`: the backends; `vault`: keys."""
 
     folder: Path
     database_url: str
@@ -74,7 +74,7 @@ class Fleet:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """End every process that was started inside."""
+        """End every process started inside."""
         try:
             yield
         finally:
@@ -82,7 +82,7 @@ class Fleet:
                 plane.process.close()
 
     def control_plane(self, *, prefix: Sequence[str] = (), **environment: str) -> Plane:
-        """Start one more control plane, with further settings; `prefix` runs the command."""
+        """Start another control plane, with further settings; `prefix` runs the command."""
         issuers = [{"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(self._issuer.jwks_file)}]
         return self._start(
             "control-plane",
@@ -97,7 +97,7 @@ class Fleet:
         )
 
     def data_plane(self, control_plane: Plane, **environment: str) -> Plane:
-        """Start one more data plane, with its snapshots from `control_plane`, and further settings."""
+        """Start another data plane, with its snapshots from `control_plane`, and further settings."""
         return self._start(
             "data-plane",
             AIGW_CONTROL_PLANE_INTERNAL_URL=f"http://127.0.0.1:{control_plane.inner_port}",
@@ -140,7 +140,7 @@ class Fleet:
 
     @asynccontextmanager
     async def client(self, plane: Plane) -> AsyncIterator[ControlPlane]:
-        """The REST interface of one control plane, with a node known to it."""
+        """The REST interface of a control plane, with a node known to the control plane."""
         owner = self._issuer.mint(OWNER, "Owner", unix_now()).reveal()
         url = f"http://127.0.0.1:{plane.outer_port}/api/v1"
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
@@ -150,14 +150,14 @@ class Fleet:
             yield ControlPlane(client, owner, self.platform_token)
 
     def box_headers(self, org: str) -> dict[str, str]:
-        """What a trusted proxy says of a box of `org`."""
+        """The headers of a trusted proxy about a box of `org`."""
         token = self._node_key.mint(
             KID, box="box-1", org=org, lifecycle="1", now=unix_now(), life_seconds=MAX_LIFE_SECONDS
         )
         return {"x-run9-box-token": token}
 
     async def ready(self, plane: Plane) -> None:
-        """Wait until a data plane says that it is ready."""
+        """Wait until a data plane reports to be ready."""
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
 
             async def is_ready() -> bool:

@@ -1,4 +1,4 @@
-"""What an issuer publishes, served on loopback by a private authority: its configuration and its keys."""
+"""The documents of an issuer, served on loopback by a private authority: its configuration and its keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.control_plane.world import Issuer
 
 
 class IssuerSite:
-    """Inside `with`, it serves `/.well-known/openid-configuration` and `/keys`."""
+    """Inside `with`, the site serves `/.well-known/openid-configuration` and `/keys`."""
 
     def __init__(self, folder: Path, *, keys: dict[str, Any] | None = None, name: str = "") -> None:
         authority, self._serving = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

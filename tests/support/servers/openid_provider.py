@@ -1,4 +1,4 @@
-"""A real OpenID provider behind a private authority, at a name that only a company's proxy knows."""
+"""A real OpenID provider behind a private authority, at a name known only to a company's proxy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PORTAL: Final = "https://portal.company.test"
 CALLBACK: Final = f"{PORTAL}/sign-in/callback"
 CLIENT_ID: Final = "portal"
 MAX_STEPS: Final = 16
-"""Pages and redirects from the issuer's front door to the way back; it takes eight."""
+"""Pages and redirects from the issuer's front door to the way back; the provider takes eight."""
 _SCRIPT: Final = REPOSITORY / "tests/portal/oidc_provider.mjs"
 
 
@@ -36,7 +36,7 @@ class ProviderOptions:
 
 
 class OpenIdProvider:
-    """Inside `with`, it serves TLS at `issuer`; `ca_file` has its authority."""
+    """Inside `with`, the provider serves TLS at `issuer`; `ca_file` has its authority."""
 
     def __init__(self, folder: Path, options: ProviderOptions) -> None:
         self._folder, self._options = folder, options
@@ -73,7 +73,7 @@ class OpenIdProvider:
         self._process.close()
 
     def browser(self, proxy: str) -> httpx.AsyncClient:
-        """A person's browser in the company: it goes by the proxy, and trusts the authority."""
+        """A person's browser in the company: goes by the proxy, and trusts the authority."""
         tls = ssl.create_default_context(cafile=self.ca_file)
         return httpx.AsyncClient(proxy=proxy, verify=tls, trust_env=False, timeout=20)
 

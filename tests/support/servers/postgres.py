@@ -1,4 +1,4 @@
-"""A real PostgreSQL on a free loopback port: one server, and a fresh database for whoever asks."""
+"""A real PostgreSQL on a free loopback port: a server, and a fresh database for each caller."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _major(bin_folder: Path) -> int:
 
 
 class PostgresServer(Server):
-    """`with PostgresServer() as server` starts one; `server.new_database()` gives the URL of an empty one."""
+    """`with PostgresServer() as server` starts a server; `server.new_database()` makes an empty database."""
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         as_root = os.geteuid() == 0
@@ -95,7 +95,7 @@ class PostgresServer(Server):
         assert done.returncode == 0, done.stderr.decode()
 
     def _make_readable(self, user: pwd.struct_passwd) -> None:
-        """Give the folder to the user, and a copy of programs that lie where that user may not look."""
+        """Give the folder to the user, and a copy of the programs in folders closed to the user."""
         for path in (self.folder, self.folder / "password"):
             os.chown(path, user.pw_uid, user.pw_gid)
         if all(folder.stat().st_mode & 0o001 for folder in self._programs.parents):
@@ -124,7 +124,7 @@ class PostgresServer(Server):
 
     @property
     def password(self) -> str:
-        """What its one user, `postgres`, signs in by."""
+        """The password of the server's only user, `postgres`."""
         return self._password
 
     def run_sql(self, *statements: str) -> None:
@@ -134,7 +134,7 @@ class PostgresServer(Server):
                 connection.execute(statement.encode())
 
     def set_read_only(self, state: Literal["on", "off"]) -> None:
-        """Make every transaction read-only by default, or not; returns when new connections have it so."""
+        """Make every transaction read-only by default, or not; returns when new connections obey."""
         setting = "default_transaction_read_only"
         with self._connect() as connection:
             connection.execute(f"SET {setting} = off".encode())
@@ -151,13 +151,13 @@ class PostgresServer(Server):
         return str(row[0]) if row else ""
 
     def is_standby(self) -> bool:
-        """Whether it takes no writes because another server is the primary."""
+        """Whether the server takes no writes because another server is the primary."""
         with self._connect() as connection:
             row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
         return row == (True,)
 
     def new_database(self, template: str = "", *, options: str = "") -> str:
-        """Make a database, empty or as the one at the URL `template`; give its URL, in SQLAlchemy's form."""
+        """Make a database, empty or a copy of that at URL `template`; give its URL, in SQLAlchemy's form."""
         name = f"test_{secrets.token_hex(6)}"
         source = template.rpartition("/")[2] or "template0"
         with self._connect() as connection:
@@ -172,7 +172,7 @@ class PostgresServer(Server):
 
 
 class StandbyServer(PostgresServer):
-    """`with StandbyServer(primary) as standby` starts one that follows `primary` by streaming."""
+    """`with StandbyServer(primary) as standby` starts a server following `primary` by streaming."""
 
     def __init__(self, primary: PostgresServer) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class StandbyServer(PostgresServer):
         self._run("pg_basebackup", *options, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
 
     def caught_up(self) -> bool:
-        """Whether it has replayed everything that the primary has written."""
+        """Whether the standby has replayed every write of the primary."""
         with self._primary._connect() as connection:
             (written,) = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone() or ("",)
         with self._connect() as connection:
@@ -199,7 +199,7 @@ class StandbyServer(PostgresServer):
         return row == (True,)
 
     def cut_off(self) -> None:
-        """Have it hear nothing more of the primary: what that commits from now on is lost at a failover."""
+        """Cut the standby off the primary: the primary's commits from now on are lost at a failover."""
         self.run_sql("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
         deadline = time.monotonic() + START_SECONDS
         with self._connect() as connection:
@@ -208,12 +208,12 @@ class StandbyServer(PostgresServer):
                 time.sleep(0.02)
 
     def promote(self) -> None:
-        """Make it the primary; returns when it takes writes."""
+        """Make the standby the primary; returns when the server takes writes."""
         self.run_sql("SELECT pg_promote(true)")
 
 
 class PgBouncerServer(Server):
-    """`with PgBouncerServer(postgres) as bouncer` pools before it, with few connections."""
+    """`with PgBouncerServer(postgres) as bouncer` pools before the server, with few connections."""
 
     SERVER_CONNECTIONS: Final = 6
 
@@ -224,7 +224,7 @@ class PgBouncerServer(Server):
         self._postgres = postgres
 
     def url(self, database_url: str) -> str:
-        """The URL of one of the server's databases, by this way."""
+        """The URL of a database of the server, by way of the pooler."""
         return database_url.replace(f":{self._postgres.port}/", f":{self.port}/")
 
     def start(self) -> None:
@@ -246,7 +246,7 @@ class PgBouncerServer(Server):
 
 
 def either(one: PostgresServer, other: PostgresServer, database_url: str) -> str:
-    """The URL of a database that whichever of two servers is the primary has."""
+    """The URL of a database on whichever of two servers is the primary."""
     head, _, name = database_url.rpartition("/")
     user = head.rpartition("@")[0]
     hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (one, other))

@@ -1,4 +1,4 @@
-"""One real server as a child process: its folder, its log, its life. Ended by its process id only."""
+"""A real server as a child process: its folder, its log, its life. Ended by its process id only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _POLL_SECONDS: Final = 0.02
 
 
 def free_port() -> int:
-    """Give a TCP port of 127.0.0.1 that nobody listens on now."""
+    """Give a TCP port of 127.0.0.1 without a listener at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -46,8 +46,8 @@ class ServerProcess:
     """A server's process and the folder that goes with it.
 
     Attributes:
-        folder: everything that it writes, its `log` too; removed at `close`.
-        stop_signal: what asks it to stop at once but cleanly.
+        folder: all files of the server, its `log` too; removed at `close`.
+        stop_signal: asks the server to stop at once but cleanly.
         user: the system user to run as, where the server refuses to be root.
     """
 
@@ -58,7 +58,7 @@ class ServerProcess:
 
     @property
     def log(self) -> str:
-        """What it printed."""
+        """The output of the server."""
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -75,7 +75,7 @@ class ServerProcess:
         env: Mapping[str, str] | None = None,
         passed: Sequence[int] = (),
     ) -> None:
-        """Start it and wait until it is `ready`; fails with its log when it ends before."""
+        """Start the server and wait until `ready`; fails with the log when the process ends before."""
         assert self._process is None, "it runs already"
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -99,14 +99,14 @@ class ServerProcess:
 
     @property
     def user_group(self) -> int:
-        """The group of the user that it runs as."""
+        """The group of the server's user."""
         import pwd  # noqa: PLC0415  # there is none on Windows
 
         assert self.user is not None
         return pwd.getpwnam(self.user).pw_gid
 
     def stop(self) -> None:
-        """Ask it to stop, and kill it when it does not."""
+        """Ask the server to stop, and kill a server that does not."""
         if self._process is None:
             return
         self._process.send_signal(self.stop_signal)
@@ -117,19 +117,19 @@ class ServerProcess:
         self._process = None
 
     def kill(self) -> None:
-        """Kill it, as a crash would."""
+        """Kill the process, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, e.g. SIGSTOP to make it hang."""
+        """Send the process a signal, e.g. SIGSTOP to make the server hang."""
         assert self._process is not None, "it was never started"
         self._process.send_signal(number)
 
     def ended(self, seconds: float) -> int:
-        """Wait until it has ended by itself; give its exit code."""
+        """Wait until the process has ended by itself; give its exit code."""
         assert self._process is not None, "it was never started"
         try:
             code = self._process.wait(seconds)
@@ -139,16 +139,16 @@ class ServerProcess:
         return code
 
     def close(self) -> None:
-        """Stop it and forget everything that it wrote."""
+        """Stop the server and remove all its files."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Server(ABC):
-    """A server that is a process of its own: `with` starts it, and ends it however the block ends.
+    """A server in a process of its own: `with` starts the server, and ends the process in any case.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
+        port: the server's, on 127.0.0.1.
     """
 
     def __init__(self, process: ServerProcess) -> None:
@@ -162,15 +162,15 @@ class Server(ABC):
 
     @property
     def process(self) -> ServerProcess:
-        """Its process, for tests that stop or kill it."""
+        """The server's process, for tests of a stopped or killed server."""
         return self._process
 
     @abstractmethod
     def start(self) -> None:
-        """Start it, also again after `process.stop` or `process.kill`, on the same port."""
+        """Start the server, also again after `process.stop` or `process.kill`, on the same port."""
 
     def _begin(self) -> None:
-        """The first start, and what it needs once after that."""
+        """The first start, with the preparations needed once after the start."""
         self.start()
 
     def __enter__(self) -> Self:

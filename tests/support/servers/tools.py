@@ -1,4 +1,4 @@
-"""Where the programs of real servers are, and what happens to a test whose server is not there."""
+"""The places of the programs of real servers, and the fate of a test whose server is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUILT_TOOLS: Final = REPOSITORY / ".tools"
 
 
 def find_program(*names: str, beside: Iterable[Path] = ()) -> Path | None:
-    """Give the first of `names` on the PATH, else the first that is in one of the folders `beside`."""
+    """Give the first of `names` on the PATH, else the first found in the folders `beside`."""
     for name in names:
         if (found := shutil.which(name)) is not None:
             return Path(found)
@@ -28,13 +28,13 @@ def find_program(*names: str, beside: Iterable[Path] = ()) -> Path | None:
 
 
 def package_folder(package: str) -> Path | None:
-    """Give where an installed package lies, without importing it."""
+    """Give the folder of an installed package, without an import."""
     spec = find_spec(package)
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def missing(server: str, remedy: str = "run: make test-tools") -> NoReturn:
-    """Skip the test that needs `server`, in one line; under CI=true, where nothing is skipped, fail it."""
+    """Skip a test for want of `server`, in a line; under CI=true, where nothing is skipped, fail."""
     sentence = f"{server} is not installed; {remedy}"
     if os.environ.get("CI") == "true":  # noqa: TID251  # what CI asks of the tests is this file's business
         pytest.fail(sentence, pytrace=False)

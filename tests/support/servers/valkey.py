@@ -20,10 +20,10 @@ def _program() -> Path:
 
 
 class ValkeyServer(Server):
-    """`with ValkeyServer() as server` starts one. `options` are configuration lines, by name.
+    """`with ValkeyServer() as server` starts a server. `options` are configuration lines, by name.
 
     Attributes:
-        folder: an `acl` of lines is written there before it starts.
+        folder: an `acl` of lines is written there before the start.
     """
 
     def __init__(self, options: Mapping[str, str] | None = None, *, acl: str = "") -> None:
@@ -36,11 +36,11 @@ class ValkeyServer(Server):
 
     @property
     def url(self) -> str:
-        """How the gateway is told of it."""
+        """The URL of the server for the gateway."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self) -> redis.Redis:
-        """Connect as the default user, for what a test does behind the gateway's back."""
+        """Connect as the default user, for a test's acts behind the gateway's back."""
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=10)
 
     def start(self) -> None:
@@ -54,7 +54,7 @@ class ValkeyServer(Server):
 
 
 class SentinelServer(Server):
-    """`with SentinelServer(master) as sentinel` starts a sentinel that knows one server by `SERVICE`."""
+    """`with SentinelServer(master) as sentinel` starts a sentinel with `master` under the name `SERVICE`."""
 
     SERVICE = "gateway"
 
@@ -65,7 +65,7 @@ class SentinelServer(Server):
 
     @property
     def url(self) -> str:
-        """How the gateway is told of it."""
+        """The URL of the server for the gateway."""
         return f"redis+sentinel://127.0.0.1:{self.port}/{self.SERVICE}/0"
 
     def start(self) -> None:

@@ -34,11 +34,11 @@ def _program() -> Path:
 
 
 class VaultServer(Server):
-    """`with VaultServer() as server` starts one; `start` and `unseal` bring it back.
+    """`with VaultServer() as server` starts a Vault; `start` and `unseal` bring the server back.
 
     Attributes:
         port: by TLS.
-        program: the server and the command line in one file.
+        program: the server and the command line in a single file.
         ca_file: verifies its certificate.
         audit_file: where every request is logged.
         role_ids: of the AppRoles `aigw-control-plane` and `aigw-data-plane`.
@@ -59,7 +59,7 @@ class VaultServer(Server):
         return f"https://127.0.0.1:{self.port}"
 
     def url(self, auth: str, role: str, prefix: str = PREFIX, **options: str) -> str:
-        """The gateway's URL for it, with the login of a plane, e.g. `url("approle", "aigw-data-plane")`."""
+        """The Vault's URL for the gateway, with a plane's login, e.g. `url("approle", "aigw-data-plane")`."""
         named = {"auth": auth, "ca_file": str(self.ca_file), **options}
         if role:
             named["role"] = self.role_ids[role] if auth == "approle" else role
@@ -67,7 +67,7 @@ class VaultServer(Server):
         return f"vault://127.0.0.1:{self.port}/{MOUNT}/{prefix}?{query}"
 
     def root(self) -> Any:
-        """A client that may do everything (`hvac.Client`)."""
+        """A client with all rights (`hvac.Client`)."""
         return hvac.Client(self.address, token=self._root_token, verify=str(self.ca_file), timeout=20)
 
     def secret_id(self, role: str, **options: Any) -> str:
@@ -76,19 +76,19 @@ class VaultServer(Server):
         return str(made["data"]["secret_id"])
 
     def token(self, policy: str, **options: Any) -> str:
-        """Make a token that has only `policy`."""
+        """Make a token with `policy` only."""
         made = self.root().auth.token.create(policies=[policy], no_parent=True, **options)
         return str(made["auth"]["client_token"])
 
     def start(self) -> None:
-        """See `Server`; after that it is sealed."""
+        """See `Server`; the Vault is sealed afterwards."""
         if not (self.folder / "config.hcl").exists():
             self._configure()
         command = [self.program, "server", f"-config={self.folder / 'config.hcl'}"]
         self._process.start(command, lambda: answers(self.port))
 
     def unseal(self) -> None:
-        """Unseal it and wait until it is active."""
+        """Unseal the Vault and wait until the server is active."""
         client = self.root()
         client.sys.submit_unseal_key(self._unseal_key)
         deadline = time.monotonic() + START_SECONDS
@@ -101,7 +101,7 @@ class VaultServer(Server):
         self.root().sys.seal()
 
     def set_up(self, **settings: str) -> str:
-        """Run the project's own set-up script; give what it printed."""
+        """Run the project's own set-up script; give its output."""
         done = subprocess.run(
             [REPOSITORY / "deploy/vault/setup.sh"],
             env={

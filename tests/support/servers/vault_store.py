@@ -1,4 +1,4 @@
-"""One test's own corner of a real Vault: a prefix of its own, and sessions of both planes there."""
+"""A test's own corner of a real Vault: a prefix of its own, and sessions of both planes there."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Plane = Literal["control-plane", "data-plane"]
 
 @dataclass
 class VaultStore:
-    """What a test does with Vault. `put` and `read` go behind the gateway's back, as root."""
+    """A test's access to Vault. `put` and `read` go behind the gateway's back, as root."""
 
     server: VaultServer
     prefix: str
 
     @classmethod
     def new(cls, server: VaultServer) -> VaultStore:
-        """Take a new corner, and let both planes' roles into it."""
+        """Take a new corner, open to both planes' roles."""
         # The policies end in `orgs/*`: what lies below may be any tree, so a corner is one more folder there.
         return cls(server, f"{PREFIX}/orgs/{secrets.token_hex(6)}")
 
@@ -47,13 +47,13 @@ class VaultStore:
         return parse_vault_url(self.url(plane, auth, **options))
 
     def new_session(self, plane: Plane) -> VaultSession:
-        """Log in lazily, by AppRole; whoever asked closes it."""
+        """Log in lazily, by AppRole; the caller closes the session."""
         credential = Secret(self.server.secret_id(f"aigw-{plane}"))
         return session_of(self.target(plane), credential)
 
     @contextmanager
     def session(self, plane: Plane) -> Iterator[VaultSession]:
-        """A session that is closed at the end."""
+        """A session, closed at the end."""
         opened = self.new_session(plane)
         try:
             yield opened
@@ -61,7 +61,7 @@ class VaultStore:
             opened.close()
 
     def put(self, version: int, document: SecretDocument) -> None:
-        """Write exactly `version`, filling what is missing before it."""
+        """Write exactly `version`, filling the missing versions before."""
         kv = self.server.root().secrets.kv.v2
         path = self.target("data-plane").path(document.org, document.provider)
         try:
@@ -73,7 +73,7 @@ class VaultStore:
             kv.create_or_update_secret(path, fields, cas=number - 1, mount_point=MOUNT)
 
     def read(self, org: str, provider: ProviderName, version: int) -> SecretDocument | None:
-        """Read a version; None when it is not there."""
+        """Read a version; None for a missing version."""
         path = self.target("data-plane").path(org, provider)
         try:
             answer = self.server.root().secrets.kv.v2.read_secret_version(

@@ -1,4 +1,4 @@
-"""The commands that need no running gateway: what they print, and how they fail."""
+"""The commands that need no running gateway: their output and their failures."""
 
 from __future__ import annotations
 

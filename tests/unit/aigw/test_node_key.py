@@ -1,4 +1,4 @@
-"""A node key file signs tokens that the public text it prints verifies."""
+"""A node key file signs tokens, and its printed public text verifies these tokens."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 END_SECONDS = 20.0
-"""Far below the minute that the threads of this test sleep."""
+"""Far below the minute for which the threads of this test sleep."""
 
 WAITING_THREADS = """
 import asyncio, sys, time

@@ -1,4 +1,4 @@
-"""Tests of `bench/trials/bulk.py`: the large body, and how slowly it is taken."""
+"""Tests of `bench/trials/bulk.py`: the large body, and how slowly the body is taken."""
 
 from bench.trials.bulk import PIECE_BYTES, Pace, SlowTaker, bulk
 

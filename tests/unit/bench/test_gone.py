@@ -1,4 +1,4 @@
-"""Tests of `bench/trials/gone.py`: what the provider's notes and the figures say of a departure."""
+"""Tests of `bench/trials/gone.py`: a departure in the provider's notes and in the figures."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of `bench/machine.py`: how a run names the machine that it ran on."""
+"""Tests of `bench/machine.py`: how a run names its machine."""
 
 from bench.machine import model_in, siblings_in
 

@@ -1,4 +1,4 @@
-"""Tests of the pages that show a record: the record's file, the README's digest and the chart."""
+"""Tests of the pages about a record: the record's file, the README's digest and the chart."""
 
 from pathlib import Path
 from xml.etree import ElementTree as ET

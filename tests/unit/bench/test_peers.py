@@ -1,4 +1,4 @@
-"""Tests of `bench/subjects/litellm.py` and `portkey.py`: what is said when they are not there."""
+"""Tests of `bench/subjects/litellm.py` and `portkey.py`: the message when a peer is not installed."""
 
 import shutil
 from pathlib import Path

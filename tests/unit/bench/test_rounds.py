@@ -1,4 +1,4 @@
-"""Tests of `bench/rounds.py`: how rounds are shuffled and repeated, and what a failure takes with it."""
+"""Tests of `bench/rounds.py`: how rounds are shuffled and repeated, and which rows a failure ends."""
 
 from collections import Counter
 from contextlib import AbstractContextManager, closing

@@ -1,4 +1,4 @@
-"""The simulation of a large fleet: it measures what it says, and its page tells the numbers."""
+"""The simulation of a large fleet: its measurements are right, and its page tells the numbers."""
 
 from __future__ import annotations
 

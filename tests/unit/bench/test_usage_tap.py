@@ -1,4 +1,4 @@
-"""Tests of `bench/trials/usage_tap.py`: the bench's answer says its usage, so that the tap has work."""
+"""Tests of `bench/trials/usage_tap.py`: the bench's answer states its usage, so the tap has work."""
 
 from bench.workload import answer_body
 from services.data_plane.core.usage.tap import UsageTap

@@ -1,4 +1,4 @@
-"""Tests of `bench/workload.py`: the requests and answers that are sent."""
+"""Tests of `bench/workload.py`: the requests and answers on the wire."""
 
 import re
 

@@ -30,7 +30,7 @@ DEADLINE_SECONDS = 20
 
 
 class ScriptedBus:
-    """Takes events; fails while told to, before or after taking one."""
+    """Takes events; fails while told to, before or after taking an event."""
 
     def __init__(self) -> None:
         self.taken: list[int] = []
@@ -41,7 +41,7 @@ class ScriptedBus:
         self.changed = asyncio.Event()
 
     async def require_usable(self) -> None:
-        """It is."""
+        """The bus is usable."""
 
     async def publish(self, revision: int, event: bytes) -> None:
         assert event
@@ -138,7 +138,7 @@ async def test_a_failing_bus_loses_nothing_and_keeps_the_order(
 async def test_a_commit_ends_the_pause_after_a_failure(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It shows that the database is back; the change must not wait for a pause that began before."""
+    """The commit shows the database is back; the change must not wait for the end of an earlier pause."""
     bus = ScriptedBus()
     bus.failing = 1
     async with running(relay_of(world, bus, backoff=Backoff(3600, 3600))):

@@ -1,4 +1,4 @@
-"""Readiness: its own thread, one look for all who ask, and an answer in time."""
+"""Readiness: its own thread, a single look for all callers, and an answer in time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEPT_SECONDS = 0.5
 
 
 class SlowDatabase(Database):
-    """A database that answers once it is released; counts who asked."""
+    """A database with an answer only after its release; counts its callers."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

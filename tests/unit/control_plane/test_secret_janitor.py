@@ -1,4 +1,4 @@
-"""The janitor's round: every org, in turns with other processes, and never a version that is pinned."""
+"""The janitor's round: every org, in turns with other processes, and never a pinned version."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_it_runs_until_cancelled(aged: World) -> None:
 
 def test_a_write_that_took_too_long_to_commit_is_given_up(tmp_path: Path) -> None:
     class Slow(MemorySecretWriter):
-        """A store that answers only after the janitor may have taken the version for nobody's."""
+        """A store answering only after the janitor may have taken the version for unused."""
 
         clock: FakeClock
 

@@ -1,4 +1,4 @@
-"""The key is nowhere but in the sealed file, and a crash between secret and commit harms nobody."""
+"""The key is nowhere but in the sealed file, and a crash between secret and commit does no harm."""
 
 from __future__ import annotations
 

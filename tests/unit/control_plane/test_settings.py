@@ -1,4 +1,4 @@
-"""What may be set, from where, and what is refused at start."""
+"""The permitted settings, their sources, and the refusals at start."""
 
 from __future__ import annotations
 

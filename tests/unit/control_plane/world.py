@@ -59,7 +59,7 @@ ANTHROPIC: Final = "/api/v1/orgs/acme/ai-integrations/anthropic"
 
 
 class Issuer:
-    """Signs tokens as a sign-in service does; also a `KeySource` of its one key."""
+    """Signs tokens as a sign-in service does; also a `KeySource` of its only key."""
 
     def __init__(self) -> None:
         self.private = ec.generate_private_key(ec.SECP256R1())
@@ -70,7 +70,7 @@ class Issuer:
         return jwt.PyJWK(self.jwk) if kid == "key-1" else None
 
     def token(self, email: str = OWNER, **changes: Any) -> str:
-        """Sign a good token, with claims changed (None leaves one out)."""
+        """Sign a good token, with claims changed (None leaves a claim out)."""
         now = int(time.time())  # noqa: TID251  # PyJWT reads the real clock
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": email, "email": email, "email_verified": True}
         claims |= {"iat": now, "exp": now + 60} | changes
@@ -78,13 +78,13 @@ class Issuer:
         return self.signed(json.dumps(claims).encode())
 
     def signed(self, payload: bytes) -> str:
-        """Sign any payload, also one that no honest issuer would."""
+        """Sign any payload, also a payload no honest issuer would sign."""
         return jwt.PyJWS().encode(payload, self.private, algorithm="ES256", headers={"kid": "key-1"})
 
 
 @dataclass
 class FakeResolver:
-    """Answers from a table; a name that is not in it does not exist."""
+    """Answers from a table; a name outside the table does not exist."""
 
     names: dict[str, Sequence[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -177,7 +177,7 @@ class World:
         return self._client(public_app(self.context), bearer)
 
     def person(self, email: str) -> httpx.AsyncClient:
-        """A client of a person who has signed in."""
+        """A client of a signed-in person."""
         return self.client(self.issuer.token(email))
 
     def fleet(self, bearer: str | None = INTERNAL_TOKEN) -> httpx.AsyncClient:

@@ -1,4 +1,4 @@
-"""What the operator's listener answers."""
+"""The answers of the operator's listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole data plane on loopback, between a control plane that gives snapshots and a scripted provider."""
+"""A whole data plane on loopback, between a control plane giving snapshots and a scripted provider."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Bench:
         path.write_bytes(seal(STORE_KEY, stored.org, stored.provider, version, to_json(stored)))
 
     def set_up(self, upstream: ScriptedUpstream) -> None:
-        """Give both orgs their key at the upstream, and let one node sign for boxes."""
+        """Give both orgs their key at the upstream, and let a node sign for boxes."""
         self.truth.put_node(NodeRow("node-1", "kid-1", public_key_text(self.node.public_key())))
         for org, key in KEYS.items():
             self.put_secret(1, document(org, endpoint=f"{upstream.origin}/v1", key=key))
@@ -87,7 +87,7 @@ class Bench:
         return port_of(listener)
 
     async def started(self, run: Run) -> asyncio.Task[None]:
-        """Run a part in the background; returns once it has started, raises if it ends before."""
+        """Run a part in the background; returns after its start, raises if the part ends before."""
         up = asyncio.Event()
         task = self.tasks.start(run(up.set), "part")
         async with asyncio.timeout(GENEROUS_SECONDS):

@@ -1,4 +1,4 @@
-"""What the box listener answers itself."""
+"""The box listener's own answers."""
 
 from __future__ import annotations
 

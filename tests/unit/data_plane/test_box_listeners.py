@@ -1,4 +1,4 @@
-"""Listeners for boxes on real sockets: prefaces, headers, unix sockets, TLS, and nodes that come and go."""
+"""Listeners for boxes on real sockets: prefaces, headers, unix sockets, TLS, and nodes coming and going."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def token(
 
 @dataclass
 class Line:
-    """A raw connection, as the node agent would open it."""
+    """A raw connection, as opened by the node agent."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -247,7 +247,7 @@ async def test_a_socket_left_by_a_dead_process_is_replaced_and_a_live_one_is_not
 
 @dataclass(frozen=True)
 class Certificates:
-    """A server's certificate, and clients that do and do not have one of the right authority."""
+    """A server's certificate, and clients with and without a certificate of the right authority."""
 
     changes: dict[str, object]
     known: ssl.SSLContext

@@ -1,4 +1,4 @@
-"""The data plane's settings: defaults, sources, and what may not be combined."""
+"""The data plane's settings: defaults, sources, and forbidden combinations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's settings: what it cannot run without, and what the targets may be."""
+"""The agent's settings: the required settings, and the permitted targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefaces hold a token that is valid, minted ahead and shown nowhere."""
+"""Prefaces hold a valid token, minted ahead and shown nowhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of data-plane processes: what comes through, and what is refused."""
+"""Reports of data-plane processes: the accepted reports, and the refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `shared/addresses.py`: the special ranges, one by one, and the operator's exceptions."""
+"""Tests of `shared/addresses.py`: each of the special ranges, and the operator's exceptions."""
 
 from __future__ import annotations
 

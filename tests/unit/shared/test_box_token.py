@@ -1,4 +1,4 @@
-"""Tests of `shared/box_token.py`: what was minted is accepted, and nothing else ever is."""
+"""Tests of `shared/box_token.py`: a minted token is accepted, and nothing else ever is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a full cap has closed is counted at once and logged once a minute."""
+"""Connections closed by a full cap are counted at once and logged once a minute."""
 
 from __future__ import annotations
 

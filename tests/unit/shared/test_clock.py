@@ -1,4 +1,4 @@
-"""Tests of `shared/clock.py`: the one door to wall time and how a time is written."""
+"""Tests of `shared/clock.py`: the only door to wall time and how a time is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `shared/config_feed.py`: what is written reads back, and nothing else is read."""
+"""Tests of `shared/config_feed.py`: a written message reads back, and nothing else is read."""
 
 from __future__ import annotations
 

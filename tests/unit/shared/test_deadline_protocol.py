@@ -1,4 +1,4 @@
-"""Connections that are silent or slow are reset in time, and too many of them at once."""
+"""Silent or slow connections are reset in time, and too many of them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be said of the operator's egress proxy."""
+"""The permitted settings of the operator's egress proxy."""
 
 from __future__ import annotations
 

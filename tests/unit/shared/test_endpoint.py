@@ -1,4 +1,4 @@
-"""Tests of `shared/endpoint.py`: which base URLs are read, and that both planes read the same."""
+"""Tests of `shared/endpoint.py`: which base URLs are read; both planes read the same."""
 
 from __future__ import annotations
 

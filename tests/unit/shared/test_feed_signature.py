@@ -1,4 +1,4 @@
-"""What is signed for the feed opens as exactly that, by each key that is accepted, and as nothing else."""
+"""A message signed for the feed opens unchanged, by each accepted key, and as nothing else."""
 
 from __future__ import annotations
 

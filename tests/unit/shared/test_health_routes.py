@@ -1,4 +1,4 @@
-"""What every process answers about its health."""
+"""Every process's answers about its health."""
 
 from __future__ import annotations
 

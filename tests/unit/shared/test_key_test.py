@@ -1,4 +1,4 @@
-"""The wire of key tests: what one side writes the other reads, and nothing else is taken."""
+"""The wire of key tests: each side reads the other's messages, and nothing else is taken."""
 
 from __future__ import annotations
 

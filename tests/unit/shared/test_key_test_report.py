@@ -1,4 +1,4 @@
-"""What a key test's findings are called, and which of them speak about the key."""
+"""The names of a key test's findings, and which of them speak about the key."""
 
 from __future__ import annotations
 

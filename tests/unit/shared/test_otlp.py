@@ -75,7 +75,7 @@ def test_a_log_record_is_what_protobuf_calls_a_log_record() -> None:
 
 
 class Collector:
-    """Answers each request with the next of some statuses, the last one for ever."""
+    """Answers each request with the next of some statuses, the last for ever."""
 
     def __init__(self, *statuses: int, said: bytes = b"{}") -> None:
         self.statuses = list(statuses)

@@ -1,4 +1,4 @@
-"""Tests of the limits that a process sets on itself, each in a process of its own."""
+"""Tests of the limits set by a process on itself, each in a process of its own."""
 
 from __future__ import annotations
 

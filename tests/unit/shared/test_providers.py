@@ -1,4 +1,4 @@
-"""Tests of `shared/providers`: the table says what both planes and every box rely on."""
+"""Tests of `shared/providers`: the table states the facts relied on by both planes and every box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forms of a Redis URL, and what is said of failures."""
+"""The forms of a Redis URL, and the messages about failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What 401 and 403 mean: every rule of every provider, and what no rule may be talked into."""
+"""The meaning of 401 and 403: every rule of every provider, and claims no rule may be talked into."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_rule_has_a_source_and_tests_something() -> None:
     st.sampled_from(["", "invalid x-api-key", "Invalid bearer token", "Invalid API key"]),
 )
 def test_words_around_a_sentence_about_the_key_do_not_make_one(chosen: str, sentence: str) -> None:
-    """A provider may repeat what a request says; only its own whole sentence blames the key."""
+    """A provider may repeat a request's text; only its own whole sentence blames the key."""
     message = f"Unknown path /{chosen}{sentence}{chosen}x"
     body = json.dumps({"error": {"type": "authentication_error", "message": message}}).encode()
     assert refusal_of(401, body, PROVIDERS["anthropic"].refusals).meaning in {"unknown", "place"}

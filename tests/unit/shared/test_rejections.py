@@ -1,4 +1,4 @@
-"""Tests of `shared/rejections.py`: statuses as promised to clients, sentences that a person can act on."""
+"""Tests of `shared/rejections.py`: statuses as promised to clients, sentences a person can act on."""
 
 from __future__ import annotations
 

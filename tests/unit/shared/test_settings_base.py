@@ -1,4 +1,4 @@
-"""Tests of `shared/settings_base.py`: where a value comes from, and what an unknown name gets."""
+"""Tests of `shared/settings_base.py`: the source of a value, and the error for an unknown name."""
 
 from __future__ import annotations
 

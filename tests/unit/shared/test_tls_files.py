@@ -1,4 +1,4 @@
-"""A TLS context from files that change: the new files are used, and unusable ones change nothing."""
+"""A TLS context from changing files: the new files are used, and unusable files change nothing."""
 
 from __future__ import annotations
 

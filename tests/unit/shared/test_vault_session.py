@@ -1,4 +1,4 @@
-"""Logging in to Vault, keeping the token alive, and telling failures apart; against a stub that counts."""
+"""Logging in to Vault, keeping the token alive, and telling failures apart; against a counting stub."""
 
 from __future__ import annotations
 

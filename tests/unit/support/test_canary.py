@@ -1,4 +1,4 @@
-"""The canary scanner finds what it must find: a scanner that never hits would prove nothing."""
+"""The canary scanner finds every canary: a scanner without hits would prove nothing."""
 
 from __future__ import annotations
 

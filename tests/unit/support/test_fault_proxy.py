@@ -1,4 +1,4 @@
-"""The misbehaving proxy itself: what the fault tests say was done was done."""
+"""The misbehaving proxy itself: the faults named by the fault tests really happen."""
 
 from __future__ import annotations
 
@@ -97,6 +97,6 @@ async def test_a_reset_once_leaves_new_connections_alone(proxy: FaultProxy) -> N
 
 
 async def _connected_and_read(proxy: FaultProxy) -> None:
-    """Connect and wait for a byte: the reset may come before the client has learned that it was connected."""
+    """Connect and wait for a byte: the reset may come before the client knows of the connection."""
     fresh = await connected(proxy)
     await asyncio.wait_for(fresh[0].read(1), LONG_SECONDS)

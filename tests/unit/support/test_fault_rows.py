@@ -1,4 +1,4 @@
-"""The table of faults: what the numbers of a row become."""
+"""The table of faults: how the numbers of a row are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted upstream keeps what it was sent, and reports what broke an invariant."""
+"""The scripted upstream keeps its requests, and reports each broken invariant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the programs of real servers, and what becomes of a test whose server is not there."""
+"""Finding the programs of real servers, and the outcome of a test whose server is not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the access log has every field of a line, with the type that the writer gives it."""
+"""The page of the access log has every field of a line, with the type given by the writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every operation of the pinned SDKs is judged: what may answer with a credential is refused or explained."""
+"""Each operation of the pinned SDKs is judged: any answering with a credential is refused or explained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registrations of metrics are found in every form that the code uses."""
+"""Registrations of metrics are found in every form used by the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A release: its version everywhere the same, its files whole, and a wheel that starts by itself."""
+"""A release: its version everywhere the same, its files whole, and a wheel starting by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The banner says that this is no production, and gives lines that can be pasted."""
+"""The banner warns against use in production, and gives lines to paste."""
 
 from __future__ import annotations
 

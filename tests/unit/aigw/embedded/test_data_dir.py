@@ -1,4 +1,4 @@
-"""The data folder keeps its values, keeps them private, and serves one process at a time."""
+"""The data folder keeps its values, keeps them private, and serves a single process at a time."""
 
 from __future__ import annotations
 

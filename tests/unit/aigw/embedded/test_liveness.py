@@ -1,4 +1,4 @@
-"""Nothing is announced before the data plane has applied the revision and says that each provider is on."""
+"""Nothing is announced before the data plane has applied the revision and reports each provider as on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of the local issuer are verified by the JWKS file that it writes, and by nothing else."""
+"""Tokens of the local issuer are verified by the JWKS file of this issuer, and by nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The port plan, and what a user is told when a port is taken."""
+"""The port plan, and the message to a user when a port is taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The endpoint and key-file options together say what stands behind a provider."""
+"""The endpoint and key-file options together decide which server stands behind a provider."""
 
 from __future__ import annotations
 

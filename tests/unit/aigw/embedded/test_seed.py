@@ -1,4 +1,4 @@
-"""What `aigw up` writes on a first and on a later start, and that it leaves a user's changes alone."""
+"""`aigw up` writes its seed on a first and on a later start, and leaves a user's changes alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def card(state: str, endpoint: str) -> dict[str, Any]:
 
 
 class ControlPlane:
-    """A control plane that holds one card."""
+    """A control plane with a single card."""
 
     def __init__(self, router: respx.MockRouter) -> None:
         self.card: dict[str, Any] = card("not_set_up", "https://api.openai.com/v1")

@@ -1,4 +1,4 @@
-"""Tests of the REST calls of the command line: what each answer, and no answer, is told as."""
+"""Tests of the REST calls of the command line: the message for each answer, and for no answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person and an org may ask of the control plane over REST, and that others do not notice the rest."""
+"""The share of a person and of an org in the control plane over REST; no excess holds others up."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ async def test_keys_are_tested_only_so_often(tmp_path: Path, limit: str) -> None
 
 
 class SilentNames:
-    """A name server that says nothing until it is released."""
+    """A name server that is silent until released."""
 
     def __init__(self) -> None:
         self.released = threading.Event()

@@ -1,4 +1,4 @@
-"""What may happen between the first look at an integration and the commit."""
+"""Events between the first look at an integration and the commit."""
 
 from __future__ import annotations
 

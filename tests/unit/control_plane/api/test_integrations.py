@@ -1,4 +1,4 @@
-"""Integrations over REST: who may do what, preconditions, what each change writes, and what it must not."""
+"""Integrations over REST: permissions, preconditions, and the rows written and not written by each change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key test over REST: who may, which key is tried and where, that nothing is stored."""
+"""The key test over REST: permissions, the tried key and its target, and nothing stored."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_the_same_rules_hold_as_for_a_write(world: World) -> None:
 
 
 class DataPlane:
-    """Stands for a data plane: answers as told, and keeps what it was asked."""
+    """Stands for a data plane: answers as told, and keeps the requests."""
 
     def __init__(self, answer: KeyTestResponse) -> None:
         self.answer = answer

@@ -1,4 +1,4 @@
-"""What the limits let through to an application, message by message."""
+"""The messages let through by the limits to an application."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Application:
 
 
 async def sent_for(application: Application, *messages: dict[str, Any]) -> list[Message]:
-    """Send these messages as one request; give what was answered."""
+    """Send these messages as one request; give the answer."""
     left = list(messages)
     sent: list[Message] = []
 

@@ -1,4 +1,4 @@
-"""Who the people of an org are, and the filters of its history."""
+"""The people of an org, and the filters of its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see of themselves, their orgs and the audit; pages and cursors."""
+"""People's view of themselves, their orgs and the audit; pages and cursors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment offers: rows in the operator's order, with the addresses under which boxes call."""
+"""The providers of a deployment: rows in the operator's order, with the addresses under which boxes call."""
 
 from __future__ import annotations
 

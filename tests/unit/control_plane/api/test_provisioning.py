@@ -1,4 +1,4 @@
-"""What the platform provisions, and that only its token does."""
+"""The platform provisions orgs, people and nodes, and only with its token."""
 
 from __future__ import annotations
 

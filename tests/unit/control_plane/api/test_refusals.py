@@ -1,4 +1,4 @@
-"""What holds for every request: sign-in, validation without echo, limits, headers, failures."""
+"""Rules for every request: sign-in, validation without echo, limits, headers, failures."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def commit(world: World, name: str) -> None:
 
 
 def lose_commits(world: World, revision: int) -> None:
-    """Set the counter back, as a standby that lacked commits has it; no control plane notices by itself."""
+    """Set the counter back, as on a standby without the last commits; no control plane notices by itself."""
     with world.database.quiet_write() as session:
         session.execute(update(CounterRow).values(revision=revision))
         session.execute(delete(OutboxTable).where(col(OutboxTable.revision) > revision))

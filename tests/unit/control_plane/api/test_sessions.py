@@ -1,4 +1,4 @@
-"""Ending a person's sessions: who may, whose they are, and what the audit says of it."""
+"""Ending a person's sessions: permissions, the sessions' owner, and the audit's entry."""
 
 from __future__ import annotations
 

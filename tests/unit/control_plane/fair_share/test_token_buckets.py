@@ -8,7 +8,7 @@ from services.control_plane.fair_share.token_buckets import TokenBuckets
 
 
 class Time:
-    """Seconds that a test moves."""
+    """Seconds moved by a test."""
 
     def __init__(self) -> None:
         self.now = 100.0

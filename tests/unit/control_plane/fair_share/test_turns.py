@@ -12,7 +12,7 @@ SOON_SECONDS = 0.01
 
 
 class Served:
-    """Who has had a turn, in order; each holds it until released."""
+    """The names served so far, in order; each holds its turn until released."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns

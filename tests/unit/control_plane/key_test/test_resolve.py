@@ -1,4 +1,4 @@
-"""Tests of the name look-up: by the machine's own resolver, and under a name server that says nothing."""
+"""Tests of the name look-up: by the machine's own resolver, and under a silent name server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOUND = [(2, 1, 6, "", ("93.184.216.34", 443))]
 
 
 class NameServer:
-    """Answers at once, but says nothing of names that begin with `silent` until it is released."""
+    """Answers at once, but to names that begin with `silent` only after its release."""
 
     def __init__(self) -> None:
         self.released = threading.Event()

@@ -1,4 +1,4 @@
-"""Asking a data plane for the test of a stored key: every answer, every failure, and what is waited for."""
+"""Asking a data plane for the test of a stored key: every answer, every failure, and every wait."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def says(answer: KeyTestResponse) -> Say:
 
 @dataclass
 class DataPlane:
-    """Gives its answers in order, the last one for ever, and keeps what it was asked."""
+    """Gives its answers in order, the last for ever, and keeps the requests."""
 
     answers: Sequence[Say]
     asked: list[httpx.Request] = field(default_factory=list)

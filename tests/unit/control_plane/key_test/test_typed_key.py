@@ -37,7 +37,7 @@ Steps = tuple[KeyTestStep, ...]
 
 @dataclass
 class Provider:
-    """A provider on loopback that answers every request the same and keeps the heads that it saw."""
+    """A provider on loopback with the same answer to every request; keeps the heads of requests."""
 
     answer: bytes
     heads: list[str] = field(default_factory=list)
@@ -309,7 +309,7 @@ async def test_waiting_for_a_turn_is_part_of_the_time(authority: trustme.CA) -> 
 
 @dataclass
 class Proxy:
-    """The operator's proxy: tunnels to one port, whatever name is asked for, or refuses."""
+    """The operator's proxy: tunnels to a fixed port, whatever name is asked for, or refuses."""
 
     port: int
     refuses: bool = False

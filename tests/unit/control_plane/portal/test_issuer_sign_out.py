@@ -1,4 +1,4 @@
-"""Signing out where people sign in at an issuer: its own sign-out, and who is asked for afterwards."""
+"""Signing out where people sign in at an issuer: its own sign-out, and the account prompt afterwards."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_refused_sign_in_is_in_the_operators_audit_with_its_reason(
 
 
 class SilentIssuer(httpx.AsyncBaseTransport):
-    """Takes a request and says nothing. `asked`: whether there was one."""
+    """Takes a request and says nothing. `asked`: whether a request came."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

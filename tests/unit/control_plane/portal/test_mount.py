@@ -1,4 +1,4 @@
-"""The Portal's routes without a browser: headers, the way in and out, and who may write with a session."""
+"""The Portal's routes without a browser: headers, the way in and out, and permitted writes with a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as an attempt to sign in, and what must not."""
+"""Which requests count as attempts to sign in, and which must not."""
 
 from __future__ import annotations
 

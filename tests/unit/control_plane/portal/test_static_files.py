@@ -1,4 +1,4 @@
-"""The files that the Portal serves: complete, of one version, and agreeing with the rest of the gateway."""
+"""The files served by the Portal: complete, of one version, and agreeing with the rest of the gateway."""
 
 from __future__ import annotations
 

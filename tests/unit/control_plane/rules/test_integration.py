@@ -1,4 +1,4 @@
-"""What a requested change makes of an integration."""
+"""The effect of a requested change on an integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which texts are keys, and what may be shown of one."""
+"""Which texts are keys, and which part of a key may be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What orgs, nodes and people may be called."""
+"""Names permitted for orgs, nodes and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people paste around a key, by the table of cases that the Portal's own rules are held to as well."""
+"""Text pasted around a key, by the table of cases also used for the Portal's own rules."""
 
 from __future__ import annotations
 

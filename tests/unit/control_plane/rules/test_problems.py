@@ -1,4 +1,4 @@
-"""The catalogue of refusals, and who is refused what."""
+"""The catalogue of refusals, and the refusal for each case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `rules/secret_versions.py`: only what nobody needs is called superfluous."""
+"""Tests of `rules/secret_versions.py`: only unneeded versions are called superfluous."""
 
 from __future__ import annotations
 

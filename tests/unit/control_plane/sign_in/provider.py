@@ -1,4 +1,4 @@
-"""An OpenID provider in memory: honest, until a test changes one thing about it."""
+"""An OpenID provider in memory: honest, until a test changes one of its fields."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Answer = Callable[[httpx.Request], httpx.Response]
 
 @dataclass
 class Provider:
-    """What it answers. Each field that a test changes is one way to be wrong.
+    """The provider's answers. Each field changed by a test is one way to be wrong.
 
     Attributes:
-        configuration: what discovery says; a test may add or replace members.
-        claims: changes to the ID token's claims; None leaves one out.
-        user: what user info says.
-        answers: answers that replace the honest ones, by path.
+        configuration: the answer of discovery; a test may add or replace members.
+        claims: changes to the ID token's claims; None leaves a claim out.
+        user: the answer of user info.
+        answers: answers in place of the honest answers, by path.
         sign: signs the ID token in place of the issuer.
         asked: the paths of all requests.
     """
@@ -78,7 +78,7 @@ class Provider:
         )
 
     async def sign_in(self, gateway: OidcSignIn, **query: str) -> Person:
-        """Go there and come back; `query` changes what the way back says."""
+        """Go to the provider and come back; `query` changes the query of the way back."""
         departure = await gateway.leave()
         sent = self.authorize(departure.url)
         return await gateway.arrive(sent | query, departure.memory)
@@ -133,7 +133,7 @@ class Provider:
         )
 
     def id_token(self) -> str:
-        """Sign what this provider says of the person who has just signed in."""
+        """Sign this provider's claims about the person just signed in."""
         now = int(time.time())  # noqa: TID251  # PyJWT reads the real clock
         claims = {"iss": URL, "aud": CLIENT_ID, "sub": "ada", "email": OWNER, "email_verified": True}
         claims |= {"iat": now, "exp": now + 60, "nonce": self._nonce} | self.claims

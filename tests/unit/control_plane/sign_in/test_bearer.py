@@ -21,7 +21,7 @@ CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "email": OWNER, "email_verified": True
 
 
 class OneKey:
-    """A `KeySource` of one key, or one that is out of order."""
+    """A `KeySource` of a single key, or out of order."""
 
     def __init__(self, jwk: dict[str, object] | None) -> None:
         self._jwk = jwk

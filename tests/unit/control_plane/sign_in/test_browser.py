@@ -1,4 +1,4 @@
-"""Sessions of browsers: whose they are, and when they end."""
+"""Sessions of browsers: their owners and their ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def request_with(token: str | None = None) -> Request:
 
 
 def sign_in(world: World, email: str, *, holding: str | None = None) -> str:
-    """Sign in with a browser that holds that session already; give the new one."""
+    """Sign in with a browser already holding a session; give the new session."""
     response = Response()
     world.context.browser.sign_in(request_with(holding), response, Person(email))
     return response.headers["set-cookie"].partition("=")[2].partition(";")[0]

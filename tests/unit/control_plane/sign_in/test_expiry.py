@@ -1,4 +1,4 @@
-"""Expired sign-ins are forgotten without a new one, a batch at a time, now and then only."""
+"""Expired sign-ins are forgotten without a new sign-in, a batch at a time, now and then only."""
 
 from __future__ import annotations
 

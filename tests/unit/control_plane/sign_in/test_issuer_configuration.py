@@ -1,4 +1,4 @@
-"""What is chosen of what an issuer publishes: how the secret is shown, prompts, and its sign-out."""
+"""The choice from an issuer's published configuration: how the secret is shown, prompts, and its sign-out."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_an_issuer_is_told_to_ask_who_signs_in(
 
 
 async def test_an_issuer_that_refuses_a_prompt_is_left_to_with_another(provider: Provider) -> None:
-    """An issuer need not list the prompts that it knows, and may refuse the rest."""
+    """An issuer need not list its known prompts, and may refuse the rest."""
     gateway = provider.client()
     refused_prompt = ""
     seen: list[str | None] = []
@@ -134,7 +134,7 @@ async def test_a_sign_out_goes_on_at_an_issuer_that_has_one(provider: Provider) 
 
 
 class FakeSeconds:
-    """Seconds that go on only when a test says so."""
+    """Seconds moved only by a test."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""Where the keys of issuers come from, also when they do not come."""
+"""Where the keys of issuers come from, also when the keys do not come."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROUTE = IssuerRoute(ssl.create_default_context(), lambda _: None)
 
 
 class JwksServer:
-    """A JWKS endpoint on loopback that counts what it was asked and can be told what to answer."""
+    """A JWKS endpoint on loopback: counts its requests and answers as told."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -216,7 +216,7 @@ def test_a_new_key_is_found_once_the_cool_down_is_over(server: JwksServer) -> No
 
 
 def hanging(server: JwksServer, now: list[float]) -> UrlKeys:
-    """Keys that are known, and due to be fetched again from a server that hangs."""
+    """Known keys, due to be fetched again from a hanging server."""
     server.body = jwks(Issuer())
     keys = UrlKeys(server.url, ROUTE, monotonic=lambda: now[0])
     assert keys.key("key-1") is not None

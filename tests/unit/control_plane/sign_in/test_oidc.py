@@ -1,4 +1,4 @@
-"""Who is signed in at an OpenID Connect issuer, and by which answers nobody is."""
+"""Which answers of an OpenID Connect issuer sign a person in, and which do not."""
 
 from __future__ import annotations
 

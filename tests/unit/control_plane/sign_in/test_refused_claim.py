@@ -1,4 +1,4 @@
-"""The log names the claim that a sign-in is refused for, and nothing of the token."""
+"""The log names the claim behind a refused sign-in, and nothing of the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit is heard, whenever it comes."""
+"""A commit is heard, whenever the commit comes."""
 
 from __future__ import annotations
 

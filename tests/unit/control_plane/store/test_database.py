@@ -1,4 +1,4 @@
-"""The one door to the database: what remains of it once it is closed."""
+"""The one door to the database: which connections remain after its close."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from services.control_plane.store.database import Database
 
 
 def driver_connection(database: Database) -> Any:
-    """Take a connection out of the pool, as a thread that runs a statement has."""
+    """Take a connection out of the pool, as a thread running a statement does."""
     connection = database.engine.raw_connection()
     assert connection.driver_connection is not None
     return connection
 
 
 def is_closed(connection: Any) -> bool:
-    """Whether the driver refuses to use it, whichever driver it is."""
+    """Whether the driver refuses to use the connection, whichever driver is in use."""
     try:
         connection.cursor().execute("SELECT 1")
     except Exception as error:  # noqa: BLE001  # each driver has its own error

@@ -1,4 +1,4 @@
-"""What a process remembers of the positions that it has seen committed."""
+"""A process remembers the committed positions seen so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which positions prove that the database has lost commits, and that a new epoch begins at once."""
+"""Which positions prove a loss of commits in the database; a new epoch then begins at once."""
 
 from __future__ import annotations
 

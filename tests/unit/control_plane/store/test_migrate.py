@@ -1,4 +1,4 @@
-"""Migrations: they agree with the models and can be run by anybody at any time."""
+"""Migrations agree with the models and can be run by anybody at any time."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_sqlite_runs_in_wal_mode_and_checks_foreign_keys(world: World) -> None:
 
 
 def test_a_schema_of_a_later_release_is_left_alone_and_served(world: World) -> None:
-    """A rollback by one release finds it: migrations only add."""
+    """A rollback by a single release finds a later schema: migrations only add."""
     with world.database.connection() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     before = world.snapshot()

@@ -1,4 +1,4 @@
-"""Which failures of a driver are outages, and after which COMMITs nobody knows what was saved."""
+"""Which failures of a driver are outages, and after which COMMITs the saved state is unknown."""
 
 from __future__ import annotations
 

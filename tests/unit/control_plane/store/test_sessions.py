@@ -1,4 +1,4 @@
-"""Sessions and tickets in the database: when they are gone, and how many go at once."""
+"""Sessions and tickets in the database: when rows are gone, and how many go at once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_sign_in_after_a_long_pause_does_not_work_off_all_of_it(world: World) 
 
 
 def test_a_ticket_that_was_never_made_takes_no_write_lock(world: World) -> None:
-    """Anybody may come with one: on SQLite a writer keeps every other waiting."""
+    """Anybody may come with a made-up ticket: on SQLite a writer keeps every other waiting."""
     browser = world.context.browser
     with world.database.quiet_write() as session:
         sessions.add_session(session, "held", OWNER, now=0.0, expires_at=1.0)

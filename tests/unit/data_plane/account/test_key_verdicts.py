@@ -1,4 +1,4 @@
-"""What real traffic says of a key, and what of that is news."""
+"""The verdict of real traffic on a key, and which verdicts are news."""
 
 from __future__ import annotations
 

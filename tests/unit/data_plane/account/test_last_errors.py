@@ -1,4 +1,4 @@
-"""What counts as a provider's error, and who may see it."""
+"""Which responses count as a provider's error, and which org may see the error."""
 
 from __future__ import annotations
 

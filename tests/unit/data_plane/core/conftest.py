@@ -1,4 +1,4 @@
-"""Hypothesis profiles of the core's property tests: the default one is small, `nightly` is long.
+"""Hypothesis profiles of the core's property tests: the default profile is small, `nightly` is long.
 
     pytest tests/unit/data_plane/core --hypothesis-profile=nightly --timeout=7200
 

@@ -1,6 +1,6 @@
-"""Strategies that generate what arrives on a wire: request heads, answers' heads, paths, chunked bodies.
+"""Strategies generating the bytes on a wire: request heads, answers' heads, paths, chunked bodies.
 
-Each mixes what real clients send with what attackers try, and then breaks some of it, so that a large part is
+Each strategy mixes bytes of real clients with bytes of attackers, and then breaks some, so a large part is
 acceptable and the rest lies close to it.
 """
 
@@ -71,7 +71,7 @@ def _fields(
 
 @st.composite
 def broken(draw: st.DrawFn, whole: st.SearchStrategy[bytes], *, most: int = 2) -> bytes:
-    """Break up to `most` places: a byte put in, taken out, or replaced; about half stay as they were."""
+    """Break up to `most` places: a byte put in, taken out, or replaced; about half stay unchanged."""
     data = draw(whole)
     for _ in range(draw(st.sampled_from((0, 0, 1, most)))):
         at = draw(st.integers(0, max(len(data) - 1, 0)))

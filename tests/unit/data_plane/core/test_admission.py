@@ -1,4 +1,4 @@
-"""Who may pass at all: methods, Host, and requests that a web page could have made (threats 6 and 12)."""
+"""Admission of requests: methods, Host, and requests possibly made by a web page (threats 6 and 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's own answers: in the shape that each provider's SDK shows to people, for every rejection."""
+"""The gateway's own answers: in the shape shown to people by each provider's SDK, for every rejection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the limit on descriptors, connections leave some to the process, and one org some to another."""
+"""Whatever the limit on descriptors, connections leave some to the process, and each org some to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the core accepts from a provider, llhttp and h11 read in the same way: as it came, as it is passed."""
+"""The core's accepted answers are read alike by llhttp and h11: as received, and as passed on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the core accepts, llhttp and h11 read in the same way: as it comes in, and as it is sent on.
+"""The core's accepted requests are read alike by llhttp and h11: as received, and as sent on.
 
-A smuggled request is a byte that two parsers read differently (RFC 9112 §11.2, threat 4). The same is asked
-of every body in chunks, wherever the core says that it ends or says that it has not ended yet.
+A smuggled request is a byte read differently by two parsers (RFC 9112 §11.2, threat 4). The same is asked
+of every body in chunks, wherever the core declares the body ended or not yet ended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CREDENTIAL = re.compile(rb"(?i)\r\n(authorization|x-api-key|api-key|proxy-author
 
 
 def _cut(raw: bytes) -> RequestHead | None:
-    """Cut a head; None when it is not well-formed. Any other refusal leaves the connection readable."""
+    """Cut a head; None when the head is not well-formed. Any other refusal leaves the connection readable."""
     try:
         head = parse_request_head(raw, LIMITS.max_head_fields)
     except Refused:
@@ -53,7 +53,7 @@ def _body_for(head: RequestHead) -> bytes:
 
 
 def _readings(raw: bytes, body: bytes, after: bytes = NEXT) -> list[Reading]:
-    """Both parsers' readings of a message that another one follows. None may refuse, but for its method."""
+    """Both parsers' readings of a message before another message. None may refuse, but for its method."""
     theirs = read_with_h11(raw + body + after)
     assert theirs is not None, "h11 refuses what the core accepts"
     readings = [theirs]
@@ -65,7 +65,7 @@ def _readings(raw: bytes, body: bytes, after: bytes = NEXT) -> list[Reading]:
 
 
 def _coding_in_lower_case(field: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """H11 writes the names of transfer codings in lower case (RFC 9112 §7: they are case-insensitive)."""
+    """H11 writes the names of transfer codings in lower case (RFC 9112 §7: names are case-insensitive)."""
     return (field[0], field[1].lower()) if field[0].lower() == b"transfer-encoding" else field
 
 

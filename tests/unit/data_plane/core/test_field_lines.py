@@ -1,4 +1,4 @@
-"""How header lines are cut: what is acceptable, what is remembered, and that nothing is changed by it."""
+"""How header lines are cut: the acceptable lines, the remembered lines, and no line changed by the cut."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def test_trailers_may_be_as_large_as_the_limit_however_they_are_cut(excess: int)
 
 @pytest.mark.parametrize("held", [b"5\rX", b"5;\0", b"5 x", b"zz", b"\r", b"5;a\rb", b"5" * 16])
 def test_a_beginning_of_a_line_that_can_never_be_one_is_not_passed_on(held: bytes) -> None:
-    """What is held is on its way to the provider: it may not hold what somebody takes for a line end."""
+    """The held bytes are on their way to the provider: no byte may be taken for a line end by any parser."""
     with pytest.raises(BadFraming):
         ChunkedFraming().feed(held)
 

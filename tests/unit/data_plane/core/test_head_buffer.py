@@ -19,7 +19,7 @@ STREAMS = st.lists(
 
 
 def gathered(pieces: list[bytes]) -> tuple[bytes, bytes] | str | None:
-    """Give the first head and everything after it, or how it went wrong."""
+    """Give the first head and everything after the head, or the error."""
     buffer = HeadBuffer(LIMIT)
     for index, piece in enumerate(pieces):
         try:

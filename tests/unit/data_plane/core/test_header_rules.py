@@ -1,4 +1,4 @@
-"""The header contract, name by name: what goes to the provider and what comes back to the box."""
+"""The header contract, name by name: which headers go to the provider and which come back to the box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a response that is judged whole, by its status and its body."""
+"""The verdict on a response held whole, by its status and its body."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ NEAR = st.lists(
 
 
 def passed(pieces: list[bytes], spellings: tuple[bytes, ...] = (KEY,)) -> tuple[bytes, bool]:
-    """Give what left, and whether the key was found."""
+    """Give the bytes passed on, and whether the key was found."""
     scan, out = KeyScan(spellings), b""
     for piece in pieces:
         try:

@@ -1,6 +1,6 @@
 """Generated paths: whatever is accepted stays inside the endpoint's base path, byte for byte (threats 5, 10).
 
-The oracle is written from the contract, not from the code: it decodes step by step, resolves dot segments as
+The oracle, written from the contract and not from the code, decodes step by step, resolves dot segments as
 servers do, and asks whether the result has left the base or names a refused route.
 """
 
@@ -65,7 +65,7 @@ def decoded(path: bytes) -> bytes:
 
 
 def resolved(path: bytes) -> tuple[list[bytes], bool]:
-    """Give the segments as a server that resolves them sees them, and whether any step was a dot segment."""
+    """Give the segments as seen by a server after resolution, and whether any step was a dot segment."""
     stack: list[bytes] = []
     dots = False
     for segment in path.replace(b"\\", b"/").split(b"/"):

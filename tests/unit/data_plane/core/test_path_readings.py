@@ -1,4 +1,4 @@
-"""Tests of `core/path_readings.py`: the segments of one path as different servers read them."""
+"""Tests of `core/path_readings.py`: the segments of a path as different servers read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strict parser of prefaces: what it takes, what it refuses, and that it never waits for too much."""
+"""The strict parser of prefaces: accepted prefaces, refused prefaces, and a bounded wait for bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key that a box puts into the query never reaches the provider; every other byte of the query does."""
+"""A key put into the query by a box never reaches the provider; every other byte of the query does."""
 
 from __future__ import annotations
 

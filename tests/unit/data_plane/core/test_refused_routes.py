@@ -1,4 +1,4 @@
-"""Tests of `core/refused_routes.py`: names that speak for themselves, and an operator's rules."""
+"""Tests of `core/refused_routes.py`: self-explaining names, and an operator's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is noted of a request's head: host, framing, connection, handshake, caller."""
+"""The facts noted of a request's head: host, framing, connection, handshake, caller."""
 
 from __future__ import annotations
 

@@ -49,11 +49,11 @@ def begin(reader: RequestReader, raw: bytes) -> None:
 
 @dataclass
 class Driver:
-    """Does what a connection does, with responses that come at once when a request is whole.
+    """Acts as a connection does, with responses at once when a request is whole.
 
     Attributes:
         found: each request so far, as its head and its body.
-        answers_itself: the gateway answers every request, so that bodies are dropped.
+        answers_itself: the gateway answers every request, so bodies are dropped.
     """
 
     reader: RequestReader
@@ -247,7 +247,7 @@ def test_only_phases_in_which_the_peer_owes_bytes_have_a_limit() -> None:
 
 
 class Connection(RuleBasedStateMachine):
-    """A box that sends whole or cut requests while responses come, in any order that a relay can see."""
+    """A box that sends whole or cut requests while responses come, in any order seen by a relay."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The exact bytes that a provider gets: strip first, inject last (threats 9, 11, 13, 15, 16)."""
+"""The exact bytes sent to a provider: strip first, inject last (threats 9, 11, 13, 15, 16)."""
 
 from __future__ import annotations
 

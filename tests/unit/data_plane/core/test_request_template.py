@@ -1,4 +1,4 @@
-"""A head that is recognised means exactly what it would mean if it were cut again."""
+"""A recognised head has exactly the meaning of the same head cut again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEBSOCKET = (
 
 
 def template_of(raw: bytes) -> RequestTemplate | None:
-    """Remember a head as the relay does; None for one that it refuses."""
+    """Remember a head as the relay does; None for a refused head."""
     try:
         head = parse_request_head(raw, LIMITS.max_head_fields)
         path, query = split_target(head.target)
@@ -40,7 +40,7 @@ def template_of(raw: bytes) -> RequestTemplate | None:
 
 
 def length_of(template: RequestTemplate, raw: bytes) -> bytes | None:
-    """The digits of a head that is recognised and whole. What follows it must change nothing."""
+    """The digits of a recognised, whole head. The bytes after the head must change nothing."""
     found = template.recognise(raw)
     if found is None:
         return None
@@ -52,7 +52,7 @@ def length_of(template: RequestTemplate, raw: bytes) -> bytes | None:
 
 
 def check_alike(template: RequestTemplate, raw: bytes) -> None:
-    """What is remembered for `raw`, if anything, is what cutting it gives."""
+    """The template's memory of `raw`, if any, equals the result of cutting `raw`."""
     length = length_of(template, raw)
     if length is None:
         event("another head")

@@ -1,4 +1,4 @@
-"""How an answer's head is cut: what passes to the box, how the body ends, and what is refused."""
+"""How an answer's head is cut: the bytes passed to the box, the end of the body, and the refusals."""
 
 from __future__ import annotations
 

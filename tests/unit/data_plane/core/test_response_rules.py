@@ -1,4 +1,4 @@
-"""What a provider's answer becomes for the box: passed, rewritten or refused (threats 8, 9 and 13)."""
+"""A provider's answer on its way to the box: passed, rewritten or refused (threats 8, 9 and 13)."""
 
 from __future__ import annotations
 

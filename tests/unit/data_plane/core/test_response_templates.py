@@ -1,4 +1,4 @@
-"""Reading an answer by its template gives what reading it line by line gives, and is learned with care."""
+"""Reading by template gives the same answer as reading line by line, and is learned with care."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _head(names: Sequence[bytes], values: Sequence[bytes]) -> bytes:
 
 
 def _described(head: ResponseHead) -> dict[str, object]:
-    """Everything that a head says, in a form that can be compared."""
+    """The whole content of a head, in a comparable form."""
     said = {field.name: getattr(head, field.name) for field in fields(head)}
     return said | {"kept": b"\r\n".join(head.kept), "framing": _framing(head.framing)}
 

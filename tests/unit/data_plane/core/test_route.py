@@ -1,4 +1,4 @@
-"""The path table of the contract, the refused routes in every encoding, and what an ordinary path keeps."""
+"""The path table of the contract, the refused routes in every encoding, and ordinary paths kept as sent."""
 
 from __future__ import annotations
 

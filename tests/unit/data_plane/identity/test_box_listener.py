@@ -1,4 +1,4 @@
-"""How a listener for boxes is written down, and what is wrong with one that is not."""
+"""How a listener for boxes is written down, and the error for a text that is no listener."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Box tokens in a header: what is accepted, what is remembered, and that no mutation passes."""
+"""Box tokens in a header: the accepted tokens, the remembered tokens, and no mutation passes."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_claims_that_are_not_a_box_token_are_refused_even_when_signed(changed: d
 
 
 def mutated(dice: random.Random, token: bytes, other: bytes) -> bytes:
-    """Change a token in one of the ways in which an attacker may try."""
+    """Change a token in a way open to an attacker."""
     data = bytearray(token)
     place = dice.randrange(len(data))
     match dice.randrange(7):

@@ -1,4 +1,4 @@
-"""One fixed box for every caller."""
+"""The same fixed box for every caller."""
 
 from __future__ import annotations
 

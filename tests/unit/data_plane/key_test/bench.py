@@ -27,7 +27,7 @@ LOOPBACK = AddressPolicy.of(["127.0.0.0/8"])
 
 @dataclass
 class Names:
-    """A name server: every name is at these addresses, and one that has none does not exist."""
+    """A name server: every name is at these addresses, and a name without any does not exist."""
 
     addresses: Sequence[str] = ("127.0.0.1",)
     asked: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The one response of a key test: what ends it, and that no more of it is read than must be."""
+"""The single response of a key test: its end, and no more bytes read than needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTERIM = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 
 class HeldTransport(asyncio.Transport):
-    """Keeps what is written, and whether the connection was left."""
+    """Keeps the written bytes, and whether the connection was left."""
 
     def __init__(self) -> None:
         super().__init__()

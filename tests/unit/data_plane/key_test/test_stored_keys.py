@@ -1,4 +1,4 @@
-"""The key test of a stored key on a data plane: which key, to where, what is told, and what bounds it."""
+"""The key test of a stored key on a data plane: the key, the target, the findings, and the bounds."""
 
 from __future__ import annotations
 

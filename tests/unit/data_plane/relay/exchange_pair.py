@@ -1,4 +1,4 @@
-"""An exchange between two fake sides: a box side that keeps every call, and a provider's transport."""
+"""An exchange between two fake sides: a box side keeping every call, and a provider's transport."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Pair:
         return self.side.rejected.rejection if self.side.rejected else None
 
     async def answer(self, *pieces: bytes) -> bytes:
-        """Let the provider send; gives all bytes that the box has."""
+        """Let the provider send; gives all bytes received by the box."""
         for piece in pieces:
             self.upstream.data_received(piece)
             await turns()

@@ -1,4 +1,4 @@
-"""A transport without a socket: keeps what is written, and is as full, paused or closed as the test says."""
+"""A transport without a socket: keeps the written bytes; as full, paused or closed as the test says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from typing import Any, Final
 
 WATCHABLE: Final = os.eventfd(0, os.EFD_NONBLOCK)
-"""A number that can be watched and on which nothing ever happens; one for all."""
+"""A file descriptor for watching, on which nothing ever happens; one for all."""
 
 
 class FakeSocket:
@@ -33,11 +33,11 @@ class FakeTransport(asyncio.Transport):
     """Closes when told to.
 
     Attributes:
-        written: everything that was written, whatever became of it.
-        pieces: the same by call.
-        socket: given to callers that ask for the transport's socket.
+        written: all written bytes, whatever their fate.
+        pieces: the same bytes by call.
+        socket: given to callers asking for the transport's socket.
         waiting: how many bytes the peer has not taken, as the test says.
-        ended: how it ended: `close`, `abort`, or empty.
+        ended: how the transport ended: `close`, `abort`, or empty.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The parts of a relay without a socket: fake transports on both sides, a provider that answers when told."""
+"""The parts of a relay without a socket: fake transports on both sides, a provider answering when told."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ INTEGRATION = compile_integration(
 
 @dataclass
 class FakeDialer(Dialer):
-    """Connects at once, to a transport that is kept; or refuses."""
+    """Connects at once, to a kept transport; or refuses."""
 
     connections: list[UpstreamConnection] = field(default_factory=list)
     transports: list[FakeTransport] = field(default_factory=list)
@@ -65,7 +65,7 @@ class FakeDialer(Dialer):
 
 @dataclass
 class HeldTable:
-    """One answer for everybody."""
+    """The same answer for everybody."""
 
     found: CompiledIntegration | NotReady = INTEGRATION
 
@@ -100,7 +100,7 @@ class OneBox:
 
 
 class RelayWorld:
-    """Make it in a running event loop."""
+    """A relay with fakes all around. Make the object in a running event loop."""
 
     def __init__(
         self, limits: RelayLimits | None = None, *, usage_tap: bool = False, portal: str = ""
@@ -131,5 +131,5 @@ class RelayWorld:
 
     @property
     def sent(self) -> bytes:
-        """Everything that providers were sent, by connection in the order of dialling."""
+        """All bytes sent to providers, by connection in the order of dialling."""
         return b"".join(transport.written for transport in self.dialer.transports)

@@ -1,4 +1,4 @@
-"""Whither, whose, and whether it may: by the head alone, with no socket."""
+"""A request's target, its box and its permission: by the head alone, with no socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls that parts make on their users: a user that misses one would fall back to the base's silence."""
+"""The calls of parts on their users: a user that misses a method would fall back to the base's silence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of boxes' connections names the cap that was full."""
+"""The log of boxes' connections names the full cap."""
 
 from __future__ import annotations
 

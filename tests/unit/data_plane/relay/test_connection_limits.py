@@ -1,4 +1,4 @@
-"""What is open by box and by org: bookings, limits, and the bytes that stalled connections may keep."""
+"""Open connections by box and by org: bookings, limits, and the bytes permitted to stalled connections."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _box(name: str, org: str = "acme") -> Box:
 
 
 class Connection(CountedConnection):
-    """One on a transport without a socket."""
+    """A connection on a transport without a socket."""
 
     def __init__(self, limits: ConnectionLimits, idle_since: float | None = None) -> None:
         self.box, self.load = None, None

@@ -65,7 +65,7 @@ class Door:
 
 
 class Listener(WholeRelay):
-    """A relay with a listener that wants prefaces."""
+    """A relay with a listener for prefaces."""
 
     def __init__(self, limits: RelayLimits | None = None) -> None:
         super().__init__(limits)

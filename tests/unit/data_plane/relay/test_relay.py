@@ -87,7 +87,7 @@ async def test_a_revocation_ends_the_connections_of_the_revoked_boxes_busy_or_id
 
 
 class Failing(CountedConnection):
-    """A connection of a revoked box that fails at everything asked of it."""
+    """A connection of a revoked box, failing at every call."""
 
     def __init__(self) -> None:
         self.box, self.load = Box("acme", "box-1", "life-1", 0.0), None
@@ -154,7 +154,7 @@ class FailingPool:
 
 
 class CountingPrewarmer:
-    """Counts the sweeps that reach the step behind the pool."""
+    """Counts the sweeps reaching the step behind the pool."""
 
     def __init__(self) -> None:
         self.sweeps = 0

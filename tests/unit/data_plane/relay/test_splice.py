@@ -1,4 +1,4 @@
-"""A splice in a process that ends: Close frames between two turns, and none inside a message."""
+"""A splice in an ending process: Close frames between two turns, and none inside a message."""
 
 from __future__ import annotations
 

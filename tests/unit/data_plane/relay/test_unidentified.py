@@ -9,7 +9,7 @@ from shared.rejections import Rejection
 
 
 class Waiting(Displaceable):
-    """Says whether it was displaced."""
+    """Counts its displacements."""
 
     def __init__(self) -> None:
         self.displaced = 0

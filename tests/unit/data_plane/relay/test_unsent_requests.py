@@ -1,4 +1,4 @@
-"""Requests that never become an exchange are accounted for, whatever their head is."""
+"""Requests never made into an exchange are accounted for, whatever their head is."""
 
 from __future__ import annotations
 

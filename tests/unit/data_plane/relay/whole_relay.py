@@ -82,7 +82,7 @@ class OrgIdentity:
 
 
 class WholeRelay:
-    """A relay, its surroundings and its boxes. Make it in a running event loop."""
+    """A relay, its surroundings and its boxes. Make the object in a running event loop."""
 
     def __init__(self, limits: RelayLimits | None = None) -> None:
         self.table, self.books, self.egress = RowTable(), HeldBooks(), FakeEgress()

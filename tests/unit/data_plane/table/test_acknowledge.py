@@ -1,4 +1,4 @@
-"""Reports to the control plane: what they say, when they are made, and that nothing depends on them."""
+"""Reports to the control plane: their content and their time, and nothing depends on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FakeVerdicts:
 
 @dataclass
 class Bench:
-    """A table, a control plane that takes reports or is down, and the reporter between them."""
+    """A table, a control plane taking reports or down, and the reporter between them."""
 
     truth: Truth = field(default_factory=Truth)
     reader: FakeSecretReader = field(default_factory=FakeSecretReader)

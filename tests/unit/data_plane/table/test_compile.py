@@ -1,4 +1,4 @@
-"""From a row and a secret to the bytes that the relay sends, or a refusal."""
+"""From a row and a secret to the bytes sent by the relay, or a refusal."""
 
 from __future__ import annotations
 

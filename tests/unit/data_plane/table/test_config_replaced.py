@@ -1,4 +1,4 @@
-"""What the table serves when an integration was switched off to be replaced: never what it was before."""
+"""After an integration is switched off to be replaced, the table never serves the old integration."""
 
 from __future__ import annotations
 

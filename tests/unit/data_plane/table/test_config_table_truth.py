@@ -1,4 +1,4 @@
-"""What the config table holds is always what was true at its revision, whatever comes in which order."""
+"""The config table always holds the truth at its revision, whatever comes in which order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def change(truth: Truth, what: str, number: int) -> None:
 
 
 def held(table: ConfigTable) -> tuple[object, ...]:
-    """Everything that the feed has told the table, in comparable form."""
+    """Everything told to the table by the feed, in comparable form."""
     rows = {slot.row for by_org in table._slots.values() for slot in by_org.values()}
     nodes = {(node, frozenset(keys)) for node, keys in table._nodes._nodes.items()}
     return rows, set(table._orgs.values()), nodes

@@ -1,4 +1,4 @@
-"""Snapshots over HTTP: authenticated, bounded, and mapped when they fail."""
+"""Snapshots over HTTP: authenticated, bounded, and with mapped failures."""
 
 from __future__ import annotations
 

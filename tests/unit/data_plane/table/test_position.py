@@ -1,4 +1,4 @@
-"""When an event or a snapshot is accepted, ignored, or means that something is missing."""
+"""When an event or a snapshot is accepted, ignored, or shows a gap."""
 
 from __future__ import annotations
 

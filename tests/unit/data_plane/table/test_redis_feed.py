@@ -29,7 +29,7 @@ def reader_of(client: Redis, monotonic: Callable[[], float]) -> RedisBusReader:
 
 
 class QuietRedis:
-    """Answers every `XREAD` with nothing, after the time that it asked for."""
+    """Answers every `XREAD` with nothing, after the requested time."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -57,7 +57,7 @@ async def test_silence_is_noticed_as_soon_as_it_is_too_long() -> None:
 
 
 class ClosedRedis:
-    """A connection that ended just before the command, as uvloop tells it."""
+    """A connection that ended just before the command, as told by uvloop."""
 
     async def fail(self, *_: Any, **__: Any) -> Any:
         raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")

@@ -1,4 +1,4 @@
-"""A snapshot that is taken in by slices: what happens meanwhile is neither lost nor undone."""
+"""A snapshot is taken in by slices: changes meanwhile are neither lost nor undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sync task against a bus and a control plane that lose, damage, repeat and refuse."""
+"""The sync task against a bus and a control plane with losses, damage, repeats and refusals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FaultyBus:
             self.stream.append(revision, data)
 
     async def require_usable(self) -> None:
-        """It is."""
+        """The bus is usable."""
 
     async def read(self, here: Position, block_seconds: float) -> BusRead:
         if self.down:

@@ -1,4 +1,4 @@
-"""Attachments on disk: they come back whole, and a damaged file never becomes somebody's listener."""
+"""Attachments on disk come back whole, and a damaged file never becomes somebody's listener."""
 
 from __future__ import annotations
 

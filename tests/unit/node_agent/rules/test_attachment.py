@@ -1,4 +1,4 @@
-"""What is an attachment and what is none, and that writing one and reading it again changes nothing."""
+"""Which texts are attachments and which are none; a written attachment reads back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets as the setting writes them, and the order in which they are tried."""
+"""Targets as the setting writes them, and the order of the agent's attempts."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ async def raw() -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    """The SDK takes no transport, so it gets a server."""
+    """The SDK takes no transport, so the test starts a server."""
     listener = bind("127.0.0.1", 0, option="port")
     config = uvicorn.Config(build_app(KEYS, pace_seconds=0), lifespan="off", log_config=None)
     server = uvicorn.Server(config)

@@ -36,7 +36,7 @@ def client(raw: httpx2.AsyncClient) -> openai.AsyncOpenAI:
 
 
 def strict(kind: type[BaseModel], answer: BaseModel) -> None:
-    """Check what the SDK itself does not: that the answer has every field its type promises."""
+    """Check, as the SDK itself does not, that the answer has every field promised by its type."""
     kind.model_validate(answer.model_dump(), strict=False)
 
 

@@ -1,4 +1,4 @@
-"""Answers that were read wrongly once, or held only by luck, and what each of them has cost."""
+"""Answers once read wrongly, or held only by luck, and the cost of each of them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def chunked(body: bytes, size: int) -> bytes:
 
 
 def wires(body: bytes) -> Iterator[list[bytes]]:
-    """The body as it may come: in pieces of any size, in chunks of any size, compressed."""
+    """The body as a provider may send it: in pieces of any size, in chunks of any size, compressed."""
     for packed in (body, gzipped(body), zstd.compress(body), brotli.compress(body)):
         for size in (1, 7, 300, 5000, len(packed)) if len(packed) < 5000 else (300, len(packed)):
             yield [packed[at : at + size] for at in range(0, len(packed), size)]
@@ -55,7 +55,7 @@ def wires(body: bytes) -> Iterator[list[bytes]]:
 
 
 def gained(pieces: list[bytes], provider: str) -> dict[str, int]:
-    """What the books gain: tokens by kind, or nothing where the tokens are unknown."""
+    """The gain of the books: tokens by kind, or nothing where the tokens are unknown."""
     tap = UsageTap()
     for piece in pieces:
         tap.take(piece)

@@ -1,4 +1,4 @@
-"""The pattern for the commonest answer reads what a JSON parser reads, or nothing."""
+"""The pattern for the commonest answer reads the same numbers as a JSON parser, or nothing."""
 
 from __future__ import annotations
 

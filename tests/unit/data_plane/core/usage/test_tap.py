@@ -1,4 +1,4 @@
-"""The tokens that an answer says it cost, whatever its shape and however it is cut."""
+"""The token cost stated by an answer, whatever the answer's shape and however cut."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ OWN_ID = re.compile(rb"req_[0-9a-f]{24}")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a sequence has led to."""
+    """The outcome of a sequence."""
 
     sent: bytes
     answered: bytes

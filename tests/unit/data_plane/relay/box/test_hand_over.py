@@ -1,4 +1,4 @@
-"""A single request for uvicorn's own protocol: what the application gets, and what it never sees."""
+"""A single request for uvicorn's own protocol: the parts given to and hidden from the application."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class App:
 
 
 class World:
-    """A uvicorn without a server. Make it in a running event loop."""
+    """A uvicorn without a server. Make the object in a running event loop."""
 
     def __init__(self) -> None:
         self.app, self.transport, self.identity = App(), FakeTransport(), OneBox()

@@ -31,11 +31,11 @@ UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 HEAD = b"<head>"
-"""Stands for the head that the user gives for the box."""
+"""Stands for the head given by the user for the box."""
 
 
 class Heard(ResponseUser):
-    """A user who keeps every call; consecutive pieces are one."""
+    """A user keeping every call; consecutive pieces are joined."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
@@ -80,7 +80,7 @@ class Heard(ResponseUser):
 
 
 class Kept(ConnectionKeeper):
-    """A keeper who counts."""
+    """A keeper counting its calls."""
 
     def __init__(self) -> None:
         self.lost_connections: list[UpstreamConnection] = []

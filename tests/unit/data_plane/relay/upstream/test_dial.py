@@ -1,4 +1,4 @@
-"""Dialling on a fake way out: what may be dialled, how a failure is told, and that TLS checks the name."""
+"""Dialling on a fake way out: the permitted targets, the report of a failure, and TLS's check of the name."""
 
 from __future__ import annotations
 

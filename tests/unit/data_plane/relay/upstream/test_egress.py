@@ -1,4 +1,4 @@
-"""The ways out over a socket pair: who is asked for a connection, and what a proxy is told and may answer."""
+"""The ways out over a socket pair: the dialled peer, the request to a proxy, and its permitted answers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def tasks() -> AsyncIterator[TaskSet]:
 
 
 async def _drained(egress: Egress, theirs: socket.socket) -> bytes:
-    """Connect through, let the other side say something and close; gives the bytes that the protocol has."""
+    """Connect through, let the other side say something and close; gives the protocol's received bytes."""
     protocol = await egress.connect(ENDPOINT, Received)
     await asyncio.get_running_loop().sock_sendall(theirs, b"from the endpoint")
     theirs.close()
@@ -163,7 +163,7 @@ def _proxy(end: socket.socket, credentials: str | None = None) -> tuple[ProxyEgr
 
 
 async def _play(theirs: socket.socket, pieces: Sequence[bytes], heard: list[bytes]) -> None:
-    """Be a proxy: read a head, then send the pieces one by one, then close unless it is a tunnel."""
+    """Be a proxy: read a head, then send the pieces in turn, then close unless the connection is a tunnel."""
     loop, request = asyncio.get_running_loop(), b""
     while not request.endswith(b"\r\n\r\n"):
         request += await loop.sock_recv(theirs, 4096)

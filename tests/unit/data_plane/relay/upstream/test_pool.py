@@ -1,4 +1,4 @@
-"""Which idle connection is given out, and that nothing is remembered of those that have ended."""
+"""Which idle connection is given out; nothing is remembered of ended connections."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_others_of_an_endpoint_stay_when_one_ends(pool: Pool) -> None:
 
 
 def test_an_idle_connection_that_stalls_is_given_up(pool: Pool) -> None:
-    """What it holds is the end of an exchange that is over; the next one would not hear of the stall."""
+    """The connection holds the end of a finished exchange; the next exchange would not hear of the stall."""
     connection = connected(pool)
     pool.put_back(connection, 1.0)
     connection.pause_writing()

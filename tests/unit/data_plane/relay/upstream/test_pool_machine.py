@@ -50,7 +50,7 @@ integrations = st.integers(0, len(INTEGRATIONS) - 1).map(_numbered)
 
 
 class PoolMachine(RuleBasedStateMachine):
-    """`idle` is the model: connections by key, each with when it became idle, the latest last."""
+    """`idle` is the model: connections by key, each with the start of its idle time, the latest last."""
 
     in_use = Bundle("in_use")
 
@@ -110,7 +110,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(integration=integrations, data=st.data())
     def hear_from_an_idle_one(self, integration: CompiledIntegration, data: st.DataObject) -> None:
-        """A response that was not asked for ends the connection."""
+        """An unrequested response ends the connection."""
         if of_key := self.idle[integration.pool_key]:
             _, connection = of_key.pop(data.draw(st.integers(0, len(of_key) - 1)))
             connection.data_received(b"HTTP/1.1 200 OK\r\n")

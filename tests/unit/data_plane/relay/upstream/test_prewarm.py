@@ -71,7 +71,7 @@ def integration(org: str) -> CompiledIntegration:
 
 @dataclass
 class World:
-    """A warmer with its pool, and what is configured."""
+    """A warmer with its pool and its configuration."""
 
     limits: RelayLimits = field(default_factory=RelayLimits)
     configured: dict[tuple[str, str], CompiledIntegration] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class World:
         return connection
 
     async def look(self, seconds_later: float = 0.0) -> int:
-        """Let the warmer look, so much later; gives how many it has dialled then."""
+        """Let the warmer look, so much later; gives the number of connections dialled by then."""
         before = self.dialer.dialled
         self.warmer.open_due(self.now + seconds_later)
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Names are looked up by the system, and one that does not answer holds up no other."""
+"""Names are looked up by the system, and a name without an answer holds up no other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SILENT_NAMES = 32
 
 @pytest.fixture
 def answers() -> Iterator[threading.Event]:
-    """Set at the end, so that no thread is left waiting."""
+    """Set at the end, so no thread is left waiting."""
     event = threading.Event()
     yield event
     event.set()

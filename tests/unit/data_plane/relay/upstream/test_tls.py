@@ -1,4 +1,4 @@
-"""TLS over a transport: what becomes of a connection that nobody waits for."""
+"""TLS over a transport: the end of a connection without a waiting caller."""
 
 from __future__ import annotations
 

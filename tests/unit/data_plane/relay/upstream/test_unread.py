@@ -1,4 +1,4 @@
-"""What is read of a connection that was lost: what waits there, and nobody else's bytes."""
+"""Reading from a lost connection gives the bytes waiting there, and no other connection's bytes."""
 
 from __future__ import annotations
 

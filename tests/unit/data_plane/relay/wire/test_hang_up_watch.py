@@ -1,4 +1,4 @@
-"""The departure of a box whose connection is not read, as the kernel of a socket pair tells it."""
+"""The departure of a box whose connection is not read, as told by the kernel of a socket pair."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class World:
-    """A box transport over a fake one. Make it in a running event loop."""
+    """A box transport over a fake transport. Make the object in a running event loop."""
 
     def __init__(self) -> None:
         self.below, self.batch, self.watch = FakeTransport(), WriteBatch(), HangUpWatch()

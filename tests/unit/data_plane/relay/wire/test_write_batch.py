@@ -18,7 +18,7 @@ from services.data_plane.relay.wire.write_batch import (
 
 
 class FakeTransport(asyncio.WriteTransport):
-    """Keeps what is written, in a log that several may share."""
+    """Keeps the written bytes, in a log shared by several transports."""
 
     def __init__(self, log: list[bytes], *, broken: bool = False, closing: bool = False) -> None:
         super().__init__()
@@ -40,14 +40,14 @@ class FakeTransport(asyncio.WriteTransport):
 
 
 async def calm(batch: WriteBatch) -> None:
-    """Have turns of one write until they count as calm."""
+    """Have turns of a single write until the turns count as calm."""
     for _ in range(CALM_TURNS):
         batch.put(FakeTransport([]), b"x")
         await asyncio.sleep(0)
 
 
 async def written_at_once(batch: WriteBatch, writes: int) -> list[bool]:
-    """Tell for each of so many writes, one a turn, whether it left before the turn's end."""
+    """Tell for each of so many writes, a write per turn, whether the bytes left before the turn's end."""
     found = []
     for _ in range(writes):
         log: list[bytes] = []
