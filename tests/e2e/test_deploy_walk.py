@@ -44,20 +44,19 @@ def test_the_walk_of_the_page_ends_with_a_streamed_answer(
     tmp_path: Path, postgres_server: PostgresServer, static_gateway: Gateway
 ) -> None:
     site, prepare, *rest = blocks_of_the_walk()
-    redis_port = free_port()
+    redis = ValkeyServer({"aclfile": str(tmp_path / "secrets" / "users.acl")})
     ports = {setting: str(free_port()) for setting in PORTS.values()}
     with VaultServer() as vault:
         names = values_of_the_site(tmp_path, static_gateway, vault) | {
             "DATABASE_URL": postgres_server.new_database(),
-            "REDIS_URL": f"redis://PLANE@127.0.0.1:{redis_port}/0",
+            "REDIS_URL": f"redis://PLANE@127.0.0.1:{redis.port}/0",
         }
         assert set(re.findall(r"\b([A-Z_]+)=", site)) == set(names), (
             "the page says what differs between sites"
         )
         environment = environment_of_a_person(tmp_path, vault) | names | ports
         run(prepare, tmp_path, environment)
-        users = (tmp_path / "secrets" / "users.acl").read_text()
-        with ValkeyServer({"port": str(redis_port)}, acl=users):
+        with redis:
             shown = run("\n".join(moved(block, ports) for block in rest), tmp_path, environment)
     assert "The stored key …" in shown
     assert "data: [DONE]" in shown

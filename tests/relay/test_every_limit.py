@@ -17,8 +17,9 @@ FILES = (
     *(TESTS / "relay").glob("test_*.py"),
     *(TESTS / "faults" / "relay").glob("test_*.py"),
     TESTS / "unit" / "data_plane" / "test_box_listeners.py",
+    TESTS / "unit" / "data_plane" / "relay" / "test_tls_handshake.py",
 )
-STARTS = {"run_relay", "started"}
+STARTS = {"run_relay", "serving", "started"}
 """Functions with limits as keywords."""
 MIB = 1024 * 1024
 

@@ -198,6 +198,7 @@ class PrefacedServer:
     open_connections: int = 0
     _servers: list[asyncio.Server] = field(default_factory=list)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def start(self) -> None:
         """Listen; on the same ports again after `stop`."""
@@ -213,16 +214,38 @@ class PrefacedServer:
             server.close()
         for writer in list(self._writers):
             _reset(writer)
-        await asyncio.sleep(0)
+        serving = list(self._serving)
+        if serving:
+            _, late = await asyncio.wait(serving, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports that were reset end in the next turn
 
     @property
     def target(self) -> str:
         """The agent's setting for this server."""
         return f"{'tls' if self.tls else 'tcp'}://127.0.0.1:{self.port}=http://127.0.0.1:{self.admin_port}"
 
-    async def _box(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.open_connections += 1
+    @contextlib.contextmanager
+    def _served_here(self, writer: asyncio.StreamWriter) -> Iterator[None]:
+        """Have `stop` reset this connection, and wait for its handler."""
+        task = asyncio.current_task()
+        assert task is not None
         self._writers.add(writer)
+        self._serving.add(task)
+        try:
+            yield
+        finally:
+            self._writers.discard(writer)
+            self._serving.discard(task)
+
+    async def _box(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with self._served_here(writer):
+            await self._box_connection(reader, writer)
+
+    async def _box_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open_connections += 1
         try:
             box = await self._proved(reader, writer)
             if box is not None:
@@ -231,7 +254,6 @@ class PrefacedServer:
             pass
         finally:
             self.open_connections -= 1
-            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
@@ -305,11 +327,12 @@ class PrefacedServer:
         return b"200 OK" if self.ready else b"503 Service Unavailable"
 
     async def _admin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(b"HTTP/1.1 " + self._status + b"\r\ncontent-length: 0\r\n\r\n")
-                await writer.drain()
-        writer.close()
+        with self._served_here(writer):
+            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+                while await reader.readuntil(b"\r\n\r\n"):
+                    writer.write(b"HTTP/1.1 " + self._status + b"\r\ncontent-length: 0\r\n\r\n")
+                    await writer.drain()
+            writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
