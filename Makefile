@@ -106,7 +106,7 @@ chart-examples: $(DEV_STAMP) ## render the examples of the Helm chart again (aft
 	$(BIN)/python -m tools.chart_examples $$(command -v helm || echo .tools/helm/helm)
 
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
-	$(BIN)/aigw openapi > openapi.json
+	$(BIN)/aigw openapi > openapi.json.new && mv openapi.json.new openapi.json
 
 lock: $(DEV_STAMP) ## resolve every requirements file again; commits no registry address
 	$(BIN)/pip install -q uv
