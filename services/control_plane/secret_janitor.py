@@ -10,11 +10,11 @@ import asyncio
 import logging
 from typing import Final
 
+from services.control_plane.recurring import repeat
 from services.control_plane.rules.secret_versions import superfluous
 from services.control_plane.secrets.port import SecretStoreError, SecretWriter
 from services.control_plane.store import janitor_round, secret_pins
 from services.control_plane.store.database import Database
-from services.control_plane.store.outage import DatabaseUnavailable
 from shared.clock import Clock
 
 BATCH_ORGS: Final = 20
@@ -35,14 +35,9 @@ class SecretJanitor:
 
     async def run(self) -> None:
         """Go round until cancelled; failures do not end the loop."""
-        while True:
-            try:
-                await asyncio.to_thread(self.tidy_batch)
-            except DatabaseUnavailable as error:
-                _log.warning("stored secrets cannot be tidied now, trying again: %s", error)
-            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
-                _log.exception("stored secrets cannot be tidied now, trying again")
-            await asyncio.sleep(PAUSE_SECONDS)
+        await repeat(
+            self.tidy_batch, lambda: asyncio.sleep(PAUSE_SECONDS), "stored secrets cannot be tidied now", _log
+        )
 
     def tidy_batch(self) -> int:
         """Tidy the next orgs; give how many versions were destroyed.

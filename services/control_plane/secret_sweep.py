@@ -5,15 +5,14 @@ Clearing takes effect at the commit; this only makes the key itself disappear so
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Final
 
+from services.control_plane.recurring import repeat
 from services.control_plane.secrets.port import SecretStoreError, SecretWriter
 from services.control_plane.store import integrations
 from services.control_plane.store.commit_signal import CommitSignal
 from services.control_plane.store.database import Database
-from services.control_plane.store.outage import DatabaseUnavailable
 
 BATCH_SECRETS: Final = 100
 POLL_SECONDS: Final = 10.0
@@ -31,14 +30,12 @@ class SecretSweep:
 
     async def run(self) -> None:
         """Sweep until cancelled; failures do not end the loop."""
-        while True:
-            try:
-                await asyncio.to_thread(self.sweep)
-            except DatabaseUnavailable as error:
-                _log.warning("cleared secrets cannot be destroyed now, trying again: %s", error)
-            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
-                _log.exception("cleared secrets cannot be destroyed now, trying again")
-            await self._signal.wait(POLL_SECONDS)
+        await repeat(
+            self.sweep,
+            lambda: self._signal.wait(POLL_SECONDS),
+            "cleared secrets cannot be destroyed now",
+            _log,
+        )
 
     def sweep(self) -> int:
         """Destroy the pending versions; give how many are left.

@@ -9,9 +9,9 @@ import asyncio
 import logging
 from typing import Final
 
+from services.control_plane.recurring import repeat
 from services.control_plane.store import sessions
 from services.control_plane.store.database import Database
-from services.control_plane.store.outage import DatabaseUnavailable
 from shared.clock import Clock
 
 PAUSE_SECONDS: Final = 10.0
@@ -31,14 +31,12 @@ class SignInExpiry:
 
     async def run(self) -> None:
         """Forget until cancelled; failures do not end the loop."""
-        while True:
-            try:
-                await asyncio.to_thread(self.forget_expired)
-            except DatabaseUnavailable as error:
-                _log.warning("expired sign-ins cannot be forgotten now, trying again: %s", error)
-            except Exception:  # noqa: BLE001  # the task's boundary: the next round tries again
-                _log.exception("expired sign-ins cannot be forgotten now, trying again")
-            await asyncio.sleep(PAUSE_SECONDS)
+        await repeat(
+            self.forget_expired,
+            lambda: asyncio.sleep(PAUSE_SECONDS),
+            "expired sign-ins cannot be forgotten now",
+            _log,
+        )
 
     def forget_expired(self) -> int:
         """Forget a batch of expired sign-ins when due; give how many there were."""
