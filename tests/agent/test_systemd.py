@@ -105,7 +105,10 @@ async def site() -> AsyncIterator[Site]:
             except AssertionError as error:
                 log = manager.root / "var/log/agent.log"
                 raise AssertionError(f"{error}\n{log.read_text() if log.exists() else ''}") from None
-            transport = httpx.AsyncHTTPTransport(uds=str(manager.root / REST_PATH))
+            # Without kept connections: a process that ends may close one while a request is on its way.
+            transport = httpx.AsyncHTTPTransport(
+                uds=str(manager.root / REST_PATH), limits=httpx.Limits(max_keepalive_connections=0)
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=60) as client:
                 yield Site(manager, plane, Rest(client))
     finally:
