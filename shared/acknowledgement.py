@@ -16,7 +16,7 @@ from shared.providers import ProviderName
 SCHEMA: Final = 1
 REPORT_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 15.0
-"""A process without a report for this long counts as gone."""
+"""A process without a report for this long is silent: cut off or ended; nobody knows which."""
 MAX_PENDING: Final = 200
 MAX_SEEN: Final = 200
 MAX_REPORT_BYTES: Final = 60 * 1024
@@ -62,6 +62,9 @@ class Acknowledgement:
         ready: whether it takes traffic.
         pending: at most `MAX_PENDING` entries that fit; `is_all_pending` tells whether the list is complete.
         seen: at most `MAX_SEEN` entries that fit, only entries new since the last report.
+        seat: the place that one living process alone can hold (`data_plane/table/seat.py`); "" for an unknown
+            place, as in reports of a former release.
+        ended: whether this is the last report: the process serves no box any more.
     """
 
     process: _Id
@@ -72,6 +75,8 @@ class Acknowledgement:
     pending: Annotated[tuple[Pending, ...], Field(max_length=MAX_PENDING)]
     is_all_pending: bool
     seen: Annotated[tuple[Seen, ...], Field(max_length=MAX_SEEN)]
+    seat: Annotated[str, Field(max_length=64)] = ""
+    ended: bool = False
     schema: Literal[1] = SCHEMA
 
 

@@ -167,6 +167,7 @@ class ControlPlane:
             browser=BrowserSignIn(database, clock, settings.portal_origin),
             oidc=oidc_sign_in(settings, issuer_route(settings)),
             demo_origins=settings.demo_origins,
+            forget_seconds=settings.forget_silent_process_seconds,
         )
         relay = OutboxRelay(database, bus, _signal_of(database), clock, snapshots)
         sweep = SecretSweep(database, secrets, _signal_of(database))

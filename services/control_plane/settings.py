@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode
 
 from services.control_plane.limit_settings import LimitSettings
 from services.control_plane.store.database_url import checked_database_url
+from services.control_plane.store.rollout import FORGET_SECONDS
 from shared.addresses import Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import HOST_AND_PORT, EgressSettings
@@ -135,6 +136,15 @@ class ControlPlaneSettings(BackendSettings, EgressSettings, LimitSettings, OtlpS
         default="",
         description="Where data planes' admin listeners are, as http://HOST:PORT; one of them tests a saved "
         "key. Empty: only typed keys can be tested.",
+    )
+    forget_silent_process_seconds: int = Field(
+        default=FORGET_SECONDS,
+        ge=60,
+        le=2_592_000,
+        description="After so long without a report a data-plane process is taken as ended. Until then the "
+        'Portal and `…/rollout` count the process as unknown ("not heard for …"), because a process that is '
+        "cut off serves its last configuration on. No shorter than the data planes' "
+        "AIGW_MAX_CONFIG_AGE_SECONDS, unless something else ends processes that are cut off.",
     )
     internal_token: Secret = Field(description="The bearer token of the fleet, for /internal/v1.")
     platform_token: Secret | None = Field(

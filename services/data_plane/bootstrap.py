@@ -43,6 +43,7 @@ from services.data_plane.relay.upstream.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
 from services.data_plane.table.forgeries import Forgeries
+from services.data_plane.table.seat import seat_of
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
 from shared.clock import unix_now
@@ -148,6 +149,7 @@ class DataPlane:
         with contextlib.ExitStack() as sockets:
             admin_socket = self._open(sockets)
             self.box_port, self.admin_port = next(iter(self._parts.boxes.ports), 0), port_of(admin_socket)
+            self._acknowledger.take_seat(seat_of(admin_socket, self.admin_port or self._settings.admin_port))
             relay = self._make_relay()
             tasks = TaskSet()
             try:
@@ -155,6 +157,7 @@ class DataPlane:
                 await self._serve(relay, admin_socket, started, stop)
             finally:
                 await relay.aclose()
+                await self._acknowledger.report_end()
                 await tasks.aclose()
                 await self._close()
 

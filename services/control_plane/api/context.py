@@ -25,6 +25,7 @@ from services.control_plane.sign_in.oidc import OidcSignIn
 from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
+from services.control_plane.store.rollout import FORGET_SECONDS
 from services.control_plane.store.rollout_times import RolloutTimes
 from services.control_plane.worker_threads import WorkerThreads
 from shared.cap_log import CapLog
@@ -49,6 +50,7 @@ class Context:
         metrics: read by the operator's monitoring; further parts may register their numbers.
         connection_caps: counts the connections that a listener resets because there are too many.
         fleet_threads: what serves the fleet, apart from the threads that serve people.
+        forget_seconds: a data-plane process that was silent for this long is taken as ended.
     """
 
     database: Database
@@ -70,6 +72,7 @@ class Context:
     browser: BrowserSignIn
     oidc: OidcSignIn | None = None
     demo_origins: tuple[str, ...] = ()
+    forget_seconds: float = FORGET_SECONDS
     rollout_times: RolloutTimes = field(default_factory=RolloutTimes)
     counts: Counts = field(default_factory=Counts)
     metrics: WatchedMetrics = field(default_factory=WatchedMetrics)

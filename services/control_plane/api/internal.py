@@ -74,7 +74,7 @@ def _note(context: Context, report: Acknowledgement) -> None:
     applied = Counter(report.epoch, report.applied_revision)
     context.lost_commits.suspect(applied, f"data plane {report.process}")
     with context.database.quiet_write() as session:
-        note_report(session, report, now=context.clock())
+        note_report(session, report, now=context.clock(), forget_seconds=context.forget_seconds)
 
 
 def _require_fleet(request: Request, context: Context) -> None:

@@ -32,7 +32,13 @@ class RolloutAnswer(BaseModel):
 
     revision: int
     live: int = Field(description="How many processes enforce it.")
-    total: int = Field(description="How many processes take traffic.")
+    total: int = Field(description="How many processes take traffic, or may: the unknown ones count too.")
+    unknown: int = Field(
+        description="How many of them have not been heard for 15 s and may still serve an older state. A "
+        "process leaves the count when it reports, ends, has a successor in its place, or was silent for "
+        "`AIGW_FORGET_SILENT_PROCESS_SECONDS`."
+    )
+    unknown_seconds: float | None = Field(description="How long the longest silent of them has been silent.")
     seconds: float | None = Field(
         description="From the save to the last of them; null while it is not everywhere, or not known."
     )
@@ -45,11 +51,19 @@ def get_rollout(org: OrgId, provider: OfferedProvider, person: Reading, context:
     with context.database.read() as session:
         require_reader(role_of(session, org, person.email))
         row = integration(session, org, provider)
-        found = rollout_of(session, row, context.rollout_times, now=context.clock())
+        found = rollout_of(
+            session,
+            row,
+            context.rollout_times,
+            now=context.clock(),
+            forget_seconds=context.forget_seconds,
+        )
     return RolloutAnswer(
         revision=row.revision,
         live=found.live,
         total=found.total,
+        unknown=found.unknown,
+        unknown_seconds=None if found.unknown_seconds is None else round(found.unknown_seconds),
         seconds=None if found.seconds is None else round(found.seconds, 3),
         traffic=Traffic(accepted_at=_time(found.accepted_at), rejected_at=_time(found.rejected_at)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, String, Text, text
 from sqlmodel import Field, SQLModel
 
 from services.control_plane.rules.integration import State
@@ -160,6 +160,7 @@ class DataPlaneTable(SQLModel, table=True):
     pending: str = Field(sa_column=Column(Text, nullable=False))
     is_all_pending: bool = Field(sa_column=Column(Boolean, nullable=False))
     reported_at: float = Field(sa_column=Column(Double, nullable=False, index=True))
+    seat: str = Field(sa_column=Column(String(64), nullable=False, server_default=text("''")))
 
 
 class TrafficTable(SQLModel, table=True):

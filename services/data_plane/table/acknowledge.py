@@ -35,6 +35,8 @@ PATH: Final = "/internal/v1/acknowledgements"
 SPACING_SECONDS: Final = 0.05
 """Changes within this time after a report share the next report."""
 REQUEST_SECONDS: Final = 5.0
+LAST_REPORT_SECONDS: Final = 2.0
+"""A process that ends waits this long for its last report."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,9 @@ class Acknowledger:
         self._clock = clock
         self._report_seconds = report_seconds
         self._process = secrets.token_hex(16)
+        self._seat = ""
+        self._ended = False
+        self._one_at_a_time = asyncio.Lock()
         self._state: object = None
         self._since = 0.0
         self._changed = asyncio.Event()
@@ -89,6 +94,10 @@ class Acknowledger:
             trust_env=False,
             follow_redirects=False,
         )
+
+    def take_seat(self, seat: str) -> None:
+        """Name the process's seat in every report from now on."""
+        self._seat = seat
 
     def report_change(self) -> None:
         """Look for changes, and note their time."""
@@ -111,6 +120,21 @@ class Acknowledger:
 
     async def report(self) -> bool:
         """Make a report; False for a report without arrival."""
+        async with self._one_at_a_time:
+            return await self._report()
+
+    async def report_end(self) -> None:
+        """Make the last report: the process serves no box any more, and leaves the control plane's list.
+
+        The report under way goes first, or it would undo the last report. Without arrival in time the control
+        plane calls the process silent, as it calls a process that was cut off.
+        """
+        self._ended = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_REPORT_SECONDS):
+                await self.report()
+
+    async def _report(self) -> bool:
         report = fitted(self._now(self._verdicts.news()))
         try:
             answer = await self._client.post(self._url, content=encode_acknowledgement(report))
@@ -147,4 +171,6 @@ class Acknowledger:
             pending=pending[:MAX_PENDING],
             is_all_pending=len(pending) <= MAX_PENDING,
             seen=seen,
+            seat=self._seat,
+            ended=self._ended,
         )

@@ -43,7 +43,7 @@ def report(number: int) -> Acknowledgement:
 def test_processes_that_see_the_same_keys_first_do_not_fail_each_other(database: Database) -> None:
     def note(number: int) -> None:
         with database.quiet_write() as session:
-            note_report(session, report(number), now=1_000.0)
+            note_report(session, report(number), now=1_000.0, forget_seconds=100.0)
 
     with ThreadPoolExecutor(PROCESSES) as threads:
         list(threads.map(note, range(PROCESSES)))

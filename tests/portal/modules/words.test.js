@@ -56,12 +56,21 @@ test("a test of this very key counts until boxes, or the next key, say more", ()
   assert.equal(chip(null, "valid", { ...ON, state: "disabled" }), "Off");
 });
 
+const HEARD = { unknown: 0, unknown_seconds: null };
+
 test("a roll-out is told until all have it", () => {
-  assert.equal(words.rollout({ live: 11, total: 12, seconds: null }), "Live on 11 of 12 …");
-  assert.equal(words.rollout({ live: 12, total: 12, seconds: 0.42 }, true), "Live on 12 of 12 after 0.4 s");
-  assert.equal(words.rollout({ live: 1, total: 1, seconds: 0.03 }, true), "Live on 1 of 1, at once");
-  assert.equal(words.rollout({ live: 12, total: 12, seconds: 0.42 }), "Live on 12 of 12");
-  assert.match(words.rollout({ live: 0, total: 0, seconds: null }), /No gateway process/);
+  assert.equal(words.rollout({ live: 11, total: 12, ...HEARD, seconds: null }), "Live on 11 of 12 …");
+  assert.equal(words.rollout({ live: 12, total: 12, ...HEARD, seconds: 0.42 }, true), "Live on 12 of 12 after 0.4 s");
+  assert.equal(words.rollout({ live: 1, total: 1, ...HEARD, seconds: 0.03 }, true), "Live on 1 of 1, at once");
+  assert.equal(words.rollout({ live: 12, total: 12, ...HEARD, seconds: 0.42 }), "Live on 12 of 12");
+  assert.match(words.rollout({ live: 0, total: 0, ...HEARD, seconds: null }), /No gateway process/);
+});
+
+test("a process that is not heard is told as unknown, with its silence", () => {
+  const told = (unknown, unknown_seconds) => words.rollout({ live: 2, total: 2 + unknown, unknown, unknown_seconds, seconds: null }, true);
+  assert.equal(told(1, 20), "Live on 2 of 3; 1 not heard for 20 s: it may still serve the older state.");
+  assert.equal(told(2, 600), "Live on 2 of 4; 2 not heard for 10 min: they may still serve the older state.");
+  assert.match(told(1, 10800), /1 not heard for 3 h/);
 });
 
 test("somebody else's change is named by its parts", () => {

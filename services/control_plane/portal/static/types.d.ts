@@ -98,6 +98,8 @@ export interface Rollout {
   revision: number;
   live: number;
   total: number;
+  unknown: number;
+  unknown_seconds: number | null;
   seconds: number | null;
   traffic: Traffic;
 }

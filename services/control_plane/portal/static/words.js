@@ -166,11 +166,19 @@ export function differs(before, after) {
   return !same;
 }
 
-/** How far a change has got; with the time it took, where that is of interest. @param {Pick<Rollout, "live" | "total" | "seconds">} found @param {boolean} [withTime] */
-export function rollout({ live, total, seconds }, withTime = false) {
+/** How far a change has got; with the time it took, where that is of interest. @param {Pick<Rollout, "live" | "total" | "unknown" | "unknown_seconds" | "seconds">} found @param {boolean} [withTime] */
+export function rollout({ live, total, unknown, unknown_seconds, seconds }, withTime = false) {
   if (total === 0) return "No gateway process is running yet; it takes the change when it starts.";
+  if (unknown > 0) return `Live on ${live} of ${total}; ${unheard(unknown, unknown_seconds ?? 0)}`;
   if (live < total) return `Live on ${live} of ${total} …`;
   return `Live on ${live} of ${total}${withTime && typeof seconds === "number" ? took(seconds) : ""}`;
+}
+
+/** Processes that may be cut off and serve on, or be gone. @param {number} unknown @param {number} seconds */
+function unheard(unknown, seconds) {
+  const minutes = Math.round(seconds / 60);
+  const silence = minutes < 2 ? `${Math.round(seconds)} s` : minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+  return `${unknown} not heard for ${silence}: ${unknown === 1 ? "it" : "they"} may still serve the older state.`;
 }
 
 /** "0.3 s", for a step that took some time; "" for one that was done at once, or not at all. @param {number | null} seconds */

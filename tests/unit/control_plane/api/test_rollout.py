@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import delete, update
 from sqlmodel import col
 
@@ -13,7 +14,8 @@ from services.control_plane.store.changes import Author, changing, counter
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.orgs import put_org
-from services.control_plane.store.tables import CounterRow, OutboxTable
+from services.control_plane.store.rollout import FORGET_SECONDS
+from services.control_plane.store.tables import CounterRow, DataPlaneTable, OutboxTable
 from shared.acknowledgement import (
     EXPIRY_SECONDS,
     Acknowledgement,
@@ -126,6 +128,81 @@ async def test_processes_that_are_gone_not_ready_or_of_another_epoch_do_not_enfo
     await send(world, report_of(world, "starting", ready=False), report_of(world, "restored", epoch="other"))
     found = await rollout(world)
     assert (found["live"], found["total"]) == (0, 1)
+
+
+async def test_a_process_that_is_not_heard_is_unknown_and_stays_in_the_count(world: World) -> None:
+    cut_off = report_of(world, "cut off")
+    await set_up(world)
+    await send(world, cut_off, report_of(world, "first"), report_of(world, "second"))
+    world.clock.now += EXPIRY_SECONDS
+    await send(world, report_of(world, "first"), report_of(world, "second"))
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["unknown"], found["seconds"]) == (2, 3, 1, None)
+    assert EXPIRY_SECONDS <= found["unknown_seconds"] < 2 * EXPIRY_SECONDS
+    await send(world, report_of(world, "cut off"))
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["unknown"], found["unknown_seconds"]) == (3, 3, 0, None)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"ready": False, "applied_revision": 0, "epoch": ""},
+        {"pending": (Pending("acme", "openai"),)},
+        {"is_all_pending": False},
+        {"epoch": "before the restoration"},
+    ],
+)
+async def test_whatever_the_last_report_left_open_is_unknown_in_silence(world: World, last: Any) -> None:
+    await set_up(world)
+    await send(world, report_of(world, "silent", **last))
+    world.clock.now += EXPIRY_SECONDS
+    await send(world, report_of(world))
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["unknown"]) == (1, 2, 1)
+
+
+async def test_a_switched_off_integration_needs_no_secret_of_a_silent_process(world: World) -> None:
+    await set_up(world)
+    async with world.person(OWNER) as client:
+        await client.patch(OPENAI, json={"enabled": False}, headers={"if-match": "*"})
+    await send(world, report_of(world, "silent", pending=(Pending("acme", "openai"),)))
+    world.clock.now += EXPIRY_SECONDS
+    assert (await rollout(world))["unknown"] == 0
+
+
+async def test_a_process_that_says_its_end_leaves_the_count_at_once(world: World) -> None:
+    await set_up(world)
+    behind = report_of(world, "ending", applied_revision=0)
+    await send(world, behind, report_of(world))
+    await send(world, replace(behind, ready=False, ended=True))
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["unknown"]) == (1, 1, 0)
+
+
+async def test_a_successor_in_its_seat_proves_the_end_of_a_silent_process(world: World) -> None:
+    await set_up(world)
+    await send(world, report_of(world, "killed", applied_revision=0, seat="a"))
+    await send(world, report_of(world, "successor", seat="a"))
+    assert (await rollout(world))["total"] == 2, "a process that reports has not ended"
+    world.clock.now += EXPIRY_SECONDS
+    await send(world, report_of(world, "elsewhere", seat="b"), report_of(world, "nowhere", seat=""))
+    assert (await rollout(world))["unknown"] == 1
+    await send(world, report_of(world, "successor", seat="a"))
+    found = await rollout(world)
+    assert (found["live"], found["total"], found["unknown"]) == (3, 3, 0)
+
+
+async def test_a_silent_process_is_forgotten_after_the_operators_time(world: World) -> None:
+    await set_up(world)
+    await send(world, report_of(world, "silent", applied_revision=0))
+    world.clock.now += FORGET_SECONDS - 60
+    assert (await rollout(world))["unknown"] == 1
+    world.clock.now += 60
+    assert (await rollout(world))["unknown"] == 0
+    await send(world, report_of(world))
+    with world.database.read() as session:
+        assert session.get(DataPlaneTable, "silent") is None
 
 
 async def test_what_traffic_showed_is_kept_and_never_lies_in_the_future(world: World) -> None:

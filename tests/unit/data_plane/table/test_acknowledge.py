@@ -180,3 +180,22 @@ async def test_what_is_as_it_was_is_not_reported_again() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_the_last_report_says_the_end_and_leaves_after_the_report_under_way() -> None:
+    bench = Bench()
+    bench.acknowledger.take_seat("seat")
+    running = asyncio.create_task(bench.acknowledger.run())  # noqa: TID251  # cancelled below
+    await bench.until(1)
+    await bench.acknowledger.report_end()
+    running.cancel()
+    assert [report.ended for report in bench.reports] == [False, True]
+    assert {(report.process, report.seat) for report in bench.reports} == {(bench.reports[0].process, "seat")}
+
+
+async def test_a_control_plane_that_is_down_does_not_hold_up_the_end() -> None:
+    bench = Bench()
+    bench.down = True
+    async with asyncio.timeout(20):
+        await bench.acknowledger.report_end()
+    assert not bench.reports
