@@ -1,25 +1,31 @@
 """Asks the system's resolver for a host's addresses, with a limit on time and threads; judges none of them.
 
 `getaddrinfo` cannot be interrupted: a name server that says nothing holds its thread for many times the time
-that a caller waits. So the threads are counted by who asked, until each has really ended.
+that a caller waits. So each look-up counts among the look-ups of its org and person until its thread has
+really ended. A look-up whose caller has given up frees its turn for others, and keeps its thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Final, Protocol
 
+from services.control_plane.fair_share.fair_slots import FairSlots, Slot, SlotRefused
+
 RESOLVE_TIMEOUT_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 6.0
+"""For a turn. Longer than a look-up with a caller, so every turn is given again within this time."""
 MAX_LOOKUPS: Final = 32
+"""With a caller; further requests wait for a turn, the org with the fewest look-ups first."""
 RESERVED_LOOKUPS: Final = 16
-"""Of these, for an org and a person without another look-up under way: a few owners together, each with as
-many look-ups as one may have, leave look-ups to everybody else."""
+"""Of these, for an org and a person without another look-up under way."""
+MAX_ABANDONED: Final = 96
+"""Without a caller, but still holding a thread: 48 orgs with a silent name server each fill them."""
 MAX_LOOKUPS_EACH: Final = 2
 """Of one org, and of one person."""
 NOT_PUBLIC: Final = "The host's name leads to no address on the public internet."
@@ -76,19 +82,26 @@ class SystemResolver:
         *,
         look_up: LookUp = socket.getaddrinfo,
         timeout_seconds: float = RESOLVE_TIMEOUT_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self._look_up = look_up
         self._timeout_seconds = timeout_seconds
-        self._threads = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="resolve")
-        self._lock = Lock()
-        self._under_way: Counter[tuple[str, str]] = Counter()
-        self._all_under_way = 0
+        self._threads = ThreadPoolExecutor(MAX_LOOKUPS + MAX_ABANDONED, thread_name_prefix="resolve")
+        self._turns = FairSlots(
+            MAX_LOOKUPS, each=MAX_LOOKUPS_EACH, reserved=RESERVED_LOOKUPS, wait_seconds=wait_seconds
+        )
+        self._abandoned: set[Slot] = set()
 
     async def resolve(self, requester: Requester, host: str, port: int) -> Sequence[str]:
         """See `Resolver`."""
-        lookup = self._begin(requester, host, port)
         try:
-            found = await asyncio.wait_for(asyncio.wrap_future(lookup), self._timeout_seconds)
+            turn = await self._turns.take(f"org {requester.org}", f"person {requester.person}")
+        except SlotRefused as refusal:
+            raise TooManyLookUps(for_everybody=refusal.for_everybody) from None
+        lookup = self._begin(turn, host, port)
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                found = await asyncio.shield(lookup)  # its thread goes on, and counts
         except TimeoutError:
             raise ResolveError("The host's name could not be looked up in time.") from None
         except socket.gaierror as error:
@@ -99,32 +112,40 @@ class SystemResolver:
             raise NoAddressError(NOT_PUBLIC) from None
         except OSError:
             raise ResolveError("The host's name could not be looked up.") from None
+        finally:
+            if not lookup.done():
+                self._abandon(turn, lookup)
         # dict: the same address comes once per protocol, and the order is the preference (RFC 6724).
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-    def _begin(self, requester: Requester, host: str, port: int) -> Future[Sequence[Any]]:
-        keys = (("org", requester.org), ("person", requester.person))
-        with self._lock:
-            if any(self._under_way[key] >= MAX_LOOKUPS_EACH for key in keys):
-                raise TooManyLookUps(for_everybody=False)
-            has_another = any(self._under_way[key] for key in keys)
-            free_for_requester = MAX_LOOKUPS - (RESERVED_LOOKUPS if has_another else 0)
-            if self._all_under_way >= free_for_requester:
-                raise TooManyLookUps(for_everybody=True)
-            self._under_way.update(keys)
-            self._all_under_way += 1
+    def _begin(self, turn: Slot, host: str, port: int) -> asyncio.Future[Sequence[Any]]:
+        loop = asyncio.get_running_loop()
         lookup = self._threads.submit(self._look_up, host, port, type=socket.SOCK_STREAM)
-        lookup.add_done_callback(lambda _: self._end(keys))
-        return lookup
 
-    def _end(self, keys: Sequence[tuple[str, str]]) -> None:
-        with self._lock:
-            self._all_under_way -= 1
-            for key in keys:
-                self._under_way[key] -= 1
-                if not self._under_way[key]:
-                    del self._under_way[key]
+        def ended(_: object) -> None:
+            with suppress(RuntimeError):  # the event loop has ended before the thread
+                loop.call_soon_threadsafe(self._end, turn)
+
+        lookup.add_done_callback(ended)
+        return asyncio.wrap_future(lookup)
+
+    def _abandon(self, turn: Slot, lookup: asyncio.Future[Sequence[Any]]) -> None:
+        """Give the turn to others, while the look-up still holds its thread."""
+        lookup.add_done_callback(_read_error)
+        if len(self._abandoned) < MAX_ABANDONED:
+            self._abandoned.add(turn)
+            self._turns.free(turn)
+
+    def _end(self, turn: Slot) -> None:
+        self._abandoned.discard(turn)
+        self._turns.end(turn)
 
     def close(self) -> None:
         """Let the threads go; look-ups under way are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _read_error(lookup: asyncio.Future[Sequence[Any]]) -> None:
+    """Take the error of a look-up without a caller, so that asyncio does not report it as lost."""
+    if not lookup.cancelled():
+        lookup.exception()

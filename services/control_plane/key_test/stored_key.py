@@ -82,7 +82,7 @@ class StoredKeyTester:
         )
 
     def reach(self, admin_url: str) -> None:
-        """Ask there from now on; Ask this address from now on;"""
+        """Send key tests to this address from now on."""
         self._admin_url = admin_url.rstrip("/")
 
     async def probe(self, request: KeyTestRequest) -> KeyTestResponse:

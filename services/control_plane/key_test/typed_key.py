@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
 import httpx
 
+from services.control_plane.fair_share.fair_slots import FairSlots, SlotRefused
 from services.control_plane.key_test.credential import credential_headers
 from services.control_plane.key_test.resolve import NOT_PUBLIC, Requester, ResolveError, Resolver
 from shared.addresses import AddressPolicy
@@ -29,7 +31,9 @@ from shared.secret import Secret
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
 MAX_ADDRESSES: Final = 3
-MAX_PROBES: Final = 8
+MAX_PROBES: Final = 32
+RESERVED_PROBES: Final = 16
+"""Of these, for an org without another key test under way."""
 MAX_ANSWER_BYTES: Final = 2 * 1024 * 1024
 _TOO_MANY: Final = "Too many tests are running here; try again in a minute."
 
@@ -53,7 +57,9 @@ class TypedKeyTester:
         self._proxy = proxy
         self._timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, read=read_seconds)
         self._total_seconds = total_seconds
-        self._slots = asyncio.Semaphore(MAX_PROBES)
+        self._turns = FairSlots(
+            MAX_PROBES, each=MAX_PROBES, reserved=RESERVED_PROBES, wait_seconds=total_seconds
+        )
 
     async def probe(
         self, requester: Requester, provider: ProviderName, endpoint: Endpoint, key: Secret
@@ -66,16 +72,24 @@ class TypedKeyTester:
         notes = KeyTestReport(provider, asyncio.get_running_loop().time)
         begun = False
         try:
-            async with asyncio.timeout(self._total_seconds), self._slots:
+            async with asyncio.timeout(self._total_seconds), self._turn(requester.org):
                 begun = True
                 hosts = await self._checked_hosts(notes, requester, endpoint)
                 await self._run(notes, provider, endpoint, hosts, key)
-        except TimeoutError:
+        except (TimeoutError, SlotRefused):
             if begun:
                 notes.too_late()
             else:
                 notes.note("dns", "unknown", _TOO_MANY)
         return notes.steps()
+
+    @asynccontextmanager
+    async def _turn(self, org: str) -> AsyncIterator[None]:
+        turn = await self._turns.take(org)
+        try:
+            yield
+        finally:
+            self._turns.end(turn)
 
     async def _run(
         self,

@@ -213,7 +213,7 @@ async def test_a_silent_name_server_of_one_org_holds_nobody_else_up(
 async def test_who_has_no_look_up_under_way_is_not_blamed_for_those_of_others(
     tmp_path: Path, silent: SilentNames, way: str
 ) -> None:
-    resolver = SystemResolver(look_up=silent)
+    resolver = SystemResolver(look_up=silent, timeout_seconds=60, wait_seconds=SOON_SECONDS)
     world = new_world(tmp_path, resolver=resolver)
     async with world.person(OWNER) as owner, asyncio.TaskGroup() as group:
         for number in range(MAX_LOOKUPS):
@@ -235,7 +235,7 @@ async def test_who_has_no_look_up_under_way_is_not_blamed_for_those_of_others(
 async def test_eight_owners_who_hold_all_they_may_leave_look_ups_to_other_orgs(
     tmp_path: Path, silent: SilentNames
 ) -> None:
-    resolver = SystemResolver(look_up=silent)
+    resolver = SystemResolver(look_up=silent, timeout_seconds=60, wait_seconds=SOON_SECONDS)
     world = new_world(tmp_path, resolver=resolver)
     async with world.person(OWNER) as owner, asyncio.TaskGroup() as group:
         for number in range(2 * COLLUDING):

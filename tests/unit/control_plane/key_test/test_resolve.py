@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ from services.control_plane.key_test.resolve import (
 
 ACME = Requester("acme", "owner@acme.test")
 SOON_SECONDS = 0.05
+COLLUDING = 24
 FOUND = [(2, 1, 6, "", ("93.184.216.34", 443))]
 
 
@@ -76,17 +78,53 @@ async def test_threads_that_a_silent_name_server_holds_count_until_they_end(name
     resolver.close()
 
 
-async def test_one_look_up_more_than_there_are_threads_is_refused_and_never_queued(
+async def test_one_look_up_more_than_there_are_turns_waits_and_is_refused_at_its_deadline(
     name_server: NameServer,
 ) -> None:
-    resolver = SystemResolver(look_up=name_server, timeout_seconds=5)
+    resolver = SystemResolver(look_up=name_server, timeout_seconds=60, wait_seconds=SOON_SECONDS)
     async with asyncio.TaskGroup() as group:
         for number in range(MAX_LOOKUPS):
             requester = Requester(f"org-{number}", f"{number}@orgs.test")
             group.create_task(resolver.resolve(requester, f"silent-{number}", 443))
-        await asyncio.sleep(SOON_SECONDS)
+        await asyncio.sleep(0)
         with pytest.raises(TooManyLookUps) as refusal:
             await resolver.resolve(ACME, "good", 443)
         assert refusal.value.for_everybody
         name_server.released.set()
+    assert await resolver.resolve(ACME, "good", 443) == ["93.184.216.34"]
+    resolver.close()
+
+
+async def test_colluding_orgs_with_a_silent_name_server_leave_turns_to_every_other_org(
+    name_server: NameServer,
+) -> None:
+    resolver = SystemResolver(look_up=name_server, timeout_seconds=SOON_SECONDS, wait_seconds=60)
+
+    async def attack(org: str) -> None:
+        for number in range(3):
+            with contextlib.suppress(ResolveError, TooManyLookUps):
+                await resolver.resolve(Requester(org, f"owner@{org}.test"), f"silent-{number}", 443)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(COLLUDING * MAX_LOOKUPS_EACH):
+            group.create_task(attack(f"org-{number % COLLUDING}"))
+        await asyncio.sleep(0)
+        for number in range(10):
+            honest = Requester(f"honest-{number}", f"owner@honest-{number}.test")
+            assert await resolver.resolve(honest, "good", 443) == ["93.184.216.34"]
+    assert await resolver.resolve(ACME, "good", 443) == ["93.184.216.34"]
+    with pytest.raises(TooManyLookUps) as refusal:
+        await resolver.resolve(Requester("org-0", "owner@org-0.test"), "good", 443)
+    assert not refusal.value.for_everybody
+    resolver.close()
+
+
+async def test_the_look_up_of_a_caller_that_went_away_frees_its_turn(name_server: NameServer) -> None:
+    resolver = SystemResolver(look_up=name_server, timeout_seconds=60, wait_seconds=60)
+    for number in range(MAX_LOOKUPS + 1):
+        requester = Requester(f"org-{number}", f"{number}@orgs.test")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await resolver.resolve(requester, f"silent-{number}", 443)
+    assert await resolver.resolve(ACME, "good", 443) == ["93.184.216.34"]
     resolver.close()
