@@ -225,11 +225,16 @@ class NodeAgent:
     async def _stop(self, attachments: Attachments) -> None:
         self._manager.stopping()
         attachments.stop_accepting()
-        deadline = time.monotonic() + self._settings.agent_stop_seconds
+        stop_seconds = self._settings.agent_stop_seconds
+        deadline = time.monotonic() + stop_seconds
+        await asyncio.sleep(min(_ACCEPTED_SECONDS, stop_seconds))
+        logger.info(
+            "stopping: %d connections may end by themselves for %g s", attachments.connections, stop_seconds
+        )
         while attachments.connections and time.monotonic() < deadline:  # noqa: ASYNC110  # a count, no event
             await asyncio.sleep(_DRAIN_POLL_SECONDS)
         attachments.close_connections()
-        await asyncio.sleep(0)  # so that the resets leave
+        await asyncio.sleep(0)  # so that the ends and resets leave
 
     async def _drain(self, attachments: Attachments, hand_over: HandOver, stop: asyncio.Event) -> None:
         """Let connections end by themselves; the successor says which lives have ended meanwhile."""

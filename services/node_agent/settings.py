@@ -65,7 +65,10 @@ class NodeAgentSettings(GatewaySettings):
         3_600, ge=0, description="How long an agent that was replaced keeps its open connections."
     )
     agent_stop_seconds: float = Field(
-        0, ge=0, description="How long an agent that is told to stop keeps its open connections."
+        2,
+        ge=0,
+        description="How long an agent that is told to stop keeps its open connections, so that requests "
+        "under way end by themselves. New connections wait in the backlog meanwhile.",
     )
 
     @field_validator("agent_targets")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 
 from tests.agent.callers import Callers, streaming
 from tests.agent.node import Node
@@ -100,6 +102,61 @@ async def test_attachments_survive_a_kill_and_waiting_connections_are_answered()
                 return manager.stored == []
 
             await eventually(is_forgotten, "the service manager has closed its copies")
+    agent.process.close()
+    await plane.stop()
+
+
+async def test_a_stop_ends_connections_that_have_sent_nothing_and_resets_none_of_them() -> None:
+    """A reset could reach the box inside its `connect`, and would be a refused connection there."""
+    folder = short_folder("agent")
+    plane = PrefacedServer({})
+    await plane.start()
+    agent = Agent(folder, (plane.target,))
+    plane.keys = agent.public_keys
+    port = free_port()
+    with agent.running():
+        async with agent.rest() as rest:
+            await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
+        streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+
+        async def are_served() -> bool:
+            return plane.open_connections >= len(streams)
+
+        await eventually(are_served, "every connection has reached the data plane")
+        os.kill(agent.pid, signal.SIGTERM)
+        for reader, writer in streams:
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+            writer.close()
+    agent.process.close()
+    await plane.stop()
+
+
+async def test_a_stop_lets_a_request_under_way_end() -> None:
+    folder = short_folder("agent")
+    plane = PrefacedServer({})
+    await plane.start()
+    agent = Agent(folder, (plane.target,), {"AIGW_AGENT_STOP_SECONDS": "30"})
+    plane.keys = agent.public_keys
+    port = free_port()
+    with agent.running():
+        async with agent.rest() as rest:
+            await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n")
+
+        async def is_served() -> bool:
+            return plane.open_connections >= 1
+
+        await eventually(is_served, "the connection has reached the data plane")
+        os.kill(agent.pid, signal.SIGTERM)
+
+        async def is_stopping() -> bool:
+            return "stopping: 1 connections" in agent.process.log
+
+        await eventually(is_stopping, "the agent accepts no more")
+        writer.write(b"\r\n")
+        assert b'"org": "acme"' in await asyncio.wait_for(reader.readuntil(b"}"), 30)
+        writer.close()
     agent.process.close()
     await plane.stop()
 

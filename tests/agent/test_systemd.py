@@ -64,6 +64,11 @@ class Site:
     def stored(self) -> int:
         return int(self.manager.properties(SERVICE, "NFileDescriptorStore")["NFileDescriptorStore"])
 
+    @property
+    def log(self) -> str:
+        """The log of every process of the service."""
+        return agent_log(self.manager)
+
     def kill(self) -> None:
         """Kill the main process as a crash would."""
         self.manager.systemctl("kill", "--signal=SIGKILL", "--kill-who=main", SERVICE)
@@ -76,6 +81,12 @@ class Site:
             return found["MainPID"] not in {"0", str(former)} and found["ActiveState"] == "active"
 
         await eventually(serves, "another process serves", deadline_seconds=60)
+
+
+def agent_log(manager: Systemd) -> str:
+    """Give the log of every process of the service in this systemd."""
+    log = manager.root / "var/log/agent.log"
+    return log.read_text() if log.exists() else ""
 
 
 @asynccontextmanager
@@ -103,8 +114,7 @@ async def site() -> AsyncIterator[Site]:
             try:
                 await asyncio.to_thread(manager.systemctl, "start", SERVICE)
             except AssertionError as error:
-                log = manager.root / "var/log/agent.log"
-                raise AssertionError(f"{error}\n{log.read_text() if log.exists() else ''}") from None
+                raise AssertionError(f"{error}\n{agent_log(manager)}") from None
             # Without kept connections: a process that ends may close one while a request is on its way.
             transport = httpx.AsyncHTTPTransport(
                 uds=str(manager.root / REST_PATH), limits=httpx.Limits(max_keepalive_connections=0)
@@ -177,7 +187,10 @@ async def test_a_restart_refuses_no_connection_and_rest_calls_wait() -> None:
             while not restarting.done():
                 assert (await here.rest.client.get("/livez")).status_code == 200
                 await asyncio.sleep(0.1)
-            await restarting
+            try:
+                await restarting
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{here.log}") from None
         assert not [failure for failure in callers.failures if "ConnectError" in failure]
         assert (await here.rest.box("a"))["state"] == "listening"
 

@@ -110,7 +110,7 @@ class Acceptor:
         """Take in an accepted connection, or refuse it."""
         shared = self._shared
         if not self._open:  # accepted by the event loop in the turn in which this acceptor was closed
-            side.abort()
+            side.end()
             return
         shared.counters.accepted += 1
         self.accepted += 1

@@ -70,10 +70,19 @@ class BoxSide(Side):
             self.transport.resume_reading()
 
     def end(self) -> None:
-        """End this connection at once, on both sides."""
-        if self.other is not None:
-            self.other.abort()
-        self.abort()
+        """End this connection at once, on both sides: by a reset, unless the box has sent nothing yet.
+
+        Without a byte from the box, the box's `connect` may still be under way, and a reset would turn that
+        call into an error: a refused connection. An end arrives as an end of an idle connection.
+        """
+        other, self.other = self.other, None
+        if other is not None:
+            other.other = None  # the other side's reset is not passed on
+            other.abort()
+        if self.bytes_in or self.transport.get_write_buffer_size():
+            self.abort()
+        else:
+            self.transport.close()
 
 
 def _drop(data: bytes) -> None:
