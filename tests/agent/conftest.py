@@ -20,9 +20,8 @@ async def node() -> AsyncIterator[Node]:
     agent = Agent(folder, (first.target, second.target))
     first.keys = second.keys = agent.public_keys
     try:
-        with agent.running():
-            async with agent.rest() as rest:
-                yield Node(agent, rest, (first, second))
+        async with agent.running(), agent.rest() as rest:
+            yield Node(agent, rest, (first, second))
     finally:
         for plane in (first, second):
             await plane.stop()

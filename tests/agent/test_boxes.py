@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from tests.agent.node import Node
+from tests.support.node_agent import PrefacedServer
 from tests.support.polling import eventually
 
 
@@ -207,8 +208,8 @@ async def test_a_data_plane_that_drains_or_dies_gets_no_new_connection(node: Nod
     await node.rest.attached("a", "acme", listen)
     drained, other = node.planes
     drained.ready = False
-    metrics = f'aigw_agent_target{{condition="draining",target="tcp://127.0.0.1:{drained.port}"}} 1.0'
-    await eventually(lambda: _shows(node, metrics), "the agent sees that it drains")
+    await eventually(lambda: _stands(node, drained, "draining"), "the agent sees that it drains")
+    await eventually(lambda: _stands(node, other, "ready"), "the agent sees that the other is ready")
     before = drained.served.total()
     for _ in range(20):
         await _who(listen)
@@ -219,7 +220,8 @@ async def test_a_data_plane_that_drains_or_dies_gets_no_new_connection(node: Nod
         assert (await _who(listen))["org"] == "acme"
 
 
-async def _shows(node: Node, line: str) -> bool:
+async def _stands(node: Node, plane: PrefacedServer, condition: str) -> bool:
+    line = f'aigw_agent_target{{condition="{condition}",target="tcp://127.0.0.1:{plane.port}"}} 1.0'
     return line in (await node.rest.client.get("/metrics")).text
 
 

@@ -7,8 +7,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -57,8 +57,8 @@ class Fleet:
     def targets(self) -> tuple[str, ...]:
         return tuple(f"tcp://127.0.0.1:{boxes}=http://127.0.0.1:{admin}" for boxes, admin in self.ports)
 
-    @contextmanager
-    def running(self) -> Iterator[Agent]:
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Agent]:
         for number in range(2):
             self.processes.append(ServerProcess(self.folder / str(number)))
             (self.folder / str(number)).mkdir()
@@ -72,7 +72,7 @@ class Fleet:
         try:
             for number in range(2):
                 self.start(number)
-            with agent.running():
+            async with agent.running():
                 yield agent
         finally:
             for process in self.processes:
@@ -132,13 +132,13 @@ async def test_killed_and_drained_data_planes_cost_only_what_was_in_flight(tmp_p
     planes, folder = PlanesApart.in_folder(tmp_path), short_folder("fleet")
     fleet = Fleet(planes, folder)
     upstream = ScriptedUpstream(keys=frozenset({KEY.encode()}), respond=lambda _: json_answer({}))
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         stack.enter_context(planes.plane("control-plane"))
         async with upstream, planes.rest() as control_plane:
             await planes.register_node(control_plane)
             org = await control_plane.new_org()
             await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
-            agent = stack.enter_context(fleet.running())
+            agent = await stack.enter_async_context(fleet.running())
             address = f"127.0.0.1:{free_port()}"
             async with agent.rest() as rest:
                 await rest.attached("a", org, {"address": address})

@@ -40,9 +40,8 @@ async def node_with(soft: int, hard: int) -> AsyncIterator[Node]:
     for plane in planes:
         plane.keys = agent.public_keys
     try:
-        with agent.running():
-            async with agent.rest() as rest:
-                yield Node(agent, rest, planes)
+        async with agent.running(), agent.rest() as rest:
+            yield Node(agent, rest, planes)
     finally:
         for plane in planes:
             await plane.stop()

@@ -63,7 +63,7 @@ async def test_attachments_survive_a_kill_and_waiting_connections_are_answered()
     address = f"127.0.0.1:{free_port()}"
     with ServiceManager(folder) as manager:
         agent.manager = manager
-        with agent.running():
+        async with agent.running():
             async with agent.rest() as rest:
                 attached = await rest.attached("a", "acme", {"address": address})
                 await rest.attached("b", "acme", {"unix": f"{folder}/b.sock"})
@@ -168,12 +168,12 @@ async def test_a_listener_that_cannot_be_made_again_is_told_and_given_to_nobody(
     agent = Agent(folder, (plane.target,))
     plane.keys = agent.public_keys
     port = free_port()
-    with agent.running():
+    async with agent.running():
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         agent.process.stop()
         stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
-        agent.start()
+        await asyncio.to_thread(agent.start)
         async with agent.rest() as rest:
             found = await rest.box("a")
             assert found["state"] == "lost"

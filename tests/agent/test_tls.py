@@ -97,12 +97,11 @@ async def running(settings: dict[str, str], *contexts: ssl.SSLContext) -> AsyncI
     for plane in planes:
         plane.keys = agent.public_keys
     try:
-        with agent.running():
-            async with agent.rest() as rest:
-                node = Node(agent, rest, (planes[0], planes[-1]))
-                listen = node.plain()
-                await rest.attached("a", "acme", listen)
-                yield node, listen["address"]
+        async with agent.running(), agent.rest() as rest:
+            node = Node(agent, rest, (planes[0], planes[-1]))
+            listen = node.plain()
+            await rest.attached("a", "acme", listen)
+            yield node, listen["address"]
     finally:
         for plane in planes:
             await plane.stop()
@@ -191,16 +190,15 @@ async def test_a_data_plane_that_never_finishes_the_handshake_delays_no_box_beyo
         target = f"tls://127.0.0.1:{silent.getsockname()[1]}"
         folder = short_folder("agent")
         agent = Agent(folder, (target,), authorities.settings())
-        with agent.running():
-            async with agent.rest() as rest:
-                node = Node(agent, rest, (PrefacedServer({}), PrefacedServer({})))
-                listen = node.plain()
-                await rest.attached("a", "acme", listen)
-                begun = time.monotonic()
-                answers = await asyncio.gather(*(asked(listen["address"]) for _ in range(10)))
-                assert [answer.headers["x-run9-error"] for answer in answers] == ["gateway_unreachable"] * 10
-                assert time.monotonic() - begun < 10
-                assert "unreachable (no answer in time)" in agent.process.log
+        async with agent.running(), agent.rest() as rest:
+            node = Node(agent, rest, (PrefacedServer({}), PrefacedServer({})))
+            listen = node.plain()
+            await rest.attached("a", "acme", listen)
+            begun = time.monotonic()
+            answers = await asyncio.gather(*(asked(listen["address"]) for _ in range(10)))
+            assert [answer.headers["x-run9-error"] for answer in answers] == ["gateway_unreachable"] * 10
+            assert time.monotonic() - begun < 10
+            assert "unreachable (no answer in time)" in agent.process.log
         agent.process.close()
 
 

@@ -55,9 +55,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         key_file, kid = gateway.ready["node_key_file"], gateway.ready["node_kid"]
         changed = {"AIGW_AGENT_NODE_KEY_FILE": key_file, "AIGW_AGENT_KID": kid}
         agent = Agent(folder, (f"unix://{boxes}={gateway.ready['admin_url']}",), changed)
-        with agent.running():
+        try:
+            agent.start()
             yield Site(gateway, agent)
-    agent.process.close()
+        finally:
+            agent.process.close()
 
 
 @contextmanager

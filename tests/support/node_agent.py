@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,7 @@ _SERVES: Final = re.compile(r"^Node agent on .*, process (\d+)$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Agent:
-    """A process of `aigw node-agent`. `with agent.running()` starts the agent and waits until ready.
+    """A process of `aigw node-agent`. `async with agent.running()` starts the agent and waits until ready.
 
     Attributes:
         manager: keeps its sockets; set before the start.
@@ -126,10 +126,13 @@ class Agent:
             assert time.monotonic() < deadline, f"no successor has taken over:\n{self.process.log}"
             await asyncio.sleep(0.05)
 
-    @contextmanager
-    def running(self) -> Iterator[Agent]:
-        """Start the agent, and end the agent with every successor."""
-        self.start()
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Agent]:
+        """Start the agent, and end the agent with every successor.
+
+        The event loop goes on meanwhile, as data planes in this process must answer the first health checks.
+        """
+        await asyncio.to_thread(self.start)
         try:
             yield self
         finally:

@@ -243,8 +243,8 @@ async def test_a_process_above_the_counter_proves_lost_commits_and_is_never_live
     ahead = report_of(world)
     lose_commits(world, ahead.applied_revision - 1)
     # This control plane was started after the failover: it has seen nothing of the lost commits.
-    restarted = LostCommits(Database(world.database_url))
-    assert restarted.check().epoch == ahead.epoch
+    database = Database(world.database_url)
+    assert LostCommits(database).check().epoch == ahead.epoch
     await send(world, ahead)
     with world.database.read() as session:
         at = counter(session)
@@ -255,3 +255,4 @@ async def test_a_process_above_the_counter_proves_lost_commits_and_is_never_live
     await send(world, ahead)
     with world.database.read() as session:
         assert counter(session) == at, "a report of an epoch that has ended proves nothing"
+    database.close()
