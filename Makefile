@@ -69,11 +69,12 @@ nightly: $(DEV_STAMP) ## the long runs: 100,000 generated heads and paths, 20,00
 	$(BIN)/pytest -m nightly --timeout=7200 $(ARGS)
 	$(BIN)/pytest tests/unit/data_plane/core --hypothesis-profile=nightly --timeout=7200
 
-check: $(DEV_STAMP) ## lint, format, types, import rules; needs no service
+check: $(DEV_STAMP) ## lint, format, types, import rules, Dockerfiles; needs no service
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/docker/Dockerfile tools/image/stand-ins/Dockerfile
 	tools/portal_check.sh
 
 fmt: $(DEV_STAMP) ## format and fix what can be fixed
