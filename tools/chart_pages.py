@@ -41,7 +41,8 @@ _NETWORKS: Final[Json] = {
     "type": "array",
     "items": {"type": "string", "pattern": r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"},
 }
-_ADDRESS: Final[Json] = {"type": "string", "pattern": r"^$|^[^\s/@]+$"}
+_ADDRESS: Final[Json] = {"type": "string", "pattern": r"^$|^[^\s@]+$"}
+"""A scheme or path passes here, because the templates refuse them with a sentence."""
 _BUDGET: Final[Json] = {
     "oneOf": [
         {"type": "null"},

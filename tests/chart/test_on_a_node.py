@@ -39,6 +39,13 @@ PROGRAMS = {
     **dict.fromkeys(("containerd", "runc", "etcd", "podman", "ipset", "debootstrap", "cc"), ""),
 }
 LOAD_SECONDS = 45
+SCHEMA = "SELECT version_num FROM alembic_version"
+AUDIT_INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = 'audit'"
+OLDER_SCHEMA = """
+    DROP INDEX ix_audit_org_id; CREATE INDEX ix_audit_org ON audit (org);
+    UPDATE alembic_version SET version_num = '0005'
+"""
+"""The way back from the migration 0006, which an upgrade then makes again."""
 APART = {"production", "dev", "node-agent"}
 """Examples with a test of their own; a node agent's namespace cannot enforce the restricted standard."""
 
@@ -175,9 +182,15 @@ def test_a_mistyped_value_makes_nothing_and_says_why(node: Node, backends: Backe
     assert not node.kubectl("-n", "gw-mistyped", "get", "all", "-o", "name").strip()
 
 
-def test_an_upgrade_and_a_rollback_under_load_fail_no_new_request(backends: Backends) -> None:
+def test_an_upgrade_with_a_migration_and_a_rollback_under_load_fail_no_new_request(
+    backends: Backends,
+) -> None:
+    database = "aigw_gw_rolling"
     with Release.of_example(backends, "minimal", "gw-rolling") as release:
         provision(backends, release)
+        newest = backends.sql(SCHEMA, database=database)
+        assert newest == "0006", "OLDER_SCHEMA must go back from the newest migration"
+        backends.sql(OLDER_SCHEMA, database=database)
         for change in (release.upgrade, release.rollback):
             counts: dict[str, int] = {}
             wanted = stream(backends, release) | {"do": "load", "seconds": LOAD_SECONDS, "threads": 4}
@@ -190,16 +203,18 @@ def test_an_upgrade_and_a_rollback_under_load_fail_no_new_request(backends: Back
             load.join()
             assert set(counts) == {"good"}, counts
             assert counts["good"] > 20, counts
+            assert backends.sql(SCHEMA, database=database) == newest
+            assert "ix_audit_org_id" in backends.sql(AUDIT_INDEXES, database=database).split()
 
 
 def test_a_rollback_past_a_migration_serves_on_the_newer_schema(backends: Backends) -> None:
     with Release.of_example(backends, "minimal", "gw-schema") as release:
         streams(backends, release)
-        there = backends.sql("SELECT version_num FROM alembic_version", database="aigw_gw_schema")
+        there = backends.sql(SCHEMA, database="aigw_gw_schema")
         backends.sql("UPDATE alembic_version SET version_num = '9999'", database="aigw_gw_schema")
         release.upgrade()  # of pods that do not know that schema, as a rollback's
         release.is_ready()
         seen = backends.as_box(stream(backends, release))
         assert seen["done"], seen
-        assert backends.sql("SELECT version_num FROM alembic_version", database="aigw_gw_schema") == "9999"
+        assert backends.sql(SCHEMA, database="aigw_gw_schema") == "9999"
         assert there != "9999"

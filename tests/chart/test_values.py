@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.support.chart import (
     refusal,
     rendered,
 )
-from tools.chart_pages import SCHEMA
+from tools.chart_pages import CHART, SCHEMA
 
 REFUSED: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("refused_values.yaml").read_text())
 BACKENDS: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -33,6 +34,29 @@ BACKENDS: dict[str, dict[str, Any]] = yaml.safe_load(
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["case"])
 def test_values_that_cannot_work_are_refused_with_a_sentence(case: dict[str, Any]) -> None:
     assert case["says"] in refusal(case["values"])
+
+
+def test_every_sentence_of_the_templates_is_said_in_a_case() -> None:
+    lines = (CHART / "templates/_validate.tpl").read_text().splitlines()
+    sentences = [line for line in lines if re.match(r"[a-zA-Z]|\{\{ \$name", line)]
+    said = [case["says"] for case in REFUSED if case["kind"] == "unfit"]
+    assert len(sentences) > 40
+    assert not [sentence for sentence in sentences if not any(_can_say(sentence, words) for words in said)]
+
+
+def _can_say(sentence: str, words: str) -> bool:
+    """Tell whether the sentence holds `words`; a placeholder is any word, the first word may be an ending."""
+    told, heard = ([word.rstrip(".,:;") for word in text.split()] for text in (_blanked(sentence), words))
+
+    def fits(known: str, word: str) -> bool:
+        return known.endswith(word) or bool(re.fullmatch(re.escape(known).replace("\0", r"\S+"), word))
+
+    starts = range(len(told) - len(heard) + 1)
+    return any(all(map(fits, told[start:], heard)) for start in starts)
+
+
+def _blanked(sentence: str) -> str:
+    return re.sub(r"\{\{.*?\}\}", "\0", sentence)
 
 
 def test_the_defaults_alone_are_refused_with_everything_that_is_missing() -> None:

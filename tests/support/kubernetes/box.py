@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
 LIVE_SECONDS = 60.0
+REACHABLE_SECONDS = 60.0
 
 
 def call(method: str, url: str, token: str, body: Any = None, head: dict[str, str] | None = None) -> Any:
@@ -33,6 +35,7 @@ def call(method: str, url: str, token: str, body: Any = None, head: dict[str, st
 
 def provision(do: dict[str, Any]) -> Any:
     """Make the org, its owner and the node, and save a key as the owner."""
+    until_reachable(do["rest"])
     steps = [
         ("PUT", f"/orgs/{do['org']}", {"name": do["org"]}),
         ("PUT", f"/orgs/{do['org']}/members/{do['owner']}", {"role": "owner"}),
@@ -48,6 +51,20 @@ def provision(do: dict[str, Any]) -> Any:
     body = {"api_key": do["key"], "endpoint": do["endpoint"], "enabled": True}
     status, _, text = call("PUT", card, do["owner_token"], body, {"if-match": etag})
     return {"status": status, "text": text if status >= 300 else until_live(card, do["owner_token"])}
+
+
+def until_reachable(url: str) -> None:
+    """Wait until a new Service takes connections: the node learns its pods a moment after they are ready."""
+    address = urllib.parse.urlsplit(url)
+    deadline = time.monotonic() + REACHABLE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            # A connection begun too early is lost with all its repeats, hence a short time for each.
+            socket.create_connection((address.hostname, address.port), timeout=2).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
 
 
 def until_live(card: str, token: str) -> str:

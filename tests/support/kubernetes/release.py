@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 RELEASE: Final = "aigw"
 WAIT: Final = "280s"
 HELM_SECONDS: Final = 320
+READY_SECONDS: Final = 110.0
 PARENTS: Final = {"sub-chart": "ai-gateway"}
 """Examples being a parent chart, with the gateway's name in them."""
 
@@ -96,22 +98,41 @@ class Release:
         self._helm("test", RELEASE, "--timeout", "180s")
 
     def is_ready(self) -> None:
-        """Assert that every pod is ready, none was restarted, and nothing was refused in the namespace."""
-        planes = "app.kubernetes.io/component in (control-plane, data-plane, dev)"
-        self.node.kubectl(
-            *("-n", self.namespace, "wait", "--for=condition=Ready", "pod", "-l", planes, "--timeout=110s")
-        )
-        pods = json.loads(self.node.kubectl("-n", self.namespace, "get", "pods", "-o", "json"))["items"]
-        assert pods
-        for pod in pods:
+        """Wait until every pod is ready, then assert that none was restarted and nothing was refused."""
+        deadline = time.monotonic() + READY_SECONDS
+        while waited_for := [*self._unready(), *self._growing()]:
+            assert time.monotonic() < deadline, waited_for
+            time.sleep(1)
+        for pod in self._pods():
             name, status = pod["metadata"]["name"], pod["status"]
-            if "deletionTimestamp" in pod["metadata"] or status["phase"] == "Succeeded":
-                continue
-            states = {one["type"]: one["status"] for one in status["conditions"]}
-            assert states["Ready"] == "True", f"{name}: {status}"
             assert all(one["restartCount"] == 0 for one in status["containerStatuses"]), f"{name}: {status}"
         events = self.node.kubectl("-n", self.namespace, "get", "events", "-o", "jsonpath={.items[*].reason}")
         assert "FailedCreate" not in events.split()
+
+    def _pods(self) -> list[dict[str, Any]]:
+        """Give the pods of the namespace, without those that end or have ended well."""
+        found = self._listed("pods")
+        assert found
+        staying = [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in staying if pod["status"]["phase"] != "Succeeded"]
+
+    def _unready(self) -> Iterator[str]:
+        for pod in self._pods():
+            states = {one["type"]: one["status"] for one in pod["status"].get("conditions", ())}
+            if states.get("Ready") != "True":
+                yield f"{pod['metadata']['name']}: {pod['status']}"
+
+    def _growing(self) -> Iterator[str]:
+        """Give the autoscalers below their minimum: a first installation starts with one pod."""
+        for scaler in self._listed("hpa"):
+            there, least = scaler["status"].get("currentReplicas", 0), scaler["spec"]["minReplicas"]
+            if there < least:
+                yield f"{scaler['metadata']['name']}: {there} of {least} pods"
+
+    def _listed(self, kind: str, *words: str) -> list[dict[str, Any]]:
+        listed = self.node.kubectl("-n", self.namespace, "get", kind, *words, "-o", "json")
+        items: list[dict[str, Any]] = json.loads(listed)["items"]
+        return items
 
     def from_a_data_plane(self, wanted: dict[str, Any]) -> Any:
         """Run `box.py` inside a data plane's pod."""

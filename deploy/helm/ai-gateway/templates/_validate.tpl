@@ -40,11 +40,11 @@ redis.existingSecret is missing: name the Secret with the passwords of both user
 {{- if not $values.vault.address }}
 vault.address is missing: give HOST[:PORT] of Vault or OpenBao.
 {{- end }}
-{{- if contains "://" $values.vault.address }}
-vault.address is HOST[:PORT], without a scheme: vault.tls says whether TLS is used.
+{{- if contains "/" $values.vault.address }}
+vault.address is HOST[:PORT], without a scheme and a path: vault.tls says whether TLS is used.
 {{- end }}
-{{- if contains "://" $values.redis.address }}
-redis.address is HOST:PORT, without a scheme: redis.tls says whether TLS is used.
+{{- if contains "/" $values.redis.address }}
+redis.address is HOST:PORT, without a scheme and a path: redis.tls says whether TLS is used.
 {{- end }}
 {{- if ne $values.vault.auth "token" }}
 {{- if and $values.controlPlane.enabled (not $values.vault.controlPlaneRole) }}
