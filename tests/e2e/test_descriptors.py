@@ -16,6 +16,7 @@ from shared.tasks import TaskSet
 from tests.support.answers import json_answer, whole
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import Gateway
+from tests.support.planes_apart import PlanesApart
 from tests.support.polling import eventually
 from tests.support.scripted_upstream import Answer, ReceivedRequest, ScriptedUpstream, WaitFor
 
@@ -61,8 +62,8 @@ async def _statuses(client: httpx.AsyncClient, count: int = REQUESTS) -> list[in
     return [(await client.get("models")).status_code for _ in range(count)]
 
 
-async def _status(url: str) -> int:
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+async def _status(url: str, head: dict[str, str] | None = None) -> int:
+    async with httpx.AsyncClient(trust_env=False, timeout=20, headers=head) as client:
         return (await client.get(url)).status_code
 
 
@@ -191,6 +192,36 @@ async def test_nine_boxes_of_one_org_each_within_its_cap_leave_another_org_answe
         assert metrics["aigw_box_connections"] <= metrics["aigw_max_box_connections"]
         fate = "refused" if held else "evicted"
         assert metrics[f'aigw_box_connections_{fate}_total{{cap="org"}}'] > 0
+
+
+@pytest.mark.parametrize("listener", ["control_plane_port", "internal_port"])
+async def test_silent_connections_to_a_control_plane_leave_it_ready_and_its_owners_answered(
+    tmp_path: Path, listener: str
+) -> None:
+    planes = PlanesApart.in_folder(tmp_path)
+    planes.descriptors = 1_024
+    head = {"authorization": f"Bearer {planes.owner_token}", "connection": "close"}
+    rest = f"http://127.0.0.1:{planes.ports['control_plane_port']}/api/v1/me"
+    ready = f"http://127.0.0.1:{planes.ports['internal_port']}/readyz"
+    with planes.plane("control-plane") as log:
+        crowd = _Crowd(planes.ports[listener])
+        seen: set[tuple[int, int]] = set()
+        async with planes.rest():
+            try:
+                for arrived in range(0, SILENT, AT_ONCE):
+                    for _ in range(AT_ONCE):
+                        crowd.add(b"", comes_again=False)
+                    await crowd.has_arrived(arrived + AT_ONCE)
+                    seen.add((await _status(rest, head), await _status(ready)))
+                for _ in range(REQUESTS):
+                    seen.add((await _status(rest, head), await _status(ready)))
+            finally:
+                await crowd.aclose()
+        lines = [line for line in log.read_text().splitlines() if "connections are at a cap" in line]
+    await asyncio.to_thread(planes.data.close)
+    assert seen == {(200, 200)}
+    assert len(lines) in {1, 2}  # a second one when a minute has passed
+    assert "evicted" in lines[0]
 
 
 async def _greedy_org(gateway: Gateway, upstream: ScriptedUpstream | None) -> str:

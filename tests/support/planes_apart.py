@@ -40,6 +40,8 @@ class PlanesApart:
     owner_token: str
     member_token: str
     logs: list[Path] = field(default_factory=list)
+    descriptors: int | None = None
+    """The limit on open descriptors of each plane, where different from this process's."""
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
@@ -79,6 +81,8 @@ class PlanesApart:
         self.logs.append(log)
         with log.open("ab") as file:
             command = [sys.executable, "-m", "aigw", name]
+            if self.descriptors is not None:
+                command = ["bash", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "bash", *command]
             environment = clean_environment(**self.environment)
             process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
         try:
