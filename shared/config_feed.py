@@ -111,6 +111,8 @@ class Event:
         `put_integration` / `clear_integration`: `integration` is the row (for clear, with `enabled` false).
         `put_org` / `remove_org`: `org` is the row.
         `put_node` / `remove_node`: `node` is the row.
+
+    `at` is the time of the change, in Unix seconds; None from a control plane of an older version.
     """
 
     epoch: str
@@ -120,6 +122,7 @@ class Event:
     org: OrgRow | None = None
     node: NodeRow | None = None
     schema: Literal[1] = SCHEMA
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,14 @@ other value of a caller's choice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from shared.distribution import Distribution
 
 __all__ = ["CONTENT_TYPE_LATEST", "WatchedMetrics"]
 
@@ -22,6 +26,7 @@ class WatchedMetrics:
         self._gauges: list[tuple[str, str, Callable[[], float | None]]] = []
         self._counters: list[tuple[str, str, Callable[[], float]]] = []
         self._labelled: list[tuple[str, str, str, Callable[[], Mapping[str, int]]]] = []
+        self._distributions: list[tuple[str, str, Distribution]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -42,6 +47,10 @@ class WatchedMetrics:
         """Have counters kept elsewhere read at every scrape, by the values of a label."""
         self._labelled.append((name, help_text, label, read))
 
+    def watch_distribution(self, name: str, help_text: str, distribution: Distribution) -> None:
+        """Have a distribution kept elsewhere read at every scrape."""
+        self._distributions.append((name, help_text, distribution))
+
     def exposition(self) -> bytes:
         """Write everything in the Prometheus text format, whose type is `CONTENT_TYPE_LATEST`."""
         return generate_latest(self._registry)
@@ -61,3 +70,7 @@ class WatchedMetrics:
             for value, count in list(read_all().items()):
                 family.add_metric([value], count)
             yield family
+        for name, help_text, distribution in self._distributions:
+            histogram = HistogramMetricFamily(name, help_text, labels=())
+            distribution.expose(histogram, [])
+            yield histogram

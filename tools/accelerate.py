@@ -26,6 +26,7 @@ COMPILED: Final = (
     "services/data_plane/account/key_verdicts.py",
     "services/data_plane/account/last_errors.py",
     "services/data_plane/account/metrics.py",
+    "services/data_plane/account/org_counts.py",
     "services/data_plane/account/record.py",
     "services/data_plane/core/*.py",
     "services/data_plane/core/usage/*.py",
@@ -51,6 +52,7 @@ COMPILED: Final = (
     "services/node_agent/relay/box_side.py",
     "services/node_agent/relay/side.py",
     "services/node_agent/relay/target_side.py",
+    "shared/distribution.py",
     "shared/watched_metrics.py",
 )
 """Only code that runs per request or per piece of a stream."""

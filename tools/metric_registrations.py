@@ -21,6 +21,7 @@ KINDS: Final[dict[str, str]] = {
     "watch": "gauge",
     "watch_count": "counter",
     "watch_counts": "counter",
+    "watch_distribution": "histogram",
 }
 """The calls that register a metric, by the name of the called function or class."""
 NO_METRICS: Final[dict[str, str]] = {

@@ -29,7 +29,10 @@ from services.data_plane.core.descriptors import fit_descriptors
 from services.data_plane.gauges import (
     count_box_connections,
     count_telemetry,
+    count_upstream_connections,
     count_warm_connections,
+    watch_event_lag,
+    watch_secrets,
     watched_metrics,
 )
 from services.data_plane.identity.refusals import IdentityRefusals
@@ -42,10 +45,12 @@ from services.data_plane.relay.upstream.egress import DirectEgress, ProxyEgress
 from services.data_plane.relay.upstream.resolver import Resolver
 from services.data_plane.table.acknowledge import Acknowledger
 from services.data_plane.table.config_table import ConfigTable
+from services.data_plane.table.event_lag import EventLag
 from services.data_plane.table.forgeries import Forgeries
 from services.data_plane.table.seat import seat_of
 from services.data_plane.table.secrets import SecretLoader
 from services.data_plane.table.sync import ConfigSync, SyncTimes
+from services.data_plane.table.vault_reader import VaultSecretReader
 from shared.clock import unix_now
 from shared.countdown import Countdown
 from shared.listener import bind, port_of, serve
@@ -195,6 +200,7 @@ class DataPlane:
             lambda kids: relay.revoke(lambda box: box.kid in kids, "its node's key was removed")
         )
         parts.metrics.watch("aigw_open_exchanges", "Requests under way.", lambda: relay.open_exchanges)
+        count_upstream_connections(parts.metrics, relay.parts.pool)
         count_warm_connections(parts.metrics, relay.prewarmer)
         count_box_connections(parts.metrics, relay.connection_limits, parts.boxes)
         return relay
@@ -299,7 +305,8 @@ def _bound(sockets: contextlib.ExitStack, host: str, port: int, option: str) -> 
 
 
 def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _Parts:
-    loader = SecretLoader(secret_reader(settings), monotonic=time.monotonic)
+    reader = secret_reader(settings)
+    loader = SecretLoader(reader, monotonic=time.monotonic)
     table = ConfigTable(
         loader,
         clock=time.monotonic,
@@ -312,7 +319,10 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
     poll = settings.snapshot_poll_seconds
     times = SyncTimes(poll, min(poll, SyncTimes().poll_without_bus_seconds))
     access_log, refusals = _access_log(settings), IdentityRefusals()
-    metrics, telemetry = watched_metrics(table, access_log, refusals, forgeries), _telemetry(settings)
+    metrics = watched_metrics(table, access_log, refusals, forgeries, settings.metrics_max_orgs)
+    telemetry, lag = _telemetry(settings), EventLag(unix_now)
+    watch_secrets(metrics, loader, reader.session if isinstance(reader, VaultSecretReader) else None)
+    watch_event_lag(metrics, lag)
     if telemetry is not None:
         count_telemetry(metrics, telemetry)
     return _Parts(
@@ -320,7 +330,7 @@ def _build_parts(settings: DataPlaneSettings, stream: MemoryStream | None) -> _P
         bus=bus,
         loader=loader,
         table=table,
-        sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times),
+        sync=ConfigSync(table, snapshots, bus, random=SystemRandom().random, times=times, lag=lag),
         boxes=_boxes(settings, table, refusals),
         metrics=metrics,
         last_errors=LastErrors(),

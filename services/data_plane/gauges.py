@@ -12,17 +12,25 @@ if TYPE_CHECKING:
     from services.data_plane.identity.refusals import IdentityRefusals
     from services.data_plane.relay.connection_limits import ConnectionLimits
     from services.data_plane.relay.tls_handshake import HandshakeFaults
+    from services.data_plane.relay.upstream.pool import Pool
     from services.data_plane.relay.upstream.prewarm import Prewarmer
     from services.data_plane.table.config_table import ConfigTable
+    from services.data_plane.table.event_lag import EventLag
     from services.data_plane.table.forgeries import Forgeries
+    from services.data_plane.table.secrets import SecretLoader
     from shared.tls_files import TlsFiles
+    from shared.vault_session import VaultSession
 
 
 def watched_metrics(
-    table: ConfigTable, access_log: AccessLog | None, refusals: IdentityRefusals, forgeries: Forgeries
+    table: ConfigTable,
+    access_log: AccessLog | None,
+    refusals: IdentityRefusals,
+    forgeries: Forgeries,
+    max_orgs: int = 0,
 ) -> Metrics:
     """Make the metrics of a data plane, with the numbers of configuration, identity and log."""
-    metrics = Metrics()
+    metrics = Metrics(max_orgs)
     metrics.watch_counts(
         "aigw_identity_refusals",
         "Requests and connections without a proven box, by the failed check.",
@@ -61,6 +69,46 @@ def watched_metrics(
             lambda: access_log.dropped_lines,
         )
     return metrics
+
+
+def watch_secrets(metrics: Metrics, loader: SecretLoader, vault: VaultSession | None) -> None:
+    """Have the reads of the secret store watched; with Vault, also its calls and the token's life."""
+    metrics.watch_counts(
+        "aigw_secret_reads", "Reads of the secret store, by result.", "result", lambda: loader.reads
+    )
+    if vault is None:
+        return
+    metrics.watch_count("aigw_vault_calls", "Calls of Vault, logins included.", lambda: vault.calls)
+    metrics.watch_count(
+        "aigw_vault_failures", "Calls of Vault without a good answer.", lambda: vault.failures
+    )
+    metrics.watch(
+        "aigw_vault_token_left_seconds",
+        "Until the token of Vault runs out; no sample before the first login.",
+        lambda: vault.token_left_seconds,
+    )
+
+
+def watch_event_lag(metrics: Metrics, lag: EventLag) -> None:
+    """Have the way of changes through the event bus watched."""
+    metrics.watch_distribution(
+        "aigw_event_lag_seconds",
+        "Seconds from a change in the control plane to its effect here, of changes by the event bus. As true "
+        "as the clocks of both machines.",
+        lag.seconds,
+    )
+
+
+def count_upstream_connections(metrics: Metrics, pool: Pool) -> None:
+    """Have the connections to providers counted."""
+    metrics.watch(
+        "aigw_upstream_connections",
+        "Connections to providers that are open now, busy or idle.",
+        lambda: pool.open_connections,
+    )
+    metrics.watch(
+        "aigw_idle_upstream_connections", "Those of them that wait for a request.", lambda: len(pool)
+    )
 
 
 def count_warm_connections(metrics: Metrics, warmer: Prewarmer) -> None:

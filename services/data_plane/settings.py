@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LIMITS: Final = RelayLimits()
+MAX_METRICS_ORGS: Final = 1_000
+"""Each has a series per provider, class of status and error code, in each process."""
 GUEST_AUTHORITY: Final = "10.0.2.2:1000"
 """A box's name for the gateway, whatever the port behind the node agent."""
 
@@ -133,6 +135,12 @@ class DataPlaneSettings(BackendSettings, EgressSettings, OtlpSettings):
     )
     access_log: Literal["stderr", "stdout", "off"] = Field(
         "stderr", description="Where the line per request goes."
+    )
+    metrics_max_orgs: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_METRICS_ORGS,
+        description="For how many orgs the metrics have series of their own, in each process; 0: for none.",
     )
     usage_tap: bool = Field(
         default=True,

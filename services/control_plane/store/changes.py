@@ -147,6 +147,7 @@ def record(
         integration=row if isinstance(row, IntegrationRow) else None,
         org=row if isinstance(row, OrgRow) else None,
         node=row if isinstance(row, NodeRow) else None,
+        at=author.at,
     )
     session.add(
         OutboxTable(

@@ -2,19 +2,20 @@
 
 The request path adds to dicts by tuple key; `labels().inc()` of the client library would cost ten times as
 much. Each object has its own registry, so that two data planes in the same process do not meet. No label
-holds an org, a box or any other value freely chosen by callers.
+holds a box or any other value freely chosen by callers, and none an org unless the operator wants that.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
+from services.data_plane.account.org_counts import OrgCounts
 from services.data_plane.core.usage.stated import StatedUsage, sum_of
 from services.data_plane.core.usage.tokens import NoUsage, Usage
+from shared.distribution import Distribution
 from shared.watched_metrics import CONTENT_TYPE_LATEST, WatchedMetrics
 
 if TYPE_CHECKING:
@@ -26,46 +27,36 @@ _Bounds = tuple[float, ...]
 _Ending = tuple[str, int, str, str]
 """Provider, status, code, outcome."""
 
-SEND_BUCKETS: Final[_Bounds] = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0)
+SEND_BUCKETS: Final[_Bounds] = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+    10.0,
+)
 """Seconds: the gateway's own share, up to its connect deadline."""
 HEAD_BUCKETS: Final[_Bounds] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Seconds: how long providers think, up to the first-byte deadline."""
-
+DURATION_BUCKETS: Final[_Bounds] = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""Seconds: whole exchanges, up to an hour of a WebSocket."""
 
 MAX_STATED: Final = 64
 """Usages whose digits are made numbers together, at most."""
-
-
-class _Distribution:
-    """Counts by bucket for a label value; the last bucket is +Inf."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Cumulative counts, as the exposition format wants them."""
-        labels = [*map(str, self.bounds), "+Inf"]
-        running, result = 0, []
-        for label, count in zip(labels, self.counts, strict=True):
-            running += count
-            result.append((label, float(running)))
-        return result
 
 
 class _ByProvider:
     """The counts of a provider; the empty name stands for requests without a provider."""
 
     __slots__ = (
-        *("bytes_down", "bytes_up", "leaked", "reused", "stated", "to_head", "to_send", "tokens"),
-        "usage_found",
+        *(
+            "bytes_down",
+            "bytes_up",
+            "dialled",
+            "duration",
+            "leaked",
+            "reused",
+            "stated",
+            "to_head",
+            "to_send",
+        ),
+        *("tokens", "undialled", "usage_found"),
     )
 
     def __init__(self) -> None:
@@ -73,8 +64,38 @@ class _ByProvider:
         self.tokens = [0] * len(Usage._fields)
         self.stated: list[StatedUsage] = []
         self.usage_found = {"read": 0, **dict.fromkeys((why.value for why in NoUsage), 0)}
-        self.to_send = _Distribution(SEND_BUCKETS)
-        self.to_head = _Distribution(HEAD_BUCKETS)
+        self.to_send = Distribution(SEND_BUCKETS)
+        self.to_head = Distribution(HEAD_BUCKETS)
+        self.duration = Distribution(DURATION_BUCKETS)
+        # The requests that waited for a new connection: with that time, and without.
+        self.dialled, self.undialled = Distribution(SEND_BUCKETS), Distribution(SEND_BUCKETS)
+
+    @property
+    def own(self) -> Distribution:
+        """Give the time before sending without the time for new connections.
+
+        Derived on scrape, so that a request over a pooled connection, whose two times are the same, is added
+        once.
+        """
+        own = Distribution(SEND_BUCKETS)
+        own.counts = [
+            every - dialled + undialled
+            for every, dialled, undialled in zip(
+                self.to_send.counts, self.dialled.counts, self.undialled.counts, strict=True
+            )
+        ]
+        own.total = self.to_send.total - self.dialled.total + self.undialled.total
+        return own
+
+    def add_times(self, record: ExchangeRecord) -> None:
+        if (seconds := record.seconds_to_send) is not None:
+            self.to_send.add(seconds)
+            self.duration.add(record.seconds)
+            if record.seconds_to_connect:
+                self.dialled.add(seconds)
+                self.undialled.add(max(0.0, seconds - record.seconds_to_connect))
+        if (seconds := record.seconds_to_head) is not None:
+            self.to_head.add(seconds)
 
     def add_usage(self, usage: Usage, answers: int = 1) -> None:
         self.usage_found["read"] += answers
@@ -102,8 +123,10 @@ class _Tally:
 class Metrics(WatchedMetrics):
     """The books of a data plane, beside its watched numbers. Also a collector of its own registry."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_orgs: int = 0) -> None:
+        """Make empty books, with series of their own for `max_orgs` orgs at most."""
         super().__init__()
+        self._orgs = OrgCounts(max_orgs) if max_orgs else None
         self._tallies: dict[_Ending, _Tally] = {}
         self._providers: dict[str, _ByProvider] = {}
 
@@ -132,10 +155,9 @@ class Metrics(WatchedMetrics):
             sums.usage_found[usage.value] += 1
         if record.usage_gap is not None:
             sums.usage_found[record.usage_gap.value] += 1
-        if (seconds := record.seconds_to_send) is not None:
-            sums.to_send.add(seconds)
-        if (seconds := record.seconds_to_head) is not None:
-            sums.to_head.add(seconds)
+        sums.add_times(record)
+        if self._orgs is not None:
+            self._orgs.count(record)
 
     def _new_tally(self, ending: _Ending) -> _Tally:
         provider = ending[0]
@@ -149,6 +171,8 @@ class Metrics(WatchedMetrics):
         """Give the families; called by the registry."""
         yield self._exchange_family()
         yield from self._provider_families()
+        if self._orgs is not None:
+            yield from self._orgs.families()
         yield from self.watched_families()
 
     def _exchange_family(self) -> Metric:
@@ -178,7 +202,7 @@ class Metrics(WatchedMetrics):
                 counter.add_metric([provider], read(sums))
             yield counter
         yield from self._usage_families()
-        distributions: tuple[tuple[str, str, Callable[[_ByProvider], _Distribution]], ...] = (
+        distributions: tuple[tuple[str, str, Callable[[_ByProvider], Distribution]], ...] = (
             (
                 "aigw_time_to_send_seconds",
                 "Seconds from a request's head arriving to its head leaving for the provider.",
@@ -189,12 +213,21 @@ class Metrics(WatchedMetrics):
                 "Seconds from a request's head arriving to the response's head arriving.",
                 lambda sums: sums.to_head,
             ),
+            (
+                "aigw_duration_seconds",
+                "Seconds from a request's head arriving to its end, of requests that have left.",
+                lambda sums: sums.duration,
+            ),
+            (
+                "aigw_own_time_seconds",
+                "Seconds to send without those for a new connection: the gateway's own time.",
+                lambda sums: sums.own,
+            ),
         )
         for name, help_text, choose in distributions:
             histogram = HistogramMetricFamily(name, help_text, labels=["provider"])
             for provider, sums in self._providers.items():
-                chosen = choose(sums)
-                histogram.add_metric([provider], chosen.buckets(), sum_value=chosen.total)
+                choose(sums).expose(histogram, [provider])
             yield histogram
 
     def _usage_families(self) -> Iterable[Metric]:

@@ -36,6 +36,7 @@ class ExchangeRecord:
         outcome: the way of ending.
         started_at: arrival of the request's head, in Unix seconds.
         seconds_to_send: seconds from the arrival to the request's head leaving; None without a departure.
+        seconds_to_connect: seconds of those for a new connection to the provider; 0 over a pooled one.
         seconds_to_head: seconds from the arrival to the response's head arriving; None without a response.
         seconds: duration of the whole exchange, in seconds.
         bytes_up: body and framing bytes relayed to the provider.
@@ -64,6 +65,7 @@ class ExchangeRecord:
     outcome: Outcome = "rejected"
     started_at: float
     seconds_to_send: float | None = None
+    seconds_to_connect: float = 0.0
     seconds_to_head: float | None = None
     seconds: float = 0.0
     bytes_up: int = 0

@@ -107,9 +107,9 @@ class Exchange(ResponseUser):
 
     async def _prepare(self, found: CompiledIntegration | NotReady, *, fresh: bool = False) -> None:
         """Bring the secret and a connection, a `fresh` connection after a pooled connection has failed."""
-        org, provider = self.record.org, self.template.route.provider.name
+        record, provider = self.record, self.template.route.provider.name
         try:
-            integration, upstream = await self._parts.bring_connection(org, provider, found, fresh=fresh)
+            integration, upstream = await self._parts.bring_connection(record, provider, found, fresh=fresh)
         except Refused as refused:
             self.refuse(refused)
             return

@@ -101,14 +101,19 @@ class RelayParts:
         return found.key_search if isinstance(found, CompiledIntegration) else None
 
     async def bring_connection(
-        self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool
+        self,
+        record: ExchangeRecord,
+        provider: ProviderName,
+        found: CompiledIntegration | NotReady,
+        *,
+        fresh: bool,
     ) -> tuple[CompiledIntegration, UpstreamConnection]:
         """Bring the secret and a connection, by the configuration at the time of the connection.
 
         Nothing is sent.
 
         Args:
-            org: whose integration.
+            record: of the exchange, which says whose integration, and takes the time for a new connection.
             provider: to which.
             found: the table's latest answer.
             fresh: a pooled connection has failed, so a new connection is wanted.
@@ -117,7 +122,7 @@ class RelayParts:
             Refused: the integration is missing, disabled or cannot be loaded, or its provider not reached.
         """
         try:
-            return await self._bring_connection(org, provider, found, fresh=fresh)
+            return await self._bring_connection(record, provider, found, fresh=fresh)
         except Refused:
             raise
         except Exception:
@@ -126,13 +131,21 @@ class RelayParts:
             raise Refused(Rejection.CONFIG_UNAVAILABLE, "an internal fault of the gateway") from None
 
     async def _bring_connection(
-        self, org: str, provider: ProviderName, found: CompiledIntegration | NotReady, *, fresh: bool
+        self,
+        record: ExchangeRecord,
+        provider: ProviderName,
+        found: CompiledIntegration | NotReady,
+        *,
+        fresh: bool,
     ) -> tuple[CompiledIntegration, UpstreamConnection]:
+        org = record.org
         while True:
             integration = found if isinstance(found, CompiledIntegration) else await self._load(org, provider)
             if not fresh and (upstream := self.pool.take(integration)) is not None:
                 return integration, upstream
+            began = self.now()
             upstream = await self.pool.connect(integration)
+            record.seconds_to_connect += self.now() - began
             found = self.table.look_up(org, provider)
             if isinstance(found, CompiledIntegration) and found.pool_key == integration.pool_key:
                 return found, upstream

@@ -84,6 +84,9 @@ class SecretLoader:
 
     A failure is remembered for `negative_seconds`, so a burst of requests for a broken integration costs the
     store a single read.
+
+    Attributes:
+        reads: reads of the store so far, by result: `read` or `failed`.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class SecretLoader:
         self._flights: dict[Wanted, asyncio.Task[SecretDocument | SecretUnavailable]] = {}
         self._failures: OrderedDict[Wanted, tuple[float, SecretUnavailable]] = OrderedDict()
         self._tasks = TaskSet()
+        self.reads = {"read": 0, "failed": 0}
 
     async def get(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
         """Give the document; raises `SecretUnavailable`. A leaving caller does not stop the others."""
@@ -156,7 +160,7 @@ class SecretLoader:
         try:
             # The wait in line counts too: a store that says nothing must not keep who is last for minutes.
             async with asyncio.timeout(self._read_seconds), self._slots:
-                return await self._reader.read(*wanted)
+                document = await self._reader.read(*wanted)
         except SecretUnavailable as error:
             return self._remember(wanted, error)
         except TimeoutError:
@@ -164,8 +168,11 @@ class SecretLoader:
         except Exception:  # a task's boundary: those who wait need an answer, and the log the cause
             logger.exception("reading a secret failed in an unforeseen way")
             return self._remember(wanted, SecretUnavailable("the secret store's adapter failed"))
+        self.reads["read"] += 1
+        return document
 
     def _remember(self, wanted: Wanted, failure: SecretUnavailable) -> SecretUnavailable:
+        self.reads["failed"] += 1
         self._failures[wanted] = (self._monotonic() + self._negative_seconds, failure)
         self._failures.move_to_end(wanted)
         while len(self._failures) > MAX_REMEMBERED_FAILURES:

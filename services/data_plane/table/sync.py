@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from services.data_plane.table.config_table import ConfigTable
+    from services.data_plane.table.event_lag import EventLag
     from services.data_plane.table.feed import BusRead, BusReader, SnapshotSource
     from services.data_plane.table.slots import Key
 
@@ -67,12 +68,14 @@ class ConfigSync:
         *,
         random: Callable[[], float],
         times: SyncTimes | None = None,
+        lag: EventLag | None = None,
     ) -> None:
         self._table = table
         self._snapshots = snapshots
         self._bus = bus
         self._random = random
         self._times = times or SyncTimes()
+        self._lag = lag
         self._refreshing = asyncio.Lock()
         self._secrets_changed = asyncio.Event()
         self._bus_failed = asyncio.Event()
@@ -173,6 +176,8 @@ class ConfigSync:
         if event.epoch in self._ended:
             return None  # played again: the control plane has said that this epoch is over
         verdict = self._table.apply_event(event)
+        if verdict is Decision.ACCEPT and self._lag is not None:
+            self._lag.note(event.at)
         if verdict is Decision.ACCEPT and event.integration is not None:
             self._load_soon((event.integration.org, event.integration.provider))
         return event.epoch if verdict is Decision.RESYNC else None

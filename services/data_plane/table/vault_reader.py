@@ -20,10 +20,10 @@ READ_THREADS: Final = MAX_CONNECTIONS
 
 
 class VaultSecretReader:
-    """A `SecretReader`."""
+    """A `SecretReader`. `session` is its login to Vault."""
 
     def __init__(self, session: VaultSession, *, threads: int = READ_THREADS) -> None:
-        self._session = session
+        self.session = session
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="vault")
 
     async def read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
@@ -33,8 +33,8 @@ class VaultSecretReader:
 
     def _read(self, org: str, provider: ProviderName, version: int) -> SecretDocument:
         try:
-            path = self._session.target.path(org, provider)
-            answer = self._session.call(lambda client: self._read_version(client, path, version))
+            path = self.session.target.path(org, provider)
+            answer = self.session.call(lambda client: self._read_version(client, path, version))
             data = answer["data"]
             if data["metadata"]["version"] != version:
                 raise SecretUnavailable("Vault gave another version than the one that was asked for")
@@ -46,7 +46,7 @@ class VaultSecretReader:
 
     def _read_version(self, client: Any, path: str, version: int) -> Any:
         return client.secrets.kv.v2.read_secret_version(
-            path, version=version, mount_point=self._session.target.mount, raise_on_deleted_version=True
+            path, version=version, mount_point=self.session.target.mount, raise_on_deleted_version=True
         )
 
     def wrong_rights(self) -> list[str]:
@@ -55,9 +55,9 @@ class VaultSecretReader:
         Raises:
             SecretUnavailable: Vault cannot be asked.
         """
-        target = self._session.target
+        target = self.session.target
         try:
-            held = self._session.rights(f"{target.mount}/data/{target.path('any', 'openai')}")
+            held = self.session.rights(f"{target.mount}/data/{target.path('any', 'openai')}")
         except VaultFailure as error:
             raise SecretUnavailable(str(error)) from None
         sentences = []
@@ -71,4 +71,4 @@ class VaultSecretReader:
         """See `SecretReader.aclose`."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         # Closing waits for the thread that keeps the token alive.
-        await asyncio.to_thread(self._session.close)
+        await asyncio.to_thread(self.session.close)

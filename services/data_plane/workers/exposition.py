@@ -15,16 +15,37 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 _COUNTED: Final = frozenset({"counter", "histogram", "summary"})
-_LEAST: Final = frozenset({"aigw_config_revision", "process_start_time_seconds"})
+LEAST: Final = frozenset(
+    {"aigw_config_revision", "aigw_vault_token_left_seconds", "process_start_time_seconds"}
+)
 """Gauges of which the worst worker speaks for all: the oldest configuration, the first start."""
-_GREATEST: Final = frozenset(
+GREATEST: Final = frozenset(
     {
+        "aigw_box_tls_files_unusable",
         "aigw_config_age_seconds",
         "aigw_config_stale",
+        "aigw_named_orgs",
+        "aigw_unusable_secrets",
         "process_max_fds",
+        "process_open_fds",
         "python_info",
     }
 )
+"""Gauges of which the worst worker speaks for all as well: a sum would count the same thing for each worker,
+and each worker has a limit on descriptors of its own.
+"""
+SUMMED: Final = frozenset(
+    {
+        "aigw_box_connections",
+        "aigw_idle_upstream_connections",
+        "aigw_max_box_connections",
+        "aigw_open_exchanges",
+        "aigw_upstream_connections",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+    }
+)
+"""Gauges that are added up, as is every other; named here so that a test finds a gauge without a decision."""
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 """The name of a sample and its labels."""
@@ -88,9 +109,9 @@ def _take(family: _Family, metric: Metric, counted: dict[_Key, float]) -> None:
     for sample in metric.samples:
         key = sample.name, tuple(sample.labels.items())
         before = values.get(key)
-        if sample.name.endswith("_created") or sample.name in _LEAST:
+        if sample.name.endswith("_created") or sample.name in LEAST:
             values[key] = sample.value if before is None else min(before, sample.value)
-        elif sample.name in _GREATEST:
+        elif sample.name in GREATEST:
             values[key] = sample.value if before is None else max(before, sample.value)
         else:
             values[key] = (before or 0.0) + sample.value

@@ -245,3 +245,10 @@ def test_a_node_with_several_keys_shows_its_first_where_an_old_reader_looks() ->
     written = encode_event(Event("e", 8, "put_node", node=row))
     assert decode_event(written).node == row
     assert b'"kid":"k2","public_key":"p2"' in written
+
+
+def test_an_event_says_when_the_change_was_made_and_an_older_one_need_not() -> None:
+    event = decode_event(json.dumps(EVENT | {"at": 1_700_000_000.25}).encode())
+    assert event.at == 1_700_000_000.25
+    assert decode_event(encode_event(event)) == event
+    assert decode_event(json.dumps(EVENT).encode()).at is None

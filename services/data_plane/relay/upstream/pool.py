@@ -38,12 +38,18 @@ class Pool(ConnectionKeeper):
         self._batch = batch
         self._templates = templates
         self.on_lost: Callable[[UpstreamConnection], None] | None = None
+        self._open: set[UpstreamConnection] = set()
         self._idle: dict[PoolKey, deque[UpstreamConnection]] = {}
         # Every idle connection in the order in which it became idle: the first is the first to go.
         self._by_age: OrderedDict[UpstreamConnection, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_age)
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open, busy or idle."""
+        return len(self._open)
 
     def idle_count(self, key: PoolKey) -> int:
         """How many idle connections there are to an endpoint."""
@@ -71,6 +77,7 @@ class Pool(ConnectionKeeper):
         if not connection.usable:
             # A server that is too busy says so at once, or hangs up. What it says is no request's answer.
             raise Refused(Rejection.UPSTREAM_UNREACHABLE, "it ended the connection before it was asked")
+        self._open.add(connection)
         return connection
 
     def put_back(self, connection: UpstreamConnection, now: float) -> None:
@@ -94,6 +101,7 @@ class Pool(ConnectionKeeper):
     def lost(self, connection: UpstreamConnection) -> None:
         """Take note of an ended connection. Called once for each."""
         self.discard(connection)
+        self._open.discard(connection)
         if self.on_lost is not None:
             self.on_lost(connection)
 

@@ -34,7 +34,7 @@ def test_a_change_takes_one_revision_and_leaves_row_audit_and_event(world: World
     revision = world.revision()
     assert revision == before + 1
     event = world.events()[-1]
-    assert (event.op, event.revision) == ("put_integration", revision)
+    assert (event.op, event.revision, event.at) == ("put_integration", revision, 5.0)
     assert event.integration == IntegrationRow("acme", "openai", enabled=True, secret_version=1)
     with world.database.read() as session:
         row = session.get(IntegrationTable, ("acme", "openai"))

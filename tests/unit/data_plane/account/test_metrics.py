@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.data_plane.account.metrics import HEAD_BUCKETS, Metrics
 from services.data_plane.account.record import ExchangeRecord
 from services.data_plane.core.usage.tokens import NoUsage, Usage
+from shared.distribution import Distribution
 from tests.support.exchange_records import exchange_record
 
 
@@ -97,6 +99,49 @@ def test_what_never_left_has_no_time() -> None:
     metrics = Metrics()
     metrics.count(answered(seconds_to_send=None, seconds_to_head=None))
     assert value(metrics, "aigw_time_to_send_seconds_count", provider="openai") == 0
+
+
+def test_a_finished_exchange_has_a_duration_if_it_left_for_the_provider() -> None:
+    metrics = Metrics()
+    metrics.count(answered(seconds=0.7))
+    metrics.count(answered(seconds=0.7, seconds_to_send=None))
+    assert value(metrics, "aigw_duration_seconds_count", provider="openai") == 1
+    assert value(metrics, "aigw_duration_seconds_bucket", provider="openai", le="0.5") == 0
+    assert value(metrics, "aigw_duration_seconds_bucket", provider="openai", le="1.0") == 1
+
+
+def test_the_own_time_leaves_the_connecting_out() -> None:
+    metrics = Metrics()
+    metrics.count(answered(seconds_to_send=0.0004))
+    metrics.count(answered(seconds_to_send=0.2, seconds_to_connect=0.1993, reused=False))
+    metrics.count(answered(seconds_to_send=0.2, seconds_to_connect=0.3))  # two clocks may disagree by a tick
+    within = {
+        name: value(metrics, f"aigw_{name}_seconds_bucket", provider="openai", le="0.001")
+        for name in ("time_to_send", "own_time")
+    }
+    assert within == {"time_to_send": 1, "own_time": 3}
+    assert value(metrics, "aigw_own_time_seconds_count", provider="openai") == 3
+    assert value(metrics, "aigw_own_time_seconds_sum", provider="openai") == pytest.approx(0.0011)
+
+
+def test_orgs_have_series_only_where_the_operator_wants_that() -> None:
+    metrics = Metrics(max_orgs=1)
+    metrics.count(answered())
+    metrics.count(answered(org="other", status=503, code="overloaded"))
+    labels = {"provider": "openai", "class": "2xx", "code": ""}
+    assert value(metrics, "aigw_org_exchanges_total", org="acme", **labels) == 1
+    labels = {"provider": "openai", "class": "5xx", "code": "overloaded"}
+    assert value(metrics, "aigw_org_exchanges_total", org="", **labels) == 1
+    assert value(metrics, "aigw_named_orgs") == 1
+
+
+def test_watched_distributions_are_read_at_every_scrape() -> None:
+    metrics, distribution = Metrics(), Distribution((0.1, 1.0))
+    metrics.watch_distribution("aigw_event_lag_seconds", "Lag.", distribution)
+    assert value(metrics, "aigw_event_lag_seconds_count") == 0
+    distribution.add(0.5)
+    assert value(metrics, "aigw_event_lag_seconds_bucket", le="0.1") == 0
+    assert value(metrics, "aigw_event_lag_seconds_bucket", le="1.0") == 1
 
 
 def test_watched_values_are_read_at_every_scrape() -> None:

@@ -18,6 +18,7 @@ from shared.providers import PROVIDERS, ProviderName
 from shared.rejections import Place, Rejection
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
+from tests.support.exchange_records import exchange_record
 from tests.unit.data_plane.relay.relay_world import INTEGRATION, FakeDialer, HeldTable, RelayWorld
 
 OPENAI = PROVIDERS["openai"]
@@ -62,7 +63,8 @@ class ChangingDialer(FakeDialer):
 
 async def bring(world: RelayWorld, *, fresh: bool = False) -> tuple[CompiledIntegration, UpstreamConnection]:
     found = world.parts.table.look_up("acme", "openai")
-    return await world.parts.bring_connection("acme", "openai", found, fresh=fresh)
+    record = exchange_record(org="acme")
+    return await world.parts.bring_connection(record, "openai", found, fresh=fresh)
 
 
 async def test_a_pooled_connection_is_taken_unless_a_fresh_one_is_wanted() -> None:
@@ -72,6 +74,19 @@ async def test_a_pooled_connection_is_taken_unless_a_fresh_one_is_wanted() -> No
     integration, fresh = await bring(world, fresh=True)
     assert (integration is INTEGRATION, fresh is pooled, len(world.dialer.connections)) == (True, False, 2)
     assert await bring(world) == (INTEGRATION, pooled)
+
+
+async def test_the_time_for_a_new_connection_is_noted_and_a_pooled_one_takes_none() -> None:
+    world, record = RelayWorld(), exchange_record(org="acme")
+    found = world.parts.table.look_up("acme", "openai")
+    ticks = iter((10.0, 10.25))
+    world.parts.now = lambda: next(ticks)
+    _, connection = await world.parts.bring_connection(record, "openai", found, fresh=False)
+    assert record.seconds_to_connect == 0.25
+    world.parts.pool.put_back(connection, 11.0)
+    again = exchange_record(org="acme")
+    await world.parts.bring_connection(again, "openai", found, fresh=False)
+    assert again.seconds_to_connect == 0
 
 
 async def test_a_secret_that_is_not_in_memory_is_loaded_first() -> None:

@@ -169,3 +169,13 @@ async def test_who_waits_in_line_waits_no_longer_than_a_read_may_take() -> None:
         with pytest.raises(SecretUnavailable, match="did not answer in time"):
             await bench.loader.get("acme", "openai", 1)
     assert bench.reader.reads == []
+
+
+async def test_reads_of_the_store_are_counted_by_result() -> None:
+    bench = Bench()
+    bench.reader.put(1, document())
+    await asyncio.gather(*(bench.loader.get("acme", "openai", 1) for _ in range(20)))
+    for _ in range(2):  # the second failure is remembered, and no read
+        with pytest.raises(SecretUnavailable):
+            await bench.loader.get("acme", "openai", 2)
+    assert bench.loader.reads == {"read": 1, "failed": 1}

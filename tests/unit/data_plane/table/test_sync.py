@@ -13,6 +13,7 @@ import pytest
 
 from services.data_plane.core.integration import CompiledIntegration, NotReady
 from services.data_plane.table.config_table import ConfigTable
+from services.data_plane.table.event_lag import EventLag
 from services.data_plane.table.feed import (
     BusRead,
     BusUnavailable,
@@ -88,8 +89,14 @@ class Bench:
         loader = SecretLoader(self.reader, monotonic=now, negative_seconds=0.001)
         self.table = ConfigTable(loader, clock=now, max_age_seconds=LONG, allow_plain_http=False)
         self.snapshots = FakeSnapshotSource(self.truth)
+        self.lag = EventLag(lambda: 100.0)
         self.sync = ConfigSync(
-            self.table, self.snapshots, self.bus, random=random.Random(1).random, times=self.times
+            self.table,
+            self.snapshots,
+            self.bus,
+            random=random.Random(1).random,
+            times=self.times,
+            lag=self.lag,
         )
 
     @asynccontextmanager
@@ -144,6 +151,19 @@ async def test_an_event_is_applied_and_its_secret_read_without_another_snapshot(
         bench.bus.publish(bench.truth.put(row()))
         await bench.until(bench.loaded)
         assert len(bench.snapshots.asked) == 1
+
+
+async def test_the_lag_is_counted_of_applied_events_and_of_no_repeat() -> None:
+    bench = Bench()
+    async with bench.running():
+        await bench.until(bench.sync.loaded.is_set)
+        event = replace(bench.truth.put(row()), at=98.0)
+        bench.bus.publish(event)
+        await bench.caught_up()
+        bench.bus.publish(event)
+        bench.bus.publish(replace(bench.truth.put(row(version=2)), at=99.0))
+        await bench.caught_up()
+        assert (bench.lag.seconds.total, sum(bench.lag.seconds.counts)) == (3.0, 2)
 
 
 async def test_a_gap_is_healed_by_a_snapshot() -> None:

@@ -7,7 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from services.data_plane.account.metrics import Metrics
 from services.data_plane.account.record import ExchangeRecord
-from services.data_plane.workers.exposition import WorkersExposition
+from services.data_plane.workers.exposition import GREATEST, LEAST, SUMMED, WorkersExposition
+from tools.metric_registrations import registrations
 
 
 def _text(exchanges: int = 0, *, open_now: float = 0, revision: float = 7, age: float = 1) -> str:
@@ -49,6 +50,25 @@ def test_a_gauge_is_the_sum_the_least_or_the_greatest_by_its_meaning() -> None:
     assert merged["aigw_open_exchanges"] == 7
     assert merged["aigw_config_revision"] == 8
     assert merged["aigw_config_age_seconds"] == 70
+
+
+def test_every_gauge_of_a_data_plane_says_how_workers_are_combined() -> None:
+    alone = "services/data_plane/workers/"  # of the main process
+    gauges = {
+        one.name
+        for one in registrations()
+        if one.kind == "gauge" and one.path.startswith("services/data_plane/") and alone not in one.path
+    }
+    decided = [LEAST, GREATEST, SUMMED]
+    assert gauges <= frozenset().union(*decided)
+    assert sum(map(len, decided)) == len(frozenset().union(*decided)), "a gauge has one decision"
+
+
+def test_a_secret_that_no_worker_can_use_is_one_secret() -> None:
+    metrics = Metrics()
+    metrics.watch("aigw_unusable_secrets", "Pinned.", lambda: 1)
+    text = metrics.exposition().decode()
+    assert _samples(WorkersExposition().merge({1: text, 2: text}))["aigw_unusable_secrets"] == 1
 
 
 def test_a_counter_never_goes_back_when_a_worker_ends_and_another_takes_its_place() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.data_plane.core.limits import RelayLimits
+from services.data_plane.core.refused import Refused
 from services.data_plane.core.response_templates import TemplateStore
 from services.data_plane.relay.upstream.connection import UpstreamConnection
 from services.data_plane.relay.upstream.dial import Dialer
@@ -12,9 +13,11 @@ from services.data_plane.relay.upstream.pool import Pool
 from services.data_plane.relay.wire.write_batch import WriteBatch
 from services.data_plane.table.compile import compile_integration
 from shared.config_feed import IntegrationRow
+from shared.rejections import Rejection
 from shared.secret import Secret
 from shared.secret_document import SecretDocument
 from tests.unit.data_plane.relay.fake_transport import FakeTransport
+from tests.unit.data_plane.relay.relay_world import FakeDialer
 
 
 class _NoDialer(Dialer):
@@ -82,3 +85,23 @@ def test_an_idle_connection_that_stalls_is_given_up(pool: Pool) -> None:
     pool.put_back(connection, 1.0)
     connection.pause_writing()
     assert (len(pool), connection.usable) == (0, False)
+
+
+async def test_the_open_connections_are_the_busy_and_the_idle_until_their_end() -> None:
+    dialer = FakeDialer()
+    pool = Pool(dialer, RelayLimits(), WriteBatch(), TemplateStore())
+    busy, idle = await pool.connect(INTEGRATION), await pool.connect(INTEGRATION)
+    pool.put_back(idle, 1.0)
+    assert (pool.open_connections, len(pool)) == (2, 1)
+    idle.connection_lost(None)
+    assert (pool.open_connections, len(pool)) == (1, 0)
+    busy.connection_lost(None)
+    assert pool.open_connections == 0
+
+
+async def test_a_connection_that_could_not_be_made_is_not_open() -> None:
+    dialer = FakeDialer(refusal=Refused(Rejection.UPSTREAM_UNREACHABLE))
+    pool = Pool(dialer, RelayLimits(), WriteBatch(), TemplateStore())
+    with pytest.raises(Refused):
+        await pool.connect(INTEGRATION)
+    assert pool.open_connections == 0
