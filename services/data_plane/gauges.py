@@ -48,6 +48,11 @@ def watched_metrics(
         lambda: table.age_seconds,
     )
     metrics.watch(
+        "aigw_max_config_age_seconds",
+        "The age from which on every request gets config_unavailable.",
+        lambda: table.max_age_seconds,
+    )
+    metrics.watch(
         "aigw_config_stale",
         "1 when the control plane was last heard of over 60 s ago, or is behind this process; else 0. Alarm.",
         lambda: float(table.is_stale),

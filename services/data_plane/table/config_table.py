@@ -116,6 +116,11 @@ class ConfigTable:
         return self._clock() - self._confirmed_at
 
     @property
+    def max_age_seconds(self) -> float:
+        """The age from which on nothing is served any more."""
+        return self._max_age_seconds
+
+    @property
     def is_stale(self) -> bool:
         """Whether an operator should look why the control plane is not heard, or says less than is known."""
         return self._is_doubted or self.age_seconds > STALE_SECONDS

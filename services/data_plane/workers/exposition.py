@@ -24,6 +24,7 @@ GREATEST: Final = frozenset(
         "aigw_box_tls_files_unusable",
         "aigw_config_age_seconds",
         "aigw_config_stale",
+        "aigw_max_config_age_seconds",
         "aigw_named_orgs",
         "aigw_unusable_secrets",
         "process_max_fds",

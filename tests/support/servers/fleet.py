@@ -120,7 +120,7 @@ class Fleet:
             "AIGW_ALLOW_PLAIN_HTTP_ENDPOINTS": "true",
         }
         process = ServerProcess(short_folder(kind))
-        plane = Plane(kind, clean_environment(**values, **environment), process, prefix=prefix)
+        plane = Plane(kind, clean_environment(**values | environment), process, prefix=prefix)
         self.planes.append(plane)
         plane.start()
         return plane
