@@ -23,6 +23,7 @@ class Form:
         ports: the first and the last that are scanned.
         churn: boxes that come and go.
         upgrades: how often the agent is replaced under load.
+        mutations: of a preface, of a header, and of a token: so many of each.
     """
 
     boxes: int
@@ -31,10 +32,13 @@ class Form:
     ports: tuple[int, int]
     churn: int
     upgrades: int
+    mutations: int
 
 
-SHORT: Final = Form(boxes=4, orgs=2, requests=120, ports=(980, 1030), churn=40, upgrades=1)
-FULL: Final = Form(boxes=20, orgs=5, requests=10_000, ports=(1, 65_535), churn=20_000, upgrades=100)
+SHORT: Final = Form(boxes=4, orgs=2, requests=120, ports=(980, 1030), churn=40, upgrades=1, mutations=300)
+FULL: Final = Form(
+    boxes=20, orgs=5, requests=10_000, ports=(1, 65_535), churn=20_000, upgrades=100, mutations=34_000
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
