@@ -114,7 +114,7 @@ async def test_a_stop_ends_connections_that_have_sent_nothing_and_resets_none_of
     agent = Agent(folder, (plane.target,))
     plane.keys = agent.public_keys
     port = free_port()
-    with agent.running():
+    async with agent.running():
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
@@ -138,7 +138,7 @@ async def test_a_stop_lets_a_request_under_way_end() -> None:
     agent = Agent(folder, (plane.target,), {"AIGW_AGENT_STOP_SECONDS": "30"})
     plane.keys = agent.public_keys
     port = free_port()
-    with agent.running():
+    async with agent.running():
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
