@@ -148,6 +148,13 @@ class VaultSession:
         except (KeyError, TypeError, AttributeError):
             raise VaultFailure("Vault does not tell which engine is mounted") from None
 
+    def clock(self) -> float | None:
+        """Give Vault's time, in Unix seconds; None from a Vault that does not tell."""
+        try:
+            return float(self.call(lambda client: client.adapter.get(_HEALTH))["server_time_utc"])
+        except (VaultFailure, KeyError, TypeError, ValueError):
+            return None
+
     def close(self) -> None:
         """Stop keeping the token alive and let go of connections. The token runs out by itself."""
         self._closed.set()
@@ -343,6 +350,8 @@ def _adapter() -> HTTPAdapter:
     return HTTPAdapter(pool_connections=1, pool_maxsize=MAX_CONNECTIONS, max_retries=0)
 
 
+_HEALTH: Final = "/v1/sys/health?standbyok=true&perfstandbyok=true"
+
 # The first that fits; after them, whatever else hvac or requests raise.
 _MEANINGS: Final[tuple[tuple[type[Exception], type[VaultFailure], str], ...]] = (
     (refusals.InvalidPath, VaultMissing, "Vault has no such version, or it was destroyed"),
@@ -360,6 +369,8 @@ _MEANINGS: Final[tuple[tuple[type[Exception], type[VaultFailure], str], ...]] = 
 def _mapped(error: Exception) -> VaultFailure:
     if isinstance(error, refusals.InvalidRequest) and "check-and-set" in str(error):
         return VaultConflict("Vault holds another version")
+    if isinstance(error, requests.exceptions.SSLError) and "certificate has expired" in str(error):
+        return VaultFailure("Vault's certificate has expired")
     for kind, meaning, sentence in _MEANINGS:
         if isinstance(error, kind):
             return meaning(sentence)

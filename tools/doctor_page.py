@@ -33,6 +33,8 @@ class Row:
 
 _DATABASE: Final = "check AIGW_DATABASE_URL"
 _PRIMARY: Final = "name the primary in AIGW_EVENT_BUS_URL"
+_SERVER: Final = "the certificate of the server in"
+_NTP: Final = "set both clocks by a time service (NTP)"
 _MOUNT: Final = "check the mount in AIGW_SECRET_STORE_URL"
 
 ROWS: Final = (
@@ -59,6 +61,16 @@ ROWS: Final = (
     Row("database", "PgBouncer pools by transaction", "through a pooler", "", grade="ok"),
     Row("database", "PgBouncer pools by statement", "it cannot be used", "pool_mode=transaction"),
     Row("database", "no file can be made there", "is no folder that this user may write", _DATABASE),
+    Row(
+        "database",
+        "its certificate has run out",
+        "ran out on",
+        "in AIGW_DATABASE_URL",
+    ),
+    Row("database", "its clock is a minute off", "behind this machine's", _NTP),
+    Row(
+        "database", "the disk of its file is full", "is full", "check AIGW_DATABASE_URL, and make room there"
+    ),
     Row("event bus", "it is a read-only replica", "it is a replica, which takes no writes", _PRIMARY),
     Row("event bus", "a data plane reads a replica", "it is a replica", _PRIMARY, plane="data", grade="warn"),
     Row("event bus", "it runs in Cluster mode", "it runs in Cluster mode", "AIGW_EVENT_BUS_URL"),
@@ -66,6 +78,14 @@ ROWS: Final = (
     Row("event bus", "its memory is full", "its memory is full", "raise its maxmemory"),
     Row("event bus", "too few replicas follow it", "too few replicas follow it", "min-replicas-to-write"),
     Row("event bus", "its keys are another program's", "holds something else", "AIGW_EVENT_BUS_URL"),
+    Row(
+        "event bus",
+        "the certificate of Redis has run out",
+        "has expired",
+        f"renew {_SERVER} AIGW_EVENT_BUS_URL",
+    ),
+    Row("event bus", "its authority is not known", "is not trusted", "check ca_file in AIGW_EVENT_BUS_URL"),
+    Row("event bus", "the clock of Redis is a minute off", "behind this machine's", _NTP),
     Row(
         "event bus",
         "the ca_file of Redis is missing",
@@ -86,6 +106,14 @@ ROWS: Final = (
     ),
     Row("secrets", "there is no engine at Vault's mount", "no engine that its role can see", _MOUNT),
     Row("secrets", "the engine at Vault's mount is KV version 1", "is kv-1, not kv-2", _MOUNT),
+    Row(
+        "secrets", "Vault's certificate has run out", "has expired", f"renew {_SERVER} AIGW_SECRET_STORE_URL"
+    ),
+    Row("secrets", "the clock of Vault is a minute off", "behind this machine's", _NTP),
+    Row(
+        "secrets", "the folder may not be written", "is no folder that this user may write", "mount and owner"
+    ),
+    Row("secrets", "the disk of the folder is full", "is full", "AIGW_SECRET_STORE_URL, and make room there"),
     Row("sign-in", "a jwks_url does not answer", "does not give its keys", "check jwks_url in AIGW_ISSUERS"),
     Row("sign-in", "a jwks_url gives no keys", "no key for signatures", "check jwks_url in AIGW_ISSUERS"),
     Row(
@@ -120,6 +148,20 @@ ROWS: Final = (
         "no key for signatures",
         "check AIGW_OIDC_ISSUER",
     ),
+    Row("sign-in", "the clock of an issuer is a minute off", "behind this machine's", _NTP),
+    Row(
+        "sign-in",
+        "an issuer's certificate has run out",
+        "has expired",
+        "renew the certificate of the server of AIGW_OIDC_ISSUER",
+    ),
+    Row(
+        "sign-in",
+        "an issuer's certificate runs out within 14 days",
+        "runs out on",
+        "renew the certificate of the server of AIGW_OIDC_ISSUER",
+        grade="warn",
+    ),
     Row(
         "sign-in",
         "AIGW_ISSUER_CA_FILE is missing",
@@ -132,6 +174,49 @@ ROWS: Final = (
         "cannot be read (No such file or directory)",
         "check AIGW_UPSTREAM_CA_FILE, and its mount",
     ),
+    Row(
+        "certificates",
+        "the authorities in AIGW_UPSTREAM_CA_FILE have run out",
+        "have run out on",
+        "check AIGW_UPSTREAM_CA_FILE",
+    ),
+    Row(
+        "certificates",
+        "a server's certificate runs out within 14 days",
+        "runs out on",
+        "in AIGW_EVENT_BUS_URL",
+        grade="warn",
+    ),
+    Row(
+        "certificates",
+        "the certificate of box listeners has run out",
+        "ran out on",
+        "renew AIGW_BOX_TLS_CERTIFICATE_FILE",
+        plane="data",
+    ),
+    Row(
+        "certificates",
+        "a TLS file of box listeners cannot be read",
+        "cannot be read",
+        "AIGW_BOX_TLS_KEY_FILE, its mount and its owner",
+        plane="data",
+    ),
+    Row(
+        "certificates",
+        "the key of box listeners is another certificate's",
+        "are no pair",
+        "check AIGW_BOX_TLS_CERTIFICATE_FILE and AIGW_BOX_TLS_KEY_FILE",
+        plane="data",
+    ),
+    Row(
+        "snapshot",
+        "the clock of the control plane is a minute off",
+        "behind this machine's",
+        _NTP,
+        plane="data",
+    ),
+    Row("ports", "another program has the port", "is in use", "AIGW_CONTROL_PLANE_PORT"),
+    Row("ports", "another program answers /livez there", "is in use", "AIGW_ADMIN_PORT", plane="data"),
 )
 
 _HEAD = """\

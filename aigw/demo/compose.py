@@ -34,9 +34,10 @@ _READABLE: Final = 0o644
 _USERS: Final = """\
 user default off
 user health on nopass resetkeys resetchannels -@all +ping
-user aigw-control-plane on >{control} resetkeys ~aigw:* resetchannels -@all +ping +select +xadd +xrange \
-+xrevrange +del +set +get +hset +multi +exec
-user aigw-data-plane on >{data} resetkeys %R~aigw:* resetchannels -@all +ping +select +xread +hget +hstrlen
+user aigw-control-plane on >{control} resetkeys ~aigw:* resetchannels -@all +ping +select +time +xadd \
++xrange +xrevrange +del +set +get +hset +multi +exec
+user aigw-data-plane on >{data} resetkeys %R~aigw:* resetchannels -@all +ping +select +time +xread \
++hget +hstrlen
 """
 
 

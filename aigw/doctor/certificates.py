@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from aigw.doctor.finding import Finding
+from shared.clock import unix_now, utc
 
 
 def unreadable(ca_file: Path | None) -> str:
@@ -18,7 +19,12 @@ def unreadable(ca_file: Path | None) -> str:
         return f"{ca_file} holds no certificates in PEM"
     except (OSError, ValueError) as error:
         return f"{ca_file} cannot be read ({getattr(error, 'strerror', None) or type(error).__name__})"
-    return "" if known else f"{ca_file} holds no certificate of an authority"
+    if not known:
+        return f"{ca_file} holds no certificate of an authority"
+    ends = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in known]
+    if max(ends) < unix_now():
+        return f"the authorities in {ca_file} have run out on {utc(max(ends)):%Y-%m-%d}"
+    return ""
 
 
 def examine_certificates(name: str, ca_file: Path | None) -> Finding:

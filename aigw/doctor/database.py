@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from aigw.doctor.finding import Finding
+from aigw.doctor.backend_servers import database_servers
+from aigw.doctor.clocks import examine_clock, read_clock
+from aigw.doctor.finding import Finding, with_faults
+from aigw.doctor.folders import is_there, unwritable
+from aigw.doctor.served_certificates import examine_served
 from services.control_plane.store import migrate
 from services.control_plane.store.database import Database
 from services.control_plane.store.outage import DatabaseUnavailable
+from shared.clock import unix_now
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from shared.clock import Clock
 
 _NAME: Final = "control plane: database"
 _SETTING: Final = "AIGW_DATABASE_URL"
@@ -39,6 +46,7 @@ TABLE_RIGHTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """A running control plane's rights on each table; the migrations need the owner's rights besides."""
 
+_CLOCK: Final = text("SELECT extract(epoch FROM clock_timestamp())")
 _LACKING_TABLES: Final = text(
     "SELECT c.relname, r.wanted "
     "FROM unnest(CAST(:tables AS text[]), CAST(:rights AS text[])) AS r(tbl, wanted) "
@@ -56,30 +64,43 @@ _LACKING_SEQUENCES: Final = text(
 )
 
 
-def examine_database(url: str) -> list[Finding]:
+def examine_database(url: str, *, clock: Clock = unix_now) -> list[Finding]:
     """Check the database at `url`, in the way of the control plane; changes nothing. Blocks."""
     if url.startswith(_SQLITE) and (finding := _examine_file(Path(url.removeprefix(_SQLITE)))):
         return [finding]
     try:
         database = Database(url)
         try:
-            return _examine(database)
+            return with_faults(_examine(database), _examine_clock(database, clock))
         finally:
             database.close()
     except (SQLAlchemyError, DatabaseUnavailable, OSError) as error:
-        return [_unusable(str(getattr(error, "orig", None) or error).partition("\n")[0])]
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        # libpq does not say why a certificate is refused.
+        dates = examine_served(_NAME, database_servers(url), clock) if "certificate" in reason else []
+        return [found for found in dates if found.grade == "FAIL"] or [_unusable(reason)]
+
+
+def _examine_clock(database: Database, clock: Clock) -> list[Finding]:
+    if database.engine.dialect.name == "sqlite":
+        return []
+    with database.connection() as connection:
+        reading = read_clock(lambda: float(connection.execute(_CLOCK).scalar_one()), clock)
+    return examine_clock(_NAME, f"the database ({_SETTING})", reading)
 
 
 def _examine_file(path: Path) -> Finding | None:
     """Judge a missing or unwritable SQLite file; None for a file to open and examine."""
-    if path.exists():
-        if path.is_file() and os.access(path, os.R_OK | os.W_OK):
+    if is_there(path):
+        may_write = path.is_file() and os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        # Beside the file SQLite writes its journal.
+        if may_write and (reason := unwritable(path.parent)):
+            return Finding("FAIL", _NAME, reason.text, f"check {_SETTING}, and {reason.remedy}")
+        if may_write:
             return None
         return Finding("FAIL", _NAME, f"{path} is no file that this user may write", f"check {_SETTING}")
-    folder = next(parent for parent in path.parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        found = f"{folder} is no folder that this user may write"
-        return Finding("FAIL", _NAME, found, f"check {_SETTING}, or mount a folder there")
+    if reason := unwritable(path.parent):
+        return Finding("FAIL", _NAME, reason.text, f"check {_SETTING}, and {reason.remedy}")
     return Finding("ok", _NAME, "a new file will be made at the first start")
 
 
@@ -124,22 +145,26 @@ def _is_pooled(connection: Connection) -> bool:
 def _unusable(reason: str) -> Finding:
     """Give the finding of a failure, with the remedy for its words."""
     words = reason.lower()
-    if "read-only" in words or "readonly" in words:
-        remedy = f"point {_SETTING} at the primary, or at a database that takes writes"
-        return Finding("FAIL", _NAME, f"it only takes reads ({reason})", remedy)
     if "keeps text as" in words:
         found, _, remedy = reason.partition("; ")
         return Finding("FAIL", _NAME, found, f"{remedy}, and point {_SETTING} at it")
-    if "pooling mode" in words:
-        return Finding(
-            "FAIL", _NAME, f"it cannot be used ({reason})", "set PgBouncer's pool_mode=transaction"
-        )
-    if "permission denied" in words:
-        return Finding(
-            "FAIL", _NAME, f"it cannot be used ({reason})", f"grant that to the user in {_SETTING}"
-        )
-    if "certificate" in words or "ssl" in words:
-        return Finding(
-            "FAIL", _NAME, f"it cannot be used ({reason})", f"check sslmode and sslrootcert in {_SETTING}"
-        )
-    return Finding("FAIL", _NAME, f"it cannot be used ({reason})", f"check {_SETTING}")
+    for part, begin, remedy in _CAUSES:
+        if part in words:
+            return Finding("FAIL", _NAME, f"{begin} ({reason})", remedy)
+    return Finding("FAIL", _NAME, f"{_UNUSABLE} ({reason})", f"check {_SETTING}")
+
+
+_UNUSABLE: Final = "it cannot be used"
+_READ_ONLY: Final = (
+    "it only takes reads",
+    f"point {_SETTING} at the primary, or at a database that takes writes",
+)
+_CAUSES: Final = (
+    ("read-only", *_READ_ONLY),
+    ("readonly", *_READ_ONLY),
+    ("pooling mode", _UNUSABLE, "set PgBouncer's pool_mode=transaction"),
+    ("permission denied", _UNUSABLE, f"grant that to the user in {_SETTING}"),
+    ("certificate", _UNUSABLE, f"check sslmode and sslrootcert in {_SETTING}"),
+    ("ssl", _UNUSABLE, f"check sslmode and sslrootcert in {_SETTING}"),
+)
+"""Words of a failure, the begin of the finding, and the remedy; the first that fits."""

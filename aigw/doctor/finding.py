@@ -22,3 +22,10 @@ class Finding:
     def __str__(self) -> str:
         remedy = f" → {self.remedy}" if self.remedy else ""
         return f"{self.grade:<{_GRADE_CHARS}}  {self.name:<{_NAME_CHARS}}  {self.text}{remedy}"
+
+
+def with_faults(findings: list[Finding], faults: list[Finding]) -> list[Finding]:
+    """Add the faults of a part to its findings; a part with a fault is not ok."""
+    if all(fault.grade == "warn" for fault in faults):
+        return [*findings, *faults]
+    return [*(finding for finding in findings if finding.grade != "ok"), *faults]

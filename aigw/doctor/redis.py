@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from redis.exceptions import BusyLoadingError, ExecAbortError, NoPermissionError, ResponseError
 
 from aigw.doctor.certificates import unreadable
-from aigw.doctor.finding import Finding
+from aigw.doctor.clocks import ClockReading, examine_clock
+from aigw.doctor.finding import Finding, with_faults
 from aigw.doctor.redis_state import CLUSTER, REPLICA, SENTINEL, WrongStateError, wrong_state
+from shared.clock import unix_now
 from shared.config_feed import HEARTBEAT_KEY, SNAPSHOT_KEY, STREAM_KEY
 from shared.redis_link import FAILURES, close, connect, parse_redis_url, why
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from shared.backend_settings import BackendSettings
+    from shared.clock import Clock
 
 PROBE_KEY: Final = "aigw:doctor"
 """Beside the gateway's keys, so that the same rights hold; left behind only where `del` is missing."""
@@ -73,18 +76,28 @@ READER_KEYS: Final = (
 """The rights on each key: told only where no command is refused, since a refusal names no key."""
 
 
-async def examine_writer(name: str, settings: BackendSettings, url: str) -> list[Finding]:
+async def examine_writer(
+    name: str, settings: BackendSettings, url: str, *, clock: Clock = unix_now
+) -> list[Finding]:
     """Check the bus in the way of the control plane."""
-    return await _examine(name, settings, url, WRITER, is_reader=False)
+    return await _examine(name, settings, url, WRITER, clock, is_reader=False)
 
 
-async def examine_reader(name: str, settings: BackendSettings, url: str) -> list[Finding]:
+async def examine_reader(
+    name: str, settings: BackendSettings, url: str, *, clock: Clock = unix_now
+) -> list[Finding]:
     """Check the bus in the way of a data plane: writing must be forbidden."""
-    return await _examine(name, settings, url, READER, is_reader=True)
+    return await _examine(name, settings, url, READER, clock, is_reader=True)
 
 
 async def _examine(
-    name: str, settings: BackendSettings, url: str, probes: tuple[Probe, ...], *, is_reader: bool
+    name: str,
+    settings: BackendSettings,
+    url: str,
+    probes: tuple[Probe, ...],
+    clock: Clock,
+    *,
+    is_reader: bool,
 ) -> list[Finding]:
     target = parse_redis_url(url)
     if reason := unreadable(target.ca_file):
@@ -97,9 +110,10 @@ async def _examine(
     try:
         await client.ping()
         role = await _role(client, is_reader=is_reader)
+        late = examine_clock(name, f"Redis ({_URL})", await _clock(client, clock))
         lacking = await _lacking(client, READER_KEYS if is_reader else WRITER_KEYS)
         # The commands go last: one of them opens a transaction.
-        findings = [_judged(name, await _lacking(client, probes) or lacking)]
+        findings = with_faults([_judged(name, await _lacking(client, probes) or lacking)], late)
         if is_reader and role != "replica" and not await _lacking(client, (WRITE,)):
             text = "its user may write events; a data plane only reads"
             findings.append(Finding("warn", name, text, _RIGHTS_REMEDY))
@@ -114,6 +128,16 @@ async def _examine(
         await client.aclose()
         await close(pool)
     return findings
+
+
+async def _clock(client: Redis, clock: Clock) -> ClockReading | None:
+    """Read the server's clock; None for a user without the right, which no plane needs."""
+    asked = clock()
+    try:
+        seconds, microseconds = await client.time()
+    except ResponseError:
+        return None
+    return ClockReading(seconds + microseconds / 1e6, asked, clock())
 
 
 async def _role(client: Redis, *, is_reader: bool) -> str:
@@ -175,7 +199,11 @@ def _unreachable(name: str, error: BaseException) -> Finding:
     if isinstance(error, BusyLoadingError):  # which redis-py counts as a lost connection
         state = wrong_state("ping", error)
         return Finding("FAIL", name, state.sentence, state.remedy)
-    if "user name or password" in text:
+    if "certificate has expired" in str(error):
+        remedy, text = f"renew the certificate of the server in {_URL}", "Redis's certificate has expired"
+    elif "certificate verify failed" in str(error).lower().replace("_", " "):
+        remedy, text = f"check ca_file in {_URL}", "Redis's certificate is not trusted"
+    elif "user name or password" in text:
         remedy = f"check the user in {_URL}, and AIGW_REDIS_PASSWORD"
     elif isinstance(error, NoPermissionError):  # of the first command, PING, or of SELECT
         remedy = _RIGHTS_REMEDY

@@ -7,7 +7,9 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aigw.doctor.certificates import unreadable
+from aigw.doctor.clocks import examine_clock, read_clock
 from aigw.doctor.finding import Finding
+from shared.clock import unix_now
 from shared.vault_session import VaultFailure, VaultSession
 from shared.vault_target import parse_vault_url
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.backend_settings import BackendSettings
+    from shared.clock import Clock
     from shared.vault_target import VaultTarget
 
 ENGINE: Final = "kv-2"
@@ -35,6 +38,8 @@ def examine_vault(
     url: str,
     adapter: Callable[[VaultSession], Rights],
     failure: type[Exception],
+    *,
+    clock: Clock = unix_now,
 ) -> list[Finding]:
     """Check the login and the rights of the plane whose `adapter` raises `failure`. Blocks."""
     target = parse_vault_url(url)
@@ -47,6 +52,7 @@ def examine_vault(
     try:
         wrong = adapter(session).wrong_rights()
         engine = session.engine()
+        late = examine_clock(name, "Vault (AIGW_SECRET_STORE_URL)", read_clock(session.clock, clock))
     except (failure, VaultFailure) as error:
         return [Finding("FAIL", name, str(error), _remedy(str(error), target))]
     finally:
@@ -58,11 +64,13 @@ def examine_vault(
         found = f"{target.mount}/ is {engine or 'no engine that its role can see'}, not {ENGINE}"
         remedy = "check the mount in AIGW_SECRET_STORE_URL, or run deploy/vault/setup.sh, which makes it"
         return [Finding("FAIL", name, found, remedy)]
-    return [Finding("ok", name, f"logged in to {target.address}, with exactly the rights it needs")]
+    return late or [Finding("ok", name, f"logged in to {target.address}, with exactly the rights it needs")]
 
 
 def _remedy(reason: str, target: VaultTarget) -> str:
     """Name the things to check, by the words of the failure."""
+    if "certificate has expired" in reason:
+        return "renew the certificate of the server in AIGW_SECRET_STORE_URL"
     if "certificate" in reason and "trusted" in reason:
         return "check ca_file in AIGW_SECRET_STORE_URL: the CA of Vault's certificate"
     if "credential" in reason or "login" in reason:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -22,13 +23,16 @@ class TlsFront:
 
 
 @asynccontextmanager
-async def tls_front(folder: Path, plain_port: int) -> AsyncIterator[TlsFront]:
-    """Accept TLS and pass the bytes to 127.0.0.1:`plain_port`."""
+async def tls_front(
+    folder: Path, plain_port: int, *, ends: datetime | None = None
+) -> AsyncIterator[TlsFront]:
+    """Accept TLS and pass the bytes to 127.0.0.1:`plain_port`; the certificate is valid until `ends`."""
     authority = trustme.CA()
     ca_file = folder / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    begins = None if ends is None else ends - timedelta(days=90)
+    authority.issue_cert("127.0.0.1", not_before=begins, not_after=ends).configure_cert(context)
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", plain_port)

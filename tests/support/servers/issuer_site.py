@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +18,18 @@ from tests.unit.control_plane.world import Issuer
 class IssuerSite:
     """Inside `with`, the site serves `/.well-known/openid-configuration` and `/keys`."""
 
-    def __init__(self, folder: Path, *, keys: dict[str, Any] | None = None, name: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keys: dict[str, Any] | None = None,
+        name: str = "",
+        ends: datetime | None = None,
+    ) -> None:
         authority, self._serving = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("127.0.0.1").configure_cert(self._serving)
+        begins = None if ends is None else ends - timedelta(days=90)
+        issued = authority.issue_cert("127.0.0.1", not_before=begins, not_after=ends)
+        issued.configure_cert(self._serving)
         self.ca_file = folder / "issuer-ca.pem"
         authority.cert_pem.write_to_path(str(self.ca_file))
         self._keys = keys if keys is not None else {"keys": [Issuer().jwk]}

@@ -94,6 +94,16 @@ class PostgresServer(Server):
         )
         assert done.returncode == 0, done.stderr.decode()
 
+    def place(self, name: str, data: bytes) -> Path:
+        """Write a file that the server's user alone may read, as a private key must be."""
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(0o600)
+        if self._process.user is not None:
+            user = pwd.getpwnam(self._process.user)
+            os.chown(path, user.pw_uid, user.pw_gid)
+        return path
+
     def _make_readable(self, user: pwd.struct_passwd) -> None:
         """Give the folder to the user, and a copy of the programs in folders closed to the user."""
         for path in (self.folder, self.folder / "password"):
