@@ -43,7 +43,7 @@ SHOWN_PARAMETERS: Final = frozenset(
 _URL: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:(?P<user>[A-Za-z0-9._%+-]*)(?P<password>:[^?#]*)?@)?"
     r"(?P<hosts>[A-Za-z0-9._-]*(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|[A-Za-z0-9._-]+(?::[0-9]+)?(?:,[A-Za-z0-9._-]+(?::[0-9]+)?)+)"
-    r"(?P<path>/[^?#@]*)?(?:\?(?P<query>[^?#@]*))?"
+    r"(?P<path>/[^?#@;&=]*)?(?:\?(?P<query>[^?#@]*))?"
 )
 """For a parser, a raw `@`, `/`, `?` or `#` in a password ends the password early.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Final, Protocol
 
 import httpx
-from jwt import PyJWK, PyJWKSet
+from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from services.control_plane.sign_in.issuer_route import IssuerRoute
@@ -28,16 +29,11 @@ MAX_WAITING: Final = 4
 """How many threads wait so at a time: anybody can show a token whose key is not known. No thread waits for
 an issuer whose last answer took longer than `WAIT_SECONDS`, or never came: a hanging URL costs one wait."""
 STALE_SECONDS: Final = 24 * 3600
-# What may come in place of keys; of a set of another shape PyJWT also says TypeError and AttributeError.
-_UNUSABLE: Final = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    PyJWTError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)
+_UNFIT: Final = (PyJWTError, ValueError, TypeError, AttributeError, LookupError, RuntimeError)
+"""What the parsers raise for a text that is no set, or for a key of an unknown form.
+
+A missing member is a KeyError; an unknown curve and deep nesting are RuntimeErrors.
+"""
 
 
 class KeysUnavailable(Exception):  # noqa: N818  # a finding about the issuer, not a failure of ours
@@ -68,9 +64,9 @@ class FileKeys:
                 state = self._path.stat()
                 seen = (state.st_mtime_ns, state.st_ino)
                 if seen != self._seen:
-                    self._keys = _by_id(PyJWKSet.from_dict(json.loads(self._path.read_text())))
+                    self._keys = _by_id(self._path.read_bytes())
                     self._seen = seen
-            except (OSError, ValueError, TypeError, AttributeError, PyJWTError) as error:
+            except (OSError, *_UNFIT) as error:
                 raise KeysUnavailable(f"{self._path} is no readable JWK Set: {_reason(error)}") from None
             return self._keys.get(kid)
 
@@ -158,7 +154,7 @@ class UrlKeys:
         began = time.monotonic()
         try:
             keys = self._fetch()
-        except _UNUSABLE as error:
+        except (httpx.HTTPError, httpx.InvalidURL, *_UNFIT) as error:
             reason = _reason(error)
         finally:
             with self._lock:
@@ -184,18 +180,27 @@ class UrlKeys:
                 body += part
                 if len(body) > MAX_KEYS_BYTES or time.monotonic() > give_up_at:
                     raise ValueError("too much, or too slow")
-        return _by_id(PyJWKSet.from_dict(json.loads(body)))
+        return _by_id(bytes(body))
 
 
 def _reason(error: Exception) -> str:
     """Give the reason in one line: in our own words or the network's, never in those of the answer."""
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
         return "it is no JSON"
+    if isinstance(error, (TypeError, AttributeError, LookupError, RuntimeError)):
+        return "it is JSON of another form"
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _by_id(keys: PyJWKSet) -> dict[str, PyJWK]:
-    found = {key.key_id: key for key in keys.keys if key.key_id and key.public_key_use in {None, "sig"}}
+def _by_id(text: bytes) -> dict[str, PyJWK]:
+    """Read a JWK Set (RFC 7517 §5); a key of an unknown form is left out, as the RFC wishes."""
+    document = json.loads(text)
+    found: dict[str, PyJWK] = {}
+    for entry in document["keys"]:
+        with contextlib.suppress(*_UNFIT):
+            key = PyJWK.from_dict(entry)
+            if key.key_id and key.public_key_use in {None, "sig"}:
+                found[key.key_id] = key
     if not found:
         raise ValueError("it has no key for signatures that has an id")
     return found

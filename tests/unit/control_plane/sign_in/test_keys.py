@@ -111,13 +111,36 @@ def test_a_file_gives_its_keys_and_is_read_again_when_it_changes(tmp_path: Path)
     assert keys.key("key-1") is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"[]", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "x"}]}'])
+UNFIT = (
+    b"",
+    b"[]",
+    b"{}",
+    b"null",
+    b"\xff\xfe",
+    b'{"keys": []}',
+    b'{"keys": 5}',
+    b'{"keys": [{"kty": "x"}]}',
+    b'{"keys": [{"kty": "oct", "kid": "a"}]}',
+    b'{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": 5, "kid": "a"}]}',
+    b'{"keys": ' + b"[" * 100_000,
+)
+
+
+@pytest.mark.parametrize("content", [None, *UNFIT], ids=range(len(UNFIT) + 1))
 def test_a_missing_or_useless_file_is_unavailable(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "jwks.json"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(KeysUnavailable, match="JWK Set"):
         FileKeys(path).key("key-1")
+
+
+def test_a_key_of_an_unknown_form_does_not_take_the_others_away(tmp_path: Path) -> None:
+    file, good = tmp_path / "keys.json", Issuer().jwk
+    for unknown in ({"kty": "oct"}, {"kty": "AKP", "alg": "ML-DSA-44", "pub": "x"}, {"kty": "new"}, 5, None):
+        other = unknown | {"kid": "other"} if isinstance(unknown, dict) else unknown
+        file.write_text(json.dumps({"keys": [other, good]}))
+        assert FileKeys(file).key(good["kid"]) is not None, unknown
 
 
 def test_a_key_for_encryption_verifies_nothing(tmp_path: Path) -> None:
