@@ -4,7 +4,9 @@ Load and provider need the cores too, so requests a second would mostly show the
 the run time of the serving processes: with a core each, two workers can serve as many requests a second as
 the busiest of them has run time for. The gain is the run time per request of the one process against that of
 the busiest worker, both divided by all requests: 2 with an even share and nothing on top. More than 2 says
-that other programs disturbed the run. Identity (`proxy-tlv`), usage tap and limits are on.
+that other programs disturbed the run. Then each serving process is limited to the same share of a core,
+which leaves load and provider enough, and requests a second are compared. Identity (`proxy-tlv`), usage tap
+and limits are on.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Final
 
 from aigw.node_key import NodeKey, new_key_pem
 from bench import proc
+from bench.cpu_quota import limited
 from bench.machine import Cores
 from bench.measure import Figures, WrongAnswerError, measure, warm_up
 from bench.rows import Figure, Row
@@ -32,6 +35,8 @@ from shared.config_feed import NodeRow
 _ROUNDS: Final = 7
 _CONNECTIONS: Final = 256
 _LOAD: Final = Row("workers", "JSON", Work("json"), _CONNECTIONS, (), seconds=30, most=25_600)
+_LIMITED_SHARE: Final = 0.25
+"""Of a core, for each serving process. Load and provider need about as much for one worker's requests."""
 _ON: Final = ("AIGW_IDENTITY_MODE=proxy-tlv", "AIGW_USAGE_TAP=true")
 
 
@@ -39,13 +44,17 @@ def figures_of(one: list[Figures], two: list[Figures]) -> Figures:
     """Compare round with round; raises `WrongAnswerError` when the cores were too busy to measure on."""
     if not all(figures["busiest_us"] for figures in two):
         raise WrongAnswerError("no CPU time was counted: the cores are too busy to measure on")
-    return {
+    figures = {
         "one_us": median_of(one, "us"),
         "two_us": median_of(two, "us"),
         "busiest_share": median(figures["busiest_us"] / figures["us"] for figures in two),
         "gain": median(single["us"] / both["busiest_us"] for single, both in zip(one, two, strict=True)),
         "foreign_share": median_of([*one, *two], "foreign_share"),
     }
+    if all("limited_rate" in taken for taken in (*one, *two)):
+        rates = [both["limited_rate"] / single["limited_rate"] for single, both in zip(one, two, strict=True)]
+        figures["limited_gain"] = median(rates)
+    return figures
 
 
 def _play(scene: Scene, subject: Subject) -> Figures:
@@ -76,7 +85,14 @@ def _turn(scene: Scene, running: Running) -> Figures:
     )
     after = _run_seconds(running)
     spent = [(after[pid] - before[pid]) * 1e6 / measured["responses"] for pid in before]
-    return {"us": sum(spent), "busiest_us": max(spent), "foreign_share": measured["foreign_share"]}
+    figures = {"us": sum(spent), "busiest_us": max(spent), "foreign_share": measured["foreign_share"]}
+    with limited(_serving(running), _LIMITED_SHARE) as is_limited:
+        if is_limited:
+            again = measure(
+                _LOAD, scene.load, running, core=scene.cores.proxy, seconds_factor=scene.seconds_factor
+            )
+            figures["limited_rate"] = again["requests_per_second"]
+    return figures
 
 
 def _serving(running: Running) -> list[int]:
@@ -104,6 +120,11 @@ WORKERS: Final = Trial(
         Figure("two_us", "two workers together: CPU µs/request"),
         Figure("busiest_share", "share of the busiest of two", decimals=2),
         Figure("gain", "requests/s that the busiest allows, against one process", decimals=2),
+        Figure(
+            "limited_gain",
+            "requests/s of two against one, each process limited to a quarter core",
+            decimals=2,
+        ),
     ),
     _play,
     left_out=frozenset({"direct", "splice", "nginx", "fastapi_httpx"}),

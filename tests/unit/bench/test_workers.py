@@ -21,3 +21,17 @@ def test_the_gain_is_what_the_busiest_worker_leaves_room_for() -> None:
 def test_workers_without_any_cpu_are_a_failed_measurement() -> None:
     with pytest.raises(WrongAnswerError, match="too busy"):
         figures_of([{"us": 20, "foreign_share": 0}], [{"us": 0, "busiest_us": 0, "foreign_share": 0}])
+
+
+def test_the_gain_of_limited_processes_is_of_requests_a_second_round_by_round() -> None:
+    one = [{"us": 20.0, "foreign_share": 0.0, "limited_rate": rate} for rate in (100.0, 200.0, 100.0)]
+    two = [
+        {"us": 20.0, "busiest_us": 10.0, "foreign_share": 0.0, "limited_rate": rate}
+        for rate in (190.0, 370.0, 200.0)
+    ]
+    assert figures_of(one, two)["limited_gain"] == pytest.approx(1.9)
+
+
+def test_without_a_limit_there_is_no_gain_of_limited_processes() -> None:
+    one, two = {"us": 20.0, "foreign_share": 0.0}, {"us": 20.0, "busiest_us": 10.0, "foreign_share": 0.0}
+    assert "limited_gain" not in figures_of([one], [two])
