@@ -14,7 +14,7 @@ COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
   PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
-.PHONY: help run test compiled portal image chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
+.PHONY: help run test compiled pythons portal image chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ compiled: $(DEV_STAMP) ## compile the relay into .tools/accelerated, and run the
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/aigw version | grep compiled
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest -n auto --dist loadgroup \
 	  tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
+
+pythons: $(DEV_STAMP) ## run the relay's core and the first use on every newer Python found on this machine
+	@tools/other_pythons.sh
 
 portal: $(DEV_STAMP) ## run the Portal's tests in Chromium, and its modules' under node (after make test-tools)
 	$(BIN)/pytest -n auto --dist loadgroup tests/portal tests/unit/control_plane/portal $(ARGS)
@@ -110,7 +113,6 @@ openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json.new && mv openapi.json.new openapi.json
 
 lock: $(DEV_STAMP) ## resolve every requirements file again; commits no registry address
-	$(BIN)/pip install -q uv
 	for set in $(LOCKED_SETS); do \
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --custom-compile-command 'make lock' $$set.in -o $$set.txt || exit 1; \
