@@ -37,6 +37,7 @@ from tests.contract.test_doctor_states import (
 from tests.support.servers.fleet import Fleet
 from tests.support.servers.issuer_site import IssuerSite
 from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.tools import missing
 from tests.support.servers.valkey import ValkeyServer
 from tests.support.servers.vault_store import VaultStore
 from tests.support.tls_front import tls_front
@@ -313,7 +314,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk needs root and the right to mount")
+        missing("A disk of 1 MiB", "mounting one needs root")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 

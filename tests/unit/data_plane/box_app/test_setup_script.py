@@ -12,6 +12,7 @@ import pytest
 
 from services.data_plane.box_app.setup_script import read_script, script_for
 from shared.providers import PROVIDERS
+from tests.support.servers.tools import missing
 
 ROWS = tuple(PROVIDERS.values())
 ORIGIN = "http://127.0.0.1:20000"
@@ -78,8 +79,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
 
 
 def test_it_is_clean_for_every_posix_shell() -> None:
-    if (shellcheck := shutil.which("shellcheck")) is None:
-        pytest.skip("shellcheck is not here")
+    shellcheck = shutil.which("shellcheck") or missing("shellcheck")
     done = subprocess.run(
         [shellcheck, "-s", "sh", "-"], input=read_script(ROWS), text=True, capture_output=True, check=False
     )
