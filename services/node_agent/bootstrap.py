@@ -35,6 +35,7 @@ from services.node_agent.relay.endings import Endings
 from services.node_agent.relay.health import CHECK_SECONDS, HealthCheck
 from services.node_agent.relay.targets import ConnectTimes, Targets
 from services.node_agent.rest.app import RestParts, rest_app
+from services.node_agent.rest.peers import PeerProtocol
 from services.node_agent.rules.attachment import UnixListen
 from services.node_agent.rules.capacity import Occupancy, caps_for
 from services.node_agent.settings import NodeAgentSettings, ServiceManagerNames
@@ -49,6 +50,9 @@ from shared.tls_files import TlsFiles
 logger = logging.getLogger(__name__)
 
 REST_MODE: Final = 0o600
+REST_GRACE_SECONDS: Final = 2
+"""For REST calls under way when the agent stops or hands over."""
+
 RENEWALS_AT_ONCE: Final = 50
 """Tokens minted in a single turn of the renewal, about 5 ms."""
 
@@ -202,7 +206,15 @@ class NodeAgent:
             while True:
                 ending = asyncio.Event()
                 serving = waiting.start(
-                    serve(app, rest.dup(), stop=ending, started=announced, grace_seconds=2), "REST"
+                    serve(
+                        app,
+                        rest.dup(),
+                        stop=ending,
+                        started=announced,
+                        http=PeerProtocol,
+                        grace_seconds=REST_GRACE_SECONDS,
+                    ),
+                    "REST",
                 )
                 stopped = waiting.start(stop.wait(), "stop")
                 asked = waiting.start(hand_over.asked(), "hand-over")
