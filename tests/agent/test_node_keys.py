@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -113,69 +115,92 @@ async def status_of(port: int, token: str) -> str:
     return line.decode().split(" ")[1] if line else "closed"
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Real planes over Redis, an agent, and the port of a box of an org with a key."""
+
+    fleet: Fleet
+    client: httpx.AsyncClient
+    org: str
+    agent: Agent
+    port: int
+
+    async def takes(self, kid: str, key: NodeKey, status: str) -> bool:
+        """Whether every data plane answers this status to a token of this key."""
+        token = key.mint(kid, box="b", org=self.org, lifecycle="1", now=unix_now(), life_seconds=300)
+        return [await status_of(boxes, token) for boxes, _ in self.fleet.ports] == [status] * 2
+
+    def successor(self, key_file: Path, kid: str) -> Agent:
+        """Give an agent that takes over from the running one as soon as started, with another key."""
+        changed = {"AIGW_AGENT_NODE_KEY_FILE": str(key_file), "AIGW_AGENT_KID": kid}
+        return Agent(self.agent.folder, self.agent.targets, {**self.agent.environment, **changed})
+
+
+@asynccontextmanager
+async def site(folder: Path, redis_url: str) -> AsyncIterator[Site]:
+    """Run the planes, two data planes, the agent and the provider."""
+    planes, held = PlanesApart.in_folder(folder), asyncio.Event()
+    planes.environment |= {
+        "AIGW_EVENT_BUS_URL": redis_url,
+        "AIGW_FEED_KEY": secrets.token_urlsafe(32),
+        "AIGW_SNAPSHOT_POLL_SECONDS": "60",  # so that a change arrives over Redis
+    }
+    fleet, port = Fleet(planes, short_folder("keys")), free_port()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(planes.plane("control-plane"))
+        upstream = await stack.enter_async_context(responder(held))
+        control_plane = await stack.enter_async_context(planes.rest())
+        await put_keys(control_plane.client, n1=planes.node)
+        org = await control_plane.new_org()
+        await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
+        agent = await stack.enter_async_context(fleet.running())
+        async with agent.rest() as rest:
+            await rest.attached("a", org, {"address": f"127.0.0.1:{port}"})
+        await eventually(lambda: are_ready(agent, 2), "both are ready", deadline_seconds=START_SECONDS)
+        yield Site(fleet, control_plane.client, org, agent, port)
+        held.set()
+    await asyncio.to_thread(planes.data.close)
+
+
 async def test_a_key_is_rotated_without_a_failed_request_and_a_removed_node_is_cut_off(
     tmp_path: Path, valkey: ValkeyServer
 ) -> None:
-    planes, folder = PlanesApart.in_folder(tmp_path), short_folder("keys")
-    planes.environment |= {
-        "AIGW_EVENT_BUS_URL": valkey.url,
-        "AIGW_FEED_KEY": secrets.token_urlsafe(32),
-        "AIGW_SNAPSHOT_POLL_SECONDS": "60",
-    }
-    fleet, held = Fleet(planes, folder), asyncio.Event()
-    upstream = responder(held)
-    former, newer = planes.node, NodeKey.create(planes.folder / "newer.pem")
-    port = free_port()
-    load = Load(f"http://127.0.0.1:{port}/run9/ai/openai/v1/models")
-    async with AsyncExitStack() as stack:
-        stack.enter_context(planes.plane("control-plane"))
-        async with upstream, planes.rest() as control_plane:
-            client = control_plane.client
-            await put_keys(client, n1=former)
-            org = await control_plane.new_org()
-            await control_plane.set_up(org, "openai", KEY, f"{upstream.origin}/v1")
-            agent = await stack.enter_async_context(fleet.running())
-            async with agent.rest() as rest:
-                await rest.attached("a", org, {"address": f"127.0.0.1:{port}"})
-            await eventually(lambda: are_ready(agent, 2), "both are ready", deadline_seconds=START_SECONDS)
-
-            async def takes(kid: str, key: NodeKey, status: str) -> bool:
-                token = key.mint(kid, box="b", org=org, lifecycle="1", now=unix_now(), life_seconds=300)
-                return [await status_of(boxes, token) for boxes, _ in fleet.ports] == [status] * 2
-
-            settings = {
-                **agent.environment,
-                "AIGW_AGENT_NODE_KEY_FILE": str(planes.folder / "newer.pem"),
-                "AIGW_AGENT_KID": "n2",
-            }
-            successor = Agent(agent.folder, agent.targets, settings)
-            async with load.going_on():
-                await load.more(20)
-                old_stream = await Opened.by(port, STREAM)
-                await put_keys(client, n1=former, n2=newer)
-                await eventually(
-                    lambda: takes("n2", newer, "200"), "the new key is known", deadline_seconds=60
-                )
-                await asyncio.to_thread(successor.start)  # takes over from the running agent
-                await load.more(40)
-                assert old_stream.goes_on
-                new_streams = [await Opened.by(port, request) for request in (STREAM, WEB_SOCKET)]
-                await put_keys(client, n2=newer)
-                await old_stream.end(CUT_SECONDS + REFUSED_SECONDS)  # the former key had proved its box
-                await eventually(lambda: takes("n1", former, "400"), "the former key is refused")
-                await load.more(40)
-                assert all(one.goes_on for one in new_streams)
-            assert set(load.seen) == {"200"}, load.seen
-
-            head = {"authorization": f"Bearer {PLATFORM_TOKEN}"}
-            begun = time.monotonic()
-            (await client.delete("/nodes/n1", headers=head)).raise_for_status()
-            for one in new_streams:
-                assert await one.end(CUT_SECONDS + REFUSED_SECONDS) - begun < CUT_SECONDS + REFUSED_SECONDS
+    async with site(tmp_path, valkey.url) as here:
+        client, former = here.client, here.fleet.planes.node
+        newer = NodeKey.create(tmp_path / "newer.pem")
+        successor = here.successor(tmp_path / "newer.pem", "n2")
+        load = Load(f"http://127.0.0.1:{here.port}/run9/ai/openai/v1/models")
+        async with load.going_on():
+            await load.more(20)
+            old_stream = await Opened.by(here.port, STREAM)
+            await put_keys(client, n1=former, n2=newer)
             await eventually(
-                lambda: takes("n2", newer, "400"), "both refuse", deadline_seconds=REFUSED_SECONDS
+                lambda: here.takes("n2", newer, "200"),
+                "the new key is known",
+                deadline_seconds=REFUSED_SECONDS,
             )
-            assert await load.ask() == "400"
-            held.set()
-        await asyncio.to_thread(planes.data.close)
+            await asyncio.to_thread(successor.start)  # takes over from the running agent
+            await load.more(40)
+            assert old_stream.goes_on
+            opened = [await Opened.by(here.port, request) for request in (STREAM, WEB_SOCKET)]
+            await put_keys(client, n2=newer)
+            await old_stream.end(CUT_SECONDS + REFUSED_SECONDS)  # the former key had proved its box
+            await eventually(
+                lambda: here.takes("n1", former, "400"),
+                "the former key is refused",
+                deadline_seconds=REFUSED_SECONDS,
+            )
+            await load.more(40)
+            assert all(one.goes_on for one in opened)
+        assert set(load.seen) == {"200"}, load.seen
+
+        head = {"authorization": f"Bearer {PLATFORM_TOKEN}"}
+        begun = time.monotonic()
+        (await client.delete("/nodes/n1", headers=head)).raise_for_status()
+        for one in opened:
+            assert await one.end(CUT_SECONDS + REFUSED_SECONDS) - begun < CUT_SECONDS + REFUSED_SECONDS
+        await eventually(
+            lambda: here.takes("n2", newer, "400"), "both refuse", deadline_seconds=REFUSED_SECONDS
+        )
+        assert await load.ask() == "400"
     successor.process.stop()
