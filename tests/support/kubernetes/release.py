@@ -80,8 +80,12 @@ class Release:
         self.close()
 
     def install(self, values: dict[str, Any]) -> None:
-        """Install the chart; fails with the output of Helm and the state of the pods."""
-        self._helm("install", RELEASE, str(self.chart), *self._files(values), "--wait", "--timeout", WAIT)
+        """Install the chart without a warning; fails with the output of Helm and the state of the pods."""
+        said = self._helm(
+            "install", RELEASE, str(self.chart), *self._files(values), "--wait", "--timeout", WAIT
+        )
+        warnings = [line for line in said.splitlines() if "warn" in line.lower()]
+        assert not warnings
 
     def upgrade(self) -> None:
         """Roll every pod once, as an upgrade would, and wait until the new ones are ready."""
@@ -166,7 +170,8 @@ class Release:
             yield from ("--set", "image.registry=localhost", "--set", "image.pullPolicy=Never")
         yield f"--values={self.scratch.name}/more-1.yaml"
 
-    def _helm(self, *words: str) -> None:
+    def _helm(self, *words: str) -> str:
+        """Run Helm; give what it wrote on stderr."""
         command = [str(helm()), "--namespace", self.namespace, *words]
         done = subprocess.run(
             command,
@@ -177,6 +182,7 @@ class Release:
             env=self.node.environment("admin"),
         )
         assert done.returncode == 0, f"{words[0]}: {done.stdout[-500:]}{done.stderr}\n{self._state()}"
+        return done.stderr
 
     def _state(self) -> str:
         """Tell the state of the pods, for the message of a failure."""
