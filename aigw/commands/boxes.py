@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aigw.commands.command_group import CommandGroup
+from aigw.commands.rest import AsJson
 from aigw.failures import UserError
 
 commands = typer.Typer()
@@ -20,21 +21,31 @@ _ABOUT_NEW_KEY = "Make a node key here instead, and print its public half: as no
 @node_key.command("new")
 def node_key_new(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes, with mode 0600.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Make a node's signing key, and print its public half in the form of PUT /api/v1/nodes/{node}."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
 
-    typer.echo(NodeKey.create(file).public_text)
+    _show_public_half(NodeKey.create(file).public_text, as_json=as_json)
 
 
 @node_key.command("show")
 def node_key_show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The private key.")],
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Print the public half of a node's signing key."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
 
-    typer.echo(NodeKey.read(file).public_text)
+    _show_public_half(NodeKey.read(file).public_text, as_json=as_json)
+
+
+def _show_public_half(text: str, *, as_json: bool) -> None:
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # loaded by these commands alone
+
+    show_done(text, {"public_key": text}, as_json=as_json)
 
 
 @commands.command("box-token")
@@ -50,13 +61,15 @@ def box_token(
         Path | None,
         typer.Option(metavar="FILE", help=_ABOUT_NEW_KEY),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print a token for the identity of a box, for X-Run9-Box-Token or a preface."""
     from aigw.node_key import NodeKey  # noqa: PLC0415  # loaded by this command alone
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # same
     from shared.clock import unix_now  # noqa: PLC0415  # same
 
     if new_key_file is not None:
-        typer.echo(NodeKey.create(new_key_file).public_text)
+        _show_public_half(NodeKey.create(new_key_file).public_text, as_json=as_json)
         return
     wanting = [
         option
@@ -65,7 +78,6 @@ def box_token(
     ]
     if key_file is None or wanting:
         raise UserError(f"A box token needs {', '.join(wanting)}.")
-    key = NodeKey.read(key_file)
-    typer.echo(
-        key.mint(kid, box=box, org=org, lifecycle=lifecycle, now=unix_now(), life_seconds=life_seconds)
-    )
+    key, now = NodeKey.read(key_file), unix_now()
+    token = key.mint(kid, box=box, org=org, lifecycle=lifecycle, now=now, life_seconds=life_seconds)
+    show_done(token, {"token": token, "valid_seconds": life_seconds}, as_json=as_json)

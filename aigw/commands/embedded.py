@@ -9,6 +9,7 @@ import typer
 
 from aigw.commands.invocation import as_called, warn_of_unknown_names
 from aigw.commands.provider_options import ProviderOptions, with_provider_options
+from aigw.commands.rest import AsJson
 from aigw.embedded.ports import DEFAULT_BASE, MAX_BASE
 
 commands = typer.Typer()
@@ -70,9 +71,12 @@ def sign_in_link(
     *,
     data_dir: Annotated[Path, typer.Option(help="The data folder of the running aigw up.")] = Path(".data"),
     member: Annotated[bool, typer.Option("--member", help="For the demo member, not the owner.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print a new link that signs you in to the Portal of a running aigw up, once."""
     from aigw.embedded.banner import MEMBER, OWNER  # noqa: PLC0415  # loaded by this command alone
     from aigw.embedded.sign_in_link import sign_in_link as new_link  # noqa: PLC0415  # same
+    from aigw.rest_client.output import show_done  # noqa: PLC0415  # same
 
-    typer.echo(new_link(data_dir, MEMBER if member else OWNER))
+    link = new_link(data_dir, MEMBER if member else OWNER)
+    show_done(link, {"link": link}, as_json=as_json)

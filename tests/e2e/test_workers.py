@@ -104,6 +104,9 @@ async def test_each_worker_acknowledges_a_change_and_the_admin_listener_speaks_f
     async with _provider() as upstream, fleet_of_two(tmp_path, upstream) as fleet:
         assert [await fleet.call_once() for _ in range(20)] == [200] * 20
         assert await fleet.total("aigw_exchanges_total") == 20
+        for histogram in ("aigw_duration_seconds", "aigw_own_time_seconds", "aigw_time_to_head_seconds"):
+            assert await fleet.total(f"{histogram}_count") == 20
+        assert await fleet.total('aigw_secret_reads_total{result="read"}') >= 2  # each worker reads the key
         assert await fleet.total("aigw_workers") == 2
         shown = (await fleet.admin("/debug/config")).json()["workers"]
         assert len(shown) == 2

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -47,6 +49,48 @@ def test_every_command_stands_under_a_heading_with_its_whole_summary() -> None:
     assert sorted(named) == sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a group, which Typer gives as a command
     assert "..." not in found.stdout.split("Options:", 1)[1]
     assert "QEMU's guestfwd." in found.stdout
+
+
+WITHOUT_JSON = {
+    **dict.fromkeys(("up", "control-plane", "data-plane", "node-agent", "box-pipe"), "runs until stopped"),
+    **dict.fromkeys(("demo prepare", "demo provider", "demo seed"), "a service of docker-compose.yml"),
+    "openapi": "is JSON",
+}
+"""Commands without --json, and why."""
+
+
+def every_command(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_command(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def test_every_command_with_a_result_gives_it_as_json() -> None:
+    found = dict(every_command(get_command(app)))
+    options = {name: {text for one in command.params for text in one.opts} for name, command in found.items()}
+    assert {name for name, texts in options.items() if "--json" not in texts} == set(WITHOUT_JSON)
+
+
+def test_the_schema_the_epoch_and_keys_are_given_as_json(tmp_path: Path) -> None:
+    settings = {
+        "AIGW_DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite",
+        "AIGW_INTERNAL_TOKEN": "an-internal-token-of-a-test",
+        "AIGW_ENVIRONMENT": "development",
+    }
+    behind = aigw("db", "check", "--json", **settings)
+    assert (behind.returncode, json.loads(behind.stdout)["served"]) == (1, False)
+    schema = json.loads(aigw("db", "upgrade", "--json", **settings).stdout)
+    assert schema["schema"] == schema["newest"]
+    served = aigw("db", "check", "--json", **settings)
+    assert (served.returncode, json.loads(served.stdout)) == (0, schema | {"served": True})
+    assert json.loads(aigw("db", "restored", "--json", **settings).stdout)["epoch"]
+    file = str(tmp_path / "node.pem")
+    made = json.loads(aigw("node-key", "new", file, "--json").stdout)
+    assert made == json.loads(aigw("node-key", "show", file, "--json").stdout)
+    box = ("--key-file", file, "--kid", "n", "--org", "o", "--box", "b", "--json")
+    assert json.loads(aigw("box-token", *box).stdout)["token"].count(".") == 2
 
 
 def test_config_show_gives_the_same_as_json_and_hides_secrets() -> None:
