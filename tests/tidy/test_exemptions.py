@@ -59,9 +59,6 @@ SKIPS: dict[str, str] = {
         "names the exception of a skip, to look at it"
     ),
     "tests/unit/bench/test_load.py <module>": "builds C programs; a bare Python machine has no compiler",
-    "tests/unit/data_plane/box_app/test_setup_script.py test_it_is_clean_for_every_posix_shell": (
-        "asks shellcheck, which no package of the lock brings"
-    ),
 }
 """Tests that may be skipped or expected to fail: `<path> <function>`, and until when."""
 
