@@ -19,6 +19,11 @@ _SAYS_AND_TRIES_AGAIN: Final = "prints the provider's sentence and tries again w
 _GO: Final = (
     "the text of the SDK's error is the status; the provider's or the gateway's body is in its `Message`"
 )
+_NEEDS_OLD_SDK: Final = dict.fromkeys(
+    ("plain", "stream", "tools", "files", "off", "401", "429", "500", "529"),
+    "this release does not fit `anthropic` 1 or 2 and fails before any request, with or without a gateway; "
+    "with `anthropic<1` (tried: 0.125.0) its requests leave",
+)
 
 NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     "Claude Agent SDK, anthropic": _CLAUDE,
@@ -31,7 +36,9 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     "GitHub Copilot CLI, openai": {"429": _TRIES_AGAIN},
     "LangChain.js, anthropic": dict.fromkeys(("500", "529"), _TRIES_AGAIN),
     "LangChain.js, openai": dict.fromkeys(("500", "529"), _TRIES_AGAIN),
+    "llama-index-llms, anthropic": _NEEDS_OLD_SDK,
     "opencode, anthropic": dict.fromkeys(("429", "500", "529", "cut"), _TRIES_AGAIN),
+    "pydantic-ai-slim, anthropic": _NEEDS_OLD_SDK,
     "qwen-code, openai": dict.fromkeys(("429", "500", "529"), _TRIES_AGAIN),
     "openai-go, openai": dict.fromkeys(("off", "401", "429", "500", "529"), _GO),
     "async-openai, openai": {
