@@ -43,6 +43,8 @@ class PeerProtocol(DeadlineProtocol):
     """One connection of the REST socket (`SO_PEERCRED`, unix(7)); a stranger's request is answered 403."""
 
     _stranger: int | None = None
+    _has_asked = False
+    _has_one_request_left = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection, and learn the user behind the connection."""
@@ -50,6 +52,24 @@ class PeerProtocol(DeadlineProtocol):
         user = _user_of(transport.get_extra_info("socket"))
         if not may_call(user, os.geteuid()):
             self._stranger = user
+
+    def shutdown(self) -> None:
+        """Uvicorn's call for draining: end, or answer the first request of a connection without one so far.
+
+        A caller has connected and is about to ask. An end would be a failed call, although a restart is one
+        that calls wait for.
+        """
+        if not self._has_asked and self._stranger is None:
+            self._has_one_request_left = True
+        else:
+            super().shutdown()
+
+    def on_headers_complete(self) -> None:
+        """Begin a request; while draining, the connection's last."""
+        super().on_headers_complete()
+        self._has_asked = True
+        if self._has_one_request_left:
+            self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Answer a stranger without reading the request."""
