@@ -29,7 +29,7 @@ compiled: $(DEV_STAMP) ## compile the relay into .tools/accelerated, and run the
 	$(BIN)/python -m tools.accelerate .tools/accelerated
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/aigw version | grep compiled
 	PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest -n auto --dist loadgroup \
-	  tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
+	  tests/relay tests/agent/test_boxes.py tests/unit/data_plane/core tests/unit/data_plane/key_test $(ARGS) $(if $(CI),|| $(COMPILED_ONCE_MORE))
 
 pythons: $(DEV_STAMP) ## run the relay's core and the first use on every newer Python found on this machine
 	@tools/other_pythons.sh
