@@ -11,7 +11,7 @@ LOCKED_SETS := $(addprefix requirements/,runtime build dev compile fuzz release)
 # In CI, what fails beside everything else is run once more by itself. Passing only then is a fault to report.
 ONCE_MORE = { echo "Once more, by itself: what failed."; $(BIN)/pytest --last-failed; }
 COMPILED_ONCE_MORE = { echo "Once more, by itself: what failed."; \
-  PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/unit/data_plane/core tests/unit/data_plane/key_test; }
+  PYTHONPATH=$(CURDIR)/.tools/accelerated $(BIN)/pytest --last-failed tests/relay tests/agent/test_boxes.py tests/unit/data_plane/core tests/unit/data_plane/key_test; }
 
 .DEFAULT_GOAL := help
 .PHONY: help run test compiled pythons portal image chart processes lab boxes clients clients-newest test-tools chart-examples check fmt bench bench-peers docs lock openapi release clean nightly
