@@ -6,23 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.agent.node import Node
-from tests.support.node_agent import Agent, PrefacedServer
-from tests.support.servers.process import short_folder
+from tests.agent.node import Node, agent_before
+from tests.support.node_agent import PrefacedServer
 
 
 @pytest.fixture
 async def node() -> AsyncIterator[Node]:
-    folder = short_folder("agent")
-    first, second = PrefacedServer({}), PrefacedServer({})
-    for plane in (first, second):
-        await plane.start()
-    agent = Agent(folder, (first.target, second.target))
-    first.keys = second.keys = agent.public_keys
-    try:
-        async with agent.running(), agent.rest() as rest:
-            yield Node(agent, rest, (first, second))
-    finally:
-        for plane in (first, second):
-            await plane.stop()
-        agent.process.close()
+    planes = PrefacedServer({}), PrefacedServer({})
+    async with agent_before(*planes) as agent, agent.rest() as rest:
+        yield Node(agent, rest, planes)

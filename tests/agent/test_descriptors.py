@@ -11,9 +11,8 @@ from typing import Final
 import httpx
 import pytest
 
-from tests.agent.node import Node
-from tests.support.node_agent import Agent, PrefacedServer
-from tests.support.servers.process import short_folder
+from tests.agent.node import Node, agent_before
+from tests.support.node_agent import PrefacedServer
 
 SILENT: Final = 1_200
 BOXES: Final = 9
@@ -34,18 +33,8 @@ def _enough_descriptors() -> Iterator[None]:
 @asynccontextmanager
 async def node_with(soft: int, hard: int) -> AsyncIterator[Node]:
     planes = PrefacedServer({}), PrefacedServer({})
-    for plane in planes:
-        await plane.start()
-    agent = Agent(short_folder("agent"), tuple(plane.target for plane in planes), descriptors=(soft, hard))
-    for plane in planes:
-        plane.keys = agent.public_keys
-    try:
-        async with agent.running(), agent.rest() as rest:
-            yield Node(agent, rest, planes)
-    finally:
-        for plane in planes:
-            await plane.stop()
-        agent.process.close()
+    async with agent_before(*planes, descriptors=(soft, hard)) as agent, agent.rest() as rest:
+        yield Node(agent, rest, planes)
 
 
 class Crowd:

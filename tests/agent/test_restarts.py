@@ -7,7 +7,7 @@ import os
 import signal
 
 from tests.agent.callers import Callers, streaming
-from tests.agent.node import Node
+from tests.agent.node import Node, agent_before
 from tests.support.node_agent import Agent, PrefacedServer
 from tests.support.polling import eventually
 from tests.support.servers.process import free_port, short_folder
@@ -108,13 +108,8 @@ async def test_attachments_survive_a_kill_and_waiting_connections_are_answered()
 
 async def test_a_stop_ends_connections_that_have_sent_nothing_and_resets_none_of_them() -> None:
     """A reset could reach the box inside its `connect`, and would be a refused connection there."""
-    folder = short_folder("agent")
-    plane = PrefacedServer({})
-    await plane.start()
-    agent = Agent(folder, (plane.target,))
-    plane.keys = agent.public_keys
-    port = free_port()
-    async with agent.running():
+    plane, port = PrefacedServer({}), free_port()
+    async with agent_before(plane) as agent:
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
@@ -127,18 +122,11 @@ async def test_a_stop_ends_connections_that_have_sent_nothing_and_resets_none_of
         for reader, writer in streams:
             assert await asyncio.wait_for(reader.read(), 30) == b""
             writer.close()
-    agent.process.close()
-    await plane.stop()
 
 
 async def test_a_stop_lets_a_request_under_way_end() -> None:
-    folder = short_folder("agent")
-    plane = PrefacedServer({})
-    await plane.start()
-    agent = Agent(folder, (plane.target,), {"AIGW_AGENT_STOP_SECONDS": "30"})
-    plane.keys = agent.public_keys
-    port = free_port()
-    async with agent.running():
+    plane, port = PrefacedServer({}), free_port()
+    async with agent_before(plane, settings={"AIGW_AGENT_STOP_SECONDS": "30"}) as agent:
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -157,18 +145,11 @@ async def test_a_stop_lets_a_request_under_way_end() -> None:
         writer.write(b"\r\n")
         assert b'"org": "acme"' in await asyncio.wait_for(reader.readuntil(b"}"), 30)
         writer.close()
-    agent.process.close()
-    await plane.stop()
 
 
 async def test_a_listener_that_cannot_be_made_again_is_told_and_given_to_nobody() -> None:
-    folder = short_folder("agent")
-    plane = PrefacedServer({})
-    await plane.start()
-    agent = Agent(folder, (plane.target,))
-    plane.keys = agent.public_keys
     port = free_port()
-    async with agent.running():
+    async with agent_before(PrefacedServer({})) as agent:
         async with agent.rest() as rest:
             await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"})
         agent.process.stop()
@@ -185,5 +166,3 @@ async def test_a_listener_that_cannot_be_made_again_is_told_and_given_to_nobody(
             assert (await rest.attached("a", "acme", {"address": f"127.0.0.1:{port}"}))[
                 "state"
             ] == "listening"
-    agent.process.close()
-    await plane.stop()

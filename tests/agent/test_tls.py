@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trustme
 
-from tests.agent.node import Node
+from tests.agent.node import Node, agent_before
 from tests.support.node_agent import Agent, PrefacedServer
 from tests.support.polling import eventually
 from tests.support.servers.process import short_folder
@@ -89,23 +89,12 @@ def authorities(tmp_path: Path) -> Authorities:
 @asynccontextmanager
 async def running(settings: dict[str, str], *contexts: ssl.SSLContext) -> AsyncIterator[tuple[Node, str]]:
     """Run an agent before a data plane for each context; give the address of an attached box as well."""
-    folder = short_folder("agent")
     planes = [PrefacedServer({}, tls=context) for context in contexts]
-    for plane in planes:
-        await plane.start()
-    agent = Agent(folder, tuple(plane.target for plane in planes), settings)
-    for plane in planes:
-        plane.keys = agent.public_keys
-    try:
-        async with agent.running(), agent.rest() as rest:
-            node = Node(agent, rest, (planes[0], planes[-1]))
-            listen = node.plain()
-            await rest.attached("a", "acme", listen)
-            yield node, listen["address"]
-    finally:
-        for plane in planes:
-            await plane.stop()
-        agent.process.close()
+    async with agent_before(*planes, settings=settings) as agent, agent.rest() as rest:
+        node = Node(agent, rest, (planes[0], planes[-1]))
+        listen = node.plain()
+        await rest.attached("a", "acme", listen)
+        yield node, listen["address"]
 
 
 async def asked(address: str) -> httpx.Response:

@@ -8,10 +8,9 @@ from typing import Final
 
 import pytest
 
-from tests.agent.node import Node
+from tests.agent.node import Node, agent_before
 from tests.support.laboratory import need_a_laboratory
-from tests.support.node_agent import Agent, PrefacedServer
-from tests.support.servers.process import short_folder
+from tests.support.node_agent import PrefacedServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +56,6 @@ def form(pytestconfig: pytest.Config) -> Form:
 async def node() -> AsyncIterator[Node]:
     """An agent and two servers that stand for data planes."""
     need_a_laboratory()
-    folder = short_folder("lab")
     planes = PrefacedServer({}), PrefacedServer({})
-    for plane in planes:
-        await plane.start()
-    agent = Agent(folder, tuple(plane.target for plane in planes))
-    for plane in planes:
-        plane.keys = agent.public_keys
-    try:
-        async with agent.running(), agent.rest() as rest:
-            yield Node(agent, rest, planes)
-    finally:
-        for plane in planes:
-            await plane.stop()
-        agent.process.close()
+    async with agent_before(*planes) as agent, agent.rest() as rest:
+        yield Node(agent, rest, planes)
