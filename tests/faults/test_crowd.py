@@ -9,6 +9,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from services.control_plane.store.changes import begin_epoch
 from services.control_plane.store.database import Database
 from services.control_plane.store.integrations import never_set_up
 from services.control_plane.store.tables import OrgTable
@@ -80,6 +81,7 @@ def fill(fleet: Fleet, site: Site, number: int) -> dict[str, str]:
             row = never_set_up(org, "openai")
             row.state, row.endpoint, row.secret_version = "enabled", site.endpoint, 1
             session.add(row)
+        begin_epoch(session)  # as a restore does: these rows have moved no counter
     database.close()
     return labels
 
