@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
@@ -53,6 +53,10 @@ FAILURES: Final = (RedisError, OSError, TimeoutError, RuntimeError)
 
 RuntimeError is uvloop's word for a write to a connection ended a moment ago; redis-py passes the error on.
 """
+
+NO_SERVICE: Final = "no sentinel answers that knows the service"
+NO_SENTINEL: Final = "a server answers in place of a sentinel"
+NO_DATABASE: Final = "Redis has no database of this number"
 
 _SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
@@ -253,7 +257,8 @@ def why(error: BaseException) -> str:
         case ResponseError():
             return _refusal(error)
         case RedisConnectionError() | OSError() | RuntimeError():
-            return f"Redis cannot be reached ({type(error).__name__})"
+            is_unknown = isinstance(error, MasterNotFoundError)
+            return NO_SERVICE if is_unknown else f"Redis cannot be reached ({type(error).__name__})"
         case _:
             return f"Redis failed ({type(error).__name__})"
 
@@ -261,6 +266,11 @@ def why(error: BaseException) -> str:
 def _refusal(error: ResponseError) -> str:
     if _is_cluster(error):
         return "Redis is in Cluster mode, which the gateway does not use"
+    words = str(error).lower()
+    if "unknown command" in words and "sentinel" in words:
+        return NO_SENTINEL
+    if words.startswith("db index"):
+        return NO_DATABASE
     # The first word of an error reply is its code (OOM, READONLY, LOADING …); the rest may quote.
     code = _ERROR_CODE.match(str(error))
     return f"Redis refused the command ({code[0] if code else type(error).__name__})"

@@ -17,13 +17,23 @@ from aigw.doctor.finding import Finding, with_faults
 from aigw.doctor.redis_state import CLUSTER, REPLICA, SENTINEL, WrongStateError, wrong_state
 from shared.clock import unix_now
 from shared.config_feed import HEARTBEAT_KEY, SNAPSHOT_KEY, STREAM_KEY
-from shared.redis_link import FAILURES, close, connect, parse_redis_url, why
+from shared.redis_link import (
+    FAILURES,
+    NO_DATABASE,
+    NO_SENTINEL,
+    NO_SERVICE,
+    close,
+    connect,
+    parse_redis_url,
+    why,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from shared.backend_settings import BackendSettings
     from shared.clock import Clock
+    from shared.redis_link import RedisTarget
 
 PROBE_KEY: Final = "aigw:doctor"
 """Beside the gateway's keys, so that the same rights hold; left behind only where `del` is missing."""
@@ -123,7 +133,7 @@ async def _examine(
     except WrongStateError as error:
         return [Finding("FAIL", name, str(error), error.state.remedy)]
     except FAILURES as error:
-        return [_unreachable(name, error)]
+        return [_unreachable(name, error, target)]
     finally:
         await client.aclose()
         await close(pool)
@@ -194,12 +204,21 @@ def _judged(name: str, lacking: list[str]) -> Finding:
     return Finding("ok", name, "reachable, and its user may do what it must")
 
 
-def _unreachable(name: str, error: BaseException) -> Finding:
+_REMEDIES: Final = {
+    NO_SERVICE: f"check the service's name and the sentinels in {_URL} (redis+sentinel://HOST/SERVICE)",
+    NO_SENTINEL: f"name the sentinels in {_URL}, or the server by redis://HOST",
+    NO_DATABASE: f"check the database's number at the end of {_URL}",
+}
+
+
+def _unreachable(name: str, error: BaseException, target: RedisTarget) -> Finding:
     text = why(error)
     if isinstance(error, BusyLoadingError):  # which redis-py counts as a lost connection
         state = wrong_state("ping", error)
         return Finding("FAIL", name, state.sentence, state.remedy)
-    if "certificate has expired" in str(error):
+    if text in _REMEDIES:
+        remedy = _REMEDIES[text]
+    elif "certificate has expired" in str(error):
         remedy, text = f"renew the certificate of the server in {_URL}", "Redis's certificate has expired"
     elif "certificate verify failed" in str(error).lower().replace("_", " "):
         remedy, text = f"check ca_file in {_URL}", "Redis's certificate is not trusted"
@@ -208,5 +227,6 @@ def _unreachable(name: str, error: BaseException) -> Finding:
     elif isinstance(error, NoPermissionError):  # of the first command, PING, or of SELECT
         remedy = _RIGHTS_REMEDY
     else:
-        remedy = f"check {_URL} and AIGW_REDIS_PASSWORD"
+        scheme = "rediss:// is for a server with TLS" if target.tls else "a server with TLS needs rediss://"
+        remedy = f"check {_URL} ({scheme}) and AIGW_REDIS_PASSWORD"
     return Finding("FAIL", name, text, remedy)

@@ -38,7 +38,7 @@ from tests.support.servers.fleet import Fleet
 from tests.support.servers.issuer_site import IssuerSite
 from tests.support.servers.postgres import PostgresServer
 from tests.support.servers.tools import missing
-from tests.support.servers.valkey import ValkeyServer
+from tests.support.servers.valkey import SentinelServer, ValkeyServer
 from tests.support.servers.vault_store import VaultStore
 from tests.support.tls_front import tls_front
 
@@ -325,6 +325,19 @@ def test_a_full_disk_is_a_finding(tmp_path: Path, small_disk: Path) -> None:
     (small_disk / "gateway.db").touch()
     expect("the disk of its file is full", database)
     expect("the disk of the folder is full", on_folder(tmp_path, secret_store_url=f"local://{small_disk}"))
+
+
+# -- Redis at another address
+
+
+def test_a_redis_of_another_kind_than_the_url_says_is_a_finding(tmp_path: Path) -> None:
+    with ValkeyServer() as server, SentinelServer(server) as sentinel:
+        by_sentinel = f"redis+sentinel://127.0.0.1:{sentinel.port}/another"
+        expect("the sentinels know no such service", on_bus(tmp_path, by_sentinel))
+        by_server = f"redis+sentinel://127.0.0.1:{server.port}/{SentinelServer.SERVICE}"
+        expect("a server is named as the sentinel", on_bus(tmp_path, by_server))
+        expect("it has no such database", on_bus(tmp_path, f"redis://127.0.0.1:{server.port}/99"))
+        expect("it does not speak TLS", on_bus(tmp_path, f"rediss://127.0.0.1:{server.port}/0"))
 
 
 # -- ports
