@@ -67,7 +67,8 @@ def make_boxes(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     log = folder / "printed"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tools.boxes"],
+            # A shell starts its background jobs with SIGINT ignored, and a program inherits that.
+            ["env", "--default-signal=INT", sys.executable, "-m", "tools.boxes"],
             cwd=ROOT,
             stdout=out,
             stderr=out,
