@@ -1,4 +1,4 @@
-"""Checks a folder that a plane writes: a folder, this user's to write, on a disk with room."""
+"""Checks the folders of a plane: each must be open to the plane's user for writing, on a disk with room."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Unwritable:
-    """Why a folder takes no files: the finding, and what to do beside checking the setting."""
+    """The reason for a folder to take no files: the finding, and the remedy beside checking the setting."""
 
     text: str
     remedy: str
 
 
 def is_there(path: Path) -> bool:
-    """Whether the path exists, as far as this user may know."""
+    """Tell whether the path exists, as far as the user may know."""
     try:
         return path.exists()
     except OSError:
@@ -30,7 +30,7 @@ def is_there(path: Path) -> bool:
 
 
 def unwritable(folder: Path) -> Unwritable | None:
-    """Judge the folder, or the nearest folder above that exists; None for a folder that takes files."""
+    """Judge the folder, or the nearest existing folder above; None where files can be written."""
     there = next(path for path in (folder, *folder.parents) if is_there(path))
     # By the effective user, as files are opened.
     if not there.is_dir() or not os.access(there, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):

@@ -1,8 +1,8 @@
 """Asks the system's resolver for a host's addresses, with a limit on time and threads; judges none of them.
 
-`getaddrinfo` cannot be interrupted: a name server that says nothing holds its thread for many times the time
-that a caller waits. So each look-up counts among the look-ups of its org and person until its thread has
-really ended. A look-up whose caller has given up frees its turn for others, and keeps its thread.
+`getaddrinfo` cannot be interrupted: a silent name server holds a thread for many times a caller's deadline.
+So each look-up counts for an org and a person until the thread has really ended. A look-up without a
+waiting caller frees the turn for others, and keeps the thread.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MAX_ABANDONED: Final = 96
 MAX_LOOKUPS_EACH: Final = 2
 """Of one org, and of one person."""
 NOT_PUBLIC: Final = "The host's name leads to no address on the public internet."
-"""Said of a name that does not exist and of one with a private address alike: neither a key test nor a saved
-endpoint must tell anybody which names there are in the operator's network."""
+"""The sentence for a missing name and for a name with a private address alike: neither a key test nor a saved
+endpoint may reveal the names in the operator's network."""
 
 _NO_ADDRESS: Final = {socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY}
 
@@ -39,7 +39,7 @@ LookUp = Callable[..., Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """On whose behalf a name is looked up."""
+    """The org and the person behind a look-up."""
 
     org: str
     person: str
@@ -68,8 +68,8 @@ class Resolver(Protocol):
         """Give every address, at least one, in the resolver's order.
 
         Raises:
-            ResolveError: there is none, or it cannot be told in time.
-            TooManyLookUps: not asked at all.
+            ResolveError: the host has no address, or the answer is late.
+            TooManyLookUps: the name servers were not asked.
         """
         ...
 
