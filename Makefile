@@ -43,7 +43,7 @@ faults: $(DEV_STAMP) ## run the fault tests in full (25 minutes) and write docs/
 processes: $(DEV_STAMP) ## kill workers for a minute and restart a fleet three times, both under load (4 minutes)
 	$(BIN)/pytest tests/e2e/test_workers.py tests/e2e/test_rolling_restart.py tests/e2e/test_draining.py --processes full $(ARGS)
 
-lab: $(DEV_STAMP) ## run the laboratory in full: boxes on QEMU, churn, upgrades (as root, about an hour)
+lab: $(DEV_STAMP) ## run the laboratory in full: boxes on QEMU, churn, upgrades (as root, 10 to 25 minutes)
 	$(BIN)/pytest tests/lab tests/agent --lab full $(ARGS)
 
 boxes: $(DEV_STAMP) ## start a gateway, a node agent and boxes of two orgs on QEMU, to look inside (as root)
