@@ -73,7 +73,7 @@ def sign_in_link(
     member: Annotated[bool, typer.Option("--member", help="For the demo member, not the owner.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print a new link that signs you in to the Portal of a running aigw up, once."""
+    """Print a new link for signing in to the Portal of a running aigw up, once."""
     from aigw.embedded.banner import MEMBER, OWNER  # noqa: PLC0415  # loaded by this command alone
     from aigw.embedded.sign_in_link import sign_in_link as new_link  # noqa: PLC0415  # same
     from aigw.rest_client.output import show_done  # noqa: PLC0415  # same

@@ -1,4 +1,4 @@
-"""Checks how a plane stands with Vault: its login works, and its role has exactly its rights."""
+"""Checks a plane's access to Vault: the login works, and the role has exactly the plane's rights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENGINE: Final = "kv-2"
 
 
 class Rights(Protocol):
-    """A plane's adapter, with its required and forbidden rights."""
+    """A plane's adapter, with the required and forbidden rights."""
 
     def wrong_rights(self) -> list[str]:
         """List the wrong rights, a sentence each. Blocks."""

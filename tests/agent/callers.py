@@ -6,11 +6,32 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
+
+
+@asynccontextmanager
+async def repeated(
+    count: int, call: Callable[[], Awaitable[None]], *, pause_seconds: float
+) -> AsyncIterator[None]:
+    """Call from so many tasks, with a pause between two calls of a task, until the block ends."""
+    stop = asyncio.Event()
+
+    async def go_on() -> None:
+        while not stop.is_set():
+            await call()
+            await asyncio.sleep(pause_seconds)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(go_on())
+        try:
+            yield
+        finally:
+            stop.set()
 
 
 @dataclass(slots=True)
@@ -21,27 +42,17 @@ class Callers:
     answers: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
-    @asynccontextmanager
-    async def calling(self) -> AsyncIterator[None]:
+    def calling(self) -> AbstractAsyncContextManager[None]:
         """Call from four tasks until the block ends."""
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(4):
-                group.create_task(self._call(stop))
-            try:
-                yield
-            finally:
-                stop.set()
+        return repeated(4, self._call, pause_seconds=0.05)
 
-    async def _call(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            try:
-                async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-                    found = (await client.get(f"http://{self.address}/")).json()
-                    self.answers[found["org"]] += 1
-            except (httpx.HTTPError, json.JSONDecodeError) as error:
-                self.failures.append(repr(error))
-            await asyncio.sleep(0.05)
+    async def _call(self) -> None:
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+                found = (await client.get(f"http://{self.address}/")).json()
+                self.answers[found["org"]] += 1
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            self.failures.append(repr(error))
 
 
 @asynccontextmanager

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from tests.agent.callers import repeated
 from tests.support.gateway import clean_environment
 from tests.support.node_agent import Agent
 from tests.support.planes_apart import PlanesApart
@@ -82,22 +82,12 @@ class Load:
     url: str
     seen: Counter[str] = field(default_factory=Counter)
 
-    @asynccontextmanager
-    async def going_on(self) -> AsyncIterator[None]:
+    def going_on(self) -> AbstractAsyncContextManager[None]:
         """Call until the block ends."""
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CALLERS):
-                group.create_task(self._call(stop))
-            try:
-                yield
-            finally:
-                stop.set()
+        return repeated(CALLERS, self._call, pause_seconds=0.02)
 
-    async def _call(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            self.seen[await self.ask()] += 1
-            await asyncio.sleep(0.02)
+    async def _call(self) -> None:
+        self.seen[await self.ask()] += 1
 
     async def ask(self) -> str:
         """Call once; give the status, or the name of the failure."""
