@@ -78,8 +78,9 @@ async def _run_workers(settings: DataPlaneSettings, count: int, stop: asyncio.Ev
     from services.data_plane.workers.main_process import MainProcess  # noqa: PLC0415  # a worker needs none of it
     from services.data_plane.workers.supervisor import WorkerUnusableError  # noqa: PLC0415  # same
 
+    # -P: without it `-m` imports from the working folder first, which may hold a package of the same name.
     main_process = MainProcess(
-        [sys.executable, "-m", "aigw", "data-plane", f"--main-process={os.getpid()}"],
+        [sys.executable, "-P", "-m", "aigw", "data-plane", f"--main-process={os.getpid()}"],
         count,
         settings.listeners(),
         option=settings.box_option,

@@ -137,7 +137,7 @@ def _control_plane(folder: Path, database_url: str) -> Iterator[tuple[int, int, 
         "AIGW_CONTROL_PLANE_PORT": "0",
         "AIGW_INTERNAL_PORT": "0",
     }
-    command = [sys.executable, "-m", "aigw", "control-plane"]
+    command = [sys.executable, "-P", "-m", "aigw", "control-plane"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
     try:

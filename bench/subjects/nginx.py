@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from bench.processes import Program, free_port
@@ -16,7 +16,7 @@ from bench.workload import BOX_PREFIX, UPSTREAM_PREFIX
 _CONFIG: Final = """\
 {user}
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 8192; }}
@@ -37,7 +37,7 @@ http {{
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{port} backlog=4096{reuseport};
         location {box_prefix}/ {{
             proxy_pass {scheme}://provider{upstream_prefix}/;
             proxy_http_version 1.1;
@@ -73,11 +73,16 @@ _TLS: Final = """
 """
 
 
+def _start(around: Surroundings) -> AbstractContextManager[Running]:
+    return running_nginx(around)
+
+
 @contextmanager
-def _start(around: Surroundings) -> Iterator[Running]:
+def running_nginx(around: Surroundings, workers: int = 1) -> Iterator[Running]:
+    """Serve by so many workers, each with a listening socket of its own on the port, as the gateway has."""
     port = free_port()
     config = around.folder / "nginx.conf"
-    config.write_text(_config(around, port))
+    config.write_text(_config(around, port, workers))
     config.chmod(0o600)
     command = ["nginx", "-c", str(config), "-p", str(around.folder)]
     with Program("nginx", command, core=around.core, log=around.folder / "log") as program:
@@ -85,12 +90,14 @@ def _start(around: Surroundings) -> Iterator[Running]:
         yield Running(port=port, pid=program.pid)
 
 
-def _config(around: Surroundings, port: int) -> str:
+def _config(around: Surroundings, port: int, workers: int) -> str:
     return _CONFIG.format(
         # As root, nginx would give its worker to `nobody`, who cannot reach the scratch folder.
         user="user root;" if os.geteuid() == 0 else "",
         folder=around.folder,
         port=port,
+        workers=workers,
+        reuseport=" reuseport" if workers > 1 else "",
         upstream_port=around.upstream_port,
         box_prefix=BOX_PREFIX,
         upstream_prefix=UPSTREAM_PREFIX,

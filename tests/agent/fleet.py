@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Final
 import httpx
 
 from tests.agent.callers import repeated
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 from tests.support.node_agent import Agent
 from tests.support.planes_apart import PlanesApart
@@ -44,7 +44,7 @@ class Fleet:
             "AIGW_STOP_DELAY_SECONDS": STOP_DELAY_SECONDS,
         }
         environment = clean_environment(**{**self.planes.environment, **changed})
-        self.processes[number].start([sys.executable, "-m", "aigw", "data-plane"], lambda: True, environment)
+        self.processes[number].start([*AIGW, "data-plane"], lambda: True, environment)
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from shared.listener import bind, port_of
 from shared.providers import ProviderName
 from tests.clients.org import KEYS, Org
 from tests.clients.provider_answers import anthropic_answer, openai_answer
+from tests.support.commands import AIGW
 from tests.support.gateway import STOP_SECONDS, Gateway, clean_environment
 from tests.support.polling import eventually
 from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream, WaitFor
@@ -108,7 +108,7 @@ async def unconfigured(tmp_path: Path) -> AsyncIterator[str]:
     )
     log = tmp_path / "log"
     with log.open("wb") as file:
-        command = [sys.executable, "-m", "aigw", "data-plane"]
+        command = [*AIGW, "data-plane"]
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)  # noqa: ASYNC220  # it runs beside the test
     origin = f"http://127.0.0.1:{box_port}"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from services.control_plane.store.changes import counter
 from services.control_plane.store.database import Database
+from tests.support.commands import AIGW
 from tests.support.feed_keys import FEED_KEY
 from tests.support.gateway import clean_environment
 from tests.support.servers.fleet import Fleet
@@ -27,7 +27,7 @@ SECONDS = 60
 
 def aigw(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "aigw", *arguments],
+        [*AIGW, *arguments],
         env=environment,
         capture_output=True,
         text=True,

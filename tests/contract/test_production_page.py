@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from services.control_plane.store.database import Database
 from services.control_plane.store.orgs import put_org
 from services.data_plane.settings import DataPlaneSettings
 from services.node_agent.settings import NodeAgentSettings
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 from tests.support.servers.postgres import PostgresServer
 
@@ -63,7 +63,7 @@ def test_the_owner_migrates_and_the_other_user_runs_the_control_plane(server: Po
         url(server, "aigw", "PASSWORD"),
     )
     done = subprocess.run(
-        [sys.executable, "-m", "aigw", "db", "upgrade"],
+        [*AIGW, "db", "upgrade"],
         env=clean_environment(
             AIGW_DATABASE_URL=owner,
             AIGW_INTERNAL_TOKEN="a-token-of-the-test-only",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import redis
 import yaml
 
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 from tests.support.polling import eventually
 from tests.support.servers.process import ServerProcess, free_port, short_folder
@@ -63,7 +63,7 @@ class Composed:
         return str(self.port("demo")) if text == "8080" else text
 
     def command(self, name: str) -> list[str]:
-        words = [sys.executable, "-m", "aigw", *map(self.here, SERVICES[name]["command"])]
+        words = [*AIGW, *map(self.here, SERVICES[name]["command"])]
         if SERVICES[name]["command"][0] == "demo":
             words += ["--folder", str(self.run)]
         return words

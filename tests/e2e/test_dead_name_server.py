@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import AIGW
 from tests.support.feed_keys import FEED_KEY
 from tests.support.gateway import clean_environment
 from tests.support.servers.tools import find_program, missing
@@ -51,9 +51,7 @@ def test_a_data_plane_ends_at_once_while_its_name_server_is_dead(tmp_path: Path)
     )
     command = ["unshare", "--net", "--mount", "sh", "-ec", NAMESPACE, "sh", str(resolver)]
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, sys.executable, "-m", "aigw", "data-plane"], stdout=file, stderr=file, env=environment
-        )
+        process = subprocess.Popen([*command, *AIGW, "data-plane"], stdout=file, stderr=file, env=environment)
     try:
         _wait_for(log, "Data plane for boxes on ", process)
         time.sleep(2)  # by then every part is in the middle of a look-up

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ import httpx
 
 from tests.support.answers import json_answer
 from tests.support.canary import Canary
+from tests.support.commands import AIGW
 from tests.support.polling import eventually
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.servers.fleet import Fleet, Plane
@@ -98,7 +98,7 @@ async def test_a_data_plane_starts_from_the_copy_when_no_control_plane_answers(f
 
 def say_that_it_was_restored(control_plane: Plane) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "aigw", "db", "restored"],
+        [*AIGW, "db", "restored"],
         env=control_plane.environment,
         capture_output=True,
         text=True,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aigw.embedded.banner import OWNER
+from tests.support.commands import AIGW
 from tests.support.gateway import Gateway, clean_environment
 
 pytestmark = pytest.mark.xdist_group("static gateway")
@@ -27,7 +27,7 @@ def run(static_gateway: Gateway, tmp_path: Path) -> Run:
         token = static_gateway.ready["owner_token" if as_owner else "platform_token"]
         (tmp_path / "token").write_text(token)
         return subprocess.run(
-            [sys.executable, "-m", "aigw", *arguments],
+            [*AIGW, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

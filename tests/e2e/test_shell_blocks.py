@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from shared.providers import LOCAL_ORIGIN
+from tests.support.commands import AIGW
 from tests.support.gateway import Gateway, clean_environment
 from tests.support.planes_apart import PlanesApart
 
@@ -244,7 +245,7 @@ def test_every_shell_block_is_shell(page: str) -> None:
 def test_a_bare_data_plane_names_the_settings_that_it_waits_for(tmp_path: Path) -> None:
     log = tmp_path / "log"
     environment = clean_environment(AIGW_BOX_PORT="0", AIGW_ADMIN_PORT="0")
-    command = [sys.executable, "-m", "aigw", "data-plane"]
+    command = [*AIGW, "data-plane"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=tmp_path)
     try:

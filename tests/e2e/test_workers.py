@@ -113,6 +113,12 @@ async def test_each_worker_acknowledges_a_change_and_the_admin_listener_speaks_f
         assert len({one["revision"] for one in shown}) == 1
 
 
+async def test_workers_import_nothing_from_the_folder_they_are_started_in(tmp_path: Path) -> None:
+    tmp_path.joinpath("httpx.py").write_text("raise SystemExit('a stranger in the working folder')\n")
+    async with _provider() as upstream, fleet_of_two(tmp_path, upstream) as fleet:
+        assert await fleet.call_once() == 200
+
+
 async def test_an_idle_worker_holds_little_memory_and_nothing_of_the_control_plane(tmp_path: Path) -> None:
     async with _provider() as upstream, fleet_of_two(tmp_path, upstream) as fleet:
         assert await fleet.call_once() == 200

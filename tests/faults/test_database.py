@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from tests.faults.form import FULL_ONLY, MARKS, Form
 from tests.faults.outages import postgres_stopped
 from tests.faults.site import Site
 from tests.faults.trial import on_trial
+from tests.support.commands import AIGW
 
 pytestmark = MARKS
 TOOL_SECONDS = 120
@@ -89,7 +89,7 @@ def run_tool(site: Site, name: str, *options: str) -> None:
 def say_that_it_was_restored(site: Site) -> None:
     """Do the operator's part after a restore."""
     subprocess.run(
-        [sys.executable, "-m", "aigw", "db", "restored"],
+        [*AIGW, "db", "restored"],
         env=site.control_planes[0].environment,
         capture_output=True,
         timeout=TOOL_SECONDS,

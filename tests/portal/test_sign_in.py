@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from services.control_plane.sign_in.browser import OIDC_COOKIE, SESSION_COOKIE
 from tests.portal.chromium import node_module
 from tests.portal.conftest import OpenPage
 from tests.portal.world import PortalWorld
+from tests.support.commands import AIGW
 from tests.support.gateway import Gateway, clean_environment
 from tests.support.servers.process import ServerProcess, answers, free_port, short_folder
 from tests.support.servers.tools import find_program, missing
@@ -138,7 +138,7 @@ def oidc_gateway() -> Iterator[OidcGateway]:
     try:
         redirect_uri = f"{origin}/sign-in/callback"
         provider.start([node, script, issuer_port, redirect_uri, SECRET], lambda: answers(issuer_port))
-        command = [sys.executable, "-m", "aigw", "control-plane"]
+        command = [*AIGW, "control-plane"]
         plane.start(command, lambda: answers(port), clean_environment(**environment))
         yield OidcGateway(origin, issuer, folder / "log")
     finally:

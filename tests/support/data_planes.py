@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 from tests.support.planes_apart import PlanesApart
 from tests.support.servers.process import ServerProcess, answers, free_port, short_folder
@@ -83,7 +83,7 @@ class DataPlaneProcess:
         ports = {"AIGW_BOX_PORT": str(self.box_port), "AIGW_ADMIN_PORT": str(self.admin_port)}
         environment = clean_environment(**self.planes.environment | ports | self.settings)
         self._server = ServerProcess(short_folder("data-plane"))
-        command = [sys.executable, "-m", "aigw", "data-plane"]
+        command = [*AIGW, "data-plane"]
         self._server.start(command, lambda: self.is_ready, environment)
 
     def terminate(self) -> None:

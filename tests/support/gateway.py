@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Final, Self
 from aigw.node_key import NodeKey
 from shared.box_token import MAX_LIFE_SECONDS
 from shared.clock import unix_now
+from tests.support.commands import AIGW
 
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
@@ -106,7 +106,7 @@ class Gateway:
         """Start the process; `wait_until_ready` tells when the gateway serves."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ready_file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "aigw", "up", "--data-dir", str(self.data_dir)]
+        command = [*AIGW, "up", "--data-dir", str(self.data_dir)]
         command += ["--ready-file", str(self._ready_file), "--port-base", "0", *self.options]
         if self.descriptors is not None:
             soft = f'ulimit -Sn 1024 && ulimit -Hn {self.descriptors} && exec "$@"'

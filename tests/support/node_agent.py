@@ -11,7 +11,6 @@ import signal
 import socket
 import ssl
 import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -27,6 +26,7 @@ from aigw.node_key import NodeKey
 from shared.box_token import Box, read_public_key, verify
 from shared.clock import unix_now
 from shared.proxy_preface import COMMAND_LOCAL, FIXED_HEADER_BYTES, SIGNATURE, TLV_BOX_TOKEN, VERSION
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 from tests.support.servers.process import START_SECONDS, ServerProcess
 from tests.support.service_manager import ServiceManager
@@ -89,7 +89,7 @@ class Agent:
     def start(self) -> None:
         """Start the agent; again after `process.stop` or `process.kill`."""
         (self.folder / "log").unlink(missing_ok=True)
-        command, passed = [sys.executable, "-P", "-m", "aigw", "node-agent"], list[int]()
+        command, passed = [*AIGW, "node-agent"], list[int]()
         settings = self.settings()
         if self.descriptors is not None:
             soft, hard = self.descriptors

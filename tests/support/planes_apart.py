@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey
 from shared.clock import unix_now
 from shared.listener import bind, port_of
+from tests.support.commands import AIGW
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import STOP_SECONDS, clean_environment
 from tests.support.polling import START_SECONDS, eventually
@@ -76,15 +76,15 @@ class PlanesApart:
 
     @contextmanager
     def plane(self, name: str) -> Iterator[Path]:
-        """Run a plane; give its log file. An unclean stop fails the test."""
+        """Run a plane in `folder`; give its log file. An unclean stop fails the test."""
         log = self.folder / f"{name}.log"
         self.logs.append(log)
         with log.open("ab") as file:
-            command = [sys.executable, "-m", "aigw", name]
+            command = [*AIGW, name]
             if self.descriptors is not None:
                 command = ["bash", "-c", f'ulimit -n {self.descriptors} && exec "$@"', "bash", *command]
             environment = clean_environment(**self.environment)
-            process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
+            process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=self.folder)
         try:
             yield log
             assert process.poll() is None, log.read_text()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey
 from shared.box_token import MAX_LIFE_SECONDS
 from shared.clock import unix_now
+from tests.support.commands import AIGW
 from tests.support.control_plane import ControlPlane
 from tests.support.gateway import UNLIMITED, clean_environment
 from tests.support.polling import eventually
@@ -51,7 +51,7 @@ class Plane:
     def start(self) -> None:
         """Start the process and learn its ports; again after `process.stop` or `process.kill`."""
         (self.process.folder / "log").unlink(missing_ok=True)
-        command = [*self.prefix, sys.executable, "-m", "aigw", self.kind]
+        command = [*self.prefix, *AIGW, self.kind]
         self.process.start(command, lambda: bool(_PORTS.search(self.process.log)), self.environment)
         found = _PORTS.search(self.process.log)
         assert found is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,12 @@ from typer.main import get_command
 from aigw.__main__ import Commands, app
 from shared.box_token import read_public_key, verify
 from shared.clock import unix_now
+from tests.support.commands import AIGW
 from tests.support.gateway import clean_environment
 
 
 def aigw(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "aigw", *arguments]
+    command = [*AIGW, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, env=clean_environment(**variables)
     )
