@@ -88,6 +88,7 @@ class Books:
                 self._read_one(record, UsageTap(tapped) if isinstance(tapped, bytes) else tapped)
             except Exception:
                 logger.exception("a usage could not be read")
+                record.usage = NoUsage.UNREADABLE
             self._book(record, key)
 
     def _read_one(self, record: ExchangeRecord, tap: UsageTap) -> None:

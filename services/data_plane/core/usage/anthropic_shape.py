@@ -11,9 +11,17 @@ from __future__ import annotations
 from typing import Final
 
 from services.data_plane.core.usage import openai_counts
-from services.data_plane.core.usage.counts import BadCount, count_of, inner, largest, name_of, needed
+from services.data_plane.core.usage.counts import (
+    BadCount,
+    count_of,
+    inner,
+    largest,
+    name_of,
+    needed,
+    requests_of,
+)
 from services.data_plane.core.usage.json_parts import JsonObject
-from services.data_plane.core.usage.kept import Evidence
+from services.data_plane.core.usage.kept import Evidence, stated_names
 from services.data_plane.core.usage.shape import Shape, no_message
 from services.data_plane.core.usage.tokens import NOTHING, NoUsage, Reading, Usage, added
 
@@ -30,16 +38,17 @@ def read(evidence: Evidence) -> Reading:
         said = evidence.document.get("usage")
         usage = usage_of(said) if isinstance(said, dict) else NoUsage.ABSENT
         return _reading(evidence.document, usage, inner(evidence.document, "usage"))
-    start = inner(evidence.first or {}, "message")
-    return _read_stream(start, evidence.last or {}, is_whole=evidence.is_whole)
+    return _read_stream(evidence, inner(evidence.first or {}, "message"), evidence.last or {})
 
 
-def _read_stream(start: JsonObject, last: JsonObject, *, is_whole: bool) -> Reading:
+def _read_stream(evidence: Evidence, start: JsonObject, last: JsonObject) -> Reading:
     said = last.get("usage")
-    if not isinstance(said, dict):  # the last event with a usage is the first
-        return _reading(start, NoUsage.INCOMPLETE if is_whole else NoUsage.CUT, {})
+    if not isinstance(said, dict) or name_of(last, "type") != "message_delta":  # the sums never came
+        return _reading(start, NoUsage.INCOMPLETE if evidence.is_whole else NoUsage.CUT, {})
+    if not evidence.is_whole and inner(last, "delta").get("stop_reason") is None:
+        return _reading(start, NoUsage.CUT, {})  # a later event would have stated larger sums
     begun = {name: value for name, value in inner(start, "usage").items() if name in _STATED_AT_START}
-    merged = {**begun, **{name: value for name, value in said.items() if value is not None}}
+    merged = {**begun, **evidence.earlier, **stated_names(said)}
     return _reading(start, usage_of(merged), merged)
 
 
@@ -54,13 +63,12 @@ _STATED_AT_START: Final = frozenset(
 
 def _reading(message: JsonObject, usage: Usage | NoUsage, said: JsonObject) -> Reading:
     tools = inner(said, "server_tool_use")
-    searches, fetches = tools.get("web_search_requests"), tools.get("web_fetch_requests")
     return Reading(
         usage,
         name_of(message, "model"),
         name_of(said, "service_tier"),
-        web_searches=searches if isinstance(searches, int) else 0,
-        web_fetches=fetches if isinstance(fetches, int) else 0,
+        web_searches=requests_of(tools, "web_search_requests"),
+        web_fetches=requests_of(tools, "web_fetch_requests"),
     )
 
 

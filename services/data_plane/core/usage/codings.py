@@ -89,6 +89,9 @@ class _Gzip:
     def inflate(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._object.eof:
+                data = data.lstrip(b"\0")  # padding, as gzip itself takes it
+                if not data:
+                    return
                 self._members += 1
                 if self._members > MAX_MEMBERS:
                     raise Bomb

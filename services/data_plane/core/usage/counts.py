@@ -18,6 +18,8 @@ def count_of(said: dict[str, Any], name: str) -> int | None:
     value = said.get(name)
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has a single kind of number: 12, 12.0 and 1.2e1 are the same
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
         return value
     raise BadCount(name)
@@ -29,6 +31,14 @@ def needed(said: dict[str, Any], name: str) -> int:
     if value is None:
         raise BadCount(name)
     return value
+
+
+def requests_of(said: dict[str, Any], name: str) -> int:
+    """Give a number of requests beside the tokens; 0 for an absent number or anything else."""
+    try:
+        return count_of(said, name) or 0
+    except BadCount:
+        return 0
 
 
 def largest(*counts: int | None) -> int:

@@ -20,7 +20,11 @@ MAX_DEPTH: Final = 2
 MAX_TOKENS_READ: Final = 1_000
 """So many tokens of a beginning are read: the wanted members stand before the long members."""
 
-OBJECT: Final = re.compile(rb'(?<=[{,\s])"usage(?:Metadata)?"[ \t\r\n]{0,8}:[ \t\r\n]{0,64}(?={)')
+# An event's data may have its line ends anywhere, so `data:` may stand between a name and its value.
+OBJECT: Final = re.compile(
+    rb'(?<=[{,\s:])"usage(?:Metadata)?"(?:[ \t\r\n]|data:){0,64}:(?:[ \t\r\n]|data:){0,64}(?={)'
+)
+USAGE_NAMES: Final = frozenset({"usage", "usageMetadata"})
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*"|[{}\[\]]', re.DOTALL)
 _TOKEN: Final = re.compile(rb'\s*+("(?:[^"\\]++|\\.)*"|[{}\[\],:]|[^"{}\[\],:\s]++)', re.DOTALL)
 _DECODER: Final = json.JSONDecoder()
@@ -29,16 +33,18 @@ _LAST_MODEL: Final = re.compile(rb'(?<=[{,\s])"modelVersion"[ \t\r\n]{0,8}:[ \t\
 
 
 def whole_object(text: bytes) -> JsonObject | None:
-    """Parse the JSON object at the beginning of a text, whatever follows; None without an object."""
-    return _parsed(text.decode("utf-8", "replace").lstrip())
+    """Parse a text that is a JSON object; None for anything else, e.g. for several objects."""
+    found, rest = _parsed(text.decode("utf-8", "replace").lstrip())
+    return None if rest.strip() else found
 
 
-def _parsed(text: str) -> JsonObject | None:
+def _parsed(text: str) -> tuple[JsonObject | None, str]:
+    """Parse the object at the beginning of a text, and give the text behind the object too."""
     try:
-        value = _DECODER.raw_decode(text)[0]
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return None, ""
+    return value if isinstance(value, dict) else None, text[end:]
 
 
 class Beginning(NamedTuple):
@@ -47,21 +53,28 @@ class Beginning(NamedTuple):
     Attributes:
         members: the single values of the first two levels.
         opened: the first level's member with an unclosed object; empty when there is none.
+        is_closed: whether the object ends here, so that the missing text is no part of the object.
     """
 
     members: JsonObject
     opened: str
+    is_closed: bool
 
 
 def object_of_ends(beginning: Beginning, tail: bytes) -> JsonObject | None:
     """Give an object with the members certain from its two ends; None when no usage is among them.
 
-    The usage is the last usage on the first or second level of a text ending with `tail`.
+    The usage is the last usage on the first or second level of a text ending with `tail`, or else that of
+    the beginning's first level.
     """
+    if beginning.is_closed:
+        return None
     usage, depth = last_usage(tail)
+    found = dict(beginning.members)
+    if not depth:
+        return found if found.keys() & USAGE_NAMES else None
     if usage is None:
         return None
-    found = dict(beginning.members)
     if depth == 1:
         found["usage"] = usage
     elif isinstance(inner := found.get(beginning.opened), dict):
@@ -76,7 +89,7 @@ def last_object_of_array(tail: bytes) -> JsonObject | None:
     tail = tail[: tail.rfind(b"]") + 1]
     for begin, value_at in _from_the_end(tail):
         if depth_at(tail, begin) == MAX_DEPTH:
-            usage = _parsed(tail[value_at:].decode("utf-8", "replace"))
+            usage = _parsed(tail[value_at:].decode("utf-8", "replace"))[0]
             return None if usage is None else {"usage": usage} | last_model(tail, MAX_DEPTH)
     return None
 
@@ -92,16 +105,13 @@ def last_model(tail: bytes, depth: int) -> JsonObject:
 def last_usage(tail: bytes) -> tuple[JsonObject | None, int]:
     """Give the last usage on the first two levels of a text ending with `tail`, and its level."""
     tail = tail[: tail.rfind(b"}") + 1]
-    for begin, value_at in _from_the_end(tail):
-        depth = depth_at(tail, begin)
-        if 1 <= depth <= MAX_DEPTH:
-            return _parsed(tail[value_at:].decode("utf-8", "replace")), depth
+    depths = [(depth_at(tail, begin), value_at) for begin, value_at in _from_the_end(tail)]
+    # A usage of the first level holds, whatever an inner object behind it states under this name.
+    for depth in range(1, MAX_DEPTH + 1):
+        for level, value_at in depths:
+            if level == depth:
+                return _parsed(tail[value_at:].decode("utf-8", "replace"))[0], depth
     return None, 0
-
-
-def has_usage(text: bytes) -> bool:
-    """Whether a whole text has an object named usage on its first two levels."""
-    return any(1 <= depth_at(text, begin) <= MAX_DEPTH for begin, _ in _from_the_end(text))
 
 
 def _from_the_end(text: bytes) -> Iterator[tuple[int, int]]:
@@ -124,7 +134,7 @@ def depth_at(text: bytes, at: int) -> int:
 def beginning_of(head: bytes) -> Beginning:
     """Read the beginning of an object, as far as `MAX_TOKENS_READ` go."""
     reader = _BeginningReader()
-    at = 0
+    at, is_closed = 0, False
     for _ in range(MAX_TOKENS_READ):
         match = _TOKEN.match(head, at)
         if match is None:
@@ -133,10 +143,17 @@ def beginning_of(head: bytes) -> Beginning:
         # A number may go on beyond the head.
         if at == len(head) and match[1][:1] not in b'"{}[],:':
             break
-        if not reader.take(match[1]):
+        if reader.opens_usage(match[1]):
+            usage, rest = _parsed(head[match.start(1) :].decode("latin-1"))  # a character for each byte
+            if usage is None:
+                break
+            reader.take_usage(usage)
+            at = len(head) - len(rest)
+        elif not reader.take(match[1]):
+            is_closed = match[1] == b"}"
             break
     opened = reader.path[1] if len(reader.path) > 1 and reader.is_object[1] else ""
-    return Beginning(reader.members, opened)
+    return Beginning(reader.members, opened, is_closed)
 
 
 class _BeginningReader:
@@ -147,6 +164,15 @@ class _BeginningReader:
         self.path: list[str] = []  # the names of the open containers
         self.is_object: list[bool] = []
         self._name = ""
+        self._awaits_value = False
+
+    def opens_usage(self, token: bytes) -> bool:
+        """Whether a token opens a usage of the first level."""
+        return token == b"{" and len(self.path) == 1 and self.is_object[0] and self._name in USAGE_NAMES
+
+    def take_usage(self, usage: JsonObject) -> None:
+        """Take the usage just opened, whole."""
+        self.members[self._name] = usage
         self._awaits_value = False
 
     def take(self, token: bytes) -> bool:

@@ -6,6 +6,7 @@ Takes the answer's content, without transfer or content coding. Memory is bounde
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from services.data_plane.core.usage.json_parts import (
@@ -13,7 +14,6 @@ from services.data_plane.core.usage.json_parts import (
     Beginning,
     JsonObject,
     beginning_of,
-    has_usage,
     last_object_of_array,
     object_of_ends,
     whole_object,
@@ -29,12 +29,16 @@ MAX_CANDIDATES: Final = 16
 MAX_KEPT_BYTES: Final = 4 * WHOLE_BYTES
 """Never is more kept: an event under way, and the first and the last event with a usage."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _EVENTS: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:data|event|id|retry)?:")
 _DOCUMENT: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\{")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 USAGE_NAME: Final = b'"usage'
 """How the names of all usages begin: `usage`, and Google's `usageMetadata`."""
-_ARRAY: Final = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\[")
+# Brotli's longer bodies often begin with the byte of a bracket.
+_ARRAY: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\[[ \t\r\n]*+(?:\Z|{[ \t\r\n]*+(?:[\"}]|\Z)|\][ \t\r\n]*+\Z)"
+)
 _BORDERS: Final = (b"\n\n", b"\n\r\n", b"\r\r")
 MAX_BORDER_BYTES: Final = 3
 
@@ -48,6 +52,7 @@ class Evidence(NamedTuple):
         first, last: the first and the last event of a stream with a usage; None where none does.
         is_whole: whether the answer reached its end.
         is_array: whether `document` is the last object of an array.
+        earlier: the names stated by a message's events between the first and the last.
     """
 
     unknown: NoUsage | None
@@ -56,6 +61,7 @@ class Evidence(NamedTuple):
     last: JsonObject | None = None
     is_whole: bool = True
     is_array: bool = False
+    earlier: JsonObject = {}  # noqa: RUF012  # nobody changes this one
 
 
 class Text:
@@ -174,20 +180,20 @@ class Objects:
 class Events:
     """A stream of server-sent events (WHATWG HTML §9.2)."""
 
-    __slots__ = ("_first", "_last", "_long", "_missed", "_rest")
+    __slots__ = ("_earlier", "_first", "_last", "_long", "_rest", "_unknown")
 
     def __init__(self) -> None:
+        self._earlier: JsonObject = {}
         self._first: JsonObject | None = None
-        self._last: bytes | JsonObject | None = None
-        self._missed = False  # a long event after the last one may have stated a usage
+        self._last: JsonObject | None = None
+        self._unknown: NoUsage | None = None  # an unread event after the last one may have stated a usage
         self._rest = b""  # the event under way, or the end of a long one
         self._long: Text | None = None
 
     @property
     def held_bytes(self) -> int:
         """How much is kept now, without what was parsed."""
-        last = len(self._last) if isinstance(self._last, bytes) else 0
-        return len(self._rest) + last + (self._long.held_bytes if self._long else 0)
+        return len(self._rest) + (self._long.held_bytes if self._long else 0)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes: drop finished events without a usage."""
@@ -217,32 +223,45 @@ class Events:
         """Keep the last event with a usage, and the first of all."""
         places = [match.start() for match in OBJECT.finditer(events)]
         if places and self._first is None:
-            self._first = _first_object(events, places[:MAX_CANDIDATES])
-        for at in places[: -MAX_CANDIDATES - 1 : -1]:
-            event = _event_at(events, at)
-            if has_usage(event):
-                self._last, self._missed = event, False
-                return
+            objects = map(event_object, _events_around(events, places[:MAX_CANDIDATES]))
+            self._first = next((found for found in objects if found and _states_usage(found)), None)
+        stating: list[JsonObject] = []
+        for event in _events_around(events, places[: -MAX_CANDIDATES - 1 : -1]):
+            found = event_object(event)
+            if found is None:
+                self._unknown = NoUsage.UNREADABLE
+                break
+            if _states_usage(found):
+                stating.append(found)
+                if not _is_delta(found):
+                    break
+        for found in reversed(stating):
+            self._replace_last(found)
+
+    def _replace_last(self, event: JsonObject) -> None:
+        """Keep an event as the last one. Only Anthropic's events build on the event before."""
+        if self._last is not None and _is_delta(self._last):
+            self._earlier |= stated_names(self._last.get("usage"))
+        self._last, self._unknown = event, None
 
     def _note_long(self, text: Text) -> None:
         found = text.object()
-        if found is None or (text.is_complete and not _states_usage(found)):
-            self._missed = found is None
-            return
-        self._last, self._missed = found, False
-        if self._first is None:
-            self._first = found
+        if found is not None and _states_usage(found):
+            self._replace_last(found)
+            if self._first is None:
+                self._first = found
+        elif found is None or not text.is_complete:
+            self._unknown = NoUsage.TOO_LONG
 
     def evidence(self, *, is_whole: bool) -> Evidence:
         """Give the first and the last event with a usage."""
         if is_whole:  # some servers leave the last empty line out
             self.feed(b"\n\n")
-        last = event_object(self._last) if isinstance(self._last, bytes) else self._last
-        if self._missed or (last is None and self._last is not None):
-            return Evidence(NoUsage.TOO_LONG if self._missed else NoUsage.UNREADABLE)
-        if last is None:
+        if self._unknown is not None:
+            return Evidence(self._unknown)
+        if self._last is None:
             return Evidence(NoUsage.ABSENT if is_whole else NoUsage.CUT)
-        return Evidence(None, first=self._first, last=last, is_whole=is_whole)
+        return Evidence(None, first=self._first, last=self._last, is_whole=is_whole, earlier=self._earlier)
 
 
 Keeper = Document | Events | Objects
@@ -263,24 +282,35 @@ def event_object(event: bytes) -> JsonObject | None:
     return whole_object(b"\n".join(lines))
 
 
-def _states_usage(found: JsonObject) -> bool:
-    inner = [value for value in found.values() if isinstance(value, dict)]
-    named = (one.get("usage") or one.get("usageMetadata") for one in (found, *inner))
+def stated_names(usage: object) -> JsonObject:
+    """Give a usage's members without those that state nothing."""
+    return (
+        {name: value for name, value in usage.items() if value is not None} if isinstance(usage, dict) else {}
+    )
+
+
+def _states_usage(event: JsonObject) -> bool:
+    """Whether an event states a usage where a provider states one; elsewhere the name is any object's."""
+    named = (one.get("usage") or one.get("usageMetadata") for one in (event, *_answers_in(event)))
     return any(isinstance(usage, dict) for usage in named)
 
 
-def _first_object(events: bytes, places: list[int]) -> JsonObject | None:
+def _answers_in(event: JsonObject) -> list[JsonObject]:
+    return [answer for name in ("response", "message") if isinstance(answer := event.get(name), dict)]
+
+
+def _is_delta(event: JsonObject) -> bool:
+    return event.get("type") == "message_delta"
+
+
+def _events_around(events: bytes, places: list[int]) -> Iterator[bytes]:
+    """Give the events around these indexes, in their order, each once."""
+    seen = -1
     for at in places:
-        found = event_object(_event_at(events, at))
-        if found is not None and _states_usage(found):
-            return found
-    return None
-
-
-def _event_at(events: bytes, at: int) -> bytes:
-    """Give the event around an index."""
-    end = _first_border(events, at)
-    return events[max(_last_border(events, at), 0) : end if end > 0 else len(events)]
+        start = max(_last_border(events, at), 0)
+        if start != seen:
+            seen, end = start, _first_border(events, at)
+            yield events[start : end if end > 0 else len(events)]
 
 
 def _first_border(data: bytes, start: int) -> int:

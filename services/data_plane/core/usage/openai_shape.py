@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.data_plane.core.usage import anthropic_shape
-from services.data_plane.core.usage.counts import inner, name_of
+from services.data_plane.core.usage.counts import inner, name_of, requests_of
 from services.data_plane.core.usage.json_parts import JsonObject
 from services.data_plane.core.usage.kept import Evidence
 from services.data_plane.core.usage.openai_counts import usage_of
@@ -24,13 +24,15 @@ _FINAL_EVENTS: Final = frozenset(
         "conversation.item.input_audio_transcription.completed",
     }
 )
+_BATCH: Final = "batch"
+"""A batch states the tokens of its requests so far, and is told again and again."""
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
 def read(evidence: Evidence) -> Reading:
     """Read a response of OpenAI's shape or, by its type, of Anthropic's."""
     begun = evidence.document or evidence.first or {}
-    if begun.get("type") in {"message", "message_start"}:
+    if name_of(begun, "type") in {"message", "message_start"}:
         return anthropic_shape.read(evidence)
     if evidence.unknown is not None:
         return Reading(evidence.unknown)
@@ -38,22 +40,27 @@ def read(evidence: Evidence) -> Reading:
         return Reading(NoUsage.ABSENT)  # no response of this shape is an array
     if evidence.document is not None:
         return _reading(evidence.document)
-    assert evidence.last is not None
-    if evidence.is_whole or _is_final(evidence.last):
-        return _reading(inner(evidence.last, "response") or evidence.last)
-    return Reading(NoUsage.CUT)
+    return _read_stream(evidence.last or {}, is_whole=evidence.is_whole)
+
+
+def _read_stream(last: JsonObject, *, is_whole: bool) -> Reading:
+    response = inner(last, "response")
+    if _is_final(last) or (is_whole and not response):
+        return _reading(response or last)
+    # A response's first events state no sums, and its end never came, e.g. for an error.
+    return Reading(NoUsage.INCOMPLETE if is_whole else NoUsage.CUT, name_of(response, "model"))
 
 
 def read_message(message: JsonObject) -> Reading | None:
     """Read a message of a WebSocket; None for a message at the end of nothing billed."""
-    if message.get("type") not in _FINAL_EVENTS:
+    if name_of(message, "type") not in _FINAL_EVENTS:
         return None
     return _reading(inner(message, "response") or message)
 
 
 def _is_final(event: JsonObject) -> bool:
     """Whether no later event can state more: some endpoints state a usage with every event."""
-    if event.get("type") in _FINAL_EVENTS:
+    if name_of(event, "type") in _FINAL_EVENTS:
         return True
     choices = event.get("choices")
     if not isinstance(choices, list):
@@ -65,16 +72,16 @@ def _reading(answer: JsonObject) -> Reading:
     background = name_of(answer, "id") if answer.get("background") is True else ""
     said = answer.get("usage")
     usage: Usage | NoUsage
-    if isinstance(said, dict):
+    if isinstance(said, dict) and name_of(answer, "object") != _BATCH:
         usage = usage_of(said)
     else:
-        usage = NoUsage.PENDING if background and answer.get("status") in _UNFINISHED else NoUsage.ABSENT
-    searches = inner(inner(answer, "tool_usage"), "web_search").get("num_requests")
+        is_pending = background and name_of(answer, "status") in _UNFINISHED
+        usage = NoUsage.PENDING if is_pending else NoUsage.ABSENT
     return Reading(
         usage,
         name_of(answer, "model"),
         name_of(answer, "service_tier"),
-        web_searches=searches if isinstance(searches, int) else 0,
+        web_searches=requests_of(inner(inner(answer, "tool_usage"), "web_search"), "num_requests"),
         background_id=background,
     )
 

@@ -8,11 +8,12 @@ from typing import Final
 
 from services.data_plane.core.framing import NOT_ENDED, BadFraming, ChunkedFraming
 from services.data_plane.core.usage.codings import BadCoding, Bomb, BoundedInflater
-from services.data_plane.core.usage.kept import Evidence, Keeper, keeper_of
+from services.data_plane.core.usage.kept import BYTE_ORDER_MARK, Evidence, Keeper, keeper_of
 from services.data_plane.core.usage.tokens import NoUsage
 
 TELLING_BYTES: Final = 64
-"""The number of bytes of a body for telling its coding."""
+"""The number of bytes of a body for telling its framing, and of its content for telling the coding."""
+EMPTY_LINES: Final = b" \t\r\n"
 SLICE_BYTES: Final = 16 * 1024
 """The size of a step in inflating; a short answer is inflated after being written."""
 
@@ -33,12 +34,14 @@ class Payload:
         "_packed",
         "_packed_bytes",
         "_unsniffed",
+        "_untold",
     )
 
     def __init__(self) -> None:
         self._chunks: ChunkedFraming | None = None
         self._is_over = False  # behind the last chunk
-        self._unsniffed: bytes | None = b""  # the beginning, until it has told the coding
+        self._unsniffed: bytes | None = b""  # the first bytes, until they have told the framing
+        self._untold = b""  # the first bytes of the content, until they have told the coding
         self._inflater: BoundedInflater | None = None
         self._packed: list[bytes] = []
         self._packed_bytes = 0
@@ -49,7 +52,7 @@ class Payload:
     def held_bytes(self) -> int:
         """How much is kept now."""
         kept = self._keeper.held_bytes if self._keeper is not None else 0
-        return kept + self._packed_bytes + len(self._unsniffed or b"")
+        return kept + self._packed_bytes + len(self._unsniffed or b"") + len(self._untold)
 
     def feed(self, raw: bytes) -> None:
         """Take the next bytes of the wire."""
@@ -71,15 +74,10 @@ class Payload:
 
     def _pass(self, raw: bytes) -> None:
         payload = raw if self._chunks is None else self._unchunked(self._chunks, raw)
-        if not payload:
-            return
-        if self._keeper is None and self._inflater is None:
-            self._keeper = keeper_of(payload)
-            if self._keeper is None and _is_plain(payload[:TELLING_BYTES]):
-                self._fail(NoUsage.ABSENT)
-                return
-            if self._keeper is None:
-                self._inflater = self._started_inflater(payload)
+        if payload:
+            self._pass_payload(payload)
+
+    def _pass_payload(self, payload: bytes) -> None:
         if self._inflater is not None:
             self._packed.append(payload)
             self._packed_bytes += len(payload)
@@ -87,13 +85,33 @@ class Payload:
                 self._inflate(self._inflater)
         elif self._keeper is not None:
             self._keeper.feed(payload)
+        else:
+            self._untold += payload
+            if len(self._untold) >= TELLING_BYTES:
+                self._tell()
 
-    def _started_inflater(self, beginning: bytes) -> BoundedInflater | None:
+    def _tell(self) -> None:
+        """Tell by its first bytes whether a payload is text, and which kind of text."""
+        beginning, self._untold = self._untold, b""
+        if not beginning.strip(EMPTY_LINES) or self._begin_text(beginning):
+            return  # empty lines keep a connection open while a model still thinks
+        if _is_plain(beginning[:TELLING_BYTES]):
+            self._fail(NoUsage.ABSENT)
+            return
         try:
-            return BoundedInflater(beginning)
+            self._inflater = BoundedInflater(beginning)
         except ImportError:  # the library is not installed
             self._fail(NoUsage.UNREADABLE)
-            return None
+            return
+        self._pass_payload(beginning)
+
+    def _begin_text(self, text: bytes) -> bool:
+        """Begin keeping a text; False for bytes unlike any provider's text."""
+        self._keeper = keeper_of(text)
+        if self._keeper is None:
+            return False
+        self._keeper.feed(text.removeprefix(BYTE_ORDER_MARK))
+        return True
 
     def _unchunked(self, chunks: ChunkedFraming, raw: bytes) -> bytes:
         if self._is_over:
@@ -112,13 +130,11 @@ class Payload:
         self._packed, self._packed_bytes = [], 0
         try:
             for text in inflater.inflate(packed):
-                if self._keeper is None and text:
-                    self._keeper = keeper_of(text)
-                    if self._keeper is None:
-                        self._fail(NoUsage.UNREADABLE)
-                        return
                 if self._keeper is not None:
                     self._keeper.feed(text)
+                elif text.strip(EMPTY_LINES) and not self._begin_text(text):
+                    self._fail(NoUsage.UNREADABLE)
+                    return
         except BadCoding:
             self._fail(NoUsage.UNREADABLE)
         except Bomb:
@@ -135,6 +151,8 @@ class Payload:
             beginning = self._unsniffed
             self._begin(beginning)
             self._pass(beginning)
+        if self._untold:
+            self._tell()
         if self._inflater is not None and self._packed:
             self._inflate(self._inflater)
         if self._failed is not None:

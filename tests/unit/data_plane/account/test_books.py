@@ -93,9 +93,11 @@ async def test_a_fault_while_reading_loses_no_booking(caplog: pytest.LogCaptureF
     metrics = Metrics()
     broken = UsageTap()
     broken.take("no bytes")  # type: ignore[arg-type]  # which only a fault of ours could bring there
-    Books(metrics, LastErrors(), None).finished(FAILED, broken)
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
+    Books(metrics, LastErrors(), None).finished(record, broken)
     await asyncio.sleep(0)
-    assert b'status="500"' in metrics.exposition()
+    assert b'status="200"' in metrics.exposition()
+    assert b'aigw_usage_reads_total{found="unreadable",provider="openai"} 1.0' in metrics.exposition()
     assert "a usage could not be read" in caplog.text
 
 

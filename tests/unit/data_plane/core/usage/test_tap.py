@@ -6,10 +6,9 @@ import gzip
 import json
 import random
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import brotli
 import pytest
@@ -22,6 +21,7 @@ from services.data_plane.core.usage.payload import SLICE_BYTES
 from services.data_plane.core.usage.shapes import SHAPES
 from services.data_plane.core.usage.tap import BATCH_BYTES, UsageTap
 from services.data_plane.core.usage.tokens import NoUsage, Usage
+from tests.support.usage_answers import CHAT, chat, chunked, events, passed, read, sized
 
 FOLDER = Path(__file__).parents[4] / "corpus" / "streams"
 RECORDINGS = {file.stem: file.read_bytes().partition(b"\r\n\r\n")[2] for file in FOLDER.glob("*.http")}
@@ -36,18 +36,6 @@ SAID = {
     "openai-responses": Usage(9, 0, 0, 7, 0),
 }
 
-CHAT = {
-    "prompt_tokens": 1117,
-    "completion_tokens": 46,
-    "total_tokens": 1163,
-    "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
-    "completion_tokens_details": {
-        "reasoning_tokens": 20,
-        "audio_tokens": 0,
-        "accepted_prediction_tokens": 0,
-        "rejected_prediction_tokens": 0,
-    },
-}
 RESPONSES = {
     "input_tokens": 328,
     "input_tokens_details": {"cached_tokens": 300},
@@ -64,45 +52,6 @@ MESSAGES = {
     "service_tier": "standard",
 }
 FAKE = '"usage":{"prompt_tokens":1,"completion_tokens":2,"input_tokens":3,"output_tokens":4}'
-
-
-def passed(pieces: Iterable[bytes]) -> UsageTap:
-    """A tap after the pieces have passed, as the relay passes them."""
-    waiting = iter(pieces)
-    tap = UsageTap(next(waiting, b""))
-    for piece in waiting:
-        tap.take(piece)
-    return tap
-
-
-def read(*pieces: bytes) -> Usage | NoUsage:
-    return passed(pieces).read().usage
-
-
-def chunked(data: bytes, size: int) -> bytes:
-    parts = [data[at : at + size] for at in range(0, len(data), size)]
-    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
-
-
-def sized(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
-
-
-def chat(text: str, usage: dict[str, Any] | None = None) -> dict[str, Any]:
-    choices = [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]
-    return {"id": "chatcmpl-1", "choices": choices, "usage": usage or CHAT, "service_tier": "default"}
-
-
-def events(*data: object, named: bool = False) -> bytes:
-    """Write server-sent events as a provider does."""
-    lines = []
-    for one in data:
-        if named and isinstance(one, dict):
-            lines.append(f"event: {one['type']}\n")
-        lines.append(
-            f"data: {json.dumps(one, separators=(',', ':')) if not isinstance(one, str) else one}\n\n"
-        )
-    return "".join(lines).encode()
 
 
 def long_messages_stream() -> bytes:
