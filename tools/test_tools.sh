@@ -80,8 +80,8 @@ install_python_headers() {
 build_go_tool() {
   local name="$1" say="$2" flags="$3" stamp="$TOOLS/$1/built-from" sum
   shift 3
-  # A tool that was built from other module files is built again.
-  sum="$(cat "tools/$name/go.mod" "tools/$name/go.sum" | sha256sum | cut -d' ' -f1)"
+  # A tool that was built from other module files, or with other flags, is built again.
+  sum="$({ cat "tools/$name/go.mod" "tools/$name/go.sum"; printf %s "$flags"; } | sha256sum | cut -d' ' -f1)"
   if [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then return; fi
   if ! has go; then
     missing+=("$name: install Go 1.26 or later, which builds it here")
@@ -105,6 +105,12 @@ build_vault() {
   GO_TAGS=minimal build_go_tool vault "3 to 6 minutes, about 5 GB of Go cache" "" github.com/hashicorp/vault
 }
 
+# The plug-in of Vault's Kubernetes auth, which Vault's minimal build lacks: tests register it by its sum.
+build_vault_plugin() {
+  build_go_tool vault-kubernetes "a minute" "" \
+    github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes
+}
+
 build_helm() {
   if has helm; then return; fi
   build_go_tool helm "2 minutes" "" helm.sh/helm/v4/cmd/helm
@@ -113,7 +119,9 @@ build_helm() {
 # -- A whole Kubernetes node, which `make chart` installs the chart on.
 build_kubernetes() {
   local version build=k8s.io/component-base/version program packages=()
-  version="$(sed -n 's/^.*k8s\.io.kubernetes \(v[0-9.]*\)$/\1/p' tools/kubernetes/go.mod)"
+  version="$(sed -n 's|^.*k8s\.io/kubernetes \(v[0-9.]*\)\( // indirect\)\{0,1\}$|\1|p' tools/kubernetes/go.mod)"
+  # Without its version each program ends at once.
+  [ -n "$version" ] || { missing+=("kubernetes: tools/kubernetes/go.mod names no version of it"); return; }
   for program in kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl; do
     packages+=("k8s.io/kubernetes/cmd/$program")
   done
@@ -163,6 +171,7 @@ install_node_modules tests/clients "Claude Code, Codex and Node's SDKs" claude #
 install_node_modules tests/portal "axe-core and oidc-provider"                 # beside Chromium
 install_python_frameworks
 build_vault
+build_vault_plugin
 build_helm
 build_go_tool kube-score "seconds" "" github.com/zegl/kube-score/cmd/kube-score
 build_kubernetes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,6 +20,7 @@ Object = dict[str, Any]
 
 NAMES: Final = example_names()
 MINIMAL: Final = EXAMPLES / "minimal.yaml"
+NOTES_SECONDS: Final = 60
 
 
 def helm() -> Path:
@@ -35,6 +37,23 @@ def example(name: str) -> tuple[Object, ...]:
 def rendered(values: Mapping[str, Any], *options: str, on: Path | None = MINIMAL) -> tuple[Object, ...]:
     """Render the chart with `values` over those of the minimal example; give its objects."""
     return objects(_render(values, *options, on=on))
+
+
+def notes(values: Mapping[str, Any], *, namespace: str, on: Path = MINIMAL) -> str:
+    """Give the notes that Helm prints after an installation as `aigw`, with `values` over those of `on`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "values.yaml"
+        file.write_text(yaml.safe_dump(dict(values)))
+        command = [helm(), "install", "aigw", CHART, "--namespace", namespace, "--dry-run=client"]
+        done = subprocess.run(
+            [*map(str, command), f"--values={on}", f"--values={file}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NOTES_SECONDS,
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("\nNOTES:\n")[2]
 
 
 def refusal(values: Mapping[str, Any], on: Path | None = MINIMAL) -> str:

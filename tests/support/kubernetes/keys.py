@@ -21,8 +21,11 @@ USERS: Final = {
 }
 
 
-def make_keys(layout: Layout) -> None:
-    """Write all of them below `layout.keys`."""
+NODES_API: Final = f"https://{NODE_ADDRESS}:{API_PORT}"
+
+
+def make_keys(layout: Layout, api: str = NODES_API) -> None:
+    """Write all of them below `layout.keys`; the kubeconfigs lead to `api`."""
     folder = layout.keys
     folder.mkdir(parents=True)
     authority = trustme.CA()
@@ -38,7 +41,7 @@ def make_keys(layout: Layout) -> None:
         certificate.private_key_pem.write_to_path(str(folder / f"{name}.key"))
         certificate.cert_chain_pems[0].write_to_path(str(folder / f"{name}.crt"))
     _make_signing_key(layout)
-    _make_users(layout)
+    _make_users(layout, api)
 
 
 def _make_signing_key(layout: Layout) -> None:
@@ -56,18 +59,17 @@ def _make_signing_key(layout: Layout) -> None:
     (layout.keys / "sa.pub").write_bytes(public)
 
 
-def _make_users(layout: Layout) -> None:
+def _make_users(layout: Layout, api: str) -> None:
     lines = []
     for file, (user, group) in USERS.items():
         token = secrets.token_hex(16)
         lines.append(f'{token},{user},{user},"{group}"')
-        layout.kubeconfig(file).write_text(json.dumps(_kubeconfig(layout, token)))
+        layout.kubeconfig(file).write_text(json.dumps(_kubeconfig(layout, api, token)))
     (layout.keys / "tokens.csv").write_text("\n".join(lines) + "\n")
 
 
-def _kubeconfig(layout: Layout, token: str) -> dict[str, object]:
-    server = f"https://{NODE_ADDRESS}:{API_PORT}"
-    cluster = {"server": server, "certificate-authority": str(layout.keys / "ca.crt")}
+def _kubeconfig(layout: Layout, api: str, token: str) -> dict[str, object]:
+    cluster = {"server": api, "certificate-authority": str(layout.keys / "ca.crt")}
     return {
         "apiVersion": "v1",
         "kind": "Config",

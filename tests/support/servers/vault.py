@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -29,12 +30,35 @@ SETUP_SECONDS: Final = 120
 _ROLE_ID: Final = re.compile(r"^role: (\S+), role_id (\S+)$", re.MULTILINE)
 
 
+KUBERNETES_PLUGIN: Final = "vault-plugin-auth-kubernetes"
+
+
 def _program() -> Path:
     return find_program("vault", "bao", beside=[BUILT_TOOLS / "vault"]) or missing("Vault")
 
 
+def kubernetes_plugin() -> Path:
+    """Give the program of Vault's Kubernetes auth, or skip the test; its folder holds nothing else to run."""
+    folder = (BUILT_TOOLS / "vault-kubernetes").resolve()  # Vault accepts no plug-in behind a link
+    return find_program(KUBERNETES_PLUGIN, beside=[folder]) or missing(
+        "the plug-in of Vault's Kubernetes auth"
+    )
+
+
+def register_kubernetes_plugin(client: Any, plugin: Path) -> None:
+    """Let `vault auth enable kubernetes` run `plugin`, which lies in the Vault's plug-in folder.
+
+    `client` is an administrator's `hvac.Client`. A full build of Vault has the method already; the registered
+    program then takes its place.
+    """
+    digest = hashlib.sha256(plugin.read_bytes()).hexdigest()
+    client.write("sys/plugins/catalog/auth/kubernetes", command=plugin.name, sha256=digest)
+
+
 class VaultServer(Server):
     """`with VaultServer() as server` starts a Vault; `start` and `unseal` bring the server back.
+
+    `plugin` is the program of its Kubernetes auth, registered at the first start.
 
     Attributes:
         port: by TLS.
@@ -44,8 +68,9 @@ class VaultServer(Server):
         role_ids: of the AppRoles `aigw-control-plane` and `aigw-data-plane`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plugin: Path | None = None) -> None:
         self.program = _program()
+        self._plugin = plugin
         super().__init__(ServerProcess(short_folder("vault"), signal.SIGINT))
         self._cluster_port = free_port()
         self.ca_file = self.folder / "ca.pem"
@@ -131,8 +156,10 @@ class VaultServer(Server):
         for number, part in enumerate(certificate.cert_chain_pems):
             part.write_to_path(str(self.folder / "cert.pem"), append=number > 0)
         (self.folder / "raft").mkdir()
+        plugins = f'plugin_directory = "{self._plugin.parent}"' if self._plugin else ""
         (self.folder / "config.hcl").write_text(f"""
             disable_mlock = true
+            {plugins}
             api_addr = "{self.address}"
             cluster_addr = "https://127.0.0.1:{self._cluster_port}"
             storage "raft" {{
@@ -153,3 +180,5 @@ class VaultServer(Server):
         self._root_token, self._unseal_key = made["root_token"], made["keys"][0]
         self.unseal()
         self.role_ids = dict(_ROLE_ID.findall(self.set_up()))
+        if self._plugin is not None:
+            register_kubernetes_plugin(self.root(), self._plugin)
