@@ -72,6 +72,12 @@ def private_bytes(pid: int) -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
+def anonymous_bytes(pid: int) -> int:
+    """Resident memory of a process that no file backs (`RssAnon` of proc(5))."""
+    lines = (_PROC / str(pid) / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) * 1024
+
+
 def core_busy_seconds(core: int) -> float:
     """CPU time of a core for anything at all since boot, in seconds."""
     return parse_core_ticks((_PROC / "stat").read_text(), core) / os.sysconf("SC_CLK_TCK")

@@ -27,7 +27,7 @@ from services.control_plane.store import migrate
 from services.control_plane.store.database import Database
 from services.control_plane.store.snapshot import snapshot
 from services.control_plane.store.tables import IntegrationTable, MemberTable, OrgTable
-from shared.config_feed import decode_snapshot
+from shared.config_feed import Snapshot, decode_snapshot
 from shared.providers import PROVIDERS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def measure_at_once(orgs: int, askers: int = ASKERS, database_url: str = "") -> 
         url = database_url or f"sqlite:///{folder}/control-plane.db"
         database = Database(url)
         migrate.upgrade(database)
-        _fill(database, orgs)
+        fill(database, crowd(orgs))
         began = time.perf_counter()
         with database.read() as session:
             integrations = len(snapshot(session).integrations)
@@ -86,8 +86,8 @@ def measure_at_once(orgs: int, askers: int = ASKERS, database_url: str = "") -> 
     return AtOnce(askers, dialect, read_seconds, min(seconds), max(seconds), len(bodies[0]), grown)
 
 
-def _fill(database: Database, orgs: int) -> None:
-    made = crowd(orgs)
+def fill(database: Database, made: Snapshot) -> None:
+    """Insert the orgs, owners and integrations of a snapshot into an empty database."""
     at: dict[str, Any] = {"revision": 1, "updated_at": 1.0}
     key = {"key_last4": "wxyz", "key_fingerprint": "f" * 16, "updated_by": "x"}
     endpoints = {name: row.default_endpoint for name, row in PROVIDERS.items()}

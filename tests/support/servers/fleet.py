@@ -101,10 +101,7 @@ class Fleet:
         return self._start(
             "data-plane",
             AIGW_CONTROL_PLANE_INTERNAL_URL=f"http://127.0.0.1:{control_plane.inner_port}",
-            AIGW_IDENTITY_MODE="header",
-            AIGW_BOX_PORT="0",
-            AIGW_ADMIN_PORT="0",
-            **environment,
+            **{"AIGW_IDENTITY_MODE": "header", "AIGW_BOX_PORT": "0", "AIGW_ADMIN_PORT": "0"} | environment,
         )
 
     def _start(self, kind: PlaneKind, *, prefix: Sequence[str] = (), **environment: str) -> Plane:
