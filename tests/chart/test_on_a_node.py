@@ -7,22 +7,16 @@ one is upgraded and rolled back under load. Root, and the tools of `make test-to
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from aigw.embedded.banner import OWNER
-from tests.support.kubernetes.backends import OPENAI_KEY, VAULT_ADDRESS, Backends
-from tests.support.kubernetes.images import build_images, load_images
+from tests.support.kubernetes.backends import VAULT_ADDRESS, Backends
 from tests.support.kubernetes.node import Node
 from tests.support.kubernetes.release import Release
-from tests.support.servers.tools import BUILT_TOOLS, find_program, missing
+from tests.support.kubernetes.walk import provision, stream, streams
 from tools.chart_examples import example_names
 
 pytestmark = [
@@ -31,13 +25,6 @@ pytestmark = [
     pytest.mark.timeout(1_800),
     pytest.mark.skipif(os.geteuid() != 0, reason="a Kubernetes node needs root"),
 ]
-PROGRAMS = {
-    "kubelet": "kubernetes",
-    "coredns": "coredns",
-    "kube-router": "kube-router",
-    "helm": "helm",
-    **dict.fromkeys(("containerd", "runc", "etcd", "podman", "ipset", "debootstrap", "cc"), ""),
-}
 LOAD_SECONDS = 45
 SCHEMA = "SELECT version_num FROM alembic_version"
 AUDIT_INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = 'audit'"
@@ -48,58 +35,6 @@ OLDER_SCHEMA = """
 """The way back from the migration 0006, which an upgrade then makes again."""
 APART = {"production", "dev", "node-agent"}
 """Examples with a test of their own; a node agent's namespace cannot enforce the restricted standard."""
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    for program, folder in PROGRAMS.items():
-        beside = [BUILT_TOOLS / folder, Path("/usr/sbin")] if folder else [Path("/usr/sbin")]
-        if find_program(program, beside=beside) is None:
-            missing(f"{program}, a part of the Kubernetes node,")
-    build_images()
-    with Node(tmp_path_factory.mktemp("node") / "root") as started:
-        load_images(started)
-        started.install_names()
-        yield started
-
-
-@pytest.fixture(scope="module")
-def backends(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Backends:
-    made = Backends(node, tmp_path_factory.mktemp("backends"))
-    made.start()
-    return made
-
-
-def streams(backends: Backends, release: Release) -> None:
-    """Provision an org as the platform and its owner do, then stream as a box of the org."""
-    provision(backends, release)
-    seen = backends.as_box(stream(backends, release))
-    assert seen["status"] == 200, seen
-    assert seen["done"], seen
-    assert seen["pieces"] > 3, "the answer came in one piece"
-
-
-def provision(backends: Backends, release: Release) -> None:
-    done = backends.as_box(
-        {
-            "do": "provision",
-            "rest": f"http://{release.service('control-plane')}:9900/api/v1",
-            "org": release.org,
-            "owner": OWNER,
-            "platform_token": backends.tokens["platform-token"],
-            "owner_token": backends.owner_token(),
-            "node_key": backends.node_key.public_text,
-            "key": OPENAI_KEY,
-            "endpoint": "https://provider.backends.svc/v1",
-        }
-    )
-    assert done["status"] == 200, done
-    assert json.loads(done["text"])["live"] > 0, done
-
-
-def stream(backends: Backends, release: Release) -> dict[str, Any]:
-    token = backends.box_token(release.org)
-    return {"do": "stream", "host": release.service("data-plane"), "port": 1000, "box_token": token}
 
 
 def test_the_production_example_is_ready_streams_is_closed_and_leaves_nothing(

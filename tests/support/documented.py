@@ -11,16 +11,26 @@ from typing import Final
 
 from tests.support.servers.tools import REPOSITORY
 
-COMMAND_SECONDS: Final = 120
-_BLOCK: Final = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND_SECONDS: Final = 420
 _VAULT_COMMAND: Final = re.compile(r"^ *(vault (?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
+
+
+def section(page: str, heading: str) -> str:
+    """Give the text below a heading of the second level of `page`, up to the next one."""
+    (_, _, rest) = (REPOSITORY / page).read_text().partition(f"\n## {heading}\n")
+    assert rest, f"{page} has no section {heading}"
+    return rest.partition("\n## ")[0]
+
+
+def blocks(text: str, kind: str = "sh") -> list[str]:
+    """Give the blocks of a kind in a part of a page."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def block_with(page: str, line: str) -> str:
     """Give the only shell block of `page`, a path in the repository, that holds `line`."""
-    (found,) = [block for block in _BLOCK.findall((REPOSITORY / page).read_text()) if line in block]
-    text: str = found
-    return text
+    (found,) = [block for block in blocks((REPOSITORY / page).read_text()) if line in block]
+    return found
 
 
 def vault_commands(text: str) -> list[str]:

@@ -48,6 +48,7 @@ TASK_DOORS: dict[str, str] = {
 
 SKIPS: dict[str, str] = {
     "tests/chart/test_on_a_node.py <module>": "starts a Kubernetes node, which needs root",
+    "tests/chart/test_page_on_a_node.py <module>": "same",
     "tests/image/test_compose_run.py <module>": "runs containers, which needs root",
     "tests/image/test_image.py <module>": "runs containers, which needs root",
     "tests/faults/test_starve.py <module>": "mounts another resolv.conf, which needs root",

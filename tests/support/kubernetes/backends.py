@@ -21,24 +21,31 @@ from aigw.embedded.data_dir import DataDir
 from aigw.embedded.local_issuer import AUDIENCE, ISSUER, LocalIssuer
 from aigw.node_key import NodeKey
 from shared.clock import unix_now
+from tests.support.chart import helm
+from tests.support.documented import run_script
+from tests.support.kubernetes.programs import built
 from tests.support.servers.tools import BUILT_TOOLS, REPOSITORY, find_program, missing
+from tests.support.servers.vault import kubernetes_plugin, register_kubernetes_plugin
 
 if TYPE_CHECKING:
     from tests.support.kubernetes.node import Node
 
 HERE: Final = Path(__file__).parent
 VAULT_ADDRESS: Final = "10.98.0.200"
+REDIS_ADMINISTRATOR: Final = "administrator"
 OPENAI_KEY: Final = "sk-demo-of-the-test"
 VAULT_PORT: Final = 8200
 UNSEAL_SECONDS: Final = 60.0
 REACHABLE_SECONDS: Final = 120.0
-VAULT_HCL: Final = """\
-storage "inmem" {}
-listener "tcp" {
-  address = "0.0.0.0:8200"
+VAULT_HCL: Final = f"""\
+api_addr = "https://{VAULT_ADDRESS}:{VAULT_PORT}"
+plugin_directory = "/plugins"
+storage "inmem" {{}}
+listener "tcp" {{
+  address = "0.0.0.0:{VAULT_PORT}"
   tls_cert_file = "/tls/vault.crt"
   tls_key_file = "/tls/vault.key"
-}
+}}
 disable_mlock = true
 """
 
@@ -50,7 +57,7 @@ class Backends:
     Attributes:
         node: the Kubernetes node.
         folder: of keys and certificates.
-        passwords: of `database`, `control-plane` and `data-plane`.
+        passwords: of `database`, `redis` (its administrator), `control-plane` and `data-plane`.
         tokens: `internal-token`, `platform-token`, `fingerprint-key`, `feed-key`.
     """
 
@@ -60,9 +67,10 @@ class Backends:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.passwords = {name: secrets.token_hex(16) for name in ("database", "control-plane", "data-plane")}
-        names = ("internal-token", "platform-token", "fingerprint-key", "feed-key")
-        self.tokens = {name: secrets.token_hex(20) for name in names}
+        names = ("database", "redis", "control-plane", "data-plane")
+        self.passwords = {name: secrets.token_hex(16) for name in names}
+        tokens = ("internal-token", "platform-token", "fingerprint-key", "feed-key")
+        self.tokens = {name: secrets.token_hex(20) for name in tokens}
         self.data = DataDir.open(self.folder / "data")
         self.issuer = LocalIssuer.open(self.data)
         self.node_key = NodeKey.create(self.folder / "node.pem")
@@ -72,7 +80,9 @@ class Backends:
         """Start all pods and set Vault up; every pod is ready afterwards."""
         self._make_certificates()
         manifest = Template((HERE / "manifests" / "backends.yaml").read_text()).safe_substitute(
-            password=self.passwords["database"], vault_address=VAULT_ADDRESS
+            password=self.passwords["database"],
+            vault_address=VAULT_ADDRESS,
+            plugins=kubernetes_plugin().parent,
         )
         self.node.kubectl("create", "namespace", "backends")
         files = [f"--from-file={path}" for path in sorted((self.folder / "tls").iterdir())]
@@ -100,11 +110,16 @@ class Backends:
         ):
             literals = [f"--from-literal={key}={value}" for key, value in values.items()]
             kubectl("-n", namespace, "create", "secret", "generic", name, *literals)
+        self.add_configuration(namespace)
+        self._set_up_roles(namespace, accounts)
+
+    def add_configuration(self, namespace: str) -> None:
+        """Make the ConfigMaps that `values` name."""
+        kubectl = self.node.kubectl
         authority = f"--from-file=ca.crt={self.folder / 'tls' / 'ca.crt'}"
         kubectl("-n", namespace, "create", "configmap", "internal-authority", authority)
         jwks = f"--from-file=jwks.json={self.issuer.jwks_file}"
         kubectl("-n", namespace, "create", "configmap", "test-issuer", jwks)
-        self._set_up_roles(namespace, accounts)
 
     def values(self) -> dict[str, Any]:
         """Give the values leading an example to these backends."""
@@ -167,6 +182,25 @@ class Backends:
         )
         return json.loads(said.splitlines()[-1])
 
+    def type(self, script: str, folder: Path) -> str:
+        """Run lines as the administrator of the cluster and of Vault, in a folder; give their output."""
+        return run_script(
+            script,
+            folder,
+            {"vault": _vault_program(), "kubectl": Path(built("kubectl")), "helm": helm()},
+            KUBECONFIG=str(self.node.layout.kubeconfig("admin")),
+            VAULT_ADDR=f"https://{VAULT_ADDRESS}:{VAULT_PORT}",
+            VAULT_CACERT=str(self.folder / "tls" / "ca.crt"),
+            VAULT_TOKEN=self._root_token,
+        )
+
+    def add_redis_password(self, user: str, password: str) -> None:
+        """Let one of the two users of Redis in by a further password."""
+        redis = f"redis-cli --tls --cacert /tls/ca.crt -h redis.backends.svc --user {REDIS_ADMINISTRATOR}"
+        added = f"REDISCLI_AUTH={self.passwords['redis']} {redis} ACL SETUSER {user} '>{password}'"
+        said = self.node.kubectl("-n", "backends", "exec", "redis", "--", "bash", "-c", added)
+        assert said.strip() == "OK", said
+
     def owner_token(self) -> str:
         """Sign the owner in."""
         return self.issuer.mint(OWNER, "Owner", unix_now()).reveal()
@@ -191,7 +225,8 @@ class Backends:
         users = (REPOSITORY / "deploy/redis/users.acl").read_text()
         for plane in ("control-plane", "data-plane"):
             users = users.replace(f"{plane.replace('-', '_').upper()}_PASSWORD", self.passwords[plane])
-        (tls / "users.acl").write_text(users)
+        administrator = f"user {REDIS_ADMINISTRATOR} on >{self.passwords['redis']} ~* &* +@all\n"
+        (tls / "users.acl").write_text(users + administrator)
 
     def _vault(self) -> Any:
         authority = str(self.folder / "tls" / "ca.crt")
@@ -210,6 +245,7 @@ class Backends:
         while not isinstance(vault.sys.read_health_status(method="GET"), dict):
             assert time.monotonic() < deadline, "Vault did not become active"
             time.sleep(0.2)
+        register_kubernetes_plugin(vault, kubernetes_plugin())
         vault.sys.enable_auth_method("jwt", path="jwt")
         keys = [(self.node.layout.keys / "sa.pub").read_text()]
         vault.auth.jwt.configure(
@@ -218,7 +254,6 @@ class Backends:
 
     def _set_up_roles(self, namespace: str, accounts: str) -> None:
         """Run the project's own script, which mounts engine, policies and roles."""
-        program = find_program("vault", "bao", beside=[BUILT_TOOLS / "vault"]) or missing("Vault")
         with tempfile.TemporaryDirectory() as home:
             done = subprocess.run(
                 ["sh", str(REPOSITORY / "deploy/vault/setup.sh")],
@@ -226,7 +261,7 @@ class Backends:
                     "PATH": "/usr/bin:/bin",
                     "HOME": home,
                     "NO_PROXY": "*",
-                    "VAULT_CLI": str(program),
+                    "VAULT_CLI": str(_vault_program()),
                     "VAULT_ADDR": f"https://{VAULT_ADDRESS}:8200",
                     "VAULT_CACERT": str(self.folder / "tls" / "ca.crt"),
                     "VAULT_TOKEN": self._root_token,
@@ -240,6 +275,10 @@ class Backends:
                 timeout=120,
             )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _vault_program() -> Path:
+    return find_program("vault", "bao", beside=[BUILT_TOOLS / "vault"]) or missing("Vault")
 
 
 def _until_reachable(address: str, port: int) -> None:
