@@ -112,10 +112,12 @@ chart-examples: $(DEV_STAMP) ## render the examples of the Helm chart again (aft
 openapi: $(DEV_STAMP) ## write openapi.json again from the code
 	$(BIN)/aigw openapi > openapi.json.new && mv openapi.json.new openapi.json
 
+# A pin names the extras that other packages ask for: pip 23.2 else looks for those beside the pin, finds a newer release, and
+# refuses that for its missing hash.
 lock: $(DEV_STAMP) ## resolve every requirements file again; commits no registry address
 	for set in $(LOCKED_SETS); do \
 	  $(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-annotate --custom-compile-command 'make lock' $$set.in -o $$set.txt || exit 1; \
+	    --no-annotate --no-strip-extras --custom-compile-command 'make lock' $$set.in -o $$set.txt || exit 1; \
 	done
 
 release: $(DEV_STAMP) ## make a release's files in dist/: wheel, chart, bill of materials, provenance, checksums (ARGS=--draft)

@@ -23,7 +23,7 @@ _KEY = re.compile(
     r"\b(?:AKIA[0-9A-Z]{16}|ghp_[A-Za-z0-9]{36})\b"
 )
 _BANNED_LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}
-_PIN = re.compile(r"^(?P<name>[a-z0-9-]+)(?:\[[a-z,]+\])?==(?P<version>[^\s;]+)(?: ; [^\\]+)? \\$")
+_PIN = re.compile(r"^(?P<name>[a-z0-9-]+)(?:\[[a-z0-9, -]+\])?==(?P<version>[^\s;]+)(?: ; [^\\]+)? \\$")
 LOCKS = sorted(path for path in tracked() if re.fullmatch(r"requirements/\w+\.txt", path))
 
 
