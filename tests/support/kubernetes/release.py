@@ -140,13 +140,15 @@ class Release:
 
     def from_a_data_plane(self, wanted: dict[str, Any]) -> Any:
         """Run `box.py` inside a data plane's pod."""
-        label = "app.kubernetes.io/component=data-plane"
-        listed = self.node.kubectl("-n", self.namespace, "get", "pods", "-l", label, "-o", "name").split()
         program = (HERE / "box.py").read_text()
-        said = self.node.kubectl(
-            *("-n", self.namespace, "exec", listed[0], "--", "python", "-c", program, json.dumps(wanted))
-        )
+        said = self.in_a_pod("data-plane", "python", "-c", program, json.dumps(wanted))
         return json.loads(said.splitlines()[-1])
+
+    def in_a_pod(self, component: str, *words: str) -> str:
+        """Run a command in a pod of `control-plane` or `data-plane`; give its output."""
+        label = f"app.kubernetes.io/component={component}"
+        listed = self.node.kubectl("-n", self.namespace, "get", "pods", "-l", label, "-o", "name").split()
+        return self.node.kubectl("-n", self.namespace, "exec", listed[0], "--", *words)
 
     def close(self) -> None:
         """Uninstall the release and take its namespace's pods away."""
