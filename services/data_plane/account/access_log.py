@@ -115,7 +115,7 @@ def _labels(record: ExchangeRecord) -> str:
 
 
 def _tokens(record: ExchangeRecord) -> str:
-    usage = record.usage if record.stated_usage is None else sum_of((record.stated_usage,))
+    usage = record.usage if record.stated_usage is None else sum_of(record.stated_usage)
     if not isinstance(usage, Usage):
         return _NO_TOKENS
     return (

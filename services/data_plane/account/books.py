@@ -53,6 +53,7 @@ class Books:
         self._access_log = access_log
         self._key_verdicts = key_verdicts
         self._telemetry = telemetry
+        self._names_are_read = access_log is not None or telemetry is not None
         self._background = BackgroundAnswers()
         self._unread: list[tuple[ExchangeRecord, Tapped, KeySearch | None]] = []
 
@@ -66,13 +67,7 @@ class Books:
         If the tapped text needs more than a glance, the reading happens after this turn of the event loop:
         the answer has been written by then.
         """
-        if isinstance(tapped, bytes) and record.method != "GET" and record.provider in _PLAIN_COUNTS:
-            record.stated_usage = stated_by(tapped)
-        if record.stated_usage is not None and isinstance(tapped, bytes):
-            record.model = stated_model(tapped)
-            self._book(record, key)
-            return
-        if tapped is None:
+        if tapped is None or (isinstance(tapped, bytes) and self._is_stated(record, tapped)):
             self._book(record, key)
             return
         if not self._unread:
@@ -80,6 +75,24 @@ class Books:
         self._unread.append((record, tapped, key))
         if len(self._unread) >= MAX_UNREAD:
             self._read()
+
+    def _is_stated(self, record: ExchangeRecord, answer: bytes) -> bool:
+        """Note what an answer states at a glance; False where a parser must look.
+
+        The model and the service tier have no reader but the log and the collector.
+        """
+        if record.outcome != "answered" or record.method == "GET" or record.provider not in _PLAIN_COUNTS:
+            return False
+        stated, tier = stated_by(answer)
+        if not stated:
+            return False
+        if self._names_are_read:
+            model = stated_model(answer)
+            if model is None:
+                return False
+            record.model, record.service_tier = model, tier
+        record.stated_usage = stated
+        return True
 
     def _read(self) -> None:
         unread, self._unread = self._unread, []
@@ -114,8 +127,8 @@ class Books:
         if key is not None:
             if record.model:
                 record.model = key.clean_name(record.model)
-            if record.service_tier and key.finds(record.service_tier.encode()):
-                record.service_tier = ""
+            if record.service_tier:
+                record.service_tier = key.clean_name(record.service_tier)
             if record.attribution is not UNATTRIBUTED:
                 record.attribution = key.clean_labels(record.attribution)
         self._metrics.count(record)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from services.data_plane.account.org_counts import OrgCounts
-from services.data_plane.core.usage.stated import StatedUsage, sum_of
+from services.data_plane.core.usage.stated import PARTS, sum_of
 from services.data_plane.core.usage.tokens import NoUsage, Usage
 from shared.distribution import Distribution
 from shared.watched_metrics import CONTENT_TYPE_LATEST, WatchedMetrics
@@ -37,8 +37,8 @@ HEAD_BUCKETS: Final[_Bounds] = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 DURATION_BUCKETS: Final[_Bounds] = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 """Seconds: whole exchanges, up to an hour of a WebSocket."""
 
-MAX_STATED: Final = 64
-"""Usages whose digits are made numbers together, at most."""
+MAX_STATED_PARTS: Final = 64 * PARTS
+"""The digits of so many usages are made numbers together, at most."""
 
 
 class _ByProvider:
@@ -62,7 +62,7 @@ class _ByProvider:
     def __init__(self) -> None:
         self.bytes_up = self.bytes_down = self.reused = self.leaked = 0
         self.tokens = [0] * len(Usage._fields)
-        self.stated: list[StatedUsage] = []
+        self.stated: list[bytes] = []  # part after part: a list of tuples would wake the garbage collector
         self.usage_found = {"read": 0, **dict.fromkeys((why.value for why in NoUsage), 0)}
         self.to_send = Distribution(SEND_BUCKETS)
         self.to_head = Distribution(HEAD_BUCKETS)
@@ -107,7 +107,7 @@ class _ByProvider:
     def add_stated(self) -> None:
         """Add the counts collected in `stated`."""
         stated, self.stated = self.stated, []
-        self.add_usage(sum_of(stated), len(stated))
+        self.add_usage(sum_of(stated), len(stated) // PARTS)
 
 
 class _Tally:
@@ -144,8 +144,8 @@ class Metrics(WatchedMetrics):
             sums.leaked += 1
         usage = record.usage
         if record.stated_usage is not None:
-            sums.stated.append(record.stated_usage)
-            if len(sums.stated) >= MAX_STATED:
+            sums.stated.extend(record.stated_usage)
+            if len(sums.stated) >= MAX_STATED_PARTS:
                 sums.add_stated()
         elif usage is None:
             pass

@@ -23,6 +23,7 @@ from services.data_plane.core.attribution import NOT_IN_A_LABEL, Attribution
 
 Span = tuple[int, int]
 
+MAX_CLEAN_NAMES: Final = 32
 TELLING_START_BYTES: Final = 8
 """So many bytes of a key's beginning in a label are taken for the key."""
 
@@ -36,12 +37,12 @@ class KeyFound(Exception):  # noqa: N818  # a finding about the provider's bytes
 class KeySearch:
     """Finds a key in whole pieces of a response. The other spellings are written when first needed."""
 
-    __slots__ = ("_clean_name", "_key", "_spellings", "_start")
+    __slots__ = ("_clean_names", "_key", "_spellings", "_start")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._spellings: tuple[bytes, ...] = ()
-        self._clean_name = ""
+        self._clean_names: set[str] = set()
         self._start = NOT_IN_A_LABEL.sub(b"_", key[:TELLING_START_BYTES]).decode("ascii")
 
     @property
@@ -61,13 +62,15 @@ class KeySearch:
     def clean_name(self, name: str) -> str:
         """Give a name out of a response, e.g. a model's; empty for a name that holds the key.
 
-        The latest clean name is remembered: a provider states the same one in response after response.
+        Some clean names are remembered: a provider states the same ones in response after response.
         """
-        if name == self._clean_name:
+        if name in self._clean_names:
             return name
         if self.finds(name.encode()):
             return ""
-        self._clean_name = name
+        if len(self._clean_names) >= MAX_CLEAN_NAMES:
+            self._clean_names.clear()
+        self._clean_names.add(name)
         return name
 
     def clean_labels(self, labels: Attribution) -> Attribution:

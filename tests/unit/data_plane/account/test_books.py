@@ -14,7 +14,7 @@ from services.data_plane.account.metrics import Metrics
 from services.data_plane.core.attribution import attribution_of
 from services.data_plane.core.key_scan import KeySearch
 from services.data_plane.core.usage.tap import UsageTap
-from services.data_plane.core.usage.tokens import Usage
+from services.data_plane.core.usage.tokens import NoUsage, Usage
 from tests.support.exchange_records import exchange_record
 
 FAILED = exchange_record(org="acme", provider="openai", status=500, outcome="answered")
@@ -57,7 +57,15 @@ async def test_what_is_plain_at_a_glance_is_booked_at_once() -> None:
     log = AccessLog(io.StringIO())
     record = exchange_record(org="acme", provider="openai", status=200, outcome="answered")
     Books(Metrics(), LastErrors(), log).finished(record, COMPACT)
-    assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0", b"0"), [record])
+    assert (record.stated_usage, log._pending) == ((b"7", b"5", b"0", b"0", b"0", b"}}"), [record])
+
+
+async def test_a_glance_at_a_cut_answer_is_not_enough() -> None:
+    record = exchange_record(org="acme", provider="openai", status=200, outcome="cut")
+    Books(Metrics(), LastErrors(), None).finished(record, b'{"a":' + COMPACT)
+    assert record.stated_usage is None
+    await asyncio.sleep(0)
+    assert record.usage is NoUsage.CUT
 
 
 async def test_what_needs_reading_is_booked_a_turn_later() -> None:
