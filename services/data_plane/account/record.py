@@ -46,8 +46,8 @@ class ExchangeRecord:
         request_id: the provider's request id, or the gateway's own for its own answers.
         leaked_key: whether the placeholder looked like a real provider key.
         usage: the tokens stated by the provider, or why the tokens are unknown; None for an untapped answer.
-        stated_usage: the same in the digits of the answer, where this was cheaper; `usage` is None then. Model and
-            tier of such an answer are noted only for a log or a collector.
+        stated_usage: the same in the digits of the answer, where this was cheaper; `usage` is None then. The
+            model and the tier of such an answer are noted only for a log or a collector.
         usage_gap: why a part of a WebSocket's tokens is missing from `usage`; None when no part is.
         trace_parent: the client's `traceparent` header, or empty.
         model: the model named by the answer, or empty. A label, because an endpoint chooses the text.
