@@ -47,18 +47,22 @@ def _read_stream(evidence: Evidence, start: JsonObject, last: JsonObject) -> Rea
         return _reading(start, NoUsage.INCOMPLETE if evidence.is_whole else NoUsage.CUT, {})
     if not evidence.is_whole and inner(last, "delta").get("stop_reason") is None:
         return _reading(start, NoUsage.CUT, {})  # a later event would have stated larger sums
-    begun = {name: value for name, value in inner(start, "usage").items() if name in _STATED_AT_START}
-    merged = {**begun, **evidence.earlier, **stated_names(said)}
-    return _reading(start, usage_of(merged), merged)
+    merged = {**_of_prompt(inner(start, "usage")), **_of_prompt(evidence.earlier), **stated_names(said)}
+    is_behind = "iterations" in evidence.earlier.keys() - merged.keys()
+    return _reading(start, NoUsage.INCOMPLETE if is_behind else usage_of(merged), merged)
 
 
-_STATED_AT_START: Final = frozenset(
+def _of_prompt(said: JsonObject) -> JsonObject:
+    """Give the counts of the prompt: a later event need not repeat these, while output counts grow."""
+    return {name: value for name, value in said.items() if name in _COUNTS_OF_PROMPT}
+
+
+_COUNTS_OF_PROMPT: Final = frozenset(
     {
         *("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"),
         *("service_tier", "server_tool_use"),
     }
 )
-"""Counts of the prompt. Output counts are only begun at the start, so never final there."""
 
 
 def _reading(message: JsonObject, usage: Usage | NoUsage, said: JsonObject) -> Reading:
