@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.support.documented import behind_a_forward
 from tests.support.kubernetes.backends import VAULT_ADDRESS, Backends
 from tests.support.kubernetes.node import Node
 from tests.support.kubernetes.release import Release
@@ -104,21 +107,15 @@ def test_every_other_example_is_ready_streams_and_leaves_nothing(
     leaves_nothing(node, f"gw-{name}")
 
 
-def test_the_development_example_is_ready_and_streams_on_its_own_loopback(
-    node: Node, backends: Backends
+def test_the_notes_of_the_development_example_lead_to_its_stream_and_its_portal(
+    backends: Backends, tmp_path: Path
 ) -> None:
     with Release.of_example(backends, "dev", "gw-dev") as release:
         release.is_ready()
-        program = (
-            "import urllib.request as r; "
-            "q = r.Request('http://127.0.0.1:19000/run9/ai/openai/v1/chat/completions', "
-            'b\'{"model": "demo", "stream": true, "messages": [{"role": "user", "content": "hi"}]}\', '
-            "{'content-type': 'application/json'}); print(r.urlopen(q, timeout=30).read().decode()[-300:])"
-        )
-        said = node.kubectl(
-            "-n", "gw-dev", "exec", f"deploy/{release.prefix}-dev", "--", "python", "-c", program
-        )
-        assert "[DONE]" in said
+        notes = backends.type("helm get notes aigw --namespace gw-dev", tmp_path)
+        shown = backends.type(behind_a_forward(notes), tmp_path)
+        assert "data: [DONE]" in shown
+        assert re.search(r"^\S*http://\S+/sign-in\S+", shown, re.MULTILINE), shown[-300:]
 
 
 def test_a_mistyped_value_makes_nothing_and_says_why(node: Node, backends: Backends) -> None:

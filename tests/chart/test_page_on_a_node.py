@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.support.documented import block_with, blocks, section
+from tests.support.documented import behind_a_forward, block_with, blocks, section
 from tests.support.kubernetes.backends import Backends
 from tests.support.kubernetes.release import Release
 from tests.support.kubernetes.walk import provision, streams
@@ -119,19 +119,7 @@ def test_the_lines_for_operators_look_into_running_planes(walk: tuple[Walk, Rele
 def test_the_notes_lines_make_the_first_org_and_its_owner(walk: tuple[Walk, Release]) -> None:
     typed, _ = walk
     told = typed.type("helm get notes aigw --namespace ai-gateway").partition("\n2. The first org")[2]
-    lines = [line for line in told.partition("\n3. ")[0].splitlines() if line.startswith("  ")]
-    forward, *rest = [line for line in lines if not line.startswith("   The owner")]
-    assert forward.endswith(" &")
-    shown = typed.type(
-        "\n".join(
-            [
-                f"{forward.removesuffix('&')} > forward.log &",
-                "trap 'kill $!' EXIT",
-                "until curl -s -o /dev/null http://127.0.0.1:9900/sign-in; do sleep 0.5; done",
-                *rest,
-            ]
-        )
-    )
+    shown = typed.type(behind_a_forward(told.partition("\n3. ")[0]))
     assert '"org":"acme"' in shown, shown
     assert '"email":"owner@acme.example"' in shown, shown
 

@@ -69,6 +69,17 @@ def test_the_walk_of_the_page_ends_with_a_streamed_answer(
     assert not [text for text in texts if text in logs + shown]
 
 
+def test_git_ignores_every_file_that_the_walks_leave_in_a_checkout() -> None:
+    text = "\n".join(blocks_of_the_walk()) + (ROOT / "docs/helm.md").read_text()
+    written = re.findall(r"> ([a-z][\w/.-]*\.(?:env|log|acl))\b", text)
+    read = re.findall(r"=\$PWD/([a-z][\w/.-]*)", text) + re.findall(r"--(?:key|from)-file[= ](\S+)", text)
+    names = {*written, *read, "secrets/internal-token", "values.yaml"}
+    assert {"control-plane.env", "data-plane.log", "owner.token", "openai.key", "secrets/users.acl"} <= names
+    command = ["git", "check-ignore", "--no-index", *sorted(names)]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert shown.stdout.split() == sorted(names)
+
+
 def blocks_of_the_walk() -> list[str]:
     (section,) = SECTION.findall((ROOT / "docs/deploy.md").read_text())
     return BLOCK.findall(section)

@@ -12,6 +12,8 @@ from typing import Final
 from tests.support.servers.tools import REPOSITORY
 
 COMMAND_SECONDS: Final = 420
+_TYPED: Final = re.compile(r"  (?! The )")
+_PORTS: Final = re.compile(r" (\d+)\b")
 _VAULT_COMMAND: Final = re.compile(r"^ *(vault (?:[^\n]*\\\n)*[^\n]*)$", re.MULTILINE)
 
 
@@ -36,6 +38,18 @@ def block_with(page: str, line: str) -> str:
 def vault_commands(text: str) -> list[str]:
     """Give the commands of Vault's command line in the chart's notes or in a block, each whole."""
     return _VAULT_COMMAND.findall(text)
+
+
+def behind_a_forward(notes: str) -> str:
+    """Make a script of a part of the chart's notes with a `kubectl port-forward` first, then further lines.
+
+    The forward runs in the background, on the ports of the notes, until the script ends: a data plane refuses
+    a Host with another port.
+    """
+    forward, *rest = [line for line in notes.splitlines() if _TYPED.match(line)]
+    addresses = [f"http://127.0.0.1:{port}/" for port in _PORTS.findall(forward)]
+    waits = [f"until curl -s -o /dev/null {address}; do sleep 0.5; done" for address in addresses]
+    return "\n".join([f"{forward.removesuffix('&')} > forward.log &", "trap 'kill $!' EXIT", *waits, *rest])
 
 
 def run_script(script: str, folder: Path, programs: Mapping[str, Path], **environment: str) -> str:
