@@ -124,6 +124,13 @@ def test_the_notes_lines_make_the_first_org_and_its_owner(walk: tuple[Walk, Rele
     assert '"email":"owner@acme.example"' in shown, shown
 
 
+def test_the_lines_to_upgrade_and_to_go_back_leave_the_planes_ready(walk: tuple[Walk, Release]) -> None:
+    typed, release = walk
+    typed.type(block_with(PAGE, "helm rollback"))
+    release.is_ready()
+    assert typed.type("helm history aigw -n ai-gateway -o json").count('"revision"') == 3
+
+
 def test_the_lines_after_a_restore_begin_a_new_epoch(walk: tuple[Walk, Release]) -> None:
     typed, release = walk
     epoch = "SELECT epoch FROM counter"
