@@ -17,6 +17,8 @@ SCHEMA: Final = 1
 REPORT_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 15.0
 """A process without a report for this long is silent: cut off or ended; nobody knows which."""
+FORGET_SECONDS: Final = 86_400
+"""As long as a data plane serves its last configuration without word from the control plane, by default."""
 MAX_PENDING: Final = 200
 MAX_SEEN: Final = 200
 MAX_REPORT_BYTES: Final = 60 * 1024

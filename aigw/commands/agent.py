@@ -19,8 +19,9 @@ def node_agent() -> None:
     """
     from aigw.node_agent import run_node_agent  # noqa: PLC0415  # loaded by this command alone
     from aigw.process import run_until_signalled  # noqa: PLC0415  # same
+    from services.node_agent.settings import NodeAgentSettings  # noqa: PLC0415  # same
 
-    warn_of_unknown_names()
+    warn_of_unknown_names(NodeAgentSettings)
     run_until_signalled(run_node_agent)
 
 

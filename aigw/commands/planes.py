@@ -16,8 +16,9 @@ def control_plane() -> None:
     """Run a control plane, set up by AIGW_* variables."""
     from aigw.planes.control_plane import run_control_plane  # noqa: PLC0415  # loaded by this command alone
     from aigw.process import run_until_signalled  # noqa: PLC0415  # same
+    from services.control_plane.settings import ControlPlaneSettings  # noqa: PLC0415  # same
 
-    warn_of_unknown_names()
+    warn_of_unknown_names(ControlPlaneSettings)
     run_until_signalled(run_control_plane)
 
 
@@ -35,10 +36,11 @@ def data_plane(
     from aigw.planes.data_plane import run_data_plane, run_worker  # noqa: PLC0415  # loaded by this command alone
     from aigw.process import run_until_signalled  # noqa: PLC0415  # same
     from services.data_plane.inherited_sockets import InheritedSockets  # noqa: PLC0415  # same
+    from services.data_plane.settings import DataPlaneSettings  # noqa: PLC0415  # same
 
     if box_descriptors:  # the main process has started this one as a worker
         inherited = InheritedSockets.parse(box_descriptors, admin_descriptor)
         run_until_signalled(lambda stop: run_worker(stop, inherited, main_process))
         return
-    warn_of_unknown_names()
+    warn_of_unknown_names(DataPlaneSettings)
     run_until_signalled(lambda stop: run_data_plane(stop, workers))

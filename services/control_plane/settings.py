@@ -19,7 +19,7 @@ from pydantic_settings import NoDecode
 
 from services.control_plane.limit_settings import LimitSettings
 from services.control_plane.store.database_url import checked_database_url
-from services.control_plane.store.rollout import FORGET_SECONDS
+from shared.acknowledgement import FORGET_SECONDS
 from shared.addresses import Network
 from shared.backend_settings import MEMORY_BUS, BackendSettings
 from shared.egress_settings import HOST_AND_PORT, EgressSettings

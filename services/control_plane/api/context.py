@@ -25,9 +25,9 @@ from services.control_plane.sign_in.oidc import OidcSignIn
 from services.control_plane.store.changes import PLATFORM, Author
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
-from services.control_plane.store.rollout import FORGET_SECONDS
 from services.control_plane.store.rollout_times import RolloutTimes
 from services.control_plane.worker_threads import WorkerThreads
+from shared.acknowledgement import FORGET_SECONDS
 from shared.cap_log import CapLog
 from shared.clock import Clock
 from shared.providers import Provider

@@ -8,7 +8,6 @@ time for silent processes is over.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, true
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,9 +24,6 @@ from shared.acknowledgement import (
     decode_pending,
     encode_pending,
 )
-
-FORGET_SECONDS: Final = 86_400
-"""As long as a data plane serves its last configuration without word from the control plane, by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from services.control_plane.store.changes import Author, changing, counter
 from services.control_plane.store.database import Database
 from services.control_plane.store.lost_commits import LostCommits
 from services.control_plane.store.orgs import put_org
-from services.control_plane.store.rollout import FORGET_SECONDS
 from services.control_plane.store.tables import CounterRow, DataPlaneTable, OutboxTable
 from shared.acknowledgement import (
     EXPIRY_SECONDS,
+    FORGET_SECONDS,
     Acknowledgement,
     Pending,
     Seen,
