@@ -10,11 +10,12 @@ from starlette.responses import PlainTextResponse, Response
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
+    from starlette.requests import Request
 
 
 def add_health_routes(
-    app: FastAPI,
+    app: Starlette,
     *,
     ready: Callable[[], Awaitable[bool]],
     not_ready: str,
@@ -29,16 +30,17 @@ def add_health_routes(
         exposition: gives the metrics in Prometheus' text format.
     """
 
-    @app.get("/livez")
-    async def livez() -> PlainTextResponse:
+    async def livez(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    @app.get("/readyz")
-    async def readyz() -> PlainTextResponse:
+    async def readyz(_request: Request) -> Response:
         if await ready():
             return PlainTextResponse("ready\n")
         return PlainTextResponse(f"{not_ready}\n", status_code=503)
 
-    @app.get("/metrics")
-    async def metrics() -> Response:
+    async def metrics(_request: Request) -> Response:
         return Response(await exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_route("/livez", livez)
+    app.add_route("/readyz", readyz)
+    app.add_route("/metrics", metrics)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from shared.bounded_body import read_body
 from shared.health_routes import add_health_routes
@@ -26,6 +26,8 @@ from shared.key_test import (
 from shared.secret import Secret
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.key_test.stored_keys import StoredKeyTests
     from services.data_plane.table.config_table import ConfigTable
@@ -47,9 +49,9 @@ class AdminAppParts:
     internal_token: Secret
 
 
-def admin_app(parts: AdminAppParts) -> FastAPI:
+def admin_app(parts: AdminAppParts) -> Starlette:
     """Build the application."""
-    app = FastAPI(title="run9 AI Gateway admin", docs_url=None, redoc_url=None, openapi_url=None)
+    app = Starlette()
 
     async def ready() -> bool:
         """Ready once configuration is loaded, for good: no dependency is ever asked."""
@@ -62,11 +64,9 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
         app, ready=ready, not_ready="no configuration yet, or shutting down", exposition=exposition
     )
 
-    @app.get("/debug/config")
-    async def debug_config() -> dict[str, Any]:
-        return _describe(parts.table)
+    async def debug_config(_request: Request) -> Response:
+        return JSONResponse(_describe(parts.table))
 
-    @app.post(KEY_TESTS_PATH)
     async def trial(request: Request) -> Response:
         """Try a stored key; for the control plane alone."""
         if not _shows(request.headers.get("authorization", ""), parts.internal_token):
@@ -82,6 +82,8 @@ def admin_app(parts: AdminAppParts) -> FastAPI:
         answer = encode_key_test_response(await parts.key_tests.answer(asked))
         return Response(answer, media_type="application/json", headers={"cache-control": "no-store"})
 
+    app.add_route("/debug/config", debug_config)
+    app.add_route(KEY_TESTS_PATH, trial, methods=["POST"])
     return app
 
 

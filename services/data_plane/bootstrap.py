@@ -58,7 +58,7 @@ from shared.process_limits import descriptor_limit
 from shared.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from services.data_plane.account.metrics import Metrics
     from services.data_plane.account.telemetry import Telemetry
@@ -260,7 +260,7 @@ class DataPlane:
             grace_seconds=self._settings.drain_seconds,
         )
 
-    def _box_app(self) -> FastAPI:
+    def _box_app(self) -> Starlette:
         parts = self._parts
         return box_app(
             BoxAppParts(
@@ -273,7 +273,7 @@ class DataPlane:
             )
         )
 
-    def _admin_app(self) -> FastAPI:
+    def _admin_app(self) -> Starlette:
         parts = self._parts
         return admin_app(
             AdminAppParts(

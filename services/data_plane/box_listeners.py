@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from fastapi import FastAPI
+    from starlette.applications import Starlette
 
     from services.data_plane.identity.box_listener import BoxListener
     from services.data_plane.identity.token_verifier import TokenVerifier
@@ -101,7 +101,7 @@ class BoxListeners:
     async def serve(
         self,
         relay: Relay,
-        app: FastAPI,
+        app: Starlette,
         *,
         stop: asyncio.Event,
         started: Callable[[], None],

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from fastapi import FastAPI, Request, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from services.data_plane.box_app.setup_script import read_script, script_for
 from services.data_plane.box_app.status import ProviderStatus, Status, as_json, as_text, provider_status
@@ -25,6 +26,8 @@ from shared.providers import LOCAL_ORIGIN, Provider, ProviderName
 from shared.rejections import Place, Rejection
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from services.data_plane.account.last_errors import LastError
     from services.data_plane.core.integration import NotReady
     from shared.box_token import Box
@@ -73,11 +76,10 @@ class BoxAppParts:
     portal: str = ""
 
 
-def box_app(parts: BoxAppParts) -> FastAPI:
+def box_app(parts: BoxAppParts) -> Starlette:
     """Build the application."""
-    app = FastAPI(
-        title="run9 AI Gateway", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
-    )
+    app = Starlette()
+    app.router.redirect_slashes = False
     script = read_script(parts.providers)
 
     async def status(request: Request) -> Response:
@@ -91,8 +93,8 @@ def box_app(parts: BoxAppParts) -> FastAPI:
         return _rejected(Refused(Rejection.NOT_FOUND), wants_json=True)
 
     for path in (STATUS_PATH, STATUS_PATH.rstrip("/")):
-        app.add_api_route(path, status, methods=["GET", "HEAD"], response_model=None)
-    app.add_api_route(SETUP_PATH, setup, methods=["GET", "HEAD"], response_model=None)
+        app.add_route(path, status)
+    app.add_route(SETUP_PATH, setup)
     app.add_exception_handler(HTTPException, not_found)
     return app
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
 
+from services.data_plane.table.fleet_client import fleet_client
 from shared.acknowledgement import (
     MAX_PENDING,
     REPORT_SECONDS,
@@ -87,13 +88,8 @@ class Acknowledger:
         self._changed = asyncio.Event()
         table.watch(self.report_change)
         self._failing = False
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
-            timeout=REQUEST_SECONDS,
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-        )
+        timeout = httpx.Timeout(REQUEST_SECONDS)
+        self._client = fleet_client(base_url, token, timeout=timeout, transport=transport)
 
     def take_seat(self, seat: str) -> None:
         """Name the process's seat in every report from now on."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
 
+from services.data_plane.table.fleet_client import fleet_client
 from shared.config_feed import MAX_SNAPSHOT_BYTES, FeedError, Snapshot, decode_snapshot, snapshot_etag
 
 if TYPE_CHECKING:
@@ -83,10 +84,7 @@ class BusReader(Protocol):
 
 
 class HttpSnapshotSource:
-    """Asks the control plane's internal listener.
-
-    No environment proxies, redirects or cookies: this request carries the internal token.
-    """
+    """Asks the control plane's internal listener."""
 
     def __init__(
         self,
@@ -102,13 +100,8 @@ class HttpSnapshotSource:
         self._origin = f"{address.scheme}://{address.netloc.decode()}"  # no user info: it goes to the log
         self._max_bytes = max_bytes
         self._total_seconds = total_seconds
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token.reveal()}"} if token else {},
-            timeout=httpx.Timeout(SNAPSHOT_IDLE_SECONDS, connect=SNAPSHOT_CONNECT_SECONDS),
-            transport=transport,
-            trust_env=False,
-            follow_redirects=False,
-        )
+        timeout = httpx.Timeout(SNAPSHOT_IDLE_SECONDS, connect=SNAPSHOT_CONNECT_SECONDS)
+        self._client = fleet_client(base_url, token, timeout=timeout, transport=transport)
 
     async def fetch(self, known: Position | None) -> Snapshot | None:
         """See `SnapshotSource.fetch`."""

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
 
 from shared.bounded_body import read_body
 from shared.health_routes import add_health_routes
@@ -15,6 +15,8 @@ from shared.key_test import KEY_TESTS_PATH, MAX_KEY_TEST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.requests import Request
 
     from services.data_plane.workers.exposition import WorkersExposition
     from services.data_plane.workers.process import LocalWorker
@@ -33,9 +35,9 @@ class WorkersAdminParts:
     exposition: WorkersExposition
 
 
-def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
+def workers_admin_app(parts: WorkersAdminParts) -> Starlette:
     """Build the application."""
-    app = FastAPI(title="run9 AI Gateway admin", docs_url=None, redoc_url=None, openapi_url=None)
+    app = Starlette()
 
     async def exposition() -> bytes:
         texts = await _ask_all(parts.workers(), "/metrics")
@@ -48,12 +50,10 @@ def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
         exposition=exposition,
     )
 
-    @app.get("/debug/config")
-    async def debug_config() -> Response:
+    async def debug_config(_request: Request) -> Response:
         texts = await _ask_all(parts.workers(), "/debug/config")
         return Response(f'{{"workers":[{",".join(texts.values())}]}}', media_type="application/json")
 
-    @app.post(KEY_TESTS_PATH)
     async def key_test(request: Request) -> Response:
         """Hand a key test on to a worker, which checks the fleet's token itself."""
         body = await read_body(request, MAX_KEY_TEST_BYTES)
@@ -62,6 +62,8 @@ def workers_admin_app(parts: WorkersAdminParts) -> FastAPI:
         shown = request.headers.get("authorization")
         return await _forward(parts, body, {} if shown is None else {"authorization": shown})
 
+    app.add_route("/debug/config", debug_config)
+    app.add_route(KEY_TESTS_PATH, key_test, methods=["POST"])
     return app
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from shared.health_routes import add_health_routes
 
 
-def application(*, is_ready: bool) -> FastAPI:
+def application(*, is_ready: bool) -> Starlette:
     async def ready() -> bool:
         return is_ready
 
     async def exposition() -> bytes:
         return b"aigw_up 1\n"
 
-    app = FastAPI()
+    app = Starlette()
     add_health_routes(app, ready=ready, not_ready="no configuration yet", exposition=exposition)
     return app
 

@@ -1,6 +1,6 @@
 """Hands a box connection to uvicorn's own protocol for a single request: status page, set-up script, 404.
 
-Uvicorn's protocol serves the FastAPI application. The protocol gets exactly this request and closes
+Uvicorn's protocol serves the Starlette application. The protocol gets exactly this request and closes
 afterwards, so the next request on a new connection is judged by the relay again.
 """
 
