@@ -270,7 +270,7 @@ def test_a_node_local_agent_is_the_host_to_cilium() -> None:
 
 def test_what_an_operator_adds_reaches_the_pods() -> None:
     further: dict[str, Any] = {
-        "extraEnv": [{"name": "AIGW_ACCESS_LOG", "value": "off"}],
+        "extraEnv": [{"name": "TZ", "value": "UTC"}],
         "extraVolumes": [{"name": "more", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
         "podAnnotations": {"a": "b"},

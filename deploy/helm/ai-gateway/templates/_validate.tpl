@@ -5,6 +5,10 @@
 {{- range $sentences := list (include "aigw.faultsOfDev" .) (include "aigw.faultsOfBackends" .) (include "aigw.faultsOfPlanes" .) (include "aigw.faultsOfAccess" .) -}}
 {{- range splitList "\n" $sentences -}}{{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}{{- end -}}
 {{- end -}}
+{{- /* These render parts of the pods, which values with other faults could not. */ -}}
+{{- if not $faults -}}
+{{- range splitList "\n" (include "aigw.faultsOfPods" .) -}}{{- with trim . -}}{{- $faults = append $faults . -}}{{- end -}}{{- end -}}
+{{- end -}}
 {{- if $faults -}}
 {{- fail (printf "\n\nThe values do not fit together:\n  - %s\n" (join "\n  - " $faults)) -}}
 {{- end -}}
@@ -114,13 +118,20 @@ dataPlane.controlPlaneUrl is missing: without a control plane in this release, g
 {{- if and (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable) }}
 {{ $name }}.podDisruptionBudget has neither minAvailable nor maxUnavailable: give one of them.
 {{- end }}
+{{- $keda := $plane.keda | default dict }}
 {{- $replicas := int (ternary ($plane.autoscaling.minReplicas) $plane.replicas $plane.autoscaling.enabled) }}
+{{- if $keda.enabled }}{{ $replicas = int $keda.minReplicas }}{{ end }}
+{{- range $key, $share := pick $budget "minAvailable" "maxUnavailable" }}
+{{- if and (kindIs "string" $share) (not (regexMatch "^0*(100|[0-9]{1,2})%$" $share)) }}
+{{ $name }}.podDisruptionBudget.{{ $key }} is {{ $share }}: Kubernetes refuses more than 100%. Give a smaller share, or a number of pods.
+{{- end }}
+{{- end }}
 {{- if and (not (kindIs "string" $budget.minAvailable)) (not (kindIs "invalid" $budget.minAvailable)) (ne ($plane.kind | default "") "DaemonSet") }}
 {{- if ge (int $budget.minAvailable) $replicas }}
 {{ $name }}.podDisruptionBudget.minAvailable is {{ int $budget.minAvailable }} of {{ $replicas }} replicas: no node could ever be drained. Give less than {{ $replicas }}.
 {{- end }}
 {{- end }}
-{{- if or (eq (toString $budget.maxUnavailable) "0") (eq (toString $budget.maxUnavailable) "0%") (eq (toString $budget.minAvailable) "100%") }}
+{{- if or (eq (toString $budget.maxUnavailable) "0") (regexMatch "^0+%$" (toString $budget.maxUnavailable)) (regexMatch "^0*100%$" (toString $budget.minAvailable)) }}
 {{ $name }}.podDisruptionBudget allows no pod to leave: no node could ever be drained. Allow one.
 {{- end }}
 {{- end }}
@@ -143,6 +154,12 @@ dataPlane.keda.enabled and dataPlane.autoscaling.enabled fight over the replicas
 {{- end }}
 {{- if and $data.keda.enabled (not $data.keda.prometheusAddress) }}
 dataPlane.keda.prometheusAddress is missing: KEDA reads open exchanges from Prometheus.
+{{- end }}
+{{- if and $data.keda.enabled (gt (int $data.keda.minReplicas) (int $data.keda.maxReplicas)) }}
+dataPlane.keda.minReplicas is above dataPlane.keda.maxReplicas: KEDA refuses that. Raise the second or lower the first.
+{{- end }}
+{{- if and $data.keda.enabled (not (or $data.keda.cpuPercent $data.keda.openExchanges)) }}
+dataPlane.keda has no trigger: give cpuPercent or openExchanges.
 {{- end }}
 {{- if and (eq $data.kind "DaemonSet") (or $data.keda.enabled $data.autoscaling.enabled) }}
 dataPlane.kind=DaemonSet has one pod on each node: switch dataPlane.autoscaling.enabled and dataPlane.keda.enabled off.
@@ -182,6 +199,63 @@ controlPlane.oidc.issuer needs controlPlane.oidc.clientId and controlPlane.porta
 {{- end }}
 {{- if and $values.monitoring.serviceMonitor.enabled $values.monitoring.podMonitor.enabled }}
 monitoring.serviceMonitor and monitoring.podMonitor would read every pod twice: switch one of them off.
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* What the API server refuses, or a scaler cannot read, in pods to which values add something. */}}
+{{- define "aigw.faultsOfPods" -}}
+{{- if .Values.enabled -}}
+{{- $ := . -}}
+{{- $values := .Values -}}
+{{- $planes := dict -}}
+{{- if include "aigw.hasControlPlane" . }}{{ $_ := set $planes "controlPlane" "aigw.controlPlaneEnvironment" }}{{ end -}}
+{{- if include "aigw.hasDataPlane" . }}{{ $_ := set $planes "dataPlane" "aigw.dataPlaneEnvironment" }}{{ end -}}
+{{- if $values.nodeAgent.enabled }}{{ $_ := set $planes "nodeAgent" "aigw.nodeAgentEnvironment" }}{{ end -}}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/version" "app.kubernetes.io/part-of" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
+{{- range $label, $_ := $values.commonLabels }}{{ if has $label $own }}
+commonLabels sets {{ $label }}, which the chart sets itself: leave it out.
+{{- end }}{{ end }}
+{{- range $name, $template := $planes }}
+{{- $plane := index $values $name }}
+{{- range $label, $_ := $plane.podLabels }}{{ if has $label (slice $own 0 3) }}
+{{ $name }}.podLabels sets {{ $label }}, by which the chart finds its pods: leave it out.
+{{- end }}{{ end }}
+{{- range $label, $_ := ($plane.service | default dict).labels }}{{ if has $label $own }}
+{{ $name }}.service.labels sets {{ $label }}, which the chart sets itself: leave it out.
+{{- end }}{{ end }}
+{{- $seen := dict }}
+{{- range fromYamlArray (include $template $) }}
+{{- if hasKey $seen .name }}
+{{ $name }}.extraEnv names {{ .name }}, which is set already: use the value of the chart or {{ $name }}.settings for it, and name each variable once.
+{{- end }}
+{{- $_ := set $seen .name true }}
+{{- end }}
+{{- $agent := eq $name "nodeAgent" }}
+{{- $volumes := ternary (list "tmp" "authority" "socket" "state" "key" "namespaces") (list "tmp" "credentials") $agent }}
+{{- $paths := ternary (list "/tmp" "/run/aigw" "/run/agent" "/var/lib/agent" "/etc/agent" "/run/netns") (list "/tmp" "/run/aigw") $agent }}
+{{- range $plane.extraVolumes }}
+{{- if has .name $volumes }}
+{{ $name }}.extraVolumes names {{ .name }}, which the pod has already: give the volume another name.
+{{- end }}
+{{- $volumes = append $volumes .name }}
+{{- end }}
+{{- range $plane.extraVolumeMounts }}
+{{- if not (has .name $volumes) }}
+{{ $name }}.extraVolumeMounts mounts {{ .name }}, which is no volume of the pod: add it to {{ $name }}.extraVolumes.
+{{- end }}
+{{- if has .mountPath $paths }}
+{{ $name }}.extraVolumeMounts mounts at {{ .mountPath }}, where a volume is already: choose another mountPath.
+{{- end }}
+{{- $paths = append $paths .mountPath }}
+{{- end }}
+{{- $scaling := $plane.autoscaling | default dict }}
+{{- $keda := $plane.keda | default dict }}
+{{- if or (and $scaling.enabled $scaling.cpuPercent) (and $keda.enabled $keda.cpuPercent) }}
+{{- if not (or (dig "requests" "cpu" "" $plane.resources) (dig "limits" "cpu" "" $plane.resources)) }}
+{{ $name }}.resources.requests.cpu is missing: scaling by cpuPercent is by a share of it. Give it, or set cpuPercent to 0.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 {{- end -}}
