@@ -18,6 +18,7 @@ REQUEST_SECONDS: Final = 60.0
 """A key test asks a provider, so an answer may take this long."""
 PAGE_ENTRIES: Final = 100
 _PREFIX: Final = "/api/v1"
+_STRANGE: Final = "The answer was {}, and not from a control plane. Check AIGW_API_URL."
 
 
 class ApiSession:
@@ -30,11 +31,16 @@ class ApiSession:
     """
 
     def __init__(self, url: str, token: Secret, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._url = _origin(url)
         if not token:
             raise UserError(
                 "These calls need a token. Put the platform's, or a person's, into a file and name that file "
                 "by AIGW_API_TOKEN_FILE."
+            )
+        if not (token.reveal().isascii() and token.reveal().isprintable()):
+            raise UserError(
+                "The token of AIGW_API_TOKEN_FILE holds a character that no token has, such as a byte order "
+                "mark or a second line: write the token alone into the file."
             )
         headers = {"authorization": f"Bearer {token.reveal()}"}
         self._client = httpx.Client(
@@ -75,7 +81,7 @@ class ApiSession:
         except httpx.HTTPError as error:
             raise UserError(self._unknown_outcome(method, error)) from None
         if answer.is_success:
-            return (answer.json() if answer.content else None), answer.headers.get("etag")
+            return _content(answer), answer.headers.get("etag")
         raise UserError(_explain(answer))
 
     def items(self, path: str) -> list[Any]:
@@ -84,6 +90,8 @@ class ApiSession:
         parameters = {"limit": str(PAGE_ENTRIES)}
         while True:
             page, _ = self.call("GET", path, parameters=parameters)
+            if not isinstance(page, dict) or "items" not in page:
+                raise UserError(_STRANGE.format(200))
             entries += page["items"]
             if not page.get("next_cursor"):
                 return entries
@@ -101,6 +109,27 @@ class ApiSession:
         )
 
 
+def _origin(url: str) -> str:
+    """Check the control plane's address; raises `UserError`, without the address: it may hold a password."""
+    try:
+        parts = httpx.URL(url.rstrip("/"))
+    except httpx.InvalidURL:
+        parts = httpx.URL()
+    if parts.scheme not in {"http", "https"} or not parts.host or parts.userinfo:
+        raise UserError(
+            "AIGW_API_URL is no address of a control plane: give http(s)://HOST[:PORT], without a user."
+        )
+    return str(parts).rstrip("/")
+
+
+def _content(answer: httpx.Response) -> Any:
+    """Give the JSON of an answer, None without one; raises `UserError` for a proxy's page."""
+    try:
+        return answer.json() if answer.content else None
+    except ValueError:
+        raise UserError(_STRANGE.format(answer.status_code)) from None
+
+
 def _explain(answer: httpx.Response) -> str:
     """Tell a refusal in the control plane's own words (RFC 9457)."""
     try:
@@ -108,7 +137,7 @@ def _explain(answer: httpx.Response) -> str:
         title, detail = str(problem["title"]), str(problem.get("detail") or "")
         faults = [_fault(fault) for fault in problem.get("errors") or ()]
     except (ValueError, KeyError, TypeError):
-        return f"The answer was {answer.status_code}, and not from a control plane. Check AIGW_API_URL."
+        return _STRANGE.format(answer.status_code)
     words = [title if title.endswith((".", "!", "?")) else f"{title}.", detail, *faults]
     return " ".join(word for word in words if word)
 

@@ -80,3 +80,30 @@ def test_a_read_without_an_answer_may_be_repeated() -> None:
 def test_without_a_token_nothing_is_called() -> None:
     with pytest.raises(UserError, match="AIGW_API_TOKEN_FILE"):
         ApiSession("http://gateway.example", Secret(""))
+
+
+@pytest.mark.parametrize("token", ["\ufeffa-token", "a-t\u00f6ken", "a-token\nanother"])
+def test_a_token_that_no_header_can_hold_is_told_without_the_token(token: str) -> None:
+    with pytest.raises(UserError, match="holds a character that no token has") as caught:
+        ApiSession("http://gateway.example", Secret(token))
+    assert "a-t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["gateway", "http://", "http://[::1", "http://h:port", "ftp://h", "http://user:a-password@h"]
+)
+def test_an_address_that_is_none_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(UserError, match="AIGW_API_URL is no address of a control plane") as caught:
+        ApiSession(url, Secret("a-token"))
+    assert "a-password" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(200, text="<html>"), httpx.Response(200, json=[1]), httpx.Response(200)]
+)
+def test_a_list_that_is_no_control_planes_is_said_to_be_none(answer: httpx.Response) -> None:
+    with (
+        _session(lambda _: answer) as api,
+        pytest.raises(UserError, match="The answer was 200, and not from a control plane"),
+    ):
+        api.items("/orgs")
