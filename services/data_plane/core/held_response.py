@@ -109,11 +109,12 @@ class HeldResponse:
 
 def _tellable(reason: str, integration: CompiledIntegration) -> str:
     """Give the provider's sentence unless the key, or a part of the key's end, is shown."""
-    raw = reason.encode()
+    told = "".join(filter(str.isprintable, reason))  # before the search: half a surrogate has no bytes
+    raw = told.encode()
     key = integration.key_bytes
     ends = (key[:FIRST_KEY_BYTES], key[-LAST_KEY_BYTES:])
     shows_key = integration.key_search.finds(raw) or any(raw.find(end) >= 0 for end in ends)
-    return "" if shows_key or "***" in reason else "".join(filter(str.isprintable, reason))
+    return "" if shows_key or "***" in told else told
 
 
 def _uncompressed(body: bytes) -> bytes:

@@ -102,3 +102,14 @@ def test_what_is_kept_has_a_limit() -> None:
     response = held(400)
     assert response.take(b"x" * (MAX_HELD_BYTES - 1), None)
     assert not response.take(b"x", None)
+
+
+@pytest.mark.parametrize("is_websocket", [False, True])
+def test_a_reason_with_half_a_surrogate_pair_is_told_without_the_half(*, is_websocket: bool) -> None:
+    refused = held(401, error("odd", "Not \ud800today."), is_websocket=is_websocket).judged(integration(401))
+    assert "Not today." in str(refused)
+
+
+def test_a_reason_that_hides_the_key_between_unprintable_characters_is_withheld() -> None:
+    refused = held(401, error("odd", "Odd: " + "\u200b".join(KEY))).judged(integration(401))
+    assert KEY not in str(refused)
