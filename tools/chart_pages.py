@@ -25,9 +25,7 @@ SCHEMA: Final = CHART / "values.schema.json"
 
 Json = dict[str, Any]
 
-_OPEN: Final = re.compile(
-    r"(^global|Labels|labels|[aA]nnotations|nodeSelector|affinity|[sS]ecurityContext|behavior|resources)$"
-)
+_OPEN: Final = re.compile(r"(affinity|[sS]ecurityContext|behavior|resources)$")
 """Paths whose object is Kubernetes' own, or whose names are the operator's."""
 
 _PORT: Final[Json] = {"type": "integer", "minimum": 1, "maximum": 65_535}
@@ -43,6 +41,38 @@ _NETWORKS: Final[Json] = {
 }
 _ADDRESS: Final[Json] = {"type": "string", "pattern": r"^$|^[^\s@]+$"}
 """A scheme or path passes here, because the templates refuse them with a sentence."""
+_OBJECT_NAME: Final = r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?"
+"""A DNS subdomain (RFC 1123), as most objects of Kubernetes are named."""
+_KEY: Final = r"[-._a-zA-Z0-9]{1,253}"
+_LABEL_NAME: Final = r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_ANY: Final[Json] = {"type": "object"}
+_STRINGS: Final[Json] = {"type": "object", "additionalProperties": {"type": "string"}}
+_LABELS: Final[Json] = {
+    "type": "object",
+    "propertyNames": {"pattern": f"^{_LABEL_NAME}$"},
+    "additionalProperties": {
+        "type": "string",
+        "pattern": "^(?:[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?)?$",
+    },
+}
+_ANNOTATIONS: Final[Json] = _STRINGS | {"propertyNames": {"pattern": f"^{_LABEL_NAME}$"}}
+
+
+_QUANTITIES: Final[Json] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+
+
+def _objects_with(*names: str) -> Json:
+    return {"type": "array", "items": {"type": "object", "required": list(names)}}
+
+
+def _text(pattern: str, *, may_be_empty: bool = True) -> Json:
+    return {"type": "string", "pattern": f"^(?:{pattern})?$" if may_be_empty else f"^(?:{pattern})$"}
+
+
+def _object_names() -> Json:
+    return {"type": "array", "items": _text(_OBJECT_NAME, may_be_empty=False)}
+
+
 _BUDGET: Final[Json] = {
     "oneOf": [
         {"type": "null"},
@@ -56,7 +86,31 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
     (r"^environment$", {"enum": ["production", "development"]}),
     (r"^image\.pullPolicy$", {"enum": ["Always", "IfNotPresent", "Never"]}),
     (r"^image\.digest$", {"type": "string", "pattern": r"^$|^sha256:[0-9a-f]{64}$"}),
-    (r"^image\.pullSecrets$", _TEXTS),
+    (r"^image\.pullSecrets$", _object_names()),
+    (r"^image\.registry$", _text(r"[A-Za-z0-9][-.:A-Za-z0-9]*(?:/[-._a-z0-9]+)*")),
+    (r"^image\.repository$", _text(r"[a-z0-9]+(?:[-._/]+[a-z0-9]+)*", may_be_empty=False)),
+    (r"^image\.tag$", _text(r"[A-Za-z0-9_][-.A-Za-z0-9_]{0,127}")),
+    (r"^(name|fullname)Override$", _text(r"[a-z](?:[-a-z0-9]{0,51}[a-z0-9])?")),
+    (r"^listenAddress$", _text(r"[0-9a-fA-F.:]+", may_be_empty=False)),
+    (r"^dev\.storage$", _text(r"[0-9]+(?:Ki|Mi|Gi|Ti|k|M|G|T)?", may_be_empty=False)),
+    (r"(existingSecret|\.secret|\.configMap|tlsSecret|[cC]lassName|^serviceAccounts\.[a-z]+Plane)$",
+     _text(_OBJECT_NAME)),
+    (r"^tokens\.platformKey$|sentinelPasswordKey$", _text(_KEY)),
+    (r"(Key|\.key)$", _text(_KEY, may_be_empty=False)),
+    (r"^vault\.(mount|audience)$", _text(r"[^\s?#&%]+", may_be_empty=False)),
+    (r"^vault\.(prefix|namespace|authMount|[a-z]+PlaneRole)$", _text(r"[^\s?#&%]+")),
+    (r"^redis\.([a-z]+PlaneUser|sentinelService)$", _text(r"[^\s:/?#@%]+")),
+    (r"alertLabels$", _STRINGS | {"propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]*$"}}),
+    (r"([lL]abels|nodeSelector)$", _LABELS),
+    (r"[aA]nnotations$", _ANNOTATIONS),
+    (r"^global$", {
+        "type": "object",
+        "properties": {
+            "imageRegistry": {"type": ["string", "null"]},
+            "imagePullSecrets": {"type": ["array", "null"], "items": {
+                "type": ["string", "object"], "minLength": 1, "required": ["name"]}},
+        },
+    }),
     (r"^(redis|vault)\.address$", _ADDRESS),
     (r"^vault\.auth$", {"enum": ["kubernetes", "jwt", "approle", "token"]}),
     (r"^vault\.tokenSeconds$", {"type": "integer", "minimum": 600, "maximum": 86_400}),
@@ -101,7 +155,28 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
         "type": "array",
         "items": {"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/[1-9][0-9]{0,2})?$"},
     }),
-    (r"(authorities|hostnames|disabled|targets)$", _TEXTS),
+    (r"resources$", {
+        "type": "object",
+        "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES, "claims": _OBJECTS},
+        "additionalProperties": False,
+    }),
+    (r"extraEnv$", _objects_with("name")),
+    (r"extraVolumes$", _objects_with("name")),
+    (r"extraVolumeMounts$", _objects_with("name", "mountPath")),
+    (r"^extraObjects$", _objects_with("apiVersion", "kind", "metadata")),
+    (r"^networkPolicy\.([a-z]+\.(to|from)|boxes|portal|monitoring|dns|issuers)$", {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {"ipBlock": _ANY, "namespaceSelector": _ANY, "podSelector": _ANY},
+            "additionalProperties": False,
+            "minProperties": 1,
+        },
+    }),
+    (r"^ingress\.host$", _text(_OBJECT_NAME)),
+    (r"^httpRoute\.hostnames$",
+     {"type": "array", "items": _text(r"(?:\*\.)?" + _OBJECT_NAME, may_be_empty=False)}),
+    (r"(authorities|disabled|targets)$", _TEXTS),
     (r"^redis\.database$", {"type": "integer", "minimum": 0}),
     (r"interval$", {"type": "string", "pattern": "^[0-9]+(ms|s|m)$"}),
 )  # fmt: skip
@@ -174,10 +249,18 @@ def _typed(path: str, default: object, told: dict[str, str]) -> Json:
         if path and _OPEN.search(path):
             return {"type": "object"}
         inner = {name: _form(f"{path}.{name}".lstrip("."), value, told) for name, value in default.items()}
-        return {"type": "object", "properties": inner, "additionalProperties": False}
+        needed = [name for name, value in default.items() if _is_needed(value, inner[name])]
+        required = {"required": needed} if needed else {}
+        return {"type": "object", "properties": inner, "additionalProperties": False} | required
     if isinstance(default, list):
         return _OBJECTS
     return {"type": _SCALARS[type(default)]}
+
+
+def _is_needed(default: object, form: Json) -> bool:
+    """Whether the templates need this value: null takes a value away, and is refused for such a value."""
+    takes_null = any(choice.get("type") == "null" for choice in form.get("oneOf", ()))
+    return default not in ("", None) and not takes_null
 
 
 _SCALARS: Final[dict[type, str]] = {bool: "boolean", int: "integer", str: "string"}

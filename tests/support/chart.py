@@ -63,6 +63,14 @@ def refusal(values: Mapping[str, Any], on: Path | None = MINIMAL) -> str:
     return " ".join(str(caught.value).split())
 
 
+def render_or_refusal(values: Mapping[str, Any], on: Path = MINIMAL) -> tuple[str, str]:
+    """Give (rendered YAML, "") or ("", Helm's complaint on a single line)."""
+    try:
+        return _render(values, on=on), ""
+    except RenderError as error:
+        return "", " ".join(str(error).split())
+
+
 def _render(values: Mapping[str, Any], *options: str, on: Path | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "values.yaml"
@@ -72,7 +80,7 @@ def _render(values: Mapping[str, Any], *options: str, on: Path | None) -> str:
 
 def objects(text: str) -> tuple[Object, ...]:
     """Read rendered YAML."""
-    return tuple(one for one in yaml.safe_load_all(text) if one)
+    return tuple(one for one in yaml.load_all(text, yaml.CSafeLoader) if one)
 
 
 def of_kind(found: tuple[Object, ...], *kinds: str) -> list[Object]:

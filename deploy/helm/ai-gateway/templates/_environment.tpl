@@ -171,61 +171,61 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
     defaultMode: 0440
     sources:
       - secret:
-          name: {{ $values.tokens.existingSecret }}
+          name: {{ $values.tokens.existingSecret | quote }}
           items:
-            - {key: {{ $values.tokens.internalKey }}, path: tokens/internal-token}
+            - {key: {{ $values.tokens.internalKey | quote }}, path: tokens/internal-token}
             {{- if $values.redis.enabled }}
-            - {key: {{ $values.tokens.feedKey }}, path: tokens/feed-key}
+            - {key: {{ $values.tokens.feedKey | quote }}, path: tokens/feed-key}
             {{- end }}
             {{- if $control }}
             {{- with $values.tokens.platformKey }}
-            - {key: {{ . }}, path: tokens/platform-token}
+            - {key: {{ . | quote }}, path: tokens/platform-token}
             {{- end }}
-            - {key: {{ $values.tokens.fingerprintKey }}, path: tokens/fingerprint-key}
+            - {key: {{ $values.tokens.fingerprintKey | quote }}, path: tokens/fingerprint-key}
             {{- end }}
       {{- if $control }}
       - secret:
-          name: {{ $values.database.existingSecret }}
-          items: [{key: {{ $values.database.urlKey }}, path: database/url}]
+          name: {{ $values.database.existingSecret | quote }}
+          items: [{key: {{ $values.database.urlKey | quote }}, path: database/url}]
       {{- include "aigw.authority" (list $values.database.ca "database") | nindent 6 }}
       {{- if $values.controlPlane.oidc.existingSecret }}
       - secret:
-          name: {{ $values.controlPlane.oidc.existingSecret }}
-          items: [{key: {{ $values.controlPlane.oidc.clientSecretKey }}, path: oidc/client-secret}]
+          name: {{ $values.controlPlane.oidc.existingSecret | quote }}
+          items: [{key: {{ $values.controlPlane.oidc.clientSecretKey | quote }}, path: oidc/client-secret}]
       {{- end }}
       {{- end }}
       {{- if and (not $control) $values.dataPlane.boxTls.secret }}
       - secret:
-          name: {{ $values.dataPlane.boxTls.secret }}
+          name: {{ $values.dataPlane.boxTls.secret | quote }}
           items: [{key: tls.crt, path: boxes/tls.crt}, {key: tls.key, path: boxes/tls.key}]
       {{- include "aigw.authority" (list $values.dataPlane.boxTls.clientCa "boxes") | nindent 6 }}
       {{- end }}
       {{- if $values.redis.enabled }}
       - secret:
-          name: {{ $values.redis.existingSecret }}
+          name: {{ $values.redis.existingSecret | quote }}
           items:
-            - {key: {{ ternary $values.redis.controlPlanePasswordKey $values.redis.dataPlanePasswordKey $control }}, path: redis/password}
+            - {key: {{ ternary $values.redis.controlPlanePasswordKey $values.redis.dataPlanePasswordKey $control | quote }}, path: redis/password}
             {{- if and $values.redis.sentinelService $values.redis.sentinelPasswordKey }}
-            - {key: {{ $values.redis.sentinelPasswordKey }}, path: redis/sentinel-password}
+            - {key: {{ $values.redis.sentinelPasswordKey | quote }}, path: redis/sentinel-password}
             {{- end }}
       {{- include "aigw.authority" (list $values.redis.ca "redis") | nindent 6 }}
       {{- end }}
       {{- if has $values.vault.auth (list "kubernetes" "jwt") }}
       - serviceAccountToken:
           path: vault/credential
-          audience: {{ $values.vault.audience }}
+          audience: {{ $values.vault.audience | quote }}
           expirationSeconds: {{ int $values.vault.tokenSeconds }}
       {{- else }}
       - secret:
-          name: {{ $values.vault.existingSecret }}
-          items: [{key: {{ ternary $values.vault.controlPlaneKey $values.vault.dataPlaneKey $control }}, path: vault/credential}]
+          name: {{ $values.vault.existingSecret | quote }}
+          items: [{key: {{ ternary $values.vault.controlPlaneKey $values.vault.dataPlaneKey $control | quote }}, path: vault/credential}]
       {{- end }}
       {{- include "aigw.authority" (list $values.vault.ca "vault") | nindent 6 }}
       {{- include "aigw.authority" (list $values.providers.ca "providers") | nindent 6 }}
       {{- with $values.providers.egressProxy.existingSecret }}
       - secret:
-          name: {{ . }}
-          items: [{key: {{ $values.providers.egressProxy.key }}, path: egress/credentials}]
+          name: {{ . | quote }}
+          items: [{key: {{ $values.providers.egressProxy.key | quote }}, path: egress/credentials}]
       {{- end }}
 {{- end -}}
 
@@ -233,13 +233,13 @@ vault://{{ $vault.address }}/{{ $vault.mount }}{{ with $vault.prefix }}/{{ trimA
 {{- $ca := index . 0 -}}
 {{- with $ca.secret }}
 - secret:
-    name: {{ . }}
-    items: [{key: {{ $ca.key }}, path: ca/{{ index $ 1 }}.pem}]
+    name: {{ . | quote }}
+    items: [{key: {{ $ca.key | quote }}, path: ca/{{ index $ 1 }}.pem}]
 {{- else }}
 {{- with $ca.configMap }}
 - configMap:
-    name: {{ . }}
-    items: [{key: {{ $ca.key }}, path: ca/{{ index $ 1 }}.pem}]
+    name: {{ . | quote }}
+    items: [{key: {{ $ca.key | quote }}, path: ca/{{ index $ 1 }}.pem}]
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -20,19 +20,19 @@
 {{/* Labels that select pods. Call with (list $ "data-plane"). */}}
 {{- define "aigw.selector" -}}
 {{- $ := index . 0 -}}
-app.kubernetes.io/name: {{ include "aigw.name" $ }}
-app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/name: {{ include "aigw.name" $ | quote }}
+app.kubernetes.io/instance: {{ $.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
 {{/* Metadata of an object. Call with (dict "root" $ "component" "data-plane" "name" "…" "labels" … "annotations" …). */}}
 {{- define "aigw.metadata" -}}
 {{- $ := .root -}}
-name: {{ .name }}
-namespace: {{ $.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ $.Release.Namespace | quote }}
 labels:
   {{- include "aigw.selector" (list $ .component) | nindent 2 }}
-  app.kubernetes.io/version: {{ $.Values.image.tag | default $.Chart.AppVersion | quote }}
+  app.kubernetes.io/version: {{ $.Values.image.tag | default $.Chart.AppVersion | trunc 63 | trimAll "-_." | quote }}
   app.kubernetes.io/part-of: ai-gateway
   app.kubernetes.io/managed-by: {{ $.Release.Service }}
   helm.sh/chart: {{ printf "%s-%s" $.Chart.Name ($.Chart.Version | replace "+" "_") }}
@@ -56,7 +56,7 @@ annotations:
 {{- with concat (.Values.global.imagePullSecrets | default list) .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+  - name: {{ if kindIs "map" . }}{{ .name | quote }}{{ else }}{{ . | quote }}{{ end }}
   {{- end }}
 {{- end }}
 {{- end -}}

@@ -22,7 +22,7 @@
 {{- $plane := index . 1 -}}
 {{- $component := index . 2 -}}
 {{- with $plane.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with $plane.nodeSelector }}
 nodeSelector:
@@ -62,7 +62,7 @@ topologySpreadConstraints:
 {{- $ := index . 0 -}}
 {{- $plane := index . 1 -}}
 {{- $component := index . 2 -}}
-serviceAccountName: {{ include "aigw.serviceAccount" (list $ $component) }}
+serviceAccountName: {{ include "aigw.serviceAccount" (list $ $component) | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "aigw.graceSeconds" (list $plane (index . 4)) }}

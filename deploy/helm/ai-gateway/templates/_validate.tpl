@@ -44,10 +44,10 @@ redis.existingSecret is missing: name the Secret with the passwords of both user
 {{- if not $values.vault.address }}
 vault.address is missing: give HOST[:PORT] of Vault or OpenBao.
 {{- end }}
-{{- if contains "/" $values.vault.address }}
+{{- if contains "/" ($values.vault.address | default "") }}
 vault.address is HOST[:PORT], without a scheme and a path: vault.tls says whether TLS is used.
 {{- end }}
-{{- if contains "/" $values.redis.address }}
+{{- if contains "/" ($values.redis.address | default "") }}
 redis.address is HOST:PORT, without a scheme and a path: redis.tls says whether TLS is used.
 {{- end }}
 {{- if ne $values.vault.auth "token" }}
@@ -70,14 +70,14 @@ vault.controlPlaneRole and vault.dataPlaneRole are the same: the control plane m
 {{- end }}
 {{- end }}
 {{- if eq $values.environment "production" }}
-{{- if and (not $values.vault.tls) (not (regexMatch "^(localhost|127\\.[0-9.]+|\\[?::1\\]?)(:|$)" $values.vault.address)) }}
+{{- if and (not $values.vault.tls) (not (regexMatch "^(localhost|127\\.[0-9.]+|\\[?::1\\]?)(:|$)" ($values.vault.address | default ""))) }}
 vault.tls=false would send keys in clear, which production refuses: switch TLS on, or set environment=development.
 {{- end }}
 {{- if $values.providers.allowPlainHttp }}
 providers.allowPlainHttp would send keys in clear, which production refuses: leave it off, or set environment=development.
 {{- end }}
 {{- range $name, $url := dict "controlPlane.portalOrigin" $values.controlPlane.portalOrigin "controlPlane.oidc.issuer" $values.controlPlane.oidc.issuer }}
-{{- if hasPrefix "http://" $url }}
+{{- if hasPrefix "http://" ($url | default "") }}
 {{ $name }} is a plain http address, which production refuses: use https, or set environment=development.
 {{- end }}
 {{- end }}
