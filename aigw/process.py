@@ -24,7 +24,7 @@ Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def run_until_signalled(main: Main) -> None:
-    """Run `main(stop)` to its end; SIGINT and SIGTERM set `stop`, a second signal ends the process at once.
+    """Run `main(stop)` to its end; SIGINT, SIGTERM and SIGHUP set `stop`, a second ends the process at once.
 
     A successful `main` ends the process: this function then does not return.
     """
@@ -69,13 +69,15 @@ def settle_tables() -> None:
 
 async def _with_signals(main: Main) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    loop, numbers = asyncio.get_running_loop(), [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup lets a process outlive its terminal
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, _on_signal, stop)
     try:
         await main(stop)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
