@@ -153,7 +153,10 @@ OPENAI_REFUSALS: Final = (
         "github.com/home-assistant/core/issues/120072, 2024-07-17",
         code="unsupported_country_region_territory",
     ),
-    RefusalRule("request", "the name of the code; no recorded answer", code="mismatched_organization"),
+    RefusalRule(
+        "request", "github.com/AIDotNet/OpenDeepWiki/issues/5, 2025-05-01", code="mismatched_organization"
+    ),
+    RefusalRule("request", "the name of the code; no recorded answer", code="mismatched_project"),
     RefusalRule("request", "the name of the code; no recorded answer", code="invalid_organization"),
     RefusalRule(
         "request",
@@ -248,12 +251,12 @@ ANTHROPIC_REFUSALS: Final = (
     RefusalRule(
         "key",
         "github.com/anthropics/claude-code/issues/6459, 2025-08-24",
-        message=r"OAuth token has expired\b.*",
+        message=r"OAuth (?:access )?token has expired\b.*",
     ),
     RefusalRule(
         "key",
-        "github.com/anthropics/claude-code/issues/9635, 2025-10-16",
-        message=r"OAuth token has been revoked\b.*",
+        "github.com/anthropics/claude-code/issues/9635, 2025-10-16, and vm0-ai/vm0/issues/29128, 2026-08-25",
+        message=r"OAuth (?:access )?token has been revoked\b.*",
     ),
     RefusalRule(
         "key",
@@ -278,6 +281,12 @@ COMMON_REFUSALS: Final = (
         "key",
         "the sentence of LiteLLM's proxy; no recorded answer",
         message=r"Authentication Error, Invalid proxy server token passed\b.*",
+    ),
+    RefusalRule(
+        "key",
+        "DeepSeek's sentence, github.com/continuedev/continue/issues/11820, 2026-03-25",
+        message=r"Authentication Fails, Your api key: \S+ is invalid",
+        statuses=(401,),
     ),
     RefusalRule(
         "key",
