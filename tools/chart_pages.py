@@ -160,7 +160,10 @@ _FORMS: Final[tuple[tuple[str, Json], ...]] = (
         "properties": {"requests": _QUANTITIES, "limits": _QUANTITIES, "claims": _OBJECTS},
         "additionalProperties": False,
     }),
-    (r"extraEnv$", _objects_with("name")),
+    (r"extraEnv$", {
+        "type": "array",
+        "items": {"type": "object", "required": ["name"], "properties": {"value": {"type": "string"}}},
+    }),
     (r"extraVolumes$", _objects_with("name")),
     (r"extraVolumeMounts$", _objects_with("name", "mountPath")),
     (r"^extraObjects$", _objects_with("apiVersion", "kind", "metadata")),
